@@ -1,0 +1,85 @@
+"""Self-supervised denoising of microscope images: learn the score, correct with Tweedie's formula.
+
+The names below are loaded on first use: ``import napari_noise2score`` costs next to nothing and
+loads neither torch nor Qt nor napari.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+    from napari_noise2score.noise.estimate import estimate_noise
+    from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+    from napari_noise2score.pipeline import (
+        DenoiseSettings,
+        correct_image,
+        denoise,
+        score_image,
+        train_score,
+    )
+    from napari_noise2score.score.model import ScoreModel
+    from napari_noise2score.score.train import TrainSettings
+
+    __version__: str
+
+__all__ = [
+    'CheckpointError',
+    'DenoiseSettings',
+    'Gaussian',
+    'InputError',
+    'Poisson',
+    'PoissonGaussian',
+    'ScoreModel',
+    'TrainSettings',
+    'TrainingError',
+    '__version__',
+    'correct_image',
+    'denoise',
+    'estimate_noise',
+    'score_image',
+    'train_score',
+]
+
+_HOME = {
+    'CheckpointError': 'errors',
+    'DenoiseSettings': 'pipeline',
+    'Gaussian': 'noise.families',
+    'InputError': 'errors',
+    'Poisson': 'noise.families',
+    'PoissonGaussian': 'noise.families',
+    'ScoreModel': 'score.model',
+    'TrainSettings': 'score.train',
+    'TrainingError': 'errors',
+    'correct_image': 'pipeline',
+    'denoise': 'pipeline',
+    'estimate_noise': 'noise.estimate',
+    'score_image': 'pipeline',
+    'train_score': 'pipeline',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == '__version__':
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f'{__name__}.{_HOME[name]}'), name)
+    else:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version('napari-noise2score')
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return 'unknown'

@@ -1,0 +1,19 @@
+"""The errors a caller may want to catch.
+
+None of them is a :class:`RuntimeError`: Qt generator workers swallow that one, and a panel
+would then say "training" for ever.
+"""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something given is not acceptable; the text says what was got and what would be."""
+
+
+class TrainingError(Exception):
+    """The training failed and has no usable score; the text says what to change."""
+
+
+class CheckpointError(Exception):
+    """A score model file cannot be read or is not one of ours."""

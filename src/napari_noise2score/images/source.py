@@ -1,0 +1,135 @@
+"""An image as channels of planes that are read one at a time.
+
+Works over anything with ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, memory maps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.axes import CHANNEL, check_axes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageSource:
+    """An image with named axes.
+
+    Parameters
+    ----------
+    data : array-like
+        Grey levels, real dtype, any number of axes.
+    axes : str
+        One letter of ``TCZYXS`` for each axis.
+    name : str
+        For messages and provenance.
+
+    Raises
+    ------
+    InputError
+        If axes and shape do not fit, or the values are not real numbers.
+    """
+
+    data: Any
+    axes: str
+    name: str = 'image'
+
+    def __post_init__(self) -> None:
+        kind = np.dtype(self.data.dtype).kind
+        if kind not in 'uif':
+            raise InputError(
+                f'{self.name}: values are {self.data.dtype}; integer or real numbers are needed'
+            )
+        object.__setattr__(self, 'axes', check_axes(self.axes, self.data.shape))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the data."""
+        return tuple(int(side) for side in self.data.shape)
+
+    def channels(self) -> list[Channel]:
+        """The channels, in the order of the array; one if there is no channel axis."""
+        axes = [letter for letter in self.axes if letter in CHANNEL]
+        places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
+        return [Channel(self, dict(zip(axes, place, strict=True))) for place in places]
+
+    def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """A part of the data as a NumPy array, axes in their own order."""
+        part = self.data[index]
+        return np.asarray(part.compute() if hasattr(part, 'compute') else part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channel:
+    """One channel of an image: (N, Y, X) planes, N running over its T and Z.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    place : dict
+        Position on the channel axes, by letter.
+    """
+
+    source: ImageSource
+    place: dict[str, int]
+
+    def _others(self) -> list[str]:
+        """Axes that N runs over; the last runs fastest, and that is T."""
+        found = [a for a in self.source.axes if a not in 'YX' and a not in self.place]
+        return sorted(found, key=lambda letter: letter == 'T')
+
+    def _lengths(self) -> list[int]:
+        return [self.source.shape[self.source.axes.index(a)] for a in self._others()]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        rows, columns = (self.source.shape[self.source.axes.index(a)] for a in 'YX')
+        return int(np.prod(self._lengths(), dtype=int)), rows, columns
+
+    @property
+    def frames(self) -> int:
+        """Consecutive planes that follow each other in time (1 without a T axis)."""
+        return self._lengths()[-1] if 'T' in self._others() else 1
+
+    def index(self, plane: int) -> tuple[int | slice, ...]:
+        """Index of a plane in the data."""
+        lengths = self._lengths()
+        found = np.unravel_index(plane, lengths) if lengths else ()
+        where: dict[str, int] = {
+            **self.place,
+            **{a: int(i) for a, i in zip(self._others(), found, strict=True)},
+        }
+        return tuple(where.get(a, slice(None)) for a in self.source.axes)
+
+    def plane(self, plane: int) -> NDArray[np.float32]:
+        """Plane number ``plane``, (Y, X) float32, grey levels.
+
+        Raises
+        ------
+        InputError
+            If it holds NaN or infinite values.
+        """
+        values = self.raw_plane(plane).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise InputError(
+                f'{self.source.name}: plane {plane} holds NaN or infinite values; '
+                'finite grey levels are needed'
+            )
+        return values
+
+    def raw_plane(self, plane: int) -> NDArray[Any]:
+        """Plane number ``plane``, (Y, X), in the dtype of the data."""
+        values = self.source.read(self.index(plane))
+        return values if self.source.axes.index('Y') < self.source.axes.index('X') else values.T
+
+    def write(self, plane: int, values: NDArray[Any], into: NDArray[Any]) -> None:
+        """Put (Y, X) ``values`` where plane number ``plane`` lies in an array like the data."""
+        upright = self.source.axes.index('Y') < self.source.axes.index('X')
+        into[self.index(plane)] = values if upright else values.T

@@ -1,0 +1,143 @@
+"""From an image to channels with their noise models: the first stage of the pipeline. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import Channel, ImageSource
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
+from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
+from napari_noise2score.noise.stabilise import (
+    LevelTable,
+    UnitNoise,
+    VarianceCurve,
+    level_table,
+    unit_noise,
+)
+
+_ESTIMATE_PLANES = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedChannel:
+    """A channel with its noise model, readable in its unit-noise coordinate.
+
+    Attributes
+    ----------
+    channel : Channel
+        The grey levels.
+    family : NoiseFamily
+        Noise model in force.
+    fit : NoiseFit or None
+        The estimate; None if the noise model was given in full.
+    coordinate : UnitNoise
+        ``t = f(y)``.
+    table : LevelTable
+        What the noise is in the coordinate.
+    """
+
+    channel: Channel
+    family: NoiseFamily
+    fit: NoiseFit | None
+    coordinate: UnitNoise
+    table: LevelTable
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        return self.channel.shape
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Plane ``index`` in the unit-noise coordinate, (Y, X) float32."""
+        return self.coordinate.forward(self.channel.plane(index)).astype(np.float32)
+
+    def curve(self) -> VarianceCurve:
+        """Noise variance by clean level, for the network's side."""
+        return self.table.curve()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """An image whose channels have their noise models."""
+
+    source: ImageSource
+    channels: tuple[PreparedChannel, ...]
+
+
+def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
+    """Give every channel of an image its noise model.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    noise : NoiseRequest, optional
+        What is known of the noise; the rest is estimated channel by channel.
+
+    Raises
+    ------
+    InputError
+        If the noise cannot be estimated and is not given.
+    """
+    noise = noise or NoiseRequest()
+    channels = []
+    for channel in source.channels():
+        sample = _sample(channel)
+        family = noise.known()
+        fit: NoiseFit | None
+        if family is None:
+            fit = estimate_channel(channel)
+            family = noise.resolve(fit)
+        else:
+            fit = _fit_or_none(sample)
+        assert isinstance(family, AffineVarianceFamily)
+        top = max(float(group.max()) for group in sample)
+        table = level_table(family, top)
+        channels.append(PreparedChannel(channel, family, fit, unit_noise(family), table))
+    return Prepared(source, tuple(channels))
+
+
+def estimate_channel(channel: Channel) -> NoiseFit:
+    """Blind noise estimate of one channel, from some of its planes.
+
+    Raises
+    ------
+    InputError
+        If there is no noise, or too little image to tell.
+    """
+    try:
+        return estimate_noise(_sample(channel))
+    except InputError as error:
+        raise InputError(f'{channel.source.name}: {error}') from error
+
+
+def _sample(channel: Channel) -> list[NDArray[Any]]:
+    """Some planes of a channel, (T, Y, X) each, those that follow in time together."""
+    count, frames = channel.shape[0], channel.frames
+    groups = [range(start, start + frames) for start in range(0, count, frames)]
+    share = max(min(frames, 4), _ESTIMATE_PLANES // len(groups))
+    step = max(1, len(groups) * min(frames, share) // _ESTIMATE_PLANES)
+    stacks = [np.stack([channel.raw_plane(i) for i in group[:share]]) for group in groups[::step]]
+    for stack in stacks:
+        if not np.isfinite(stack).all():
+            raise InputError(
+                f'{channel.source.name}: holds NaN or infinite values; '
+                'finite grey levels are needed'
+            )
+    return stacks
+
+
+def _fit_or_none(sample: list[NDArray[Any]]) -> NoiseFit | None:
+    """The estimate beside a noise model that was given, for the report; None where impossible."""
+    if min(sample[0].shape[1:]) < SMALLEST:
+        return None
+    try:
+        return estimate_noise(sample)
+    except InputError:
+        return None

@@ -1,0 +1,111 @@
+"""How good is a result, without ground truth: what the residual says."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.families import NoiseFamily
+
+STRUCTURE = 0.1
+"""Correlation of the residual between neighbours that is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualCheck:
+    """Residual ``(y - x) / sqrt(Var[y | x])`` of a channel: white, of variance 1, if all is well.
+
+    Attributes
+    ----------
+    mean : float
+        Bias, noise standard deviations; 0 is best.
+    variance : float
+        Below 1 noise was left in the image, above 1 signal was taken out of it.
+    correlation : float
+        Largest correlation between next neighbours; 0 unless structure was taken out, or the
+        noise itself is correlated.
+    removed : float
+        Standard deviation of what was taken away, grey levels.
+    """
+
+    mean: float
+    variance: float
+    correlation: float
+    removed: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should look at, in plain sentences."""
+        found = []
+        if abs(self.correlation) > STRUCTURE:
+            found.append(
+                f'What was removed is correlated between neighbours ({self.correlation:.2f}): '
+                'look at the residual for structure.'
+            )
+        if self.variance < 0.5:
+            found.append(
+                f'Only {100 * self.variance:.0f} % of the expected noise was removed; '
+                'the result is still noisy or the noise parameters are too large.'
+            )
+        elif self.variance > 1.5:
+            found.append(
+                f'{self.variance:.1f} times the expected noise was removed: '
+                'detail may be lost, or the noise parameters are too small.'
+            )
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return {**asdict(self), 'warnings': list(self.warnings)}
+
+
+class ResidualSums:
+    """Gathers a `ResidualCheck` plane by plane."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(7)
+
+    def add(self, noisy: NDArray[Any], clean: NDArray[Any], family: NoiseFamily) -> None:
+        """One plane: noisy and clean (Y, X) grey levels."""
+        removed = np.asarray(noisy, np.float64) - clean
+        variance = family.variance(clean)
+        floor = max(1e-3 * float(variance.mean()), 1e-12)
+        unit = removed / np.sqrt(np.maximum(variance, floor))
+        centred = unit - unit.mean()
+        self._sums += (
+            unit.size,
+            unit.sum(),
+            (removed**2).sum() / max(float(variance.mean()), floor),
+            (centred[1:] * centred[:-1]).sum() if len(centred) > 1 else 0.0,
+            (centred[:, 1:] * centred[:, :-1]).sum(),
+            (centred**2).sum(),
+            (removed**2).sum(),
+        )
+
+    def check(self) -> ResidualCheck:
+        """The figures over all planes so far."""
+        count, total, square, down, right, power, removed = self._sums
+        power = np.maximum(power, 1e-300)
+        return ResidualCheck(
+            mean=float(total / count),
+            variance=float(square / count),
+            correlation=float(max(down / power, right / power, key=abs)),
+            removed=float((removed / count) ** 0.5),
+        )
+
+
+def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
+    """Write a report; an existing file stays whole until the new one is complete."""
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        part.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

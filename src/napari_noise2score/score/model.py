@@ -1,0 +1,114 @@
+"""A trained score: the network, how to read it, and what it was trained on.
+
+Saved as safetensors, which holds numbers and text but never code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+
+FORMAT = 'napari-noise2score model'
+VERSION = 1
+SUFFIX = '.safetensors'
+
+
+@dataclass(slots=True, eq=False)
+class ScoreModel:
+    """A network that gives the score of images like those it was trained on.
+
+    Attributes
+    ----------
+    network : ScoreNetwork
+        On the CPU, in evaluation mode.
+    loss : str
+        The loss it was trained with, which says how its output is read as a score.
+    training : dict
+        Settings and outcome of the training, plain values.
+    data : dict
+        What it was trained on: source names, shapes, noise models; plain values.
+    """
+
+    network: ScoreNetwork
+    loss: str
+    training: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model; an existing file stays whole until the new one is complete."""
+        path = Path(path)
+        header = {
+            'format': FORMAT,
+            'version': str(VERSION),
+            'settings': json.dumps(
+                {
+                    'network': self.network.settings.to_dict(),
+                    'loss': self.loss,
+                    'training': self.training,
+                    'data': self.data,
+                }
+            ),
+        }
+        tensors = {key: value.contiguous() for key, value in self.network.state_dict().items()}
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.part')
+        try:
+            with os.fdopen(handle, 'wb') as file:
+                file.write(to_bytes(tensors, header))
+            Path(part).replace(path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(part).unlink()
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ScoreModel:
+        """Read a model that :meth:`save` wrote.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged, no model of ours, or of a newer version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise CheckpointError(f'{path}: no such file; a {SUFFIX} score model is needed')
+        try:
+            with safe_open(path, framework='pt') as file:
+                header = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f'{path}: damaged or no score model ({error})') from error
+        if header.get('format') != FORMAT:
+            raise CheckpointError(
+                f'{path}: no {FORMAT} file; got {header.get("format", "none")!r}'
+            )
+        if header.get('version') != str(VERSION):
+            raise CheckpointError(
+                f'{path}: file version {header.get("version")!r}; this program reads {VERSION}'
+            )
+        try:
+            settings = json.loads(header['settings'])
+            network = ScoreNetwork(NetworkSettings(**settings['network']))
+            network.load_state_dict(tensors)
+            loss, training, data = settings['loss'], settings['training'], settings['data']
+            if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
+                raise KeyError(f'loss {loss!r}')
+        except (KeyError, TypeError, ValueError, InputError, RuntimeError) as error:
+            text = str(error).splitlines()[0]
+            raise CheckpointError(f'{path}: damaged score model ({text})') from error
+        if not all(torch.isfinite(value).all() for value in tensors.values()):
+            raise CheckpointError(f'{path}: damaged score model (weights are not finite)')
+        return cls(network.eval().requires_grad_(False), loss, training, data)

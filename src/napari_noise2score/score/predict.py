@@ -1,0 +1,116 @@
+"""The score of whole images, tile by tile, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.score.device import choose_device, fast_precision
+from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.patches import Planes
+from napari_noise2score.score.tiling import round_up, tiles
+
+TILE = 512
+"""Pixels a tile keeps, to each side."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictProgress:
+    """Tiles done, of how many."""
+
+    done: int
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        """Share of the work that is done, 0 to 1."""
+        return self.done / self.total
+
+
+def predict_clean(
+    model: ScoreModel,
+    planes: Planes,
+    curve: VarianceCurve,
+    *,
+    device: str = 'auto',
+    tile: int = TILE,
+    orientations: int = 8,
+    exact: bool = False,
+) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+    """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        Trained on images like this one.
+    planes : Planes
+        The channel, (N, Y, X), in its unit-noise coordinate; any size.
+    curve : VarianceCurve
+        Its noise variance by level.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    tile : int
+        Pixels a tile keeps to each side; the memory needed goes with its square.
+    orientations : int
+        1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
+        the time goes with it.
+    exact : bool
+        Compute in float32 also where bfloat16 is faster.
+
+    Yields
+    ------
+    PredictProgress
+        After every tile.
+
+    Returns
+    -------
+    (N, Y, X) float32
+        ``D``, in the unit-noise coordinate.
+    """
+    where = choose_device(device)
+    network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss, noise = LOSSES[model.loss](), NoiseVariance([curve], where)
+    count, height, width = planes.shape
+    multiple = network.size_multiple
+    size = round_up(height, multiple), round_up(width, multiple)
+    cuts = list(tiles(size, tile, network.receptive_radius, multiple))
+    result = np.empty((count, height, width), np.float32)
+    image = torch.zeros(1, dtype=torch.long, device=where)
+    still = torch.zeros(1, 1, 1, 1, device=where)
+    done = 0
+    for index in range(count):
+        plane = planes.plane(index).astype(np.float32, copy=False)
+        gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
+        whole = torch.from_numpy(np.pad(plane, gaps, mode='symmetric'))[None, None]
+        for rows, columns in cuts:
+            z = whole[:, :, rows.read, columns.read].to(where)
+            with torch.no_grad(), nullcontext() if exact else fast_precision(where):
+                output = _mean_output(network, z, still, orientations)
+            clean = loss.clean(output, z, noise.at(image, output))
+            kept = clean[0, 0, rows.inner, columns.inner].cpu().numpy()
+            place = result[index, rows.keep, columns.keep]
+            place[...] = kept[: place.shape[0], : place.shape[1]]
+            done += 1
+            yield PredictProgress(done, count * len(cuts))
+    return result
+
+
+def _mean_output(network: ScoreNetwork, z: Tensor, sigma_a: Tensor, orientations: int) -> Tensor:
+    total = torch.zeros_like(z)
+    for view in range(orientations):
+        turned = torch.rot90(z, view % 4, (2, 3))
+        turned = turned.flip(3) if view >= 4 else turned
+        output = network(turned, sigma_a)
+        output = output.flip(3) if view >= 4 else output
+        total += torch.rot90(output, -(view % 4), (2, 3))
+    return total / orientations

@@ -1,0 +1,58 @@
+"""What every test needs: a display for the viewer tests, or a clear word about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+NAPARI_TESTS = Path(__file__).parent / 'napari'
+
+NO_DISPLAY = (
+    'The tests in tests/napari open a viewer and found no display (neither DISPLAY nor '
+    'WAYLAND_DISPLAY is set). Run them under "xvfb-run -a". On Debian and Ubuntu: '
+    'apt-get install xvfb libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 '
+    'libxcb-cursor0 libdbus-1-3 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 '
+    'libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libfontconfig1'
+)
+NO_NAPARI = (
+    'The tests in tests/napari need napari and Qt: pip install "napari-noise2score[all,test]"'
+)
+
+
+def _ci() -> bool:
+    return os.environ.get('CI', '').lower() not in ('', '0', 'false')
+
+
+def _missing() -> str | None:
+    """Why the viewer tests cannot run here, if they cannot."""
+    if importlib.util.find_spec('napari') is None or importlib.util.find_spec('pytestqt') is None:
+        return NO_NAPARI
+    x11_or_wayland = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
+    if sys.platform.startswith('linux') and not x11_or_wayland:
+        return NO_DISPLAY
+    return None
+
+
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without napari or a display: leave the viewer tests out, but never in CI."""
+    if collection_path != NAPARI_TESTS or (reason := _missing()) is None:
+        return None
+    if _ci():
+        raise pytest.UsageError(reason)
+    config.stash[LEFT_OUT] = reason
+    return True
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if (reason := config.stash.get(LEFT_OUT, None)) is not None:
+        terminalreporter.write_sep('-', 'viewer tests left out')
+        terminalreporter.write_line(reason)

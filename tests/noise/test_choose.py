@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.estimate import NoiseFit, estimate_noise
+from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+
+TRUE = PoissonGaussian(3.0, 50.0, 6.0)
+
+
+@pytest.fixture(scope='module')
+def fit() -> NoiseFit:
+    ramp = 50 + 3.0 * np.linspace(2, 80, 256) * np.ones((6, 256, 1))
+    return estimate_noise(TRUE.sample(ramp, np.random.default_rng(0)))
+
+
+@pytest.fixture(scope='module')
+def flat() -> NoiseFit:
+    ramp = np.linspace(0, 100, 256) * np.ones((4, 256, 1))
+    return estimate_noise(Gaussian(5.0).sample(ramp, np.random.default_rng(0)))
+
+
+def test_auto_takes_the_estimate(fit):
+    assert NoiseRequest().resolve(fit) == fit.family
+
+
+def test_poisson_has_the_estimated_line(fit):
+    family = NoiseRequest('poisson').resolve(fit)
+    assert isinstance(family, Poisson)
+    np.testing.assert_allclose(family.variance([80.0, 200.0]), fit.family.variance([80.0, 200.0]))
+
+
+def test_gaussian_has_the_mean_variance(fit):
+    family = NoiseRequest('gaussian').resolve(fit)
+    assert isinstance(family, Gaussian)
+    assert family.sigma**2 == pytest.approx(float(TRUE.variance(50 + 3 * 41)), rel=0.05)
+
+
+def test_what_is_given_is_kept_and_the_rest_estimated(fit):
+    family = NoiseRequest('poisson-gaussian', read_noise=2.0).resolve(fit)
+    assert family.read_noise == 2.0
+    assert family.gain == fit.family.gain
+
+
+def test_a_complete_request_needs_no_data():
+    assert NoiseRequest('poisson', gain=2.0, offset=1.0).known() == Poisson(2.0, 1.0)
+    assert NoiseRequest(sigma=4.0).known() == Gaussian(4.0)
+    assert NoiseRequest('poisson', gain=2.0).known() is None
+    assert NoiseRequest.exactly(TRUE).known() == TRUE
+
+
+def test_auto_with_photon_parameters_is_poisson_gaussian(fit):
+    family = NoiseRequest(gain=2.8).resolve(fit)
+    assert isinstance(family, PoissonGaussian)
+    assert family.gain == 2.8
+    centre = float(np.average(fit.evidence.level, weights=fit.evidence.count))
+    assert float(family.variance(centre)) == pytest.approx(float(fit.family.variance(centre)))
+
+
+def test_gain_of_signal_independent_noise_must_be_given(flat):
+    with pytest.raises(InputError, match='no gain can be estimated'):
+        NoiseRequest('poisson').resolve(flat)
+    assert NoiseRequest('poisson', gain=2.0, offset=0.0).resolve(flat) == Poisson(2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'text'),
+    [
+        ({'family': 'pink'}, "'pink' is unknown; known are auto, gaussian"),
+        ({'family': 'poisson', 'sigma': 1.0}, 'sigma is no parameter of Poisson noise'),
+        ({'family': 'gaussian', 'gain': 1.0}, 'it takes sigma'),
+        ({'sigma': 1.0, 'gain': 2.0}, 'sigma goes with Gaussian'),
+        ({'gain': 0.0}, 'gain is 0'),
+        ({'family': 'gaussian', 'sigma': float('nan')}, 'sigma is nan'),
+        ({'read_noise': -1.0}, 'read_noise is -1'),
+    ],
+)
+def test_bad_requests_are_refused(arguments, text):
+    with pytest.raises(InputError, match=text):
+        NoiseRequest(**arguments)

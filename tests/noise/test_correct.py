@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.correct import Correction, LocalScore, correct
+from napari_noise2score.noise.families import Gaussian, NoiseFamily, Poisson, PoissonGaussian
+from napari_noise2score.noise.stabilise import level_table, unit_noise
+
+MICROSCOPE = PoissonGaussian(4.0, 20.0, 6.0)
+
+
+def truth_score(family: NoiseFamily, clean: np.ndarray) -> LocalScore:
+    """What a perfect network would give for a flat surrounding of known clean value."""
+    table = level_table(family, float(clean.max()) * 1.5)
+    level = np.interp(clean, table.clean, table.mean)
+    return LocalScore.from_clean(unit_noise(family), table, level)
+
+
+@pytest.mark.parametrize('form', list(Correction))
+@pytest.mark.parametrize('family', [Gaussian(6.0), Poisson(4.0, 20.0), MICROSCOPE], ids=str)
+def test_a_known_clean_value_comes_back(family, form):
+    """The prior is a point, so every form returns it, within its own approximation."""
+    clean = np.full((1, 5000), 260.0)
+    y = family.sample(clean, np.random.default_rng(0))
+    result = correct(family, y, truth_score(family, clean), form)
+    assert result.mean() == pytest.approx(260.0, rel=0.02)
+    assert result.std() < 0.35 * y.std()
+
+
+@pytest.mark.parametrize('form', [Correction.CHAINED, Correction.STABILISED])
+def test_another_family_than_in_training_is_answered_from_the_same_score(form):
+    """Trained as Gaussian of the right level, corrected as Poisson-Gaussian."""
+    clean = np.full((1, 20_000), 420.0)
+    y = MICROSCOPE.sample(clean, np.random.default_rng(0))
+    trained = Gaussian(float(MICROSCOPE.variance(420.0)) ** 0.5)
+    result = correct(MICROSCOPE, y, truth_score(trained, clean), form)
+    assert result.mean() == pytest.approx(420.0, rel=0.01)
+    assert result.std() < 0.3 * y.std()
+
+
+def test_gaussian_correction_of_a_photon_score_by_hand():
+    """y + sigma^2 s with s moved to grey levels."""
+    clean = np.full((1, 4), 100.0)
+    y = np.array([[80.0, 95.0, 110.0, 150.0]])
+    score = truth_score(MICROSCOPE, clean)
+    coordinate = unit_noise(MICROSCOPE)
+    t = coordinate.forward(y)
+    by_hand = coordinate.derivative(y) * (score.clean - t) / score.variance
+    by_hand += coordinate.log_derivative_slope(y)
+    result = correct(Gaussian(5.0), y, score, Correction.AUTO)
+    np.testing.assert_allclose(result, y + 25 * by_hand)
+
+
+def test_closed_form_of_the_ratio_is_the_integral_of_the_score():
+    clean = np.full((1, 60), 90.0)
+    y = np.linspace(5.0, 220.0, 60)[None]
+    score = truth_score(MICROSCOPE, clean)
+    by_quadrature = tweedie.log_ratio_by_quadrature(score.at, y, gain=4.0, nodes=200)
+    # the tangent below the knee has a kink in its derivative, where quadrature is slow
+    np.testing.assert_allclose(score.log_ratio(y, 4.0), by_quadrature, atol=5e-3)
+
+
+def test_identity_network_leaves_gaussian_noise_alone():
+    """D = t is the score 0: y + sigma^2 0 = y."""
+    family = Gaussian(5.0)
+    y = np.random.default_rng(0).normal(100, 20, (4, 4))
+    coordinate = unit_noise(family)
+    score = LocalScore.from_clean(coordinate, level_table(family, 200.0), coordinate.forward(y))
+    for form in Correction:
+        np.testing.assert_allclose(correct(family, y, score, form), y)
+
+
+def test_forms_stay_finite_far_from_the_model():
+    clean = np.full((1, 3), 21.0)
+    y = np.array([[-500.0, 0.0, 6000.0]])
+    for form in Correction:
+        assert np.isfinite(correct(MICROSCOPE, y, truth_score(MICROSCOPE, clean), form)).all()
+
+
+def test_a_family_without_a_correction_is_named():
+    class Pink:
+        pass
+
+    clean = np.full((1, 3), 21.0)
+    with pytest.raises(TypeError, match='no correction for Pink'):
+        correct(Pink(), clean, truth_score(MICROSCOPE, clean), Correction.AUTO)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+from napari_noise2score.noise.stabilise import UnitNoise, level_table, unit_noise
+
+FAMILIES = [
+    Gaussian(3.0),
+    Poisson(2.0, 10.0),
+    PoissonGaussian(20.0, 3.0, 0.0),
+    PoissonGaussian(1.5, 100.0, 4.0),
+]
+
+
+@pytest.mark.parametrize('family', FAMILIES, ids=str)
+def test_inverse_undoes_forward_also_far_below_the_offset(family):
+    coordinate = unit_noise(family)
+    y = np.linspace(-500, 5000, 3001)
+    np.testing.assert_allclose(coordinate.inverse(coordinate.forward(y)), y, atol=1e-8)
+
+
+@pytest.mark.parametrize('family', FAMILIES, ids=str)
+def test_derivatives_match_differences_and_are_positive(family):
+    coordinate = unit_noise(family)
+    y = np.linspace(-50, 500, 400)
+    y = y[np.abs(y - getattr(coordinate, '_knee', [1e9])[0]) > 0.01] if coordinate.slope else y
+    h = 1e-5
+    slope = (coordinate.forward(y + h) - coordinate.forward(y - h)) / (2 * h)
+    np.testing.assert_allclose(coordinate.derivative(y), slope, rtol=1e-5)
+    assert np.all(coordinate.derivative(y) > 0)
+    logs = np.log(coordinate.derivative(y + h) / coordinate.derivative(y - h)) / (2 * h)
+    np.testing.assert_allclose(coordinate.log_derivative_slope(y), logs, atol=1e-6)
+
+
+@pytest.mark.parametrize('family', FAMILIES, ids=str)
+def test_change_of_variables_moves_a_known_score_exactly(family):
+    """Values whose density in y is N(m, q): the score in t comes from the density in t."""
+    coordinate = unit_noise(family)
+    mean, prior = 150.0, 900.0
+    y = np.linspace(120, 220, 40)
+
+    def log_density_in_t(t: np.ndarray) -> np.ndarray:
+        grey = coordinate.inverse(t)
+        return -((grey - mean) ** 2) / (2 * prior) - np.log(coordinate.derivative(grey))
+
+    t, h = coordinate.forward(y), 1e-5
+    score_t = (log_density_in_t(t + h) - log_density_in_t(t - h)) / (2 * h)
+    score_y = -(y - mean) / prior
+    np.testing.assert_allclose(coordinate.score_to_image(y, score_t), score_y, atol=1e-6)
+    np.testing.assert_allclose(coordinate.score_from_image(y, score_y), score_t, atol=1e-6)
+
+
+def test_noise_has_unit_variance_from_a_few_photons_up():
+    family = PoissonGaussian(3.0, 20.0, 2.0)
+    rng = np.random.default_rng(1)
+    coordinate = unit_noise(family)
+    for photons in (5, 20, 100, 1000):
+        y = family.sample(np.full(200_000, 20.0 + 3 * photons), rng)
+        # standard error of the variance of 2e5 values is 0.32 %
+        assert abs(coordinate.forward(y).var() - 1) < 0.05
+
+
+@pytest.mark.parametrize('photons', [0.02, 0.3, 1.0, 4.0, 30.0, 290.0, 310.0, 900.0])
+@pytest.mark.parametrize('read_noise', [0.0, 2.0, 12.0])
+def test_level_table_agrees_with_sampling(photons, read_noise):
+    family = PoissonGaussian(4.0, 50.0, read_noise)
+    table = level_table(family, 50.0 + 4.0 * 1000)
+    clean = 50.0 + 4.0 * photons
+    rng = np.random.default_rng(7)
+    count = 400_000
+    t = unit_noise(family).forward(family.sample(np.full(count, clean), rng))
+    mean, variance = np.interp(clean, table.clean, table.mean), table.variance_at(t.mean())
+    # five standard errors, and the table's own interpolation
+    assert abs(mean - t.mean()) < 5 * t.std() / count**0.5 + 0.012
+    kurtosis = ((t - t.mean()) ** 4).mean() - t.var() ** 2
+    assert abs(variance - t.var()) < 5 * (kurtosis / count) ** 0.5 + 0.01
+    assert table.clean_value(t.mean()) == pytest.approx(clean, rel=0.01, abs=0.05)
+
+
+def test_exact_inverse_is_unbiased_where_the_algebraic_one_is_not():
+    family = Poisson(1.0, 0.0)
+    table = level_table(family, 100.0)
+    algebraic = unit_noise(family).inverse(np.interp(1.0, table.clean, table.mean))
+    assert abs(algebraic - 1.0) > 0.15
+    exact = table.clean_value(np.interp(1.0, table.clean, table.mean))
+    assert exact == pytest.approx(1.0, abs=1e-9)
+
+
+def test_gaussian_table_is_the_identity_with_unit_variance():
+    table = level_table(Gaussian(5.0), 255.0)
+    t = np.array([-20.0, 0.0, 3.0, 200.0])
+    np.testing.assert_allclose(table.clean_value(t), 5 * t)
+    np.testing.assert_array_equal(table.variance_at(t), 1.0)
+
+
+def test_curve_is_the_table_on_an_even_grid():
+    table = level_table(Poisson(2.0, 5.0), 300.0)
+    curve = table.curve(64)
+    assert curve.values.shape == (64,)
+    levels = np.linspace(curve.start, curve.stop, 64)
+    np.testing.assert_allclose(curve.values, table.variance_at(levels))
+
+
+def test_slope_zero_is_plain_scaling():
+    coordinate = UnitNoise(0.0, 4.0)
+    np.testing.assert_allclose(coordinate.forward([2.0, -6.0]), [1.0, -3.0])
+    np.testing.assert_allclose(coordinate.log_derivative_slope([2.0]), [0.0])
