@@ -274,8 +274,8 @@ def _line(level: Array, variance: Array, count: Array) -> tuple[float, float, Ar
     if width <= 1e-9 * max(1.0, abs(centre)):
         return 0.0, float(np.average(variance, weights=count)), np.eye(2)
     design: Array = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
-    expected = np.full_like(variance, float(np.average(variance, weights=count)))
-    robust = np.ones_like(variance)
+    expected: Array = np.full_like(variance, float(np.average(variance, weights=count)))
+    robust: Array = np.ones_like(variance)
     floor = 0.02 * float(np.median(variance)) + 1e-12
     for _ in range(12):
         weight = robust * count / (3 * expected**2)
@@ -284,7 +284,7 @@ def _line(level: Array, variance: Array, count: Array) -> tuple[float, float, Ar
         expected = np.maximum(design @ found, floor)
         pull = (variance - design @ found) * np.sqrt(count / 3) / expected
         scatter = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
-        robust = np.minimum(1.0, 1.5 * scatter / np.maximum(np.abs(pull), 1e-12))
+        robust = np.asarray(np.minimum(1.0, 1.5 * scatter / np.maximum(np.abs(pull), 1e-12)))
     back = np.array([[1 / width, 0.0], [-centre / width, 1.0]])
     slope, intercept = back @ found
     return float(slope), float(intercept), scatter**2 * back @ covariance @ back.T

@@ -105,6 +105,11 @@ class AffineVarianceFamily(NoiseFamily):
     def intercept(self) -> float:
         """Variance that the line reaches at grey level 0 (may be negative)."""
 
+    @property
+    @abstractmethod
+    def dark(self) -> float:
+        """Variance of a pixel without light."""
+
     def variance(self, x: ArrayLike) -> FloatArray:
         """``max(slope x + intercept, 0)``, any shape, in squared grey levels."""
         return np.maximum(self.slope * np.asarray(x, dtype=np.float64) + self.intercept, 0.0)
@@ -131,6 +136,10 @@ class Gaussian(AffineVarianceFamily):
 
     @property
     def intercept(self) -> float:
+        return self.sigma**2
+
+    @property
+    def dark(self) -> float:
         return self.sigma**2
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
@@ -164,6 +173,10 @@ class Poisson(AffineVarianceFamily):
     @property
     def intercept(self) -> float:
         return -self.gain * self.offset
+
+    @property
+    def dark(self) -> float:
+        return 0.0
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x >= offset``; same shape, float64."""
@@ -202,6 +215,10 @@ class PoissonGaussian(AffineVarianceFamily):
     @property
     def intercept(self) -> float:
         return self.read_noise**2 - self.gain * self.offset
+
+    @property
+    def dark(self) -> float:
+        return self.read_noise**2
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x >= offset``; same shape, float64."""

@@ -5,9 +5,9 @@ For noise of variance ``a y + b`` the generalised Anscombe transform
 .. math:: f(y) = \frac{2}{a} \sqrt{a y + b + \tfrac{3}{8} a^2}
 
 gives noise of a standard deviation near one at every level (Murtagh, Starck & Bijaoui 1995;
-Makitalo & Foi 2013). Where the root's argument falls below ``FLOOR a^2`` the curve goes on as
-its tangent, so ``f`` is increasing and invertible on the whole line. With ``a = 0`` it is the
-plain scaling ``y / sqrt(b)``.
+Makitalo & Foi 2013). Below the level without light, where the noise no longer falls with ``y``, the
+curve goes on as its tangent, so ``f`` is increasing and invertible on the whole line and does not
+stretch the tail of the read noise. With ``a = 0`` it is the plain scaling ``y / sqrt(b)``.
 
 A score moves between coordinates without loss: ``s_y = f'(y) s_t(f(y)) + f''(y) / f'(y)``.
 A wrong noise estimate therefore costs training time, not correctness of the score.
@@ -28,9 +28,6 @@ Array = NDArray[np.float64]
 
 ANSCOMBE = 3 / 8
 
-FLOOR = ANSCOMBE
-"""Argument of the root, in units of ``a^2``, below which its tangent takes over: zero photons."""
-
 _COUNTED = 300.0
 """Photons up to which the table sums over counts; above, shot noise is taken for Gaussian."""
 
@@ -45,6 +42,8 @@ class UnitNoise:
         ``a``, grey levels, >= 0. Zero for signal-independent noise.
     intercept : float
         ``b``, squared grey levels; > 0 when ``slope`` is 0.
+    dark : float
+        Variance of a pixel without light, squared grey levels, >= 0; the tangent begins there.
 
     Notes
     -----
@@ -54,17 +53,23 @@ class UnitNoise:
 
     slope: float
     intercept: float
+    dark: float = 0.0
+
+    @property
+    def _least(self) -> float:
+        """Argument of the root below which its tangent takes over."""
+        return self.dark + ANSCOMBE * self.slope**2
 
     @property
     def _knee(self) -> tuple[float, float, float]:
         """Grey level of the knee, the coordinate there and the slope of the tangent."""
-        a, argument = self.slope, FLOOR * self.slope**2
-        level = (argument - ANSCOMBE * a**2 - self.intercept) / a
+        a, argument = self.slope, self._least
+        level = (self.dark - self.intercept) / a
         return level, 2 / a * argument**0.5, argument**-0.5
 
     def _argument(self, y: Array) -> Array:
         a = self.slope
-        return np.maximum(a * y + self.intercept + ANSCOMBE * a**2, FLOOR * a**2)
+        return np.maximum(a * y + self.intercept + ANSCOMBE * a**2, self._least)
 
     def forward(self, y: ArrayLike) -> Array:
         """Coordinate ``t = f(y)``."""
@@ -99,20 +104,20 @@ class UnitNoise:
         if self.slope == 0:
             return np.zeros(y.shape)
         argument = self._argument(y)
-        curved = argument > FLOOR * self.slope**2
+        curved = argument > self._least
         return np.where(curved, -self.slope / 2 / argument, 0.0)
 
     def score_to_image(self, y: ArrayLike, score: ArrayLike) -> Array:
         """Score ``d log p / dy`` (per grey level) from the score ``d log p / dt`` at ``f(y)``."""
-        return np.asarray(self.derivative(y) * score + self.log_derivative_slope(y))
+        return np.asarray(self.derivative(y) * np.asarray(score) + self.log_derivative_slope(y))
 
     def score_from_image(self, y: ArrayLike, score: ArrayLike) -> Array:
         """Score ``d log p / dt`` at ``f(y)`` from the score ``d log p / dy`` (per grey level)."""
-        return np.asarray((score - self.log_derivative_slope(y)) / self.derivative(y))
+        return np.asarray((np.asarray(score) - self.log_derivative_slope(y)) / self.derivative(y))
 
     def to_dict(self) -> dict[str, float]:
         """Plain representation for JSON; the constructor's keywords."""
-        return {'slope': self.slope, 'intercept': self.intercept}
+        return {'slope': self.slope, 'intercept': self.intercept, 'dark': self.dark}
 
 
 def unit_noise(family: NoiseFamily) -> UnitNoise:
@@ -124,7 +129,7 @@ def unit_noise(family: NoiseFamily) -> UnitNoise:
         For a family that has no coordinate.
     """
     if isinstance(family, AffineVarianceFamily):
-        return UnitNoise(float(family.slope), float(family.intercept))
+        return UnitNoise(float(family.slope), float(family.intercept), float(family.dark))
     raise TypeError(f'{type(family).__name__} has no unit-noise coordinate')
 
 

@@ -34,7 +34,8 @@ class NoiseVariance:
         """Variance for levels (B, 1, Y, X) of the images (B,); shape of the levels."""
         wide = (-1, 1, 1, 1)
         place = (level.float() - self._start[image].view(wide)) * self._scale[image].view(wide)
-        place = place.clamp(0, self._table.shape[1] - 1.001)
+        # a level that is no number takes the first variance: the loss is what reports it
+        place = torch.where(place.isnan(), 0.0, place).clamp(0, self._table.shape[1] - 1.001)
         below = place.long()
         share = place - below
         row = image.view(wide).expand_as(below)

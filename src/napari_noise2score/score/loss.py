@@ -95,7 +95,8 @@ class Preconditioned(ScoreLoss):
 
     def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
         """``(D - z) / (v + sigma_a^2)``."""
-        return (output - z) / (variance + sigma_a**2)
+        score: Tensor = (output - z) / (variance + sigma_a**2)
+        return score
 
     def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
         """``D`` itself."""
@@ -117,7 +118,8 @@ class Published(ScoreLoss):
     def draw_sigma_a(self, count: int, progress: float, generator: torch.Generator) -> Tensor:
         """``|delta|`` with delta ~ N(0, annealed^2), as the authors draw it."""
         strength = self.first * (self.last / self.first) ** progress
-        return strength * torch.randn(count, 1, 1, 1, generator=generator).abs()
+        drawn: Tensor = strength * torch.randn(count, 1, 1, 1, generator=generator).abs()
+        return drawn
 
     def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
         """``D - z``: the network's correction itself."""

@@ -1,0 +1,250 @@
+"""What runs now, what was learned so far, and what comes of it. No Qt in here.
+
+One run at a time. Each has a number, and what an earlier run still says is dropped. Models and
+scores stay until something better takes their place: an error costs nothing but the run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from napari_noise2score._widget import jobs
+from napari_noise2score._widget.jobs import Estimated, Event, Job, Result, RunSettings, Scored
+from napari_noise2score._widget.layers import Target
+from napari_noise2score._widget.words import error_words, result_name, update_words
+from napari_noise2score._widget.worker import Failure, Flags, Start, start
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """What the panel is doing."""
+
+    IDLE = 'idle'
+    ESTIMATING = 'estimating'
+    TRAINING = 'training'
+    CORRECTING = 'correcting'
+    STOPPING = 'stopping'
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot for the panel.
+
+    Attributes
+    ----------
+    state : State
+        What is going on.
+    text : str
+        The same in words.
+    fraction : float
+        Share of the stage that is done, 0 to 1.
+    has_model : bool
+        Whether there is a trained score to correct with.
+    """
+
+    state: State
+    text: str
+    fraction: float
+    has_model: bool
+
+
+class Listener(Protocol):
+    """Who shows it: the panel. Everything is called in the viewer's thread."""
+
+    def show_status(self, status: Status) -> None:
+        """Show a snapshot."""
+
+    def show_error(self, text: str) -> None:
+        """Show what went wrong, in the panel and as a notification."""
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Show what a user should know of a result."""
+
+    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
+        """Show the noise that was estimated."""
+
+    def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer beside its source."""
+
+
+class Controller:
+    """Runs the jobs of a panel.
+
+    Parameters
+    ----------
+    listener : Listener
+        The panel.
+    start : callable
+        Runs a job in the background; `napari_noise2score._widget.worker.start` if not given.
+    """
+
+    def __init__(self, listener: Listener, start: Start = start) -> None:
+        self._listener = listener
+        self._start = start
+        self._run = 0
+        self._flags = Flags()
+        self._state = State.IDLE
+        self._text = 'Choose the layers, then press Train.'
+        self._fraction = 0.0
+        self._latest: jobs.Trained | None = None
+        self._scored: WeakKeyDictionary[Any, Scored] = WeakKeyDictionary()
+        self._estimates: list[Estimated] = []
+        self._targets: Sequence[Target] = ()
+        self._added = 0
+
+    @property
+    def state(self) -> State:
+        """What is going on."""
+        return self._state
+
+    @property
+    def status(self) -> Status:
+        """A snapshot."""
+        return Status(self._state, self._text, self._fraction, self._latest is not None)
+
+    def score_of(self, layer: Any) -> Scored | None:
+        """The learned score of a layer, if it has one."""
+        return self._scored.get(layer)
+
+    def estimate(self, targets: Sequence[Target]) -> None:
+        """Estimate the noise of layers."""
+        if self._may_begin(targets):
+            job = jobs.estimate_job([target.source for target in targets])
+            self._begin(State.ESTIMATING, 'Estimating the noise', targets, job, Flags())
+
+    def train(self, targets: Sequence[Target], settings: RunSettings) -> None:
+        """Train one score on all layers together and correct each of them."""
+        if self._may_begin(targets):
+            flags = Flags()
+            job = jobs.train_job([target.source for target in targets], settings, flags.stop)
+            self._begin(State.TRAINING, 'Training the score', targets, job, flags)
+
+    def correct(self, targets: Sequence[Target], settings: RunSettings) -> None:
+        """Correct layers: from their own score; where they have none, with the latest model."""
+        if not self._may_begin(targets):
+            return
+        if self._latest is None:
+            self._listener.show_error('There is no trained score yet; press Train first.')
+            return
+        images = [(target.source, self._scored.get(target.layer)) for target in targets]
+        job = jobs.correct_job(images, self._latest, settings)
+        self._begin(State.CORRECTING, 'Correcting', targets, job, Flags())
+
+    def stop(self) -> None:
+        """End a training and apply what it learned; cancel anything else, or a second time."""
+        if self._state is State.IDLE:
+            return
+        first = self._state is State.TRAINING
+        self._flags.stop.set()
+        if not first:
+            self._flags.cancel.set()
+        text = 'Stopping; applying what was learned ...' if first else 'Cancelling ...'
+        self._show(State.STOPPING, text)
+
+    def close(self) -> None:
+        """Cancel the run and hear no more of it."""
+        self._flags.stop.set()
+        self._flags.cancel.set()
+        self._run += 1
+        self._state = State.IDLE
+
+    def _may_begin(self, targets: Sequence[Target]) -> bool:
+        if self._state is not State.IDLE:
+            self._listener.show_error(
+                f'One run at a time: the panel is still {self._state}. '
+                'Wait for its end, or press Stop.'
+            )
+            return False
+        if not targets:
+            self._listener.show_error('No layer is chosen; tick at least one Image layer.')
+            return False
+        return True
+
+    def _begin(
+        self, state: State, title: str, targets: Sequence[Target], job: Job, flags: Flags
+    ) -> None:
+        self._run += 1
+        run = self._run
+        self._flags, self._targets, self._estimates, self._added = flags, targets, [], 0
+        self._show(state, f'{title} ...', 0.0)
+        self._start(
+            job,
+            flags,
+            title=title,
+            on_event=self._of_this_run(run, self._hear),
+            on_end=self._of_this_run(run, self._end),
+        )
+
+    def _of_this_run(self, run: int, act: Callable[[Any], None]) -> Callable[[Any], None]:
+        def if_current(value: Any) -> None:
+            if run == self._run:
+                act(value)
+
+        return if_current
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case jobs.Update():
+                self._hear_update(event)
+            case jobs.Estimated():
+                self._estimates.append(event)
+            case jobs.Trained():
+                self._latest = event
+                self._listener.show_estimates(self._estimates)
+            case jobs.Result():
+                self._hear_result(event)
+
+    def _hear_update(self, update: jobs.Update) -> None:
+        state = self._state
+        if state is State.TRAINING and update.stage == 'correct':
+            state = State.CORRECTING
+        text = update_words(update)
+        if state is State.STOPPING:
+            if update.stage != 'correct' or self._flags.cancel.is_set():
+                return
+            text = f'Stopped; {text[0].lower()}{text[1:]}'
+        self._show(state, text, update.fraction)
+
+    def _hear_result(self, result: Result) -> None:
+        target = self._targets[result.number]
+        self._scored[target.layer] = result.scored
+        corrected = result.corrected
+        name = result_name(target.source.name, corrected.families, corrected.correction)
+        self._listener.add_result(target.layer, corrected.image, name, result.report)
+        self._added += 1
+        notes = result.report['warnings']
+        self._listener.show_notes([f'{target.source.name}: {note}' for note in notes])
+
+    def _end(self, failure: Failure | None) -> None:
+        was, cancelled = self._state, self._flags.cancel.is_set()
+        self._targets = ()
+        if failure is not None:
+            self._show(State.IDLE, self._ending('Failed; see below.'), 0.0)
+            if not isinstance(failure.error, (InputError, TrainingError, CheckpointError)):
+                log.error('unexpected error', exc_info=failure.error)
+            self._listener.show_error(error_words(failure.error))
+        elif self._estimates and was is State.ESTIMATING:
+            self._listener.show_estimates(self._estimates)
+            self._show(State.IDLE, 'The noise was estimated.', 1.0)
+        elif cancelled:
+            self._show(State.IDLE, self._ending('Cancelled.'), 0.0)
+        elif self._added:
+            count = 'one layer' if self._added == 1 else f'{self._added} layers'
+            self._show(State.IDLE, f'Done: {count} added.', 1.0)
+        else:
+            self._show(State.IDLE, 'Stopped before the training began.', 0.0)
+
+    def _ending(self, text: str) -> str:
+        return f'{text} The trained score is kept.' if self._latest is not None else text
+
+    def _show(self, state: State, text: str, fraction: float | None = None) -> None:
+        self._state, self._text = state, text
+        self._fraction = self._fraction if fraction is None else fraction
+        self._listener.show_status(self.status)

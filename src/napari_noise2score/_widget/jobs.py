@@ -1,0 +1,261 @@
+"""The jobs of the panel as plain generators: estimate, train, correct.
+
+They yield what they have as soon as they have it, so that a job that ends early loses nothing:
+a trained model before it is applied, each clean image before the next. No Qt and no thread in
+here. PyTorch is loaded when the first job needs it.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_noise2score.errors import TrainingError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.estimate import NoiseFit
+
+if TYPE_CHECKING:
+    from napari_noise2score.pipeline import Corrected, DenoiseSettings, ScoreMap
+    from napari_noise2score.prepare import Prepared
+    from napari_noise2score.score.model import ScoreModel
+    from napari_noise2score.score.train import Stop
+
+_CHECKED_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the panel asks for; plain values, no PyTorch needed."""
+
+    noise: NoiseRequest = field(default_factory=NoiseRequest)
+    correction: Correction = Correction.AUTO
+    seconds: float = 60.0
+    device: str = 'auto'
+    seed: int = 0
+
+    def resolved(self) -> DenoiseSettings:
+        """The settings of the pipeline; raises InputError for what is out of range."""
+        pipeline = engine()
+        training = pipeline.TrainSettings(
+            seconds=self.seconds, device=self.device, seed=self.seed
+        )
+        settings: DenoiseSettings = pipeline.DenoiseSettings(
+            self.noise, self.correction, training
+        )
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Where a job is. The only thing a job yields that may be skipped.
+
+    Attributes
+    ----------
+    stage : str
+        ``'load'``, ``'estimate'``, ``'train'`` or ``'correct'``.
+    fraction : float
+        Share of the stage that is done, 0 to 1.
+    step, loss : int, float or None
+        Of the training.
+    left : float or None
+        Seconds until the stage ends, where known.
+    """
+
+    stage: str
+    fraction: float
+    step: int | None = None
+    loss: float | None = None
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """The blind estimate of one channel of an image."""
+
+    source: ImageSource
+    place: dict[str, int]
+    fit: NoiseFit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A score model, ready for use."""
+
+    model: ScoreModel
+    settings: DenoiseSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The learned score of an image, kept to correct again without the network.
+
+    Attributes
+    ----------
+    score_map : ScoreMap
+        The score.
+    model, settings : ScoreModel, DenoiseSettings
+        Whence it came.
+    checksum : int
+        Of the grey levels, to notice a change of the image in place.
+    """
+
+    score_map: ScoreMap
+    model: ScoreModel
+    settings: DenoiseSettings
+    checksum: int
+
+    def holds_for(self, source: ImageSource) -> bool:
+        """Whether the image is still the one that was scored."""
+        scored = self.score_map.prepared.source
+        same = scored.axes == source.axes and scored.shape == source.shape
+        return same and self.checksum == checksum(source)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The clean image number ``number`` of a job."""
+
+    number: int
+    scored: Scored
+    corrected: Corrected
+    report: dict[str, Any]
+
+
+Event: TypeAlias = Update | Estimated | Trained | Result
+Job: TypeAlias = Generator[Event, None, None]
+
+
+def engine() -> ModuleType:
+    """The pipeline, with PyTorch.
+
+    Raises
+    ------
+    TrainingError
+        If PyTorch is installed but cannot be loaded.
+    """
+    try:
+        from napari_noise2score import pipeline
+    except OSError as error:
+        raise TrainingError(
+            f'PyTorch could not be loaded ({error}). On Windows this happens when Qt was loaded '
+            'first: install the newest Microsoft Visual C++ Redistributable, or start napari '
+            'with  python -c "import torch, napari; napari.Viewer(); napari.run()"'
+        ) from error
+    return pipeline
+
+
+def estimate_job(sources: Sequence[ImageSource]) -> Job:
+    """Estimate the noise of every channel."""
+    from napari_noise2score.prepare import estimate_channel
+
+    channels = [channel for source in sources for channel in source.channels()]
+    for number, channel in enumerate(channels):
+        yield Update('estimate', number / len(channels))
+        yield Estimated(channel.source, channel.place, estimate_channel(channel))
+
+
+def train_job(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) -> Job:
+    """Train one score on all images together and correct each.
+
+    ``stop`` ends the training; what was learned is applied. Stopped before its first step, the
+    job ends without a result.
+    """
+    yield Update('load', 0.0)
+    pipeline = engine()
+    resolved = settings.resolved()
+    prepared = []
+    for number, source in enumerate(sources):
+        yield Update('estimate', number / len(sources))
+        prepared.append(pipeline.prepare(source, settings.noise))
+    for image in prepared:
+        yield from _fits_of(image)
+    steps = pipeline.train_score(prepared, resolved.training, stop=stop)
+    model = None
+    while model is None:
+        try:
+            at = next(steps)
+        except StopIteration as end:
+            model = end.value
+        else:
+            left = max(0.0, settings.seconds - at.seconds)
+            yield Update('train', at.fraction, at.step, at.loss, left)
+    if not model.training['steps_done']:
+        return
+    yield Trained(model, resolved)
+    for number, image in enumerate(prepared):
+        scored = yield from _score(model, resolved, image, number, len(prepared))
+        yield _result(number, scored, None, resolved)
+
+
+def correct_job(
+    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: RunSettings
+) -> Job:
+    """Correct images from their scores; those without a score get one from the latest model."""
+    yield Update('load', 0.0)
+    pipeline = engine()
+    for number, (source, scored) in enumerate(images):
+        yield Update('correct', number / len(images))
+        model, trained = (
+            (latest.model, latest.settings) if scored is None else (scored.model, scored.settings)
+        )
+        if scored is None or not scored.holds_for(source):
+            prepared = pipeline.prepare(source, settings.noise)
+            scored = yield from _score(model, trained, prepared, number, len(images))
+        now = replace(trained, noise=settings.noise, correction=settings.correction)
+        yield _result(number, scored, settings.noise, now)
+
+
+def _fits_of(image: Prepared) -> Iterable[Estimated]:
+    for channel in image.channels:
+        if channel.fit is not None:
+            yield Estimated(image.source, channel.channel.place, channel.fit)
+
+
+def _score(
+    model: ScoreModel, settings: DenoiseSettings, image: Prepared, number: int, count: int
+) -> Generator[Event, None, Scored]:
+    begin = time.perf_counter()
+    tiles = engine().score_image(
+        model,
+        image,
+        device=settings.training.device,
+        orientations=settings.orientations,
+    )
+    while True:
+        try:
+            tile = next(tiles)
+        except StopIteration as end:
+            return Scored(end.value, model, settings, checksum(image.source))
+        spent = time.perf_counter() - begin
+        left = spent * (1 / tile.fraction - 1) if tile.fraction else None
+        yield Update('correct', (number + tile.fraction) / count, left=left)
+
+
+def _result(
+    number: int, scored: Scored, noise: NoiseRequest | None, settings: DenoiseSettings
+) -> Result:
+    pipeline = engine()
+    corrected = pipeline.correct_image(scored.score_map, noise, settings.correction)
+    report = pipeline.describe(corrected, scored.score_map, scored.model, settings)
+    report['seed'] = settings.training.seed
+    return Result(number, scored, corrected, report)
+
+
+def checksum(source: ImageSource) -> int:
+    """CRC-32 of the grey levels, of evenly spread planes where the image is large."""
+    found = 0
+    for channel in source.channels():
+        count, rows, columns = channel.shape
+        size = max(1, rows * columns * np.dtype(source.data.dtype).itemsize)
+        step = max(1, count * size // _CHECKED_BYTES)
+        for plane in range(0, count, step):
+            found = zlib.crc32(np.ascontiguousarray(channel.raw_plane(plane)), found)
+    return found

@@ -1,0 +1,96 @@
+"""What the panel says, as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_noise2score._widget.jobs import Estimated, Update
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.families import FAMILIES, Gaussian, NoiseFamily
+
+CORRECTIONS = {
+    Correction.AUTO: 'Automatic (stabilised)',
+    Correction.STABILISED: 'Stabilised',
+    Correction.CHAINED: 'Chained Tweedie (exact)',
+    Correction.PAPER: 'First order (paper)',
+}
+"""Every form of the correction as a menu lists it."""
+
+
+def parameter_label(name: str) -> str:
+    """A parameter's name in running text."""
+    return name.replace('_', ' ')
+
+
+def noise_words(family: NoiseFamily, errors: dict[str, float]) -> str:
+    """A noise model with its standard errors: ``Poisson-Gaussian: gain 4.02 ± 0.03, ...``."""
+    parts = []
+    for name, value in family.parameters().items():
+        error = errors.get(name)
+        doubt = f' ± {error:.2g}' if error else ''
+        parts.append(f'{parameter_label(name)} {value:.4g}{doubt}')
+    return f'{family.label}: {", ".join(parts)} grey levels'
+
+
+def channel_words(estimate: Estimated) -> str:
+    """Which channel of which layer an estimate is of."""
+    place = ', '.join(f'{axis} {index}' for axis, index in estimate.place.items())
+    return f'{estimate.source.name} ({place})' if place else estimate.source.name
+
+
+def estimate_words(estimates: Sequence[Estimated]) -> str:
+    """Estimates, one after the other, with what a user should know before relying on them."""
+    lines = []
+    for estimate in estimates:
+        fit = estimate.fit
+        several = fit.frames > 1
+        frames = f'{fit.frames} frames' if several else 'one frame'
+        lines.append(
+            f'{channel_words(estimate)} - {noise_words(fit.family, fit.errors)} '
+            f'(from {fit.evidence.method}, {frames}).'
+            if several
+            else f'{channel_words(estimate)} - {noise_words(fit.family, fit.errors)} '
+            '(from one frame).'
+        )
+        lines += [f'Note: {warning}' for warning in fit.warnings]
+    return '\n'.join(lines)
+
+
+def time_words(seconds: float) -> str:
+    """A time to wait: ``45 s`` or ``3 min 05 s``."""
+    whole = max(0, round(seconds))
+    return f'{whole} s' if whole < 60 else f'{whole // 60} min {whole % 60:02d} s'
+
+
+def update_words(update: Update) -> str:
+    """Where a job is."""
+    left = '' if update.left is None else f', {time_words(update.left)} left'
+    match update.stage:
+        case 'load':
+            return 'Loading PyTorch ...'
+        case 'estimate':
+            return 'Estimating the noise ...'
+        case 'train':
+            return f'Training: step {update.step}, loss {update.loss:.3f}{left}'
+        case _:
+            return f'Correcting: {100 * update.fraction:.0f} %{left}'
+
+
+def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
+    """Name of a result: its source and what was done."""
+    labels = ' + '.join(dict.fromkeys(family.label for family in families))
+    one_formula = all(isinstance(family, Gaussian) for family in families)
+    return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'
+
+
+def error_words(error: Exception) -> str:
+    """An error for the user: the text of ours, class and text of all others."""
+    if isinstance(error, (InputError, TrainingError, CheckpointError)):
+        return str(error)
+    return f'{type(error).__name__}: {error}'
+
+
+def family_label(name: str) -> str:
+    """How a menu lists a noise family."""
+    return FAMILIES[name].label

@@ -1,0 +1,35 @@
+import pytest
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.axes import check_axes, guess_axes
+
+
+@pytest.mark.parametrize(
+    ('shape', 'rgb', 'axes'),
+    [
+        ((8, 8), False, 'YX'),
+        ((3, 8, 8), False, 'TYX'),
+        ((2, 3, 8, 8), False, 'TZYX'),
+        ((2, 3, 4, 8, 8), False, 'TCZYX'),
+        ((8, 8, 3), True, 'YXS'),
+        ((5, 8, 8, 3), True, 'TYXS'),
+    ],
+)
+def test_guesses(shape, rgb, axes):
+    assert guess_axes(shape, rgb) == axes
+    assert check_axes(axes.lower(), shape) == axes
+
+
+@pytest.mark.parametrize(
+    ('axes', 'shape', 'text'),
+    [
+        ('TQX', (2, 8, 8), 'Q is unknown; use letters of TCZYXS'),
+        ('YYX', (2, 8, 8), 'stands twice'),
+        ('YX', (2, 8, 8), r"name 2 axes; the image has 3, shape \(2, 8, 8\).*'TYX'"),
+        ('TZX', (2, 8, 8), 'lack Y or X'),
+        ('TYX', (0, 8, 8), 'is empty'),
+    ],
+)
+def test_misfits_are_refused_in_words(axes, shape, text):
+    with pytest.raises(InputError, match=text):
+        check_axes(axes, shape)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+
+SHAPES = {'T': 3, 'C': 2, 'Z': 4, 'Y': 5, 'X': 6, 'S': 3}
+
+
+@pytest.mark.parametrize(
+    'axes', ['YX', 'XY', 'TYX', 'ZYX', 'CYX', 'YXS', 'TCYX', 'TZYX', 'CTYX', 'TCZYX', 'YTXC', 'TYXS']
+)
+def test_planes_written_back_make_the_image_again(axes):
+    shape = tuple(SHAPES[a] for a in axes)
+    data = np.random.default_rng(0).random(shape).astype(np.float32)
+    source, copy = ImageSource(data, axes), np.full(shape, np.nan, np.float32)
+    for channel in source.channels():
+        assert channel.shape[1:] == (5, 6)
+        for index in range(channel.shape[0]):
+            channel.write(index, channel.plane(index), copy)
+    np.testing.assert_array_equal(copy, data)
+
+
+def test_time_runs_fastest_so_that_frames_follow_each_other():
+    data = np.arange(3 * 4).reshape(3, 4, 1, 1) * np.ones((3, 4, 2, 2))  # T, Z
+    (channel,) = ImageSource(data, 'TZYX').channels()
+    assert channel.frames == 3
+    assert [channel.plane(i)[0, 0] for i in range(4)] == [0, 4, 8, 1]
+
+
+def test_channels_come_in_the_order_of_the_array():
+    data = np.arange(6.0).reshape(2, 3)[:, None, None, :] * np.ones((2, 4, 4, 3))
+    channels = ImageSource(data, 'CYXS').channels()
+    assert [channel.place for channel in channels[:3]] == [
+        {'C': 0, 'S': 0},
+        {'C': 0, 'S': 1},
+        {'C': 0, 'S': 2},
+    ]
+    assert [channel.plane(0)[0, 0] for channel in channels] == [0, 1, 2, 3, 4, 5]
+
+
+def test_lazy_arrays_are_read_plane_by_plane():
+    read = []
+
+    class Lazy:
+        shape, dtype = (5, 4, 4), np.dtype(float)
+
+        def __getitem__(self, index):
+            read.append(index)
+            return Part(index)
+
+    class Part:
+        def __init__(self, index):
+            self.index = index
+
+        def compute(self):
+            return np.full((4, 4), float(self.index[0]))
+
+    (channel,) = ImageSource(Lazy(), 'TYX').channels()
+    assert channel.shape == (5, 4, 4)
+    assert channel.plane(3)[0, 0] == 3.0
+    assert read == [(3, slice(None), slice(None))]
+
+
+def test_nan_is_reported_with_its_plane():
+    data = np.zeros((2, 4, 4))
+    data[1, 2, 2] = np.nan
+    (channel,) = ImageSource(data, 'TYX', 'cells.tif').channels()
+    assert channel.plane(0).dtype == np.float32
+    with pytest.raises(InputError, match=r'cells\.tif: plane 1 holds NaN'):
+        channel.plane(1)
+
+
+def test_complex_values_are_refused():
+    with pytest.raises(InputError, match='values are complex128'):
+        ImageSource(np.ones((4, 4), complex), 'YX')

@@ -1,0 +1,35 @@
+"""Small noisy images in the unit-noise coordinate, for training in seconds."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noise2score.noise.stabilise import VarianceCurve
+
+FLAT = VarianceCurve(-50.0, 50.0, np.ones(8))
+
+
+class ArrayPlanes:
+    """Planes over an array (N, Y, X)."""
+
+    def __init__(self, array: NDArray[np.floating]) -> None:
+        self.array = np.asarray(array, np.float32)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.array.shape
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        return self.array[index]
+
+
+def smooth_image(count: int = 2, size: int = 96, seed: int = 0) -> NDArray[np.float64]:
+    """Clean (N, Y, X), contrast of several noise standard deviations."""
+    rng = np.random.default_rng(seed)
+    blobs = ndimage.gaussian_filter(rng.normal(size=(count, size, size)), (0, 5, 5))
+    return 10 + 3 * blobs / blobs.std()
+
+
+def noisy_planes(count: int = 2, size: int = 96, seed: int = 0) -> ArrayPlanes:
+    clean = smooth_image(count, size, seed)
+    return ArrayPlanes(clean + np.random.default_rng(seed + 1).normal(size=clean.shape))

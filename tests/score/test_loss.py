@@ -1,0 +1,88 @@
+import math
+
+import pytest
+import torch
+
+from napari_noise2score.score.loss import LOSSES, Preconditioned, Published
+
+
+def unit(level: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(level)
+
+
+@pytest.mark.parametrize('name', list(LOSSES))
+def test_identity_network_has_the_trivial_loss(name):
+    """D(z) = z is the score 0, and E |u|^2 = 1."""
+    noisy = torch.randn(64, 1, 32, 32)
+    generator = torch.Generator().manual_seed(0)
+    loss = LOSSES[name]()(lambda z, s: z, noisy, unit, 0.5, generator)
+    assert float(loss) == pytest.approx(1.0, abs=5 * math.sqrt(2 / noisy.numel()))
+
+
+def test_true_score_of_gaussian_data_is_the_minimum():
+    """Data N(0, q), noise 1: D = q z / (q + 1 + sigma_a^2) (1 + sigma_a^2 shrunk from z)."""
+    q = 4.0
+    noisy = math.sqrt(q + 1) * torch.randn(256, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    losses = {}
+    for shrink in (0.8, 1.0, 1.25):
+
+        def network(z, s, shrink=shrink):
+            score = -z / (q + 1 + s**2) * shrink
+            return z + (1 + s**2) * score
+
+        losses[shrink] = float(
+            Preconditioned()(network, noisy, unit, 0.5, torch.Generator().manual_seed(2))
+        )
+    assert losses[1.0] < losses[0.8]
+    assert losses[1.0] < losses[1.25]
+
+
+def test_minimiser_does_not_depend_on_the_variance_it_is_read_with():
+    """A network that makes up for v gives the same loss: v is a coordinate, not an assumption."""
+    noisy = torch.randn(16, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+
+    def loss_with(v: float) -> float:
+        def network(z, s):
+            return z + (v + s**2) * (-z / (2 + s**2))
+
+        return float(
+            Preconditioned()(
+                network, noisy, lambda d: v * torch.ones_like(d), 0.0, torch.Generator().manual_seed(5)
+            )
+        )
+
+    assert loss_with(0.2) == pytest.approx(loss_with(1.0), rel=1e-5)
+
+
+def test_sigma_a_stays_in_its_range_and_fills_it():
+    drawn = Preconditioned().draw_sigma_a(4000, 0.3, torch.Generator().manual_seed(0))
+    assert drawn.shape == (4000, 1, 1, 1)
+    assert Preconditioned.low <= float(drawn.min()) < 1.02 * Preconditioned.low
+    assert 0.98 * Preconditioned.high < float(drawn.max()) <= Preconditioned.high
+    middle = math.sqrt(Preconditioned.low * Preconditioned.high)
+    assert float((drawn < middle).float().mean()) == pytest.approx(0.5, abs=0.04)
+
+
+def test_published_schedule_anneals():
+    """|N(0, s^2)| has the mean s sqrt(2 / pi); s goes from 1 to 0.02."""
+    for progress, strength in ((0.0, 1.0), (0.5, math.sqrt(0.02)), (1.0, 0.02)):
+        drawn = Published().draw_sigma_a(40_000, progress, torch.Generator().manual_seed(0))
+        expected = strength * math.sqrt(2 / math.pi)
+        assert float(drawn.mean()) == pytest.approx(expected, rel=0.02)
+
+
+def test_clean_levels_of_both_readings():
+    z, output, v = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([0.5])
+    assert Preconditioned().clean(output, z, v).item() == 3.0
+    assert Published().clean(output, z, v).item() == 2.5
+    assert Preconditioned().score(output, z, torch.tensor([1.0]), v).item() == pytest.approx(1 / 1.5)
+    assert Published().score(output, z, torch.tensor([1.0]), v).item() == 1.0
+
+
+def test_same_generator_same_loss():
+    noisy = torch.randn(4, 1, 16, 16)
+    values = [
+        Preconditioned()(lambda z, s: 0.5 * z, noisy, unit, 0.0, torch.Generator().manual_seed(9))
+        for _ in range(2)
+    ]
+    assert torch.equal(*values)

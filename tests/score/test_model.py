@@ -1,0 +1,109 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_noise2score.errors import CheckpointError
+from napari_noise2score.score.model import FORMAT, ScoreModel
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+
+
+@pytest.fixture
+def model() -> ScoreModel:
+    torch.manual_seed(0)
+    network = ScoreNetwork(NetworkSettings(8, 2, 1))
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight)
+    return ScoreModel(network, 'preconditioned', {'seed': 3}, {'images': [{'name': 'a'}]})
+
+
+def test_a_saved_model_comes_back_whole(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    loaded = ScoreModel.load(path)
+    z, sigma = torch.randn(1, 1, 16, 16), torch.zeros(1, 1, 1, 1)
+    assert torch.equal(loaded.network(z, sigma), model.network(z, sigma))
+    assert (loaded.loss, loaded.training, loaded.data) == (model.loss, model.training, model.data)
+    assert [p.name for p in tmp_path.iterdir()] == ['score.safetensors']
+
+
+def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    before = path.read_bytes()
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('napari_noise2score.score.model.to_bytes', full)
+    with pytest.raises(OSError, match='No space left'):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_that_are_no_models_are_refused(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    with pytest.raises(CheckpointError, match='no such file'):
+        ScoreModel.load(path)
+    path.write_bytes(b'PK\x03\x04 a zip, perhaps a pickle')
+    with pytest.raises(CheckpointError, match='damaged or no score model'):
+        ScoreModel.load(path)
+    save_file({'a': torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=f'no {FORMAT} file'):
+        ScoreModel.load(path)
+
+
+def test_damaged_files_are_refused(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match='damaged'):
+        ScoreModel.load(path)
+
+
+def settings_of(model: ScoreModel) -> dict:
+    return {
+        'network': model.network.settings.to_dict(),
+        'loss': model.loss,
+        'training': model.training,
+        'data': model.data,
+    }
+
+
+@pytest.mark.parametrize(
+    ('change', 'text'),
+    [
+        ({'network': {'channels': 16, 'levels': 2, 'blocks': 1}}, 'damaged score model'),
+        ({'network': {'channels': 8, 'levels': 2, 'blocks': 99}}, 'damaged score model'),
+        ({'loss': 'l7'}, 'damaged score model'),
+        ({'training': 5}, 'damaged score model'),
+    ],
+)
+def test_headers_that_do_not_fit_the_weights_are_refused(model, tmp_path, change, text):
+    path = tmp_path / 'score.safetensors'
+    header = {
+        'format': FORMAT,
+        'version': '1',
+        'settings': json.dumps({**settings_of(model), **change}),
+    }
+    save_file(model.network.state_dict(), path, header)
+    with pytest.raises(CheckpointError, match=text):
+        ScoreModel.load(path)
+
+
+def test_newer_versions_are_refused_by_number(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    save_file(model.network.state_dict(), path, {'format': FORMAT, 'version': '2'})
+    with pytest.raises(CheckpointError, match="file version '2'; this program reads 1"):
+        ScoreModel.load(path)
+
+
+def test_weights_that_are_not_finite_are_refused(model, tmp_path):
+    model.network.tail.weight.data[:] = float('nan')
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    with pytest.raises(CheckpointError, match='not finite'):
+        ScoreModel.load(path)

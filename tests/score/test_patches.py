@@ -1,0 +1,62 @@
+import numpy as np
+import torch
+
+from napari_noise2score.score.patches import PatchSampler
+from tests.score.helpers import ArrayPlanes
+
+
+def sampler(images, size=16, seed=0):
+    return PatchSampler(images, size, torch.Generator().manual_seed(seed))
+
+
+def test_patches_are_cut_from_their_image():
+    first, second = ArrayPlanes(np.zeros((3, 40, 40))), ArrayPlanes(np.ones((3, 40, 40)))
+    patches, image = sampler([first, second]).draw(200)
+    assert patches.shape == (200, 1, 16, 16)
+    assert torch.equal(patches[:, 0, 0, 0], image.float())
+    assert 60 < int(image.sum()) < 140
+
+
+def test_larger_images_are_drawn_more_often():
+    images = [ArrayPlanes(np.zeros((1, 32, 32))), ArrayPlanes(np.ones((9, 32, 32)))]
+    _, image = sampler(images).draw(2000)
+    # five standard errors of a share of 0.9
+    assert abs(image.float().mean().item() - 0.9) < 5 * (0.09 / 2000) ** 0.5
+
+
+def test_every_place_and_all_eight_orientations_come_up():
+    ramp = np.arange(20 * 20, dtype=np.float32).reshape(1, 20, 20)
+    patches, _ = sampler([ArrayPlanes(ramp)]).draw(3000)
+    steps = {(p[0, 0, 1] - p[0, 0, 0]).item() for p in patches}
+    assert steps == {1.0, -1.0, 20.0, -20.0}
+    assert {p.min().item() for p in patches} == {20.0 * r + c for r in range(5) for c in range(5)}
+
+
+def test_small_planes_are_mirrored_up():
+    plane = np.arange(5 * 30, dtype=np.float32).reshape(1, 5, 30)
+    patches, _ = sampler([ArrayPlanes(plane)]).draw(20)
+    assert patches.shape == (20, 1, 16, 16)
+    assert set(np.unique(patches.numpy())) <= set(np.unique(plane))
+
+
+def test_same_generator_same_patches():
+    image = ArrayPlanes(np.random.default_rng(0).random((2, 50, 60)))
+    assert torch.equal(sampler([image], seed=4).draw(10)[0], sampler([image], seed=4).draw(10)[0])
+
+
+def test_planes_are_read_once_and_forgotten_beyond_the_budget(monkeypatch):
+    import napari_noise2score.score.patches as module
+
+    class Counting(ArrayPlanes):
+        reads = 0
+
+        def plane(self, index):
+            Counting.reads += 1
+            return super().plane(index)
+
+    image = Counting(np.zeros((3, 32, 32)))
+    sampler([image]).draw(100)
+    assert Counting.reads == 3
+    monkeypatch.setattr(module, '_CACHE_BYTES', 32 * 32 * 4)
+    sampler([image]).draw(100)
+    assert Counting.reads > 20

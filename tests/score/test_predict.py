@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_noise2score.pipeline import finish
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.predict import predict_clean
+from tests.score.helpers import FLAT, ArrayPlanes
+
+
+@pytest.fixture(scope='module')
+def model() -> ScoreModel:
+    """A small network with strong weights everywhere."""
+    torch.manual_seed(0)
+    network = ScoreNetwork(NetworkSettings(8, 3, 1))
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.15)
+    return ScoreModel(network.eval().requires_grad_(False), 'preconditioned', {})
+
+
+def predict(model, array, **options):
+    planes = ArrayPlanes(array)
+    return finish(predict_clean(model, planes, FLAT, device='cpu', exact=True, **options))
+
+
+@pytest.mark.parametrize('shape', [(1, 96, 96), (2, 101, 67), (1, 5, 5), (1, 3, 200), (1, 64, 1)])
+@pytest.mark.parametrize('orientations', [1, 8])
+def test_tiled_equals_untiled_at_any_size(model, shape, orientations):
+    array = np.random.default_rng(0).normal(10, 3, shape)
+    whole = predict(model, array, tile=1000, orientations=orientations)
+    assert whole.shape == shape
+    assert whole.dtype == np.float32
+    tiled = predict(model, array, tile=20, orientations=orientations)
+    np.testing.assert_allclose(tiled, whole, atol=1e-4)
+
+
+def test_all_orientations_make_the_result_turn_with_the_image(model):
+    array = np.random.default_rng(0).normal(10, 3, (1, 32, 32))
+    turned = predict(model, np.rot90(array, axes=(1, 2)).copy(), orientations=8)
+    np.testing.assert_allclose(turned, np.rot90(predict(model, array, orientations=8), axes=(1, 2)), atol=1e-4)
+
+
+def test_planes_do_not_influence_each_other(model):
+    array = np.random.default_rng(0).normal(10, 3, (2, 24, 24))
+    both = predict(model, array)
+    np.testing.assert_array_equal(predict(model, array[1:]), both[1:])
+
+
+def test_progress_counts_every_tile(model):
+    steps = predict_clean(model, ArrayPlanes(np.zeros((2, 40, 60))), FLAT, device='cpu', tile=20)
+    done = list(steps)
+    assert [p.done for p in done] == list(range(1, 13))
+    assert {p.total for p in done} == {12}
+    assert done[-1].fraction == 1.0
+
+
+def test_input_is_not_changed(model):
+    array = np.random.default_rng(0).normal(10, 3, (1, 33, 33)).astype(np.float32)
+    before = array.copy()
+    predict(model, array)
+    np.testing.assert_array_equal(array, before)
+
+
+def test_published_reading_is_scaled_by_the_noise_variance(model):
+    from napari_noise2score.noise.stabilise import VarianceCurve
+
+    array = np.random.default_rng(0).normal(10, 3, (1, 16, 16)).astype(np.float32)
+    published = ScoreModel(model.network, 'published', {})
+    half = VarianceCurve(-50.0, 50.0, np.full(8, 0.5))
+    result = finish(predict_clean(published, ArrayPlanes(array), half, device='cpu', exact=True))
+    plain = predict(model, array)
+    np.testing.assert_allclose(result - array, 0.5 * (plain - array), atol=1e-5)

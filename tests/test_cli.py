@@ -1,0 +1,205 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_noise2score.cli import main
+from napari_noise2score.errors import TrainingError
+from napari_noise2score.images.synthetic import synthetic_stack
+
+QUICK = ['--steps', '25', '--device', 'cpu']
+
+
+@pytest.fixture(scope='module')
+def stack():
+    return synthetic_stack('puncta', frames=2, size=96, seed=1)
+
+
+@pytest.fixture
+def noisy(tmp_path, stack) -> Path:
+    path = tmp_path / 'noisy.tif'
+    tifffile.imwrite(path, stack.noisy, photometric='minisblack', metadata={'axes': 'TYX'})
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_denoise_writes_image_report_and_model(noisy, stack, tmp_path):
+    out, report, model = (tmp_path / n for n in ('out.tif', 'r.json', 'm.safetensors'))
+    arguments = ['denoise', str(noisy), '--output', str(out), '--axes', 'TYX', *QUICK]
+    status = main([*arguments, '--report', str(report), '--model-out', str(model), '--seed', '3'])
+    assert status == 0
+    result = tifffile.imread(out)
+    assert result.shape == stack.noisy.shape
+    assert result.dtype == np.float32
+    assert np.mean((result - stack.truth) ** 2) < 0.5 * np.mean((stack.noisy - stack.truth) ** 2)
+    record = json.loads(report.read_text())
+    assert record['settings']['training']['seed'] == 3
+    assert record['settings']['training']['steps'] == 25
+    assert record['settings']['training']['seconds'] is None
+    assert record['channels'][0]['noise']['family'] == 'poisson-gaussian'
+    assert files(tmp_path) == {'noisy.tif', 'out.tif', 'r.json', 'm.safetensors'}
+
+    again = tmp_path / 'again.tif'
+    assert main(['apply', str(model), str(noisy), '--output', str(again), '--device', 'cpu']) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), result)
+
+
+def test_axes_come_from_the_file(noisy, tmp_path):
+    out = tmp_path / 'out.ome.tif'
+    assert main(['denoise', str(noisy), '--output', str(out), *QUICK]) == 0
+    with tifffile.TiffFile(out) as file:
+        assert file.is_ome
+        assert file.series[0].axes == 'TYX'
+
+
+def test_train_then_apply_to_several_in_a_folder(noisy, stack, tmp_path):
+    model, second, folder = tmp_path / 'm.safetensors', tmp_path / 'b.tif', tmp_path / 'clean'
+    tifffile.imwrite(second, stack.noisy[0], metadata={'axes': 'YX'})
+    assert main(['train', str(noisy), str(second), '--model', str(model), *QUICK]) == 0
+    arguments = ['apply', str(model), str(noisy), str(second), '--output', str(folder)]
+    assert main([*arguments, '--device', 'cpu', '--report', str(tmp_path / 'r.json')]) == 0
+    assert files(folder) == {'noisy.tif', 'b.tif'}
+    assert len(json.loads((tmp_path / 'r.json').read_text())['images']) == 2
+
+
+@pytest.mark.parametrize('correction', ['chained', 'paper', 'stabilised'])
+@pytest.mark.parametrize(
+    'noise',
+    [
+        ['--noise', 'gaussian', '--sigma', '8'],
+        ['--noise', 'poisson'],
+        ['--noise', 'poisson-gaussian', '--gain', '4', '--offset', '20', '--read-noise', '3'],
+    ],
+)
+def test_every_noise_and_correction_is_accepted(noisy, tmp_path, correction, noise):
+    out = tmp_path / 'out.tif'
+    arguments = ['denoise', str(noisy), '--output', str(out), '--correction', correction]
+    assert main([*arguments, *noise, '--steps', '3', '--device', 'cpu']) == 0
+    assert np.isfinite(tifffile.imread(out)).all()
+
+
+def test_estimate_in_words_and_as_json(noisy, capsys):
+    assert main(['estimate', str(noisy)]) == 0
+    words = capsys.readouterr().out
+    assert 'Poisson-Gaussian (gain 4' in words or 'Poisson-Gaussian (gain 3.' in words
+    assert 'frame differences, 2 frame(s)' in words
+    assert main(['estimate', str(noisy), '--json']) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record['channels'][0]['noise']['gain'] == pytest.approx(4, rel=0.15)
+
+
+def test_demo_writes_its_files(tmp_path, capsys):
+    folder = tmp_path / 'demo'
+    arguments = ['demo', '--output', str(folder), '--seconds', '1', '--no-viewer']
+    assert main([*arguments, '--device', 'cpu']) == 0
+    expected = {'noisy.tif', 'denoised.tif', 'truth.tif', 'comparison.png', 'report.json'}
+    assert files(folder) == expected
+    psnr = json.loads((folder / 'report.json').read_text())['psnr']
+    assert psnr['clean'] > psnr['noisy'] + 3
+    assert 'dB noisy' in capsys.readouterr().out
+
+
+def refused(capsys, arguments: list[str], status: int = 2) -> str:
+    """The one line on stderr of a command that is refused."""
+    try:
+        found = main(arguments)
+    except SystemExit as error:
+        found = error.code
+    captured = capsys.readouterr()
+    assert found == status
+    assert captured.out == ''
+    (line,) = captured.err.splitlines()
+    assert 'Traceback' not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ('extra', 'text'),
+    [
+        (['--axes', 'ZQ'], 'axes'),
+        (['--axes', 'YX'], 'name 2 axes; the image has 3'),
+        (['--noise', 'pink'], "invalid choice: 'pink'"),
+        (['--gain', 'x'], "invalid float value: 'x'"),
+        (['--gain', '-1'], 'gain is -1'),
+        (['--noise', 'poisson', '--sigma', '1'], 'sigma is no parameter of Poisson'),
+        (['--seconds', '-3'], 'training time is -3.0 s'),
+        (['--steps', '0'], 'training steps are 0'),
+        (['--device', 'tpu'], "invalid choice: 'tpu'"),
+        (['--seed', '-1'], 'seed is -1'),
+        (['--loss', 'l2'], "loss 'l2' is unknown"),
+        (['--report', 'no/such/folder/r.json'], 'there is no folder'),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(capsys, noisy, tmp_path, extra, text):
+    before = files(tmp_path)
+    line = refused(capsys, ['denoise', str(noisy), '--output', str(tmp_path / 'o.tif'), *extra])
+    assert text in line
+    assert files(tmp_path) == before
+
+
+def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):
+    out = str(tmp_path / 'o.tif')
+    assert 'no such file' in refused(capsys, ['denoise', 'missing.tif', '--output', out])
+    assert 'is an input too' in refused(capsys, ['denoise', str(noisy), '--output', str(noisy)])
+    assert 'written as .tif' in refused(capsys, ['denoise', str(noisy), '--output', 'out.png'])
+    several = ['denoise', str(noisy), str(noisy), '--output']
+    assert 'need a folder' in refused(capsys, [*several, out])
+    assert 'overwrite each other' in refused(capsys, [*several, str(tmp_path)])
+    assert 'no score model' in refused(capsys, ['apply', str(noisy), str(noisy), '--output', out])
+    blank = tmp_path / 'blank.tif'
+    tifffile.imwrite(blank, np.full((64, 64), 7, np.uint8), metadata={'axes': 'YX'})
+    assert 'no noise was found' in refused(capsys, ['denoise', str(blank), '--output', out, *QUICK])
+    assert files(tmp_path) == {'noisy.tif', 'blank.tif'}
+
+
+@pytest.mark.parametrize(
+    ('error', 'status', 'text'),
+    [
+        (TrainingError('nothing was learned'), 1, 'nothing was learned'),
+        (RuntimeError('DefaultCPUAllocator: not enough memory\nmore'), 1, 'not enough memory'),
+        (OSError(28, 'No space left on device'), 1, 'No space left on device'),
+        (KeyboardInterrupt(), 130, 'interrupted'),
+    ],
+)
+def test_failures_are_told_by_status_and_one_line(
+    capsys, noisy, tmp_path, monkeypatch, error, status, text
+):
+    def fail(*arguments, **options):
+        raise error
+        yield
+
+    monkeypatch.setattr('napari_noise2score.pipeline.train', fail)
+    arguments = ['denoise', str(noisy), '--output', str(tmp_path / 'o.tif'), *QUICK]
+    assert text in refused(capsys, arguments, status)
+    assert files(tmp_path) == {'noisy.tif'}
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for a child process')
+def test_control_c_ends_with_130_and_leaves_nothing(noisy, tmp_path):
+    out = tmp_path / 'o.tif'
+    code = 'import sys; from napari_noise2score.cli import main; sys.exit(main(sys.argv[1:]))'
+    arguments = ['denoise', str(noisy), '--output', str(out), '--seconds', '120']
+    child = subprocess.Popen(
+        [sys.executable, '-c', code, *arguments], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(8)
+    child.send_signal(signal.SIGINT)
+    _, text = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert 'Traceback' not in text
+    assert files(tmp_path) == {'noisy.tif'}
+
+
+def test_a_bar_is_drawn_on_a_terminal_only(noisy, tmp_path, capsys):
+    out = str(tmp_path / 'o.tif')
+    assert main(['denoise', str(noisy), '--output', out, *QUICK]) == 0
+    assert '%' not in capsys.readouterr().err
