@@ -252,7 +252,7 @@ def correct_image(
 
 
 def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:
-    if noise is None or noise == NoiseRequest():
+    if noise is None:
         return channel.family
     known = noise.known()
     if known is not None:

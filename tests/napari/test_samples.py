@@ -37,10 +37,10 @@ def test_metadata_names_the_noise_that_was_added():
 def test_every_sample_of_the_manifest_can_be_made():
     contributions = MANIFEST.contributions
     assert [s.key for s in contributions.sample_data] == ['filaments', 'nuclei', 'puncta']
-    with PluginManager() as manager:
-        manager.register(MANIFEST)
-        for sample in contributions.sample_data:
-            assert len(sample.open(_registry=manager.commands)) == 2
+    manager = PluginManager()
+    manager.register(MANIFEST)
+    for sample in contributions.sample_data:
+        assert len(sample.open(_registry=manager.commands)) == 2
 
 
 def test_panel_is_in_the_filter_menu_and_in_the_plugins_menu():

@@ -14,10 +14,9 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from napari_noise2score._widget import jobs
-from napari_noise2score._widget.jobs import Estimated, Event, Job, Result, RunSettings, Scored
+from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, RunSettings, Scored
 from napari_noise2score._widget.layers import Target
 from napari_noise2score._widget.words import error_words, result_name, update_words
-from napari_noise2score._widget.worker import Failure, Flags, Start, start
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 
 log = logging.getLogger(__name__)
@@ -74,6 +73,30 @@ class Listener(Protocol):
         """Add a layer beside its source."""
 
 
+class Run(Protocol):
+    """A job under way."""
+
+    def stop(self) -> None:
+        """End the training and apply what was learned."""
+
+    def cancel(self) -> None:
+        """End at the next step and forget the rest."""
+
+
+class Start(Protocol):
+    """Runs a job in the background, as `napari_noise2score._widget.worker.start` does."""
+
+    def __call__(
+        self,
+        make_job: MakeJob,
+        *,
+        title: str,
+        on_event: Callable[[Event], None],
+        on_end: Callable[[Exception | None], None],
+    ) -> Run:
+        """Start the job and return its handle."""
+
+
 class Controller:
     """Runs the jobs of a panel.
 
@@ -82,14 +105,15 @@ class Controller:
     listener : Listener
         The panel.
     start : callable
-        Runs a job in the background; `napari_noise2score._widget.worker.start` if not given.
+        Runs a job in the background.
     """
 
-    def __init__(self, listener: Listener, start: Start = start) -> None:
+    def __init__(self, listener: Listener, start: Start) -> None:
         self._listener = listener
         self._start = start
-        self._run = 0
-        self._flags = Flags()
+        self._number = 0
+        self._run: Run | None = None
+        self._cancelled = False
         self._state = State.IDLE
         self._text = 'Choose the layers, then press Train.'
         self._fraction = 0.0
@@ -116,44 +140,61 @@ class Controller:
     def estimate(self, targets: Sequence[Target]) -> None:
         """Estimate the noise of layers."""
         if self._may_begin(targets):
-            job = jobs.estimate_job([target.source for target in targets])
-            self._begin(State.ESTIMATING, 'Estimating the noise', targets, job, Flags())
+            sources = [target.source for target in targets]
+            self._begin(
+                State.ESTIMATING,
+                'Estimating the noise',
+                targets,
+                lambda stop: jobs.estimate_job(sources),
+            )
 
     def train(self, targets: Sequence[Target], settings: RunSettings) -> None:
         """Train one score on all layers together and correct each of them."""
         if self._may_begin(targets):
-            flags = Flags()
-            job = jobs.train_job([target.source for target in targets], settings, flags.stop)
-            self._begin(State.TRAINING, 'Training the score', targets, job, flags)
+            sources = [target.source for target in targets]
+            self._begin(
+                State.TRAINING,
+                'Training the score',
+                targets,
+                lambda stop: jobs.train_job(sources, settings, stop),
+            )
 
     def correct(self, targets: Sequence[Target], settings: RunSettings) -> None:
         """Correct layers: from their own score; where they have none, with the latest model."""
         if not self._may_begin(targets):
             return
-        if self._latest is None:
+        latest = self._latest
+        if latest is None:
             self._listener.show_error('There is no trained score yet; press Train first.')
             return
         images = [(target.source, self._scored.get(target.layer)) for target in targets]
-        job = jobs.correct_job(images, self._latest, settings)
-        self._begin(State.CORRECTING, 'Correcting', targets, job, Flags())
+        self._begin(
+            State.CORRECTING,
+            'Correcting',
+            targets,
+            lambda stop: jobs.correct_job(images, latest, settings),
+        )
 
     def stop(self) -> None:
         """End a training and apply what it learned; cancel anything else, or a second time."""
-        if self._state is State.IDLE:
+        if self._run is None:
             return
         first = self._state is State.TRAINING
-        self._flags.stop.set()
-        if not first:
-            self._flags.cancel.set()
+        if first:
+            self._run.stop()
+        else:
+            self._cancelled = True
+            self._run.cancel()
         text = 'Stopping; applying what was learned ...' if first else 'Cancelling ...'
         self._show(State.STOPPING, text)
 
     def close(self) -> None:
         """Cancel the run and hear no more of it."""
-        self._flags.stop.set()
-        self._flags.cancel.set()
-        self._run += 1
+        self._number += 1
         self._state = State.IDLE
+        if self._run is not None:
+            self._run.cancel()
+            self._run = None
 
     def _may_begin(self, targets: Sequence[Target]) -> bool:
         if self._state is not State.IDLE:
@@ -168,23 +209,24 @@ class Controller:
         return True
 
     def _begin(
-        self, state: State, title: str, targets: Sequence[Target], job: Job, flags: Flags
+        self, state: State, title: str, targets: Sequence[Target], make_job: MakeJob
     ) -> None:
-        self._run += 1
-        run = self._run
-        self._flags, self._targets, self._estimates, self._added = flags, targets, [], 0
+        self._number += 1
+        self._targets, self._estimates, self._added = targets, [], 0
+        self._cancelled = False
         self._show(state, f'{title} ...', 0.0)
-        self._start(
-            job,
-            flags,
+        self._run = self._start(
+            make_job,
             title=title,
-            on_event=self._of_this_run(run, self._hear),
-            on_end=self._of_this_run(run, self._end),
+            on_event=self._of_this_run(self._hear),
+            on_end=self._of_this_run(self._end),
         )
 
-    def _of_this_run(self, run: int, act: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _of_this_run(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
+        number = self._number
+
         def if_current(value: Any) -> None:
-            if run == self._run:
+            if number == self._number:
                 act(value)
 
         return if_current
@@ -197,17 +239,19 @@ class Controller:
                 self._estimates.append(event)
             case jobs.Trained():
                 self._latest = event
-                self._listener.show_estimates(self._estimates)
             case jobs.Result():
                 self._hear_result(event)
 
     def _hear_update(self, update: jobs.Update) -> None:
+        if update.stage == 'train' and self._estimates:
+            self._listener.show_estimates(self._estimates)
+            self._estimates = []
         state = self._state
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
         text = update_words(update)
         if state is State.STOPPING:
-            if update.stage != 'correct' or self._flags.cancel.is_set():
+            if update.stage != 'correct' or self._cancelled:
                 return
             text = f'Stopped; {text[0].lower()}{text[1:]}'
         self._show(state, text, update.fraction)
@@ -222,18 +266,17 @@ class Controller:
         notes = result.report['warnings']
         self._listener.show_notes([f'{target.source.name}: {note}' for note in notes])
 
-    def _end(self, failure: Failure | None) -> None:
-        was, cancelled = self._state, self._flags.cancel.is_set()
-        self._targets = ()
-        if failure is not None:
+    def _end(self, error: Exception | None) -> None:
+        was, self._run, self._targets = self._state, None, ()
+        if error is not None:
             self._show(State.IDLE, self._ending('Failed; see below.'), 0.0)
-            if not isinstance(failure.error, (InputError, TrainingError, CheckpointError)):
-                log.error('unexpected error', exc_info=failure.error)
-            self._listener.show_error(error_words(failure.error))
+            if not isinstance(error, (InputError, TrainingError, CheckpointError)):
+                log.error('unexpected error', exc_info=error)
+            self._listener.show_error(error_words(error))
         elif self._estimates and was is State.ESTIMATING:
             self._listener.show_estimates(self._estimates)
             self._show(State.IDLE, 'The noise was estimated.', 1.0)
-        elif cancelled:
+        elif self._cancelled:
             self._show(State.IDLE, self._ending('Cancelled.'), 0.0)
         elif self._added:
             count = 'one layer' if self._added == 1 else f'{self._added} layers'

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -131,6 +131,8 @@ class Result:
 
 Event: TypeAlias = Update | Estimated | Trained | Result
 Job: TypeAlias = Generator[Event, None, None]
+MakeJob: TypeAlias = 'Callable[[Stop], Job]'
+"""Makes a job that looks at the flag it is given."""
 
 
 def engine() -> ModuleType:
@@ -213,7 +215,7 @@ def correct_job(
         yield _result(number, scored, settings.noise, now)
 
 
-def _fits_of(image: Prepared) -> Iterable[Estimated]:
+def _fits_of(image: Prepared) -> Job:
     for channel in image.channels:
         if channel.fit is not None:
             yield Estimated(image.source, channel.channel.place, channel.fit)

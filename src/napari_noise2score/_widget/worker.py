@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
 
-from napari_noise2score._widget.jobs import Event, Job, Update, engine
+from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, engine
 
 INTERVAL = 0.1
 """Least time between two updates, s."""
@@ -33,21 +32,23 @@ class Flags:
 
     Attributes
     ----------
-    stop : Event
+    stopped : Event
         End the training and apply what was learned.
-    cancel : Event
+    cancelled : Event
         End at the next step and forget the rest.
     """
 
-    stop: threading.Event = field(default_factory=threading.Event)
-    cancel: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
+    def stop(self) -> None:
+        """End the training and apply what was learned."""
+        self.stopped.set()
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Failure:
-    """The error that ended a job."""
-
-    error: Exception
+    def cancel(self) -> None:
+        """End at the next step and forget the rest."""
+        self.stopped.set()
+        self.cancelled.set()
 
 
 class JobWorker(GeneratorWorker):
@@ -57,64 +58,77 @@ class JobWorker(GeneratorWorker):
 
     def quit(self) -> None:
         """Cancel the job. It ends by itself, so that it releases what it holds."""
-        self.flags.stop.set()
-        self.flags.cancel.set()
+        self.flags.cancel()
 
 
 def start(
-    job: Job,
-    flags: Flags,
+    make_job: MakeJob,
     *,
     title: str,
     on_event: Callable[[Event], None],
-    on_end: Callable[[Failure | None], None],
-) -> JobWorker:
+    on_end: Callable[[Exception | None], None],
+) -> Flags:
     """Run a job in the background, known to napari's task manager and activity dock.
 
     To be called in the viewer's thread, where the callbacks are called as well.
 
     Parameters
     ----------
-    job : generator
-        The job; what it yields goes to ``on_event``, updates at most ten times a second.
-    flags : Flags
-        Tells the job to stop or to cancel.
+    make_job : callable
+        Makes the job, given its stop flag.
     title : str
         What the activity dock says.
-    on_event, on_end : callable
-        ``on_end`` is called exactly once, with the error if there was one.
+    on_event : callable
+        Gets what the job yields, updates at most ten times a second.
+    on_end : callable
+        Called exactly once, with the error if there was one.
+
+    Returns
+    -------
+    Flags
+        To stop or cancel the job.
     """
-    worker = create_worker(background_job, job, flags, _worker_class=JobWorker)
+    flags = Flags()
+    worker = create_worker(
+        background_job, make_job(flags.stopped), flags, _worker_class=JobWorker
+    )
     worker.flags = flags
     bar = progress(total=_PERCENT, desc=title)
-    ends: list[Failure | None] = [None]
+    errors: list[Exception | None] = [None]
 
     def show(event: Event) -> None:
         if isinstance(event, Update):
             bar.update(round(_PERCENT * event.fraction) - bar.n)
         on_event(event)
 
-    def keep(failure: Failure | None) -> None:
-        ends[0] = failure
+    def keep(ending: Ending) -> None:
+        errors[0] = ending.error
 
     def finish() -> None:
         bar.close()
-        on_end(ends[0])
+        on_end(errors[0])
 
     worker.yielded.connect(show)
     worker.returned.connect(keep)
     worker.finished.connect(finish)
     worker.start()
-    return worker
+    return flags
 
 
-def background_job(job: Job, flags: Flags) -> Generator[Event, None, Failure | None]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Ending:
+    """How a job ended. An error as a bare return value would be raised again, or swallowed."""
+
+    error: Exception | None = None
+
+
+def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
     """Drive a job: thin out its updates, look at the flags, and turn any error into a value."""
     last = -INTERVAL
     try:
         for event in job:
-            if flags.cancel.is_set():
-                return None
+            if flags.cancelled.is_set():
+                break
             if isinstance(event, Update):
                 now = time.perf_counter()
                 if now - last < INTERVAL:
@@ -123,10 +137,10 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Failure | N
             yield event
     except Exception as error:  # noqa: BLE001 - whatever it is, the panel has to hear of it
         log.debug('job failed', exc_info=True)
-        return Failure(error)
+        return Ending(error)
     finally:
         job.close()
-    return None
+    return Ending()
 
 
 def preload() -> threading.Thread:
@@ -146,6 +160,3 @@ def preload() -> threading.Thread:
     thread.start()
     return thread
 
-
-Start = Callable[..., Any]
-"""Type of `start`, for those who take another in its place."""

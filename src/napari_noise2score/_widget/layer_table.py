@@ -1,0 +1,224 @@
+"""The table of Image layers: which to denoise, and what their axes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_noise2score._widget.layers import (
+    METADATA,
+    Target,
+    full_data,
+    image_layers,
+    likely_axes,
+    target_of,
+    unwrapped,
+)
+
+_AXES_WIDTH = 84
+_ROWS = 4
+_COMMON = ('YX', 'TYX', 'ZYX', 'CYX', 'TZYX', 'TCYX', 'CZYX', 'ZCYX', 'TCZYX')
+_AXES_TIP = (
+    'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, '
+    'S colour. Frames along T of one scene are compared with each other to estimate the noise; '
+    'each channel gets a noise model of its own.'
+)
+
+
+class LayerTable(QTableWidget):
+    """Image layers of a viewer with a tick box and their axes; follows the viewer.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    ticked = Signal()
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(0, 2, parent)
+        self._viewer = viewer
+        self._rows: list[tuple[Any, QTableWidgetItem, QComboBox]] = []
+        self._watch = _Watch()
+        self.setHorizontalHeaderLabels(['Image layers', 'Axes'])
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
+        header.resizeSection(1, _AXES_WIDTH)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.verticalHeader().hide()
+        self.setShowGrid(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setToolTip(
+            'Layers to denoise. Tick several to train one score on all of them together: '
+            'better if they are of the same kind, and no slower.'
+        )
+        self.itemChanged.connect(self._item_changed)
+        self._watch.follow(viewer.layers.events.inserted, self._inserted)
+        self._watch.follow(viewer.layers.events.removed, self._fill)
+        self._watch.follow(viewer.layers.events.reordered, self._fill)
+        self.destroyed.connect(self._watch.close)
+        self._fill()
+        self._tick_default()
+
+    def targets(self) -> list[Target]:
+        """The ticked layers with their axes.
+
+        Raises
+        ------
+        InputError
+            If the axes of one do not fit its shape.
+        """
+        return [target_of(layer, axes.currentText()) for layer, _, axes in self._chosen()]
+
+    def layers(self) -> list[Any]:
+        """The ticked layers."""
+        return [layer for layer, _, _ in self._chosen()]
+
+    def tick(self, layers: list[Any]) -> None:
+        """Tick these layers and no other."""
+        wanted = [unwrapped(layer) for layer in layers]
+        for layer, item, _ in self._rows:
+            on = any(layer is other for other in wanted)
+            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+
+    def axes_of(self, layer: Any) -> QComboBox:
+        """The widget with the axes of a layer."""
+        return next(axes for other, _, axes in self._rows if other is unwrapped(layer))
+
+    def _chosen(self) -> list[tuple[Any, QTableWidgetItem, QComboBox]]:
+        return [row for row in self._rows if row[1].checkState() == Qt.CheckState.Checked]
+
+    def _tick_default(self) -> None:
+        layers = [layer for layer, _, _ in self._rows]
+        active = unwrapped(self._viewer.layers.selection.active)
+        if not any(layer is active for layer in layers):
+            active = layers[-1] if layers else None
+        self.tick([active])
+
+    def _inserted(self, event: Any = None) -> None:
+        ticked = self.layers()
+        self._fill()
+        if not ticked and not any(METADATA in layer.metadata for layer, _, _ in self._rows):
+            self._tick_default()
+
+    def _fill(self, event: Any = None) -> None:
+        """Rows anew, the topmost layer first; ticks and axes are kept."""
+        ticked = self.layers()
+        typed = {id(layer): axes.currentText() for layer, _, axes in self._rows}
+        self._watch.forget_layers()
+        self.blockSignals(True)
+        layers = image_layers(self._viewer)[::-1]
+        self.setRowCount(len(layers))
+        self._rows = []
+        for row, layer in enumerate(layers):
+            item = QTableWidgetItem()
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Unchecked)
+            self.setItem(row, 0, item)
+            axes = self._axes_box(layer, typed.get(id(layer)))
+            self.setCellWidget(row, 1, axes)
+            self._rows.append((layer, item, axes))
+            self._name_row(layer)
+            follow = partial(self._watch.follow_layer, layer)
+            follow('name', partial(self._name_row, layer))
+            for change in ('data', 'axis_labels'):
+                follow(change, partial(self._guess_row, layer))
+        self.tick(ticked)
+        self.blockSignals(False)
+        self._fit_height()
+        self._item_changed()
+
+    def _axes_box(self, layer: Any, typed: str | None) -> QComboBox:
+        box = QComboBox()
+        box.setEditable(True)
+        box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        box.setToolTip(_AXES_TIP)
+        likely = likely_axes(layer)
+        count = len(full_data(layer).shape)
+        colour = 'S' if layer.rgb else ''
+        common = [axes + colour for axes in _COMMON if len(axes + colour) == count]
+        box.addItems(list(dict.fromkeys([likely, *common])))
+        box.setCurrentText(typed if typed is not None and len(typed) == count else likely)
+        return box
+
+    def _row(self, layer: Any) -> int | None:
+        return next((i for i, row in enumerate(self._rows) if row[0] is layer), None)
+
+    def _name_row(self, layer: Any, event: Any = None) -> None:
+        row = self._row(layer)
+        if row is not None:
+            item = self._rows[row][1]
+            item.setText(layer.name)
+            shape = ' x '.join(str(side) for side in full_data(layer).shape)
+            item.setToolTip(f'{layer.name}: {shape}, {full_data(layer).dtype}')
+
+    def _guess_row(self, layer: Any, event: Any = None) -> None:
+        row = self._row(layer)
+        if row is not None:
+            typed = self._rows[row][2].currentText()
+            axes = self._axes_box(layer, None if event.type == 'axis_labels' else typed)
+            self.setCellWidget(row, 1, axes)
+            self._rows[row] = (*self._rows[row][:2], axes)
+            self._name_row(layer)
+
+    def _item_changed(self, item: Any = None) -> None:
+        for _, ticked, axes in self._rows:
+            axes.setEnabled(ticked.checkState() == Qt.CheckState.Checked)
+        self.ticked.emit()
+
+    def _fit_height(self) -> None:
+        rows = min(max(len(self._rows), 1), _ROWS)
+        height = self.verticalHeader().defaultSectionSize()
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * height + 4)
+
+
+class _Watch:
+    """Connections to napari's events, to be undone when the table is gone."""
+
+    def __init__(self) -> None:
+        self._connected: list[tuple[Any, Callable[..., None]]] = []
+        self._of_layers: list[tuple[Any, Callable[..., None]]] = []
+
+    def follow(self, emitter: Any, act: Callable[..., None]) -> None:
+        """Call ``act`` with every event."""
+        emitter.connect(act)
+        self._connected.append((emitter, act))
+
+    def follow_layer(self, layer: Any, name: str, act: Callable[..., None]) -> None:
+        """Call ``act`` with every event ``name`` of a layer, until `forget_layers`."""
+        emitter = getattr(layer.events, name)
+        emitter.connect(act)
+        self._of_layers.append((emitter, act))
+
+    def forget_layers(self) -> None:
+        """No more events of layers."""
+        _disconnect(self._of_layers)
+
+    def close(self, gone: Any = None) -> None:
+        """No more events at all."""
+        _disconnect(self._of_layers)
+        _disconnect(self._connected)
+
+
+def _disconnect(connected: list[tuple[Any, Callable[..., None]]]) -> None:
+    while connected:
+        emitter, act = connected.pop()
+        emitter.disconnect(act)

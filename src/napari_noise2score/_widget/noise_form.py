@@ -1,0 +1,140 @@
+"""The form for the noise model: its family, its parameters, and what was estimated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from magicgui.widgets import ComboBox, LineEdit, PushButton
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_noise2score._widget.jobs import Estimated
+from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.families import FAMILIES
+
+_FAMILY_TIP = (
+    'The noise of the detector. Automatic estimates it from the image, each channel by itself. '
+    'After a training it may be changed and corrected again without training anew.'
+)
+_ESTIMATE_TIP = (
+    'Estimates the noise of the ticked layers from their grey levels (a few seconds) and fills '
+    'in the parameters, which may then be changed.'
+)
+_LEFT_OPEN = 'estimated'
+
+
+class NoiseForm(QWidget):
+    """Choice of a noise family with its parameters; an empty parameter is estimated.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    wants_estimate = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._fits: list[Estimated] = []
+        self._shown: str | None = None
+        choices = [('Automatic', AUTO), *((family_label(name), name) for name in FAMILIES)]
+        self.family = ComboBox(choices=choices, value=AUTO, tooltip=_FAMILY_TIP)
+        self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
+        self.fields: dict[tuple[str, str], LineEdit] = {}
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words.hide()
+        self._build()
+        self.family.changed.connect(self._family_chosen)
+        self.estimate.changed.connect(lambda: self.wants_estimate.emit())
+        self._show_fields(None)
+
+    def request(self) -> NoiseRequest:
+        """The noise model that is asked for.
+
+        Raises
+        ------
+        InputError
+            If a parameter is no number, or out of its range.
+        """
+        name = self.family.value
+        if name == AUTO:
+            return NoiseRequest()
+        values = {}
+        for (family, parameter), edit in self.fields.items():
+            text = edit.value.strip()
+            if family != name or not text:
+                continue
+            try:
+                values[parameter] = float(text)
+            except ValueError:
+                raise InputError(
+                    f'{parameter_label(parameter)} is {text!r}; a number is needed, '
+                    'or nothing to have it estimated'
+                ) from None
+        return NoiseRequest(name, **values)
+
+    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
+        """Show estimates in words; a single one also fills in the parameters."""
+        self._fits = list(estimates)
+        text = estimate_words(estimates)
+        if len(estimates) > 1 and self.family.value != AUTO:
+            text += '\nThe parameters above are those of the first.'
+        self.words.setText(text)
+        self.words.setVisible(bool(text))
+        for edit in self.fields.values():
+            edit.value = ''
+        for name in FAMILIES:
+            self._fill(name)
+        self._family_chosen(self.family.value)
+
+    def _build(self) -> None:
+        first = QHBoxLayout()
+        first.addWidget(self.family.native, 1)
+        first.addWidget(self.estimate.native)
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.setContentsMargins(12, 0, 0, 0)
+        for name, family in FAMILIES.items():
+            for spec in dataclasses.fields(family):
+                edit = LineEdit(tooltip=f'{spec.metadata["tooltip"]} Empty: estimated.')
+                edit.native.setPlaceholderText(_LEFT_OPEN)
+                edit.native.textEdited.connect(self._edited)
+                self.fields[name, spec.name] = edit
+                self._form.addRow(spec.metadata['label'], edit.native)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(first)
+        layout.addLayout(self._form)
+        layout.addWidget(self.words)
+
+    def _fill(self, name: str) -> None:
+        """Parameters of a family from the first estimate, where it has them."""
+        if not self._fits:
+            return
+        try:
+            family = NoiseRequest(name).resolve(self._fits[0].fit)
+        except InputError:  # no photon noise in the image: its gain stays open
+            return
+        for parameter, value in family.parameters().items():
+            self.fields[name, parameter].value = f'{value:.5g}'
+
+    def _family_chosen(self, name: str) -> None:
+        if name == AUTO:
+            name = self._fits[0].fit.family.name if len(self._fits) == 1 else ''
+        self._show_fields(name)
+
+    def _show_fields(self, name: str | None) -> None:
+        self._shown = name
+        for (family, _), edit in self.fields.items():
+            self._form.setRowVisible(edit.native, family == name)
+
+    def _edited(self, text: str) -> None:
+        """An estimate that is changed by hand is no longer automatic."""
+        if self.family.value == AUTO and self._shown:
+            self.family.value = self._shown

@@ -1,0 +1,241 @@
+"""The panel: layout, what the user asks for, and what comes back. No maths, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox, FloatSpinBox, PushButton
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_noise2score._widget import worker
+from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.jobs import Estimated, RunSettings
+from napari_noise2score._widget.layer_table import LayerTable
+from napari_noise2score._widget.layers import Target, add_result
+from napari_noise2score._widget.noise_form import NoiseForm
+from napari_noise2score._widget.words import CORRECTIONS
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.correct import Correction
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+_DEVICES = [
+    ('Automatic', 'auto'),
+    ('CPU', 'cpu'),
+    ('NVIDIA GPU (cuda)', 'cuda'),
+    ('Apple GPU (mps)', 'mps'),
+]
+_CORRECTION_TIP = (
+    'Formula that turns the score into clean grey levels. Stabilised is closest to the truth on '
+    'measured images; chained is exact for photons with read noise; first order is that of the '
+    'Noise2Score paper. Changing it needs no new training: press Correct.'
+)
+_SECONDS_TIP = (
+    'How long to train, in seconds. A minute gives most of the quality; longer trainings still '
+    'sharpen fine detail. Stop ends it early and keeps what was learned.'
+)
+_DEVICE_TIP = (
+    'Where to compute. Automatic takes a GPU if there is one; it learns many times more in the '
+    'same time than the CPU.'
+)
+_TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer beside each of them.'
+_STOP_TIP = (
+    'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
+)
+_CORRECT_TIP = (
+    'Correct the ticked layers again with the noise model and form chosen above, without '
+    'training: about a second where the layer was trained on; layers that were not are passed '
+    'through the last trained network first.'
+)
+_PRELOAD_AFTER = 250
+_LONGEST_TIME = 7 * 24 * 3600.0
+
+
+class Noise2ScorePanel(QWidget):
+    """Denoise Image layers: noise model, training, correction.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer whose layers are offered and that gets the results.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.controller = Controller(self, worker.start)
+        self.layers = LayerTable(viewer)
+        self.noise = NoiseForm()
+        self.correction = ComboBox(
+            choices=[(label, form) for form, label in CORRECTIONS.items()],
+            value=Correction.AUTO,
+            tooltip=_CORRECTION_TIP,
+        )
+        self.seconds = FloatSpinBox(
+            value=RunSettings().seconds, min=1, max=_LONGEST_TIME, step=10, tooltip=_SECONDS_TIP
+        )
+        self.device = ComboBox(choices=_DEVICES, value='auto', tooltip=_DEVICE_TIP)
+        self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
+        self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
+        self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
+        self.bar = QProgressBar()
+        self.status = _text()
+        self.messages = _text()
+        self._notes: list[str] = []
+        self._build()
+        self.train.changed.connect(self._train)
+        self.stop.changed.connect(lambda: self.controller.stop())
+        self.correct.changed.connect(self._correct)
+        self.noise.wants_estimate.connect(self._estimate)
+        self.layers.ticked.connect(self._refresh)
+        self.destroyed.connect(self.controller.close)
+        self.show_status(self.controller.status)
+        QTimer.singleShot(_PRELOAD_AFTER, worker.preload)
+
+    def settings(self) -> RunSettings:
+        """What the panel asks for now.
+
+        Raises
+        ------
+        InputError
+            If a noise parameter is not acceptable.
+        """
+        return RunSettings(
+            self.noise.request(),
+            self.correction.value,
+            float(self.seconds.value),
+            self.device.value,
+        )
+
+    def show_status(self, status: Status) -> None:
+        """Show a snapshot of the controller."""
+        self.status.setText(status.text)
+        self.bar.setValue(round(1000 * status.fraction))
+        self._refresh()
+
+    def show_error(self, text: str) -> None:
+        """Show an error in the panel and as a notification."""
+        self._notes.append(f'Error: {text}')
+        self._show_notes()
+        show_error(text)
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Show what a user should know of a result."""
+        self._notes += [f'Note: {note}' for note in notes]
+        self._show_notes()
+
+    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
+        """Show the noise that was estimated."""
+        self.noise.show_estimates(estimates)
+
+    def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a clean layer beside its source."""
+        add_result(self._viewer, layer, image, name, report)
+
+    def _train(self) -> None:
+        request = self._request()
+        if request is not None:
+            self.controller.train(*request)
+
+    def _correct(self) -> None:
+        request = self._request()
+        if request is not None:
+            self.controller.correct(*request)
+
+    def _estimate(self) -> None:
+        try:
+            self._clear_notes()
+            self.controller.estimate(self.layers.targets())
+        except InputError as error:
+            self.show_error(str(error))
+
+    def _request(self) -> tuple[list[Target], RunSettings] | None:
+        self._clear_notes()
+        try:
+            return self.layers.targets(), self.settings()
+        except InputError as error:
+            self.show_error(str(error))
+            return None
+
+    def _clear_notes(self) -> None:
+        self._notes.clear()
+        self._show_notes()
+
+    def _show_notes(self) -> None:
+        text = '\n'.join(dict.fromkeys(self._notes))
+        self.messages.setText(text)
+        self.messages.setVisible(bool(text))
+
+    def _refresh(self) -> None:
+        status = self.controller.status
+        idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
+        self.train.enabled = self.noise.estimate.enabled = idle and chosen
+        self.correct.enabled = idle and chosen and status.has_model
+        self.stop.enabled = not idle
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow('Correction', self.correction.native)
+        form.addRow('Training time (s)', self.seconds.native)
+        form.addRow('Device', self.device.native)
+        buttons = QHBoxLayout()
+        for button in (self.train, self.stop, self.correct):
+            buttons.addWidget(button.native, 1)
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setSpacing(8)
+        column.addWidget(self.layers)
+        column.addWidget(_heading('Noise model'))
+        column.addWidget(self.noise)
+        column.addWidget(_heading('Denoise'))
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        column.addWidget(self.messages)
+        column.addStretch(1)
+        self.messages.hide()
+
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+def _text() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
