@@ -42,7 +42,9 @@ def synthetic(frames: int, size: int) -> None:
                 noise = f'{(fit.read_noise / GAIN - read):+.2f}'
             else:
                 gain = offset = noise = '-'
-            print(f'{photons:8g} {read:5g} {gain:>8s} {offset:>9s} {noise:>11s}  {fit}', flush=True)
+            print(
+                f'{photons:8g} {read:5g} {gain:>8s} {offset:>9s} {noise:>11s}  {fit}', flush=True
+            )
 
 
 def reference(noisy: NDArray[np.uint8], truth: NDArray[np.float64]) -> list[tuple[float, float]]:
@@ -65,7 +67,9 @@ def real(folder: Path) -> None:
     print(f'{"stack":18s} {"blind gain, offset":>20s} {"single frame":>18s}   reference lines')
     for name, noisy, truth in stacks(folder):
         fits = [estimate_noise(noisy).family, estimate_noise(noisy[0]).family]
-        blind = [f'{f.slope:8.2f} {-f.intercept / f.slope:8.2f}' if f.slope else str(f) for f in fits]
+        blind = [
+            f'{f.slope:8.2f} {-f.intercept / f.slope:8.2f}' if f.slope else str(f) for f in fits
+        ]
         lines = '   '.join(f'{g:6.2f} {o:6.2f}' for g, o in reference(noisy, truth))
         print(f'{name:18s} {blind[0]:>20s} {blind[1]:>18s}   {lines}', flush=True)
 

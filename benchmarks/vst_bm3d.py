@@ -45,7 +45,10 @@ def main() -> None:
             result = np.stack(planes).astype(np.float32)
             tifffile.imwrite(options.output / f'{name}.tif', result, metadata={'axes': 'TYX'})
         raw = psnr(noisy, truth)
-        print(f'{name:18s} {raw:6.2f} {scores[-1]:6.2f} {seconds:6.1f}   {channel.family}', flush=True)
+        print(
+            f'{name:18s} {raw:6.2f} {scores[-1]:6.2f} {seconds:6.1f}   {channel.family}',
+            flush=True,
+        )
     print(f'MEAN psnr {np.mean(scores):.2f}')
 
 

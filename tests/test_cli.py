@@ -157,7 +157,9 @@ def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):
     assert 'no score model' in refused(capsys, ['apply', str(noisy), str(noisy), '--output', out])
     blank = tmp_path / 'blank.tif'
     tifffile.imwrite(blank, np.full((64, 64), 7, np.uint8), metadata={'axes': 'YX'})
-    assert 'no noise was found' in refused(capsys, ['denoise', str(blank), '--output', out, *QUICK])
+    assert 'no noise was found' in refused(
+        capsys, ['denoise', str(blank), '--output', out, *QUICK]
+    )
     assert files(tmp_path) == {'noisy.tif', 'blank.tif'}
 
 

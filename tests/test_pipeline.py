@@ -77,9 +77,7 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
 
     monkeypatch.setattr('napari_noise2score.pipeline.predict_clean', never)
     monkeypatch.setattr('napari_noise2score.pipeline.train', never)
-    images = {
-        form: correct_image(result.score_map, None, form).image for form in Correction
-    }
+    images = {form: correct_image(result.score_map, None, form).image for form in Correction}
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])
     assert mse(images[Correction.CHAINED], images[Correction.STABILISED]) > 0
     assert mse(images[Correction.CHAINED], stack.truth) < 0.4 * mse(stack.noisy, stack.truth)
@@ -170,7 +168,10 @@ def test_progress_of_the_score_of_channels_goes_once_from_0_to_1(stack, result):
 
 @pytest.mark.parametrize(
     ('arguments', 'text'),
-    [({'correction': 'magic'}, "'magic' is unknown; known are auto"), ({'orientations': 9}, '1 to 8')],
+    [
+        ({'correction': 'magic'}, "'magic' is unknown; known are auto"),
+        ({'orientations': 9}, '1 to 8'),
+    ],
 )
 def test_settings_out_of_range_are_refused(arguments, text):
     with pytest.raises(InputError, match=text):
@@ -180,7 +181,7 @@ def test_settings_out_of_range_are_refused(arguments, text):
 def test_bad_images_are_refused_by_name(stack):
     broken = stack.noisy.copy()
     broken[1, 3, 3] = np.inf
-    with pytest.raises(InputError, match='cells: .*NaN or infinite'):
+    with pytest.raises(InputError, match=r'cells: .*NaN or infinite'):
         denoise(broken, 'TYX', SETTINGS, name='cells')
     with pytest.raises(InputError, match='cells: no noise was found'):
         denoise(np.ones((64, 64)), 'YX', SETTINGS, name='cells')

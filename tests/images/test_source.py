@@ -8,7 +8,8 @@ SHAPES = {'T': 3, 'C': 2, 'Z': 4, 'Y': 5, 'X': 6, 'S': 3}
 
 
 @pytest.mark.parametrize(
-    'axes', ['YX', 'XY', 'TYX', 'ZYX', 'CYX', 'YXS', 'TCYX', 'TZYX', 'CTYX', 'TCZYX', 'YTXC', 'TYXS']
+    'axes',
+    ['YX', 'XY', 'TYX', 'ZYX', 'CYX', 'YXS', 'TCYX', 'TZYX', 'CTYX', 'TCZYX', 'YTXC', 'TYXS'],
 )
 def test_planes_written_back_make_the_image_again(axes):
     shape = tuple(SHAPES[a] for a in axes)

@@ -7,7 +7,9 @@ from napari_noise2score.images.tiff import read_tiff, write_tiff
 
 
 @pytest.mark.parametrize('name', ['a.tif', 'a.tiff', 'a.ome.tif'])
-@pytest.mark.parametrize(('axes', 'shape'), [('YX', (5, 6)), ('TYX', (3, 5, 6)), ('TCZYX', (2, 3, 4, 5, 6))])
+@pytest.mark.parametrize(
+    ('axes', 'shape'), [('YX', (5, 6)), ('TYX', (3, 5, 6)), ('TCZYX', (2, 3, 4, 5, 6))]
+)
 def test_round_trip_with_axes(tmp_path, name, axes, shape):
     data = np.random.default_rng(0).random(shape).astype(np.float32)
     write_tiff(tmp_path / name, data, axes)
@@ -20,7 +22,11 @@ def test_round_trip_with_axes(tmp_path, name, axes, shape):
 def test_pixel_size_is_kept(tmp_path):
     source, target = tmp_path / 'in.tif', tmp_path / 'out.tif'
     tifffile.imwrite(
-        source, np.zeros((4, 4), np.uint8), resolution=(9.5, 9.5), resolutionunit=3, metadata={'axes': 'YX'}
+        source,
+        np.zeros((4, 4), np.uint8),
+        resolution=(9.5, 9.5),
+        resolutionunit=3,
+        metadata={'axes': 'YX'},
     )
     image = read_tiff(source)
     write_tiff(target, image.data.astype(np.float32), image.axes, image.resolution)

@@ -22,7 +22,9 @@ def test_identity_network_has_the_trivial_loss(name):
 def test_true_score_of_gaussian_data_is_the_minimum():
     """Data N(0, q), noise 1: D = q z / (q + 1 + sigma_a^2) (1 + sigma_a^2 shrunk from z)."""
     q = 4.0
-    noisy = math.sqrt(q + 1) * torch.randn(256, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    noisy = math.sqrt(q + 1) * torch.randn(
+        256, 1, 32, 32, generator=torch.Generator().manual_seed(1)
+    )
     losses = {}
     for shrink in (0.8, 1.0, 1.25):
 
@@ -47,7 +49,11 @@ def test_minimiser_does_not_depend_on_the_variance_it_is_read_with():
 
         return float(
             Preconditioned()(
-                network, noisy, lambda d: v * torch.ones_like(d), 0.0, torch.Generator().manual_seed(5)
+                network,
+                noisy,
+                lambda d: v * torch.ones_like(d),
+                0.0,
+                torch.Generator().manual_seed(5),
             )
         )
 
@@ -55,6 +61,7 @@ def test_minimiser_does_not_depend_on_the_variance_it_is_read_with():
 
 
 def test_sigma_a_stays_in_its_range_and_fills_it():
+    assert (Preconditioned.low, Preconditioned.high) == (1.0, 2.0)
     drawn = Preconditioned().draw_sigma_a(4000, 0.3, torch.Generator().manual_seed(0))
     assert drawn.shape == (4000, 1, 1, 1)
     assert Preconditioned.low <= float(drawn.min()) < 1.02 * Preconditioned.low
@@ -75,7 +82,9 @@ def test_clean_levels_of_both_readings():
     z, output, v = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([0.5])
     assert Preconditioned().clean(output, z, v).item() == 3.0
     assert Published().clean(output, z, v).item() == 2.5
-    assert Preconditioned().score(output, z, torch.tensor([1.0]), v).item() == pytest.approx(1 / 1.5)
+    assert Preconditioned().score(output, z, torch.tensor([1.0]), v).item() == pytest.approx(
+        1 / 1.5
+    )
     assert Published().score(output, z, torch.tensor([1.0]), v).item() == 1.0
 
 

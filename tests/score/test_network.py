@@ -22,7 +22,9 @@ def test_first_answer_is_the_local_mean():
 
 
 def test_local_mean_of_a_constant_is_the_constant():
-    torch.testing.assert_close(local_mean(torch.full((1, 1, 9, 9), 3.0)), torch.full((1, 1, 9, 9), 3.0))
+    torch.testing.assert_close(
+        local_mean(torch.full((1, 1, 9, 9), 3.0)), torch.full((1, 1, 9, 9), 3.0)
+    )
 
 
 @pytest.mark.parametrize('settings', [SMALL, NetworkSettings(8, 1, 2), NetworkSettings(8, 4, 1)])
@@ -47,7 +49,9 @@ def test_same_generator_same_weights():
         assert torch.equal(value, second[name])
 
 
-@pytest.mark.parametrize('arguments', [{'channels': 4}, {'levels': 0}, {'blocks': 9}, {'channels': 'a'}])
+@pytest.mark.parametrize(
+    'arguments', [{'channels': 4}, {'levels': 0}, {'blocks': 9}, {'channels': 'a'}]
+)
 def test_sizes_out_of_range_are_refused(arguments):
     with pytest.raises(InputError, match='a whole number from'):
         NetworkSettings(**arguments)

@@ -38,7 +38,9 @@ def test_tiled_equals_untiled_at_any_size(model, shape, orientations):
 def test_all_orientations_make_the_result_turn_with_the_image(model):
     array = np.random.default_rng(0).normal(10, 3, (1, 32, 32))
     turned = predict(model, np.rot90(array, axes=(1, 2)).copy(), orientations=8)
-    np.testing.assert_allclose(turned, np.rot90(predict(model, array, orientations=8), axes=(1, 2)), atol=1e-4)
+    np.testing.assert_allclose(
+        turned, np.rot90(predict(model, array, orientations=8), axes=(1, 2)), atol=1e-4
+    )
 
 
 def test_planes_do_not_influence_each_other(model):

@@ -1,4 +1,5 @@
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_progress_counts_and_the_loss_falls():
     assert [progress.step for progress in steps] == list(range(1, 61))
     assert steps[-1].fraction == 1.0
     assert steps[-1].loss < 0.8 < 1.0
-    assert all(a.seconds <= b.seconds for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a.seconds <= b.seconds for a, b in pairwise(steps))
 
 
 def test_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others():

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,12 +45,8 @@ class RunSettings:
     def resolved(self) -> DenoiseSettings:
         """The settings of the pipeline; raises InputError for what is out of range."""
         pipeline = engine()
-        training = pipeline.TrainSettings(
-            seconds=self.seconds, device=self.device, seed=self.seed
-        )
-        settings: DenoiseSettings = pipeline.DenoiseSettings(
-            self.noise, self.correction, training
-        )
+        training = pipeline.TrainSettings(seconds=self.seconds, device=self.device, seed=self.seed)
+        settings: DenoiseSettings = pipeline.DenoiseSettings(self.noise, self.correction, training)
         return settings
 
 
@@ -154,6 +151,32 @@ def engine() -> ModuleType:
     return pipeline
 
 
+def warm_up() -> None:
+    """Load all that a training needs, before it is needed. Takes a few seconds."""
+    engine()
+    import torch
+
+    # The first optimiser of a process loads PyTorch's compiler, the longest wait of all.
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+
+
+@contextmanager
+def one_core_free() -> Iterator[None]:
+    """Leave one processor core to the viewer while PyTorch computes in the calling thread.
+
+    With all cores taken, each of PyTorch's parallel loops waits for the one thread whose core
+    draws the viewer: the viewer stutters, and the training is slower than with a core less.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def estimate_job(sources: Sequence[ImageSource]) -> Job:
     """Estimate the noise of every channel."""
     from napari_noise2score.prepare import estimate_channel
@@ -171,8 +194,13 @@ def train_job(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop)
     job ends without a result.
     """
     yield Update('load', 0.0)
-    pipeline = engine()
-    resolved = settings.resolved()
+    engine()
+    with one_core_free():
+        yield from _train(sources, settings, stop)
+
+
+def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) -> Job:
+    pipeline, resolved = engine(), settings.resolved()
     prepared = []
     for number, source in enumerate(sources):
         yield Update('estimate', number / len(sources))
@@ -202,14 +230,21 @@ def correct_job(
 ) -> Job:
     """Correct images from their scores; those without a score get one from the latest model."""
     yield Update('load', 0.0)
-    pipeline = engine()
+    engine()
+    with one_core_free():
+        yield from _correct(images, latest, settings)
+
+
+def _correct(
+    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: RunSettings
+) -> Job:
     for number, (source, scored) in enumerate(images):
         yield Update('correct', number / len(images))
         model, trained = (
             (latest.model, latest.settings) if scored is None else (scored.model, scored.settings)
         )
         if scored is None or not scored.holds_for(source):
-            prepared = pipeline.prepare(source, settings.noise)
+            prepared = engine().prepare(source, settings.noise)
             scored = yield from _score(model, trained, prepared, number, len(images))
         now = replace(trained, noise=settings.noise, correction=settings.correction)
         yield _result(number, scored, settings.noise, now)

@@ -26,7 +26,10 @@ from napari_noise2score._widget.layers import (
     unwrapped,
 )
 
+_TICK_BOX = 'QTableView::indicator:unchecked { border: 1px solid #7f8790; border-radius: 2px; }'
+"""napari's own are hard to see on its list background, in both themes."""
 _AXES_WIDTH = 84
+_ROW_HEIGHT = 30
 _ROWS = 4
 _COMMON = ('YX', 'TYX', 'ZYX', 'CYX', 'TZYX', 'TCYX', 'CZYX', 'ZCYX', 'TCZYX')
 _AXES_TIP = (
@@ -62,6 +65,9 @@ class LayerTable(QTableWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.verticalHeader().hide()
         self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        self.setStyleSheet(_TICK_BOX)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -184,10 +190,16 @@ class LayerTable(QTableWidget):
             axes.setEnabled(ticked.checkState() == Qt.CheckState.Checked)
         self.ticked.emit()
 
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Fit the height once the style of the window is known."""
+        super().showEvent(event)
+        self._fit_height()
+
     def _fit_height(self) -> None:
+        """Some rows high, so that the rest of the panel stays in sight."""
         rows = min(max(len(self._rows), 1), _ROWS)
-        height = self.verticalHeader().defaultSectionSize()
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * height + 4)
+        header = self.horizontalHeader().sizeHint().height()
+        self.setFixedHeight(header + rows * _ROW_HEIGHT + 2 * self.frameWidth() + 2)
 
 
 class _Watch:

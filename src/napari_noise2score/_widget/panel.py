@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, FloatSpinBox, PushButton
+from magicgui.widgets import ComboBox, PushButton, SpinBox
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import (
+    QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QScrollArea,
+    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -61,7 +63,10 @@ _CORRECT_TIP = (
     'through the last trained network first.'
 )
 _PRELOAD_AFTER = 250
-_LONGEST_TIME = 7 * 24 * 3600.0
+_LONGEST_TIME = 7 * 24 * 3600
+_BAR = 'QProgressBar::chunk { background-color: #5a7bd0; }'
+_WIDTH = 340
+_HEIGHT = 600
 
 
 class Noise2ScorePanel(QWidget):
@@ -84,8 +89,12 @@ class Noise2ScorePanel(QWidget):
             value=Correction.AUTO,
             tooltip=_CORRECTION_TIP,
         )
-        self.seconds = FloatSpinBox(
-            value=RunSettings().seconds, min=1, max=_LONGEST_TIME, step=10, tooltip=_SECONDS_TIP
+        self.seconds = SpinBox(
+            value=round(RunSettings().seconds),
+            min=1,
+            max=_LONGEST_TIME,
+            step=10,
+            tooltip=_SECONDS_TIP,
         )
         self.device = ComboBox(choices=_DEVICES, value='auto', tooltip=_DEVICE_TIP)
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
@@ -104,6 +113,10 @@ class Noise2ScorePanel(QWidget):
         self.destroyed.connect(self.controller.close)
         self.show_status(self.controller.status)
         QTimer.singleShot(_PRELOAD_AFTER, worker.preload)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Wide enough to read, and no higher than a small window."""
+        return QSize(_WIDTH, _HEIGHT)
 
     def settings(self) -> RunSettings:
         """What the panel asks for now.
@@ -193,11 +206,16 @@ class Noise2ScorePanel(QWidget):
         form.addRow('Training time (s)', self.seconds.native)
         form.addRow('Device', self.device.native)
         buttons = QHBoxLayout()
+        for combo in (self.correction, self.device, self.noise.family):
+            combo.native.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            combo.native.setMinimumContentsLength(10)
         for button in (self.train, self.stop, self.correct):
             buttons.addWidget(button.native, 1)
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
+        self.bar.setStyleSheet(_BAR)
 
         inner = QWidget()
         column = QVBoxLayout(inner)
@@ -222,7 +240,8 @@ class Noise2ScorePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        self.setMinimumWidth(300)
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        self.setMinimumWidth(inner.minimumSizeHint().width() + bar)
 
 
 def _heading(text: str) -> QLabel:

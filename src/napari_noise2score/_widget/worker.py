@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
 
-from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, engine
+from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, warm_up
 
 INTERVAL = 0.1
 """Least time between two updates, s."""
@@ -89,17 +89,16 @@ def start(
         To stop or cancel the job.
     """
     flags = Flags()
-    worker = create_worker(
-        background_job, make_job(flags.stopped), flags, _worker_class=JobWorker
-    )
+    worker = create_worker(background_job, make_job(flags.stopped), flags, _worker_class=JobWorker)
     worker.flags = flags
     bar = progress(total=_PERCENT, desc=title)
     errors: list[Exception | None] = [None]
 
     def show(event: Event) -> None:
-        if isinstance(event, Update):
-            bar.update(round(_PERCENT * event.fraction) - bar.n)
         on_event(event)
+        # The bar lets Qt deliver what is waiting, so it comes last: the next event may be next.
+        if isinstance(event, Update) and not bar.disable:
+            bar.update(round(_PERCENT * event.fraction) - bar.n)
 
     def keep(ending: Ending) -> None:
         errors[0] = ending.error
@@ -124,18 +123,18 @@ class Ending:
 
 def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
     """Drive a job: thin out its updates, look at the flags, and turn any error into a value."""
-    last = -INTERVAL
+    last, stage = -INTERVAL, ''
     try:
         for event in job:
             if flags.cancelled.is_set():
                 break
             if isinstance(event, Update):
                 now = time.perf_counter()
-                if now - last < INTERVAL:
+                if event.stage == stage and now - last < INTERVAL:
                     continue
-                last = now
+                last, stage = now, event.stage
             yield event
-    except Exception as error:  # noqa: BLE001 - whatever it is, the panel has to hear of it
+    except Exception as error:
         log.debug('job failed', exc_info=True)
         return Ending(error)
     finally:
@@ -146,17 +145,16 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
 def preload() -> threading.Thread:
     """Load PyTorch in the background, so that the first job starts without delay.
 
-    Loading holds Python's lock for a quarter of a second at a time; better just after the panel
+    Loading holds Python's lock for up to half a second at a time; better just after the panel
     has opened than when a training starts. An error shows when a job needs it.
     """
 
     def load() -> None:
         try:
-            engine()
-        except Exception:  # noqa: BLE001 - the job that needs it will say so
+            warm_up()
+        except Exception:
             log.debug('PyTorch could not be loaded ahead', exc_info=True)
 
     thread = threading.Thread(target=load, name='noise2score-preload')
     thread.start()
     return thread
-

@@ -281,7 +281,7 @@ def _line(level: Array, variance: Array, count: Array) -> tuple[float, float, Ar
         weight = robust * count / (3 * expected**2)
         covariance: Array = np.linalg.inv(design.T @ (weight[:, None] * design))
         found: Array = covariance @ (design.T @ (weight * variance))
-        expected = np.maximum(design @ found, floor)
+        expected = np.maximum(design @ found, floor).astype(np.float64)
         pull = (variance - design @ found) * np.sqrt(count / 3) / expected
         scatter = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
         robust = np.asarray(np.minimum(1.0, 1.5 * scatter / np.maximum(np.abs(pull), 1e-12)))

@@ -5,9 +5,9 @@ For noise of variance ``a y + b`` the generalised Anscombe transform
 .. math:: f(y) = \frac{2}{a} \sqrt{a y + b + \tfrac{3}{8} a^2}
 
 gives noise of a standard deviation near one at every level (Murtagh, Starck & Bijaoui 1995;
-Makitalo & Foi 2013). Below the level without light, where the noise no longer falls with ``y``, the
-curve goes on as its tangent, so ``f`` is increasing and invertible on the whole line and does not
-stretch the tail of the read noise. With ``a = 0`` it is the plain scaling ``y / sqrt(b)``.
+Makitalo & Foi 2013). Below the level without light, where the noise no longer falls with ``y``,
+the curve goes on as its tangent, so ``f`` is increasing and invertible on the whole line and does
+not stretch the tail of the read noise. With ``a = 0`` it is the plain scaling ``y / sqrt(b)``.
 
 A score moves between coordinates without loss: ``s_y = f'(y) s_t(f(y)) + f''(y) / f'(y)``.
 A wrong noise estimate therefore costs training time, not correctness of the score.
