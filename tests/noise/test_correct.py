@@ -84,3 +84,57 @@ def test_a_family_without_a_correction_is_named():
     clean = np.full((1, 3), 21.0)
     with pytest.raises(TypeError, match='no correction for Pink'):
         correct(Pink(), clean, truth_score(MICROSCOPE, clean), Correction.AUTO)
+
+
+def test_poisson_is_poisson_gaussian_without_read_noise():
+    clean = np.full((1, 300), 60.0)
+    y = Poisson(4.0, 20.0).sample(clean, np.random.default_rng(0))
+    score = truth_score(MICROSCOPE, clean)
+    for form in (Correction.CHAINED, Correction.STABILISED):
+        np.testing.assert_allclose(
+            correct(Poisson(4.0, 20.0), y, score, form),
+            correct(PoissonGaussian(4.0, 20.0, 0.0), y, score, form),
+        )
+
+
+def test_chain_takes_the_score_at_the_shifted_value():
+    clean = np.full((1, 50), 90.0)
+    y = np.linspace(40.0, 160.0, 50)[None]
+    score = truth_score(MICROSCOPE, clean)
+    by_hand = y - 20 + 4 + 36 * score.at(y + 4)
+    by_hand = 20 + by_hand * np.exp(score.log_ratio(y, 4.0))
+    np.testing.assert_allclose(correct(MICROSCOPE, y, score, Correction.CHAINED), by_hand)
+
+
+def test_stabilised_form_of_another_family_by_hand():
+    """t + v s_t with v at the level reached, then the unbiased inverse."""
+    clean = np.full((1, 40), 32.0)
+    y = np.linspace(15.0, 70.0, 40)[None]
+    score = truth_score(Gaussian(5.0), clean)
+    other = Poisson(4.0, 20.0)
+    table, coordinate = level_table(other, float(score.table.clean[-1])), unit_noise(other)
+    t = coordinate.forward(y)
+    s = coordinate.score_from_image(y, score.at(y))
+    by_hand = table.clean_value(t + table.variance_at(t + s) * s)
+    found = correct(other, y, score, Correction.STABILISED)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+    # the highest levels are covered by the table of the other family too; a photon is 4
+    bright = np.array([[float(score.table.clean[-1])]])
+    high = correct(other, bright, truth_score(Gaussian(5.0), bright), Correction.STABILISED)
+    assert high.item() == pytest.approx(bright.item(), abs=4.0)
+
+
+def test_levels_without_noise_are_held_at_a_small_variance():
+    table = level_table(Poisson(4.0, 20.0), 100.0)
+    dark = LocalScore.from_clean(unit_noise(Poisson(4.0, 20.0)), table, table.mean[:1])
+    assert dark.variance.item() == 0.05
+
+
+@pytest.mark.parametrize('gain', [0.01, 1000.0])
+def test_paper_form_cannot_overflow(gain):
+    family = Poisson(gain, 0.0)
+    y = np.array([[0.0, 3.0, 50.0]]) * gain
+    score = truth_score(family, np.full((1, 3), 2e6 * gain))
+    result = correct(family, y, score, Correction.PAPER)
+    assert np.isfinite(result).all()
+    assert result.max() <= (50.5 * gain) * np.exp(30.0) * 1.001

@@ -105,3 +105,31 @@ def test_slope_zero_is_plain_scaling():
     coordinate = UnitNoise(0.0, 4.0)
     np.testing.assert_allclose(coordinate.forward([2.0, -6.0]), [1.0, -3.0])
     np.testing.assert_allclose(coordinate.log_derivative_slope([2.0]), [0.0])
+
+
+def test_coordinate_by_hand_on_both_sides_of_the_dark_level():
+    """a = 2, offset 10, read noise 3: the root's argument is 2 y - 20 + 9 + 1.5."""
+    coordinate = unit_noise(PoissonGaussian(2.0, 10.0, 3.0))
+    assert coordinate.forward(30.0) == pytest.approx((2 * 30 - 20 + 9 + 1.5) ** 0.5)
+    tangent = (9 + 1.5) ** -0.5
+    assert coordinate.forward(10.0) == pytest.approx((9 + 1.5) ** 0.5)
+    assert coordinate.forward(4.0) == pytest.approx((9 + 1.5) ** 0.5 - 6 * tangent)
+    assert coordinate.derivative(4.0) == pytest.approx(tangent)
+    assert coordinate.derivative(30.0) == pytest.approx((2 * 30 - 20 + 9 + 1.5) ** -0.5)
+    assert coordinate.log_derivative_slope(4.0) == 0.0
+    assert UnitNoise(2.0, -20.0).dark == 0.0
+
+
+@pytest.mark.parametrize('top', [5.0, 60.0, 4000.0])
+def test_the_table_reaches_the_top_and_little_beyond(top):
+    table = level_table(Poisson(2.0, 5.0), top)
+    assert max(top, 5.0) <= table.clean[-1] <= max(1.11 * top, 5 + 2 * 4.5)
+    assert table.clean[0] == 5.0
+
+
+def test_the_inverse_goes_on_straight_beyond_the_table():
+    table = level_table(Poisson(2.0, 5.0), 300.0)
+    for end, inner in ((0, 1), (-1, -2)):
+        width = table.mean[end] - table.mean[inner]
+        rise = table.clean[end] - table.clean[inner]
+        assert table.clean_value(table.mean[end] + width) == pytest.approx(table.clean[end] + rise)

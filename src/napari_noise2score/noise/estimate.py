@@ -279,7 +279,8 @@ def _line(level: Array, variance: Array, count: Array) -> tuple[float, float, Ar
     floor = 0.02 * float(np.median(variance)) + 1e-12
     for _ in range(12):
         weight = robust * count / (3 * expected**2)
-        covariance: Array = np.linalg.inv(design.T @ (weight[:, None] * design))
+        normal = design.T @ (weight[:, None] * design)
+        covariance: Array = np.asarray(np.linalg.inv(normal), dtype=np.float64)
         found: Array = covariance @ (design.T @ (weight * variance))
         expected = np.maximum(design @ found, floor).astype(np.float64)
         pull = (variance - design @ found) * np.sqrt(count / 3) / expected
