@@ -137,6 +137,9 @@ def _add_noise(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--gain', type=float, metavar='G', help='grey levels for a photon')
     group.add_argument('--offset', type=float, metavar='O', help='grey level without light')
     group.add_argument('--read-noise', type=float, metavar='R', help='grey levels')
+    group.add_argument(
+        '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
+    )
     group.add_argument('--sigma', type=float, metavar='S', help='Gaussian noise, grey levels')
 
 
@@ -170,6 +173,7 @@ def _noise_request(options: argparse.Namespace) -> NoiseRequest:
         offset=options.offset,
         read_noise=options.read_noise,
         sigma=options.sigma,
+        correlation=options.correlation,
     )
 
 

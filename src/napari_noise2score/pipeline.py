@@ -69,7 +69,11 @@ class DenoiseSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
         return {
-            'noise': {'family': self.noise.family, **self.noise.given()},
+            'noise': {
+                'family': self.noise.family,
+                **self.noise.given(),
+                'correlation': self.noise.correlation,
+            },
             'correction': str(self.correction),
             'training': self.training.to_dict(),
             'orientations': self.orientations,
@@ -175,7 +179,8 @@ def train_score(
     """
     channels = [channel for image in prepared for channel in image.channels]
     curves = [channel.curve() for channel in channels]
-    model = yield from train(channels, curves, settings, stop=stop)
+    correlations = [channel.correlation for channel in channels]
+    model = yield from train(channels, curves, settings, correlations=correlations, stop=stop)
     model.data = {
         'images': [
             {
@@ -239,7 +244,7 @@ def correct_image(
     families, checks = [], []
     for channel, clean in zip(score_map.prepared.channels, score_map.clean, strict=True):
         family = _family_of(channel, noise)
-        sums = ResidualSums()
+        sums = ResidualSums(channel.correlation.neighbours)
         for index in range(channel.shape[0]):
             noisy = channel.channel.plane(index).astype(np.float64)
             score = LocalScore.from_clean(channel.coordinate, channel.table, clean[index])

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import Channel, ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.stabilise import (
@@ -40,6 +41,8 @@ class PreparedChannel:
         ``t = f(y)``.
     table : LevelTable
         What the noise is in the coordinate.
+    correlation : Correlation
+        Correlation of the noise between pixels that the training takes into account.
     """
 
     channel: Channel
@@ -47,6 +50,7 @@ class PreparedChannel:
     fit: NoiseFit | None
     coordinate: UnitNoise
     table: LevelTable
+    correlation: Correlation
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -99,7 +103,11 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         assert isinstance(family, AffineVarianceFamily)
         top = max(float(group.max()) for group in sample)
         table = level_table(family, top)
-        channels.append(PreparedChannel(channel, family, fit, unit_noise(family), table))
+        correlation = Correlation.white()
+        if fit is not None and noise.correlation == AUTO:
+            correlation = fit.correlation
+        coordinate = unit_noise(family)
+        channels.append(PreparedChannel(channel, family, fit, coordinate, table, correlation))
     return Prepared(source, tuple(channels))
 
 

@@ -26,11 +26,19 @@ def describe(
             {
                 'place': channel.channel.place,
                 'noise': family.to_dict(),
+                'correlation': channel.correlation.to_dict(),
                 'estimate': estimate,
                 'residual': check.to_dict(),
             }
         )
-        warnings += [*(channel.fit.warnings if channel.fit is not None else ()), *check.warnings]
+        if channel.fit is not None:
+            warnings += channel.fit.warnings
+            if channel.correlation.is_white and not channel.fit.correlation.is_white:
+                warnings.append(
+                    'The noise is correlated between pixels but was taken for independent: '
+                    'much of it stays in place.'
+                )
+        warnings += check.warnings
     return {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),

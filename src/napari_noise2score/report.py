@@ -28,8 +28,10 @@ class ResidualCheck:
     variance : float
         Below 1 noise was left in the image, above 1 signal was taken out of it.
     correlation : float
-        Largest correlation between next neighbours; 0 unless structure was taken out, or the
-        noise itself is correlated.
+        Largest correlation between next neighbours; like that of the noise unless structure was
+        taken out.
+    noise_correlation : float
+        What it is for the noise model: 0 for independent pixels.
     removed : float
         Standard deviation of what was taken away, grey levels.
     """
@@ -37,13 +39,14 @@ class ResidualCheck:
     mean: float
     variance: float
     correlation: float
+    noise_correlation: float
     removed: float
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should look at, in plain sentences."""
         found = []
-        if abs(self.correlation) > STRUCTURE:
+        if abs(self.correlation - self.noise_correlation) > STRUCTURE:
             found.append(
                 f'What was removed is correlated between neighbours ({self.correlation:.2f}): '
                 'look at the residual for structure.'
@@ -66,9 +69,16 @@ class ResidualCheck:
 
 
 class ResidualSums:
-    """Gathers a `ResidualCheck` plane by plane."""
+    """Gathers a `ResidualCheck` plane by plane.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    noise_correlation : float
+        Correlation of the noise between next neighbours.
+    """
+
+    def __init__(self, noise_correlation: float = 0.0) -> None:
+        self._noise_correlation = noise_correlation
         self._sums = np.zeros(7)
 
     def add(self, noisy: NDArray[Any], clean: NDArray[Any], family: NoiseFamily) -> None:
@@ -96,6 +106,7 @@ class ResidualSums:
             mean=float(total / count),
             variance=float(square / count),
             correlation=float(max(down / power, right / power, key=abs)),
+            noise_correlation=self._noise_correlation,
             removed=float((removed / count) ** 0.5),
         )
 

@@ -74,6 +74,7 @@ def test_gain_of_signal_independent_noise_must_be_given(flat):
         ({'gain': 0.0}, 'gain is 0'),
         ({'family': 'gaussian', 'sigma': float('nan')}, 'sigma is nan'),
         ({'read_noise': -1.0}, 'read_noise is -1'),
+        ({'correlation': 'some'}, "correlation 'some' is unknown; known are auto, none"),
     ],
 )
 def test_bad_requests_are_refused(arguments, text):

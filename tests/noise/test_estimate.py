@@ -75,7 +75,7 @@ def test_correlated_noise_is_reported():
     rng = np.random.default_rng(0)
     noise = ndimage.gaussian_filter(rng.normal(0, 20.0, (4, 256, 256)), (0, 0.8, 0.8))
     fit = estimate_noise(200 * scene(256) + noise)
-    assert fit.evidence.correlation == pytest.approx(np.exp(-1 / (4 * 0.8**2)), abs=0.03)
+    assert fit.correlation.neighbours == pytest.approx(np.exp(-1 / (4 * 0.8**2)), abs=0.03)
     assert any('correlated' in text for text in fit.warnings)
 
 

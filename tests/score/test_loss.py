@@ -6,6 +6,14 @@ import torch
 from napari_noise2score.score.loss import LOSSES, Preconditioned, Published
 
 
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def white(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(like.shape, generator=generator)
+
+
 def unit(level: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(level)
 
@@ -15,7 +23,7 @@ def test_identity_network_has_the_trivial_loss(name):
     """D(z) = z is the score 0, and E |u|^2 = 1."""
     noisy = torch.randn(64, 1, 32, 32)
     generator = torch.Generator().manual_seed(0)
-    loss = LOSSES[name]()(lambda z, s: z, noisy, unit, 0.5, generator)
+    loss = LOSSES[name]()(lambda z, s: z, noisy, white(noisy, generator), unit, 0.5, generator)
     assert float(loss) == pytest.approx(1.0, abs=5 * math.sqrt(2 / noisy.numel()))
 
 
@@ -33,7 +41,14 @@ def test_true_score_of_gaussian_data_is_the_minimum():
             return z + (1 + s**2) * score
 
         losses[shrink] = float(
-            Preconditioned()(network, noisy, unit, 0.5, torch.Generator().manual_seed(2))
+            Preconditioned()(
+                network,
+                noisy,
+                white(noisy, seeded(3)),
+                unit,
+                0.5,
+                torch.Generator().manual_seed(2),
+            )
         )
     assert losses[1.0] < losses[0.8]
     assert losses[1.0] < losses[1.25]
@@ -51,6 +66,7 @@ def test_minimiser_does_not_depend_on_the_variance_it_is_read_with():
             Preconditioned()(
                 network,
                 noisy,
+                white(noisy, seeded(3)),
                 lambda d: v * torch.ones_like(d),
                 0.0,
                 torch.Generator().manual_seed(5),
@@ -91,7 +107,9 @@ def test_clean_levels_of_both_readings():
 def test_same_generator_same_loss():
     noisy = torch.randn(4, 1, 16, 16)
     values = [
-        Preconditioned()(lambda z, s: 0.5 * z, noisy, unit, 0.0, torch.Generator().manual_seed(9))
+        Preconditioned()(
+            lambda z, s: 0.5 * z, noisy, noisy, unit, 0.0, torch.Generator().manual_seed(9)
+        )
         for _ in range(2)
     ]
     assert torch.equal(*values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from napari_noise2score.noise.families import (
 )
 
 AUTO = 'auto'
+CORRELATIONS = (AUTO, 'none')
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class NoiseRequest:
     gain, offset, read_noise, sigma : float, optional
         Parameters that are known, grey levels. With ``'auto'``, gain, offset and read noise
         stand for Poisson-Gaussian noise and sigma for Gaussian noise.
+    correlation : str
+        ``'auto'`` measures the correlation between pixels, ``'none'`` takes them for independent.
 
     Raises
     ------
@@ -44,11 +48,16 @@ class NoiseRequest:
     offset: float | None = None
     read_noise: float | None = None
     sigma: float | None = None
+    correlation: str = AUTO
 
     def __post_init__(self) -> None:
         if self.family not in (AUTO, *FAMILIES):
             raise InputError(
                 f'noise {self.family!r} is unknown; known are {AUTO}, {", ".join(FAMILIES)}'
+            )
+        if self.correlation not in CORRELATIONS:
+            raise InputError(
+                f'correlation {self.correlation!r} is unknown; known are {", ".join(CORRELATIONS)}'
             )
         if self.sigma is not None and len(self.given()) > 1 and self.family == AUTO:
             raise InputError('sigma goes with Gaussian noise; gain, offset and read noise do not')
@@ -75,7 +84,8 @@ class NoiseRequest:
     @classmethod
     def exactly(cls, family: NoiseFamily) -> NoiseRequest:
         """The request that is answered by ``family``, whatever the data."""
-        return cls(family.name, **family.parameters())
+        values: dict[str, Any] = family.parameters()
+        return cls(family.name, **values)
 
     def _family(self) -> type[NoiseFamily] | None:
         if self.family != AUTO:

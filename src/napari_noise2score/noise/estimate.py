@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.evidence import (
     PhotonTransfer,
     from_frames,
@@ -27,9 +28,6 @@ Array = NDArray[np.float64]
 
 SMALLEST = 9
 """Smallest height and width, pixels, from which noise can be estimated."""
-
-CORRELATED = 0.2
-"""Correlation between neighbours from which a correction for independent pixels suffers."""
 
 _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
@@ -72,14 +70,19 @@ class NoiseFit:
     clipped: float
 
     @property
+    def correlation(self) -> Correlation:
+        """Correlation of the noise between pixels; white if little or unknown."""
+        measured = self.evidence.correlation
+        return Correlation.white() if measured is None else measured.noticed
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         found = []
-        correlation = self.evidence.correlation
-        if correlation is not None and correlation > CORRELATED:
+        if not self.correlation.is_white:
             found.append(
-                f'The noise of neighbouring pixels is correlated ({correlation:.2f}); a '
-                'correction for independent pixels leaves much of it in place.'
+                'The noise is correlated between neighbouring pixels '
+                f'({self.correlation.neighbours:.2f}).'
             )
         if self.spread > 0.25:
             found.append(
@@ -103,7 +106,7 @@ class NoiseFit:
             'repeated_frames': self.repeated,
             'clipped_share': self.clipped,
             'relative_spread': self.spread,
-            'neighbour_correlation': evidence.correlation,
+            'correlation': evidence.correlation and evidence.correlation.to_dict(),
             'points': {
                 'level': evidence.level.tolist(),
                 'variance': evidence.variance.tolist(),
@@ -178,7 +181,8 @@ def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
     differences = from_frames(several, saturation) if several else None
     if differences is None:
         return single
-    correlated = differences.correlation is not None and differences.correlation > CORRELATED
+    measured = differences.correlation or Correlation.white()
+    correlated = not measured.noticed.is_white
     if correlated or single.level.size < 3 or differences.level.size < 3:
         return differences
     steepness = [_line(e.level, e.variance, e.count)[0] for e in (differences, single)]

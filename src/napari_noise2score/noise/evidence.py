@@ -11,13 +11,15 @@ line without bias, however noisy a pixel is. Binning by the pixel's own value wo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from napari_noise2score.noise.correlation import Correlation, correlation_of
 
 Array = NDArray[np.float64]
 Method = Literal['frame differences', 'single frames']
@@ -57,9 +59,9 @@ class PhotonTransfer:
         Independent measurements in the bin.
     method : str
         Where they come from: ``'frame differences'`` or ``'single frames'``.
-    correlation : float or None
-        Largest correlation of the noise between next neighbours; None if it cannot be told
-        from structure (single frames).
+    correlation : Correlation or None
+        Correlation of the noise between pixels; None if it cannot be told from structure
+        (single frames).
     """
 
     level: Array
@@ -68,7 +70,7 @@ class PhotonTransfer:
     third_scatter: float
     count: Array
     method: Method
-    correlation: float | None
+    correlation: Correlation | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ def from_frames(groups: Sequence[Array], saturation: float) -> PhotonTransfer | 
         Grey level at and above which values are clipped; ``inf`` if none are.
     """
     samples = _Samples([], [], [], [])
-    correlations: list[tuple[float, float]] = []
+    fields: list[tuple[Array, Array, NDArray[np.bool_]]] = []
     for frames in groups:
         for first, second in pairwise(frames):
             difference, mean = first - second, (first + second) / 2
@@ -107,14 +109,25 @@ def from_frames(groups: Sequence[Array], saturation: float) -> PhotonTransfer | 
             mask &= _unclipped(np.maximum(first, second), saturation)
             if mask.any():
                 difference = difference - difference[mask].mean()
-                correlations.append(_neighbour_correlation(difference, mask))
                 third = np.full(difference.shape, np.nan)
                 level = _neighbour_mean(mean)
+                fields.append((difference, level, mask))
                 samples.add(level[mask], mean[mask], difference[mask] ** 2 / 2, third[mask])
-    if not correlations:
+    if not fields:
         return None
-    correlation = float(np.mean(correlations, axis=0).max())
-    return _binned(samples, 'frame differences', correlation, _third_cumulants(groups))
+    binned = _binned(samples, 'frame differences', _third_cumulants(groups))
+    return replace(binned, correlation=_correlation(binned, fields))
+
+
+def _correlation(
+    binned: PhotonTransfer, fields: Sequence[tuple[Array, Array, NDArray[np.bool_]]]
+) -> Correlation:
+    """Correlation of the differences, each divided by the noise at its level."""
+    unit = []
+    for difference, level, _ in fields:
+        variance = np.interp(level, binned.level, binned.variance)
+        unit.append(difference / np.sqrt(np.maximum(variance, binned.variance.mean() / 50)))
+    return correlation_of(unit, [mask for _, _, mask in fields])
 
 
 def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
@@ -141,7 +154,7 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
         mask &= _flat(ring, roughness, mask)
         third = residual**3 / float((_SECOND_DIFFERENCE**3).sum())
         samples.add(ring[mask], level[mask], residual[mask] ** 2 / energy, third[mask])
-    return _binned(samples, 'single frames', None, None)
+    return _binned(samples, 'single frames', None)
 
 
 def _ring(frame: Array) -> tuple[Array, Array]:
@@ -232,17 +245,6 @@ def _neighbour_mean(image: Array) -> Array:
     return np.asarray((ndimage.uniform_filter(image, 5, mode='mirror') * 25 - image) / 24)
 
 
-def _neighbour_correlation(noise: Array, mask: NDArray[np.bool_]) -> tuple[float, float]:
-    power = float((noise[mask] ** 2).mean())
-    down, right = mask[1:] & mask[:-1], mask[:, 1:] & mask[:, :-1]
-    if power == 0 or not down.any() or not right.any():
-        return 0.0, 0.0
-    return (
-        float((noise[1:] * noise[:-1])[down].mean()) / power,
-        float((noise[:, 1:] * noise[:, :-1])[right].mean()) / power,
-    )
-
-
 def _third_cumulants(groups: Sequence[Array]) -> tuple[Array, Array] | None:
     """(key, third cumulant) of every pixel over three or more frames, else None."""
     keys: list[Array] = []
@@ -260,7 +262,6 @@ def _third_cumulants(groups: Sequence[Array]) -> tuple[Array, Array] | None:
 def _binned(
     samples: _Samples,
     method: Method,
-    correlation: float | None,
     third: tuple[Array, Array] | None,
 ) -> PhotonTransfer:
     key = np.concatenate(samples.key) if samples.key else np.empty(0)
@@ -283,5 +284,5 @@ def _binned(
         kept = count > 0
     scatter = _THIRD_SCATTER[method]
     return PhotonTransfer(
-        level[kept], variance[kept], skewness[kept], scatter, count[kept], method, correlation
+        level[kept], variance[kept], skewness[kept], scatter, count[kept], method
     )

@@ -5,7 +5,8 @@ NeurIPS 2021, arXiv 2106.07009, eq. 12): with ``z = t + sigma_a u``, ``u ~ N(0, 
 
 .. math:: L = E \lVert u + \sigma_a R(z) \rVert^2
 
-is smallest where ``R`` is the score of the data smoothed by ``sigma_a``. They differ in what the
+is smallest where ``R`` is the score of the data smoothed by ``sigma_a``. With noise of covariance
+``C`` the perturbation has it too, and ``R`` is ``C`` times the score. They differ in what the
 network predicts and in how ``sigma_a`` is drawn. Adding a loss means one subclass of `ScoreLoss`
 and its name in `LOSSES`.
 """
@@ -47,6 +48,7 @@ class ScoreLoss(ABC):
         self,
         network: nn.Module,
         noisy: Tensor,
+        u: Tensor,
         variance_at: Callable[[Tensor], Tensor],
         progress: float,
         generator: torch.Generator,
@@ -59,6 +61,8 @@ class ScoreLoss(ABC):
             Called as ``network(z, sigma_a)``.
         noisy : (B, 1, Y, X)
             Patches in the unit-noise coordinate.
+        u : (B, 1, Y, X)
+            Perturbation of unit variance, with the correlation of the noise.
         variance_at : callable
             Noise variance, (B, 1, Y, X), for a clean level of that shape; 1 where the
             coordinate does its job.
@@ -68,7 +72,6 @@ class ScoreLoss(ABC):
             Source of the random numbers, on the CPU.
         """
         sigma_a = self.draw_sigma_a(len(noisy), progress, generator).to(noisy.device)
-        u = torch.randn(noisy.shape, generator=generator).to(noisy.device)
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
         score = self.score(output, z, sigma_a, variance_at(output.detach()))

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.stabilise import VarianceCurve
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.levels import NoiseVariance
@@ -25,6 +26,7 @@ from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
 from napari_noise2score.score.patches import PatchSampler, Planes
+from napari_noise2score.score.perturb import Perturbation
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
@@ -150,6 +152,7 @@ def train(
     curves: Sequence[VarianceCurve],
     settings: TrainSettings | None = None,
     *,
+    correlations: Sequence[Correlation] | None = None,
     stop: Stop | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Learn the score of noisy images.
@@ -162,6 +165,8 @@ def train(
         Noise variance by level, one for each image.
     settings : TrainSettings, optional
         How to train.
+    correlations : sequence of Correlation, optional
+        Correlation of the noise between pixels, one for each image; white if not given.
     stop : object with ``is_set()``, optional
         When set, the training ends after the step under way and returns what it has learned.
 
@@ -198,6 +203,8 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
     loss_of = LOSSES[settings.loss]()
     noise = NoiseVariance(curves, device)
+    white = [Correlation.white()] * len(images)
+    perturbation = Perturbation(correlations or white, settings.patch, generator)
 
     begin = time.perf_counter()
     step, smoothed = 0, math.nan
@@ -207,10 +214,11 @@ def train(
             break
         _set_rate(optimiser, settings.learning_rate, step, progress)
         patches, image = sampler.draw(settings.batch)
+        u = perturbation.draw(image).to(device)
         patches, image = patches.to(device), image.to(device)
         optimiser.zero_grad(set_to_none=True)
         with fast_precision(device):
-            loss = loss_of(network, patches, partial(noise.at, image), progress, generator)
+            loss = loss_of(network, patches, u, partial(noise.at, image), progress, generator)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         value = float(loss.detach())

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_noise2score.noise.correlation import REACH, Correlation, correlation_of
+
+
+def coloured(count: int, size: int, sigma: float, seed: int = 0) -> list[np.ndarray]:
+    """Fields with the autocorrelation exp(-d^2 / (4 sigma^2))."""
+    rng = np.random.default_rng(seed)
+    return [
+        ndimage.gaussian_filter(rng.normal(size=(size, size)), sigma, mode='wrap')
+        for _ in range(count)
+    ]
+
+
+def everywhere(fields):
+    return [np.ones(field.shape, bool) for field in fields]
+
+
+@pytest.mark.parametrize('sigma', [0.6, 1.0, 1.6])
+def test_the_correlation_of_blurred_noise_is_found(sigma):
+    fields = coloured(3, 256, sigma)
+    found = correlation_of(fields, everywhere(fields))
+    impulse = np.zeros(4 * REACH + 1)
+    impulse[2 * REACH] = 1.0
+    response = ndimage.gaussian_filter1d(impulse, sigma)
+    along = np.correlate(response, response, 'same')[REACH : 3 * REACH + 1]
+    expected = np.outer(along, along) / along.max() ** 2
+    np.testing.assert_allclose(found.kernel, expected, atol=0.03)
+    assert found.noticed is found
+
+
+def test_white_noise_is_white():
+    fields = [np.random.default_rng(0).normal(size=(256, 256)) for _ in range(2)]
+    found = correlation_of(fields, everywhere(fields))
+    assert found.kernel[REACH, REACH] == 1.0
+    assert abs(found.neighbours) < 0.02
+    assert found.noticed.is_white
+
+
+def test_only_what_is_noise_counts():
+    (field,) = coloured(1, 256, 1.0)
+    mask = np.zeros(field.shape, bool)
+    mask[:, :128] = True
+    spoilt = np.where(mask, field, 1000.0)
+    found = correlation_of([spoilt], [mask])
+    assert found.neighbours == pytest.approx(np.exp(-1 / 4), abs=0.03)
+
+
+def test_nothing_to_measure_is_white():
+    assert correlation_of([np.ones((8, 8))], [np.zeros((8, 8), bool)]).is_white
+    assert correlation_of([np.zeros((64, 64))], [np.ones((64, 64), bool)]).is_white
+
+
+def test_the_power_spectrum_has_mean_one_and_gives_the_kernel_back():
+    distance = np.arange(-REACH, REACH + 1)
+    kernel = np.exp(-(distance[:, None] ** 2 + distance**2) / 4)
+    power = Correlation(kernel).power((64, 64))
+    assert power.shape == (64, 33)
+    assert power.min() >= 0
+    back = np.fft.irfft2(power, s=(64, 64))
+    assert back[0, 0] == pytest.approx(1.0)
+    np.testing.assert_allclose(back[: REACH + 1, : REACH + 1], kernel[REACH:, REACH:], atol=1e-3)
+
+
+def test_white_has_a_flat_spectrum():
+    assert np.all(Correlation.white().power((8, 6)) == 1.0)
+    assert Correlation.white().neighbours == 0.0

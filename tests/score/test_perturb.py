@@ -1,0 +1,32 @@
+import numpy as np
+import torch
+
+from napari_noise2score.noise.correlation import REACH, Correlation
+from napari_noise2score.score.perturb import Perturbation
+
+DISTANCE = np.arange(-REACH, REACH + 1)
+BLURRED = Correlation(np.exp(-(DISTANCE[:, None] ** 2 + DISTANCE**2) / 4))
+
+
+def neighbours(noise: torch.Tensor) -> float:
+    return float((noise[..., 1:] * noise[..., :-1]).mean() / (noise**2).mean())
+
+
+def test_each_patch_has_unit_variance_and_the_correlation_of_its_image():
+    perturbation = Perturbation(
+        [Correlation.white(), BLURRED], 32, torch.Generator().manual_seed(0)
+    )
+    image = torch.arange(400) % 2
+    noise = perturbation.draw(image)
+    assert noise.shape == (400, 1, 32, 32)
+    for number, correlation in ((0, 0.0), (1, np.exp(-1 / 4))):
+        part = noise[image == number]
+        # blurring leaves an eighth of the independent values
+        assert abs(float(part.var()) - 1) < 5 * (2 * 8 / part.numel()) ** 0.5
+        assert abs(neighbours(part) - correlation) < 0.02
+
+
+def test_white_is_drawn_as_it_is():
+    perturbation = Perturbation([Correlation.white()], 16, torch.Generator().manual_seed(4))
+    expected = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(perturbation.draw(torch.zeros(3, dtype=torch.long))[:, 0], expected)
