@@ -82,3 +82,16 @@ def test_families_are_frozen_and_listed_by_their_own_name():
         assert family.name == name
     with pytest.raises(dataclasses.FrozenInstanceError):
         Gaussian(1.0).sigma = 2.0
+
+
+@pytest.mark.parametrize(
+    ('family', 'slope', 'intercept', 'dark'),
+    [
+        (Gaussian(3.0), 0.0, 9.0, 9.0),
+        (Poisson(2.5, 7.0), 2.5, -17.5, 0.0),
+        (PoissonGaussian(2.5, 7.0, 4.0), 2.5, -1.5, 16.0),
+    ],
+    ids=str,
+)
+def test_photon_transfer_line_by_hand(family, slope, intercept, dark):
+    assert (family.slope, family.intercept, family.dark) == (slope, intercept, dark)
