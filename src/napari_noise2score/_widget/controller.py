@@ -66,8 +66,8 @@ class Listener(Protocol):
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
 
-    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
-        """Show the noise that was estimated."""
+    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
+        """Show the noise that was estimated, because the user asked for it or on the way."""
 
     def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer beside its source."""
@@ -244,7 +244,7 @@ class Controller:
 
     def _hear_update(self, update: jobs.Update) -> None:
         if update.stage == 'train' and self._estimates:
-            self._listener.show_estimates(self._estimates)
+            self._listener.show_estimates(self._estimates, asked=False)
             self._estimates = []
         state = self._state
         if state is State.TRAINING and update.stage == 'correct':
@@ -274,7 +274,7 @@ class Controller:
                 log.error('unexpected error', exc_info=error)
             self._listener.show_error(error_words(error))
         elif self._estimates and was is State.ESTIMATING:
-            self._listener.show_estimates(self._estimates)
+            self._listener.show_estimates(self._estimates, asked=True)
             self._show(State.IDLE, 'The noise was estimated.', 1.0)
         elif self._cancelled:
             self._show(State.IDLE, self._ending('Cancelled.'), 0.0)

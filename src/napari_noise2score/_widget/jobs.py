@@ -294,5 +294,5 @@ def checksum(source: ImageSource) -> int:
         size = max(1, rows * columns * np.dtype(source.data.dtype).itemsize)
         step = max(1, count * size // _CHECKED_BYTES)
         for plane in range(0, count, step):
-            found = zlib.crc32(np.ascontiguousarray(channel.raw_plane(plane)), found)
+            found = zlib.crc32(channel.raw_plane(plane).tobytes(), found)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton
 from qtpy.QtCore import Qt, Signal
@@ -65,7 +66,7 @@ class NoiseForm(QWidget):
         name = self.family.value
         if name == AUTO:
             return NoiseRequest()
-        values = {}
+        values: dict[str, Any] = {}
         for (family, parameter), edit in self.fields.items():
             text = edit.value.strip()
             if family != name or not text:
@@ -79,14 +80,20 @@ class NoiseForm(QWidget):
                 ) from None
         return NoiseRequest(name, **values)
 
-    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
-        """Show estimates in words; a single one also fills in the parameters."""
-        self._fits = list(estimates)
+    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
+        """Show estimates in words, and fill in the parameters with the first.
+
+        What the user has chosen is only overwritten when the estimate was ``asked`` for.
+        """
         text = estimate_words(estimates)
-        if len(estimates) > 1 and self.family.value != AUTO:
+        fills = asked or self.family.value == AUTO
+        if fills and len(estimates) > 1 and self.family.value != AUTO:
             text += '\nThe parameters above are those of the first.'
         self.words.setText(text)
         self.words.setVisible(bool(text))
+        if not fills:
+            return
+        self._fits = list(estimates)
         for edit in self.fields.values():
             edit.value = ''
         for name in FAMILIES:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, PushButton, SpinBox
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -118,6 +118,12 @@ class Noise2ScorePanel(QWidget):
         """Wide enough to read, and no higher than a small window."""
         return QSize(_WIDTH, _HEIGHT)
 
+    def event(self, event: QEvent) -> bool:
+        """Taken out of its dock, the panel has no Stop button any more: stop, keep the result."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.controller.stop()
+        return super().event(event)
+
     def settings(self) -> RunSettings:
         """What the panel asks for now.
 
@@ -150,9 +156,9 @@ class Noise2ScorePanel(QWidget):
         self._notes += [f'Note: {note}' for note in notes]
         self._show_notes()
 
-    def show_estimates(self, estimates: Sequence[Estimated]) -> None:
+    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show the noise that was estimated."""
-        self.noise.show_estimates(estimates)
+        self.noise.show_estimates(estimates, asked=asked)
 
     def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a clean layer beside its source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from napari_noise2score._widget.jobs import Estimated, Update
@@ -28,8 +29,11 @@ def noise_words(family: NoiseFamily, errors: dict[str, float]) -> str:
     parts = []
     for name, value in family.parameters().items():
         error = errors.get(name)
-        doubt = f' ± {error:.2g}' if error else ''
-        parts.append(f'{parameter_label(name)} {value:.4g}{doubt}')
+        number = f'{value:.4g}'
+        if error:
+            digits = max(0, 1 - math.floor(math.log10(error)))
+            number = f'{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}'
+        parts.append(f'{parameter_label(name)} {number}')
     return f'{family.label}: {", ".join(parts)} grey levels'
 
 
@@ -44,15 +48,9 @@ def estimate_words(estimates: Sequence[Estimated]) -> str:
     lines = []
     for estimate in estimates:
         fit = estimate.fit
-        several = fit.frames > 1
-        frames = f'{fit.frames} frames' if several else 'one frame'
-        lines.append(
-            f'{channel_words(estimate)} - {noise_words(fit.family, fit.errors)} '
-            f'(from {fit.evidence.method}, {frames}).'
-            if several
-            else f'{channel_words(estimate)} - {noise_words(fit.family, fit.errors)} '
-            '(from one frame).'
-        )
+        frames = f'{fit.evidence.method}, {fit.frames} frames' if fit.frames > 1 else 'one frame'
+        words = noise_words(fit.family, fit.errors)
+        lines.append(f'{channel_words(estimate)} - {words} (from {frames}).')
         lines += [f'Note: {warning}' for warning in fit.warnings]
     return '\n'.join(lines)
 

@@ -1,0 +1,50 @@
+"""A viewer with the panel in it, and small noisy stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.napari.helpers import noisy_stack
+
+LONGEST_WAIT = 120_000
+
+
+@pytest.fixture
+def stack() -> np.ndarray:
+    return noisy_stack()
+
+
+@pytest.fixture
+def open_panel(make_napari_viewer_proxy: Any) -> Callable[[], tuple[Any, Any]]:
+    """Opens a viewer and in it the panel, as the Plugins menu does."""
+
+    def open_it() -> tuple[Any, Any]:
+        viewer = make_napari_viewer_proxy()
+        _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+        return viewer, getattr(panel, '__wrapped__', panel)
+
+    return open_it
+
+
+@pytest.fixture
+def idle(qtbot: Any) -> Callable[[Any], None]:
+    """Waits until the panel has nothing to do."""
+
+    def wait(panel: Any) -> None:
+        qtbot.waitUntil(lambda: panel.controller.state == 'idle', timeout=LONGEST_WAIT)
+
+    return wait
+
+
+@pytest.fixture
+def running(qtbot: Any) -> Callable[[Any], None]:
+    """Waits until the training has done some steps."""
+
+    def wait(panel: Any) -> None:
+        qtbot.waitUntil(lambda: 'step' in panel.status.text(), timeout=LONGEST_WAIT)
+
+    return wait

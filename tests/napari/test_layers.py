@@ -1,0 +1,170 @@
+"""Layers in and out, on napari's model without a window."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_noise2score._widget.layers import (
+    METADATA,
+    add_result,
+    full_data,
+    image_layers,
+    likely_axes,
+    target_of,
+)
+from napari_noise2score.errors import InputError
+
+TRANSFORMS = {
+    'none': {},
+    'scale and translate': {'scale': (1, 0.2, 0.3), 'translate': (0, 5, -7)},
+    'rotate': {'scale': (1, 0.2, 0.3), 'rotate': 30},
+    'shear': {'shear': (0.0, 0.0, 0.4)},
+    'affine': {
+        'scale': (2, 3, 4),
+        'translate': (1, 2, 3),
+        'affine': np.array([[1, 0, 0, 5], [0, 0.8, -0.6, 1], [0, 0.6, 0.8, 2], [0, 0, 0, 1.0]]),
+    },
+}
+LOOK = {
+    'units': ('s', 'um', 'um'),
+    'axis_labels': ('t', 'y', 'x'),
+    'colormap': 'magma',
+    'contrast_limits': (10, 900),
+    'gamma': 0.7,
+    'blending': 'additive',
+    'opacity': 0.6,
+    'interpolation2d': 'linear',
+    'interpolation3d': 'nearest',
+    'projection_mode': 'max',
+    'rendering': 'attenuated_mip',
+    'iso_threshold': 0.3,
+}
+
+
+@pytest.mark.parametrize('transform', TRANSFORMS)
+def test_result_has_every_property_of_its_source(transform):
+    viewer = ViewerModel()
+    data = np.random.default_rng(0).integers(0, 1000, (3, 12, 15)).astype(np.uint16)
+    source = viewer.add_image(data, name='cells', **TRANSFORMS[transform], **LOOK)
+    viewer.add_image(data, name='other')
+    clean = data.astype(np.float32) + 0.5
+    before = data.copy()
+
+    result = add_result(viewer, source, clean, 'cells denoised', {'seed': 0})
+
+    assert [layer.name for layer in viewer.layers] == ['cells', 'cells denoised', 'other']
+    assert result.data.dtype == np.float32
+    np.testing.assert_array_equal(result.data, clean)
+    np.testing.assert_array_equal(source.data, before)
+    assert result.metadata == {METADATA: {'seed': 0}}
+    assert source.metadata == {}
+    for name in ('scale', 'translate', 'rotate', 'shear'):
+        np.testing.assert_allclose(getattr(result, name), getattr(source, name), err_msg=name)
+    np.testing.assert_allclose(result.affine.affine_matrix, source.affine.affine_matrix)
+    np.testing.assert_allclose(result.extent.world, source.extent.world)
+    point = (1.0, 4.0, 7.0)
+    np.testing.assert_allclose(result.data_to_world(point), source.data_to_world(point))
+    for name in LOOK:
+        assert getattr(result, name) == getattr(source, name), name
+    assert result.contrast_limits_range == source.contrast_limits_range
+
+
+def test_result_of_a_removed_layer_comes_on_top():
+    viewer = ViewerModel()
+    source = viewer.add_image(np.zeros((8, 8)), name='gone')
+    viewer.add_image(np.ones((8, 8)), name='left')
+    viewer.layers.remove(source)
+    add_result(viewer, source, np.ones((8, 8), np.float32), 'clean', {})
+    assert [layer.name for layer in viewer.layers] == ['left', 'clean']
+
+
+def test_hidden_source_has_a_visible_result():
+    viewer = ViewerModel()
+    source = viewer.add_image(np.zeros((8, 8)), visible=False)
+    assert add_result(viewer, source, np.ones((8, 8), np.float32), 'clean', {}).visible
+    assert not source.visible
+
+
+def test_multiscale_is_read_and_returned_at_full_resolution():
+    viewer = ViewerModel()
+    levels = [np.ones((32, 32), np.uint16), np.ones((16, 16), np.uint16)]
+    layer = viewer.add_image(levels, multiscale=True, scale=(2, 2))
+    target = target_of(layer, 'YX')
+    assert target.source.shape == (32, 32)
+    result = add_result(viewer, layer, np.ones((32, 32), np.float32), 'clean', {})
+    assert not result.multiscale
+    np.testing.assert_allclose(result.extent.world, layer.extent.world)
+
+
+def test_dask_stays_lazy():
+    layer = ViewerModel().add_image(da.ones((4, 16, 16), chunks=(1, 16, 16)))
+    assert target_of(layer, 'TYX').source.data is full_data(layer)
+    assert isinstance(full_data(layer), da.Array)
+
+
+@pytest.mark.parametrize(('dtype', 'top'), [(np.uint8, 255), (np.uint16, 65535)])
+def test_colours_keep_dtype_units_and_alpha(dtype, top):
+    viewer = ViewerModel()
+    data = np.full((9, 9, 4), 100, dtype)
+    data[..., 3] = np.arange(9)
+    layer = viewer.add_image(data, rgb=True, name='colour')
+    target = target_of(layer, likely_axes(layer))
+    assert target.source.axes == 'YXS'
+    assert target.source.shape == (9, 9, 3)
+    clean = np.full((9, 9, 3), 101.6, np.float32)
+    clean[0] = -5, top + 10, 7.4
+    result = add_result(viewer, layer, clean, 'clean', {})
+    assert result.rgb
+    assert result.data.dtype == dtype
+    np.testing.assert_array_equal(result.data[1, 1], [102, 102, 102, 1])
+    np.testing.assert_array_equal(result.data[0, 2], [0, top, 7, 2])
+
+
+def test_float_colours_stay_0_to_1():
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.full((9, 9, 3), 0.5, np.float32), rgb=True)
+    result = add_result(viewer, layer, np.full((9, 9, 3), 0.25, np.float32), 'clean', {})
+    np.testing.assert_array_equal(result.data, np.full((9, 9, 3), 0.25, np.float32))
+
+
+@pytest.mark.parametrize(
+    ('shape', 'labels', 'expected'),
+    [
+        ((4, 16, 16), None, 'TYX'),
+        ((4, 16, 16), ('z', 'y', 'x'), 'ZYX'),
+        ((4, 16, 16), ('C', 'Y', 'X'), 'CYX'),
+        ((4, 16, 16), ('a', 'b', 'c'), 'TYX'),
+        ((4, 16, 16), ('x', 'x', 'y'), 'TYX'),
+        ((16, 16), None, 'YX'),
+        ((2, 3, 16, 16), None, 'TZYX'),
+    ],
+)
+def test_axes_come_from_labels_or_are_guessed(shape, labels, expected):
+    layer = ViewerModel().add_image(np.zeros(shape), axis_labels=labels, rgb=False)
+    assert likely_axes(layer) == expected
+
+
+def test_axes_of_colours_end_in_s():
+    viewer = ViewerModel()
+    assert likely_axes(viewer.add_image(np.zeros((16, 16, 3), np.uint8), rgb=True)) == 'YXS'
+    labelled = viewer.add_image(
+        np.zeros((2, 16, 16, 3), np.uint8), rgb=True, axis_labels=('z', 'y', 'x')
+    )
+    assert likely_axes(labelled) == 'ZYXS'
+
+
+def test_wrong_axes_are_refused_in_words():
+    layer = ViewerModel().add_image(np.zeros((4, 16, 16)))
+    with pytest.raises(InputError, match='name 2 axes; the image has 3'):
+        target_of(layer, 'YX')
+
+
+def test_only_image_layers_are_offered():
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((8, 8)))
+    viewer.add_labels(np.zeros((8, 8), int))
+    viewer.add_points([[1, 1]])
+    assert image_layers(viewer) == [image]

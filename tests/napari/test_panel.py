@@ -1,0 +1,367 @@
+"""The panel in a real viewer, with real trainings of a few seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_noise2score import pipeline
+from napari_noise2score._widget import worker
+from napari_noise2score._widget.layers import METADATA, unwrapped
+from tests.napari.helpers import NOISE, noisy_stack
+
+SECONDS = 2
+
+
+def names(viewer):
+    return [layer.name for layer in viewer.layers]
+
+
+def train(panel, seconds=SECONDS):
+    panel.seconds.value = seconds
+    panel.train.native.click()
+
+
+def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, monkeypatch):
+    viewer, panel = open_panel()
+    look = {
+        'scale': (1, 0.1, 0.1),
+        'translate': (0, 3, 4),
+        'units': ('s', 'um', 'um'),
+        'axis_labels': ('t', 'y', 'x'),
+        'colormap': 'green',
+        'contrast_limits': (0, 300),
+        'blending': 'additive',
+    }
+    before = stack.copy()
+    source = unwrapped(viewer.add_image(stack, name='cells', **look))
+    assert panel.layers.layers() == [source]
+    assert panel.train.enabled
+    assert not panel.correct.enabled
+    assert not panel.stop.enabled
+
+    train(panel)
+    assert panel.controller.state == 'training'
+    assert panel.stop.enabled
+    assert not panel.train.enabled
+    idle(panel)
+    assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
+    first = unwrapped(viewer.layers[1])
+    np.testing.assert_array_equal(source.data, before)
+    assert first.data.shape == stack.shape
+    assert first.data.dtype == np.float32
+    assert abs(first.data.mean() - stack.mean()) < 2
+    np.testing.assert_allclose(first.extent.world, source.extent.world)
+    for name in ('units', 'axis_labels', 'contrast_limits', 'blending'):
+        assert getattr(first, name) == getattr(source, name)
+    report = first.metadata[METADATA]
+    assert report['source'] == 'cells'
+    assert report['seed'] == 0
+    assert report['channels'][0]['noise']['family'] == 'poisson-gaussian'
+    assert report['settings']['training']['seconds'] == SECONDS
+    assert {'torch', 'numpy', 'napari-noise2score'} <= set(report['versions'])
+    assert 'gain' in panel.noise.words.text()
+
+    def never(*arguments, **more):
+        raise AssertionError('trained or predicted again')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'train_score', never)
+        patch.setattr(pipeline, 'score_image', never)
+        panel.noise.family.value = 'poisson'
+        panel.correction.value = 'paper'
+        panel.correct.native.click()
+        idle(panel)
+    assert panel.messages.text().count('Error') == 0
+    assert names(viewer)[1] == 'cells denoised (Poisson, paper)'
+    second = unwrapped(viewer.layers[1])
+    assert second.metadata[METADATA]['channels'][0]['noise']['family'] == 'poisson'
+    assert not np.allclose(second.data, first.data)
+
+    panel.noise.family.value = 'auto'
+    train(panel, 600)
+    running(panel)
+    panel.stop.native.click()
+    idle(panel)
+    assert len(viewer.layers) == 4
+    training = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
+    assert training['seconds'] == 600
+    assert training['steps_done'] > 0
+    assert panel.correct.enabled
+
+
+def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle, monkeypatch):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+
+    def broken(*arguments, **more):
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'train_score', broken)
+        train(panel)
+        idle(panel)
+    assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()
+    assert panel.status.text() == 'Failed; see below.'
+    assert names(viewer) == ['cells']
+    train(panel)
+    idle(panel)
+    assert len(viewer.layers) == 2
+    assert 'Error' not in panel.messages.text()
+
+
+def test_two_layers_are_trained_on_together(open_panel, idle):
+    viewer, panel = open_panel()
+    layers = [unwrapped(viewer.add_image(noisy_stack(seed=i), name=f'cells {i}')) for i in (0, 1)]
+    panel.layers.tick(layers)
+    train(panel)
+    idle(panel)
+    label = 'denoised (Poisson-Gaussian, stabilised)'
+    assert names(viewer) == ['cells 0', f'cells 0 {label}', 'cells 1', f'cells 1 {label}']
+    trained_on = [viewer.layers[i].metadata[METADATA]['trained_on'] for i in (1, 3)]
+    assert trained_on[0] == trained_on[1]
+    assert {image['name'] for image in trained_on[0]} == {'cells 0', 'cells 1'}
+
+
+def test_layer_removed_in_training_and_another_corrected_with_its_model(
+    open_panel, stack, idle, running
+):
+    viewer, panel = open_panel()
+    layer = viewer.add_image(stack, name='gone')
+    viewer.add_image(noisy_stack(seed=3), name='left')
+    panel.layers.tick([layer])
+    train(panel, 4)
+    running(panel)
+    viewer.layers.remove(layer)
+    idle(panel)
+    assert names(viewer) == ['left', 'gone denoised (Poisson-Gaussian, stabilised)']
+    panel.layers.tick([viewer.layers[0]])
+    panel.correct.native.click()
+    idle(panel)
+    assert names(viewer)[1] == 'left denoised (Poisson-Gaussian, stabilised)'
+    assert viewer.layers[1].metadata[METADATA]['trained_on'][0]['name'] == 'gone'
+
+
+def test_changed_data_are_scored_again(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    layer = unwrapped(viewer.add_image(stack, name='cells'))
+    train(panel)
+    idle(panel)
+    before = panel.controller.score_of(layer)
+    panel.correct.native.click()
+    idle(panel)
+    assert panel.controller.score_of(layer) is before
+    layer.data = noisy_stack(seed=5)
+    panel.correct.native.click()
+    idle(panel)
+    assert panel.controller.score_of(layer) is not before
+    assert abs(viewer.layers[1].data.mean() - layer.data.mean()) < 2
+
+
+def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.noise.family.value = 'gaussian'
+    panel.noise.fields['gaussian', 'sigma'].value = '20'
+    train(panel)
+    idle(panel)
+    assert names(viewer)[1] == 'cells denoised (Gaussian)'
+    assert panel.noise.fields['gaussian', 'sigma'].value == '20'
+    panel.noise.family.value = 'auto'
+    panel.correct.native.click()
+    idle(panel)
+    assert names(viewer)[1] == 'cells denoised (Poisson-Gaussian, stabilised)'
+
+
+def test_nan_is_explained(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    broken = stack.astype(np.float32)
+    broken[1, 3, 4] = np.nan
+    viewer.add_image(broken, name='cells')
+    train(panel)
+    idle(panel)
+    assert 'cells: holds NaN or infinite values' in panel.messages.text()
+    assert names(viewer) == ['cells']
+
+
+def test_viewer_keeps_ticking_during_training(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    ticks = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(panel.status.text()))
+    timer.start(10)
+    train(panel, 3)
+    idle(panel)
+    timer.stop()
+    assert sum('step' in text for text in ticks) >= 50
+
+
+def test_estimate_fills_the_form_and_can_be_edited(open_panel, idle, qtbot):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(4, 192), name='cells')
+    panel.noise.estimate.native.click()
+    assert panel.controller.state == 'estimating'
+    idle(panel)
+    fields = panel.noise.fields
+    found = {name: float(fields['poisson-gaussian', name].value) for name in NOISE.parameters()}
+    assert abs(found['gain'] - NOISE.gain) < 0.4
+    assert abs(found['offset'] - NOISE.offset) < 10
+    assert found['read_noise'] >= 0
+    assert 'cells - Poisson-Gaussian: gain' in panel.noise.words.text()
+    assert '±' in panel.noise.words.text()
+    assert panel.settings().noise.family == 'auto'
+    gain = fields['poisson-gaussian', 'gain']
+    gain.native.selectAll()
+    qtbot.keyClicks(gain.native, '5')
+    assert panel.noise.family.value == 'poisson-gaussian'
+    assert panel.settings().noise.gain == 5
+
+
+def test_only_the_fields_of_the_family_show(open_panel):
+    _, panel = open_panel()
+    for family in ('auto', 'gaussian', 'poisson', 'poisson-gaussian'):
+        panel.noise.family.value = family
+        shown = {
+            name for (name, _), edit in panel.noise.fields.items() if not edit.native.isHidden()
+        }
+        assert shown == ({family} - {'auto'})
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [('abc', "gain is 'abc'; a number is needed"), ('-1', 'gain is -1; it must be')],
+)
+def test_wrong_parameter_is_explained_and_nothing_runs(open_panel, stack, text, words):
+    viewer, panel = open_panel()
+    viewer.add_image(stack)
+    panel.noise.family.value = 'poisson'
+    panel.noise.fields['poisson', 'gain'].value = text
+    train(panel)
+    assert words in panel.messages.text()
+    assert panel.controller.state == 'idle'
+
+
+def test_wrong_axes_are_explained(open_panel, stack):
+    viewer, panel = open_panel()
+    layer = viewer.add_image(stack)
+    panel.layers.axes_of(layer).setCurrentText('QYX')
+    train(panel)
+    assert 'Q is unknown' in panel.messages.text()
+
+
+def test_device_that_is_not_there_is_explained(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack)
+    panel.device.value = 'mps' if sys.platform != 'darwin' else 'cuda'
+    train(panel)
+    idle(panel)
+    assert 'is not available here; available: cpu' in panel.messages.text()
+
+
+def test_table_follows_the_viewer(open_panel, stack):
+    viewer, panel = open_panel()
+    table = panel.layers
+    assert not panel.train.enabled
+    first = unwrapped(viewer.add_image(stack, name='first'))
+    assert table.layers() == [first]
+    second = unwrapped(viewer.add_image(stack[0], name='second'))
+    viewer.add_points([[1, 1]])
+    assert table.rowCount() == 2
+    assert table.layers() == [first]
+    table.axes_of(first).setCurrentText('ZYX')
+    second.name = 'renamed'
+    assert table.item(0, 0).text() == 'renamed'
+    viewer.layers.remove(second)
+    assert table.rowCount() == 1
+    assert table.axes_of(first).currentText() == 'ZYX'
+    first.axis_labels = ('c', 'y', 'x')
+    assert table.axes_of(first).currentText() == 'CYX'
+    viewer.layers.remove(first)
+    assert table.layers() == []
+    assert not panel.train.enabled
+
+
+def test_active_layer_is_ticked_when_the_panel_opens(make_napari_viewer_proxy, stack):
+    viewer = make_napari_viewer_proxy()
+    first = viewer.add_image(stack, name='first')
+    viewer.add_image(stack, name='second')
+    viewer.layers.selection.active = first
+    _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+    assert [layer.name for layer in panel.layers.layers()] == ['first']
+
+
+def test_closing_the_dock_stops_the_training_and_keeps_its_result(
+    open_panel, stack, idle, running
+):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    train(panel, 600)
+    running(panel)
+    viewer.window.remove_dock_widget(panel.parent())
+    idle(panel)
+    assert len(viewer.layers) == 2
+
+
+def test_deleted_panel_hears_no_more(open_panel, stack, qtbot, running):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    train(panel, 600)
+    running(panel)
+    with qtbot.waitSignal(panel.destroyed, timeout=10_000):
+        panel.deleteLater()
+    viewer.layers[0].name = 'renamed'
+    viewer.add_image(stack)
+    qtbot.waitUntil(lambda: not worker.JobWorker._worker_set, timeout=30_000)
+    assert len(viewer.layers) == 2
+
+
+def test_importing_the_panel_loads_no_torch():
+    code = 'import sys, napari_noise2score._widget.panel; print("torch" in sys.modules)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'False'
+
+
+CLOSED_IN_TRAINING = """
+    import napari, numpy as np
+    from qtpy.QtCore import QTimer
+
+    viewer = napari.Viewer()
+    rng = np.random.default_rng(0)
+    viewer.add_image(rng.poisson(50, (2, 96, 96)).astype('uint16'))
+    _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+    panel.seconds.value = 3600
+    panel.noise.family.value = 'gaussian'
+    panel.train.native.click()
+
+    def close_when_training():
+        if 'step' in panel.status.text():
+            timer.stop()
+            print('closing', flush=True)
+            viewer.close()
+
+    timer = QTimer()
+    timer.timeout.connect(close_when_training)
+    timer.start(50)
+    napari.run()
+    print('closed', flush=True)
+"""
+
+
+def test_viewer_closed_in_training_exits():
+    done = subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(CLOSED_IN_TRAINING)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ['closing', 'closed'], done.stderr
+    assert 'Traceback' not in done.stderr

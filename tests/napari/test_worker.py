@@ -1,0 +1,145 @@
+"""Jobs in napari's worker."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from qtpy.QtCore import QThread
+
+from napari_noise2score._widget import jobs, worker
+from napari_noise2score._widget.jobs import RunSettings, Update
+from napari_noise2score.errors import TrainingError
+from napari_noise2score.images.source import ImageSource
+
+
+class Heard:
+    def __init__(self):
+        self.events, self.ends, self.threads = [], [], set()
+
+    def event(self, event):
+        self.events.append(event)
+        self.threads.add(threading.current_thread())
+
+    def end(self, error):
+        self.ends.append(error)
+        self.threads.add(threading.current_thread())
+
+
+def run(qtbot, make_job, act=lambda flags, heard: None):
+    heard = Heard()
+    flags = worker.start(make_job, title='test', on_event=heard.event, on_end=heard.end)
+    act(flags, heard)
+    qtbot.waitUntil(lambda: bool(heard.ends), timeout=30_000)
+    return heard
+
+
+def test_job_runs_elsewhere_and_reports_here(qtbot):
+    places = []
+
+    def job(stop):
+        places.append(threading.current_thread())
+        yield jobs.Trained(None, None)
+
+    heard = run(qtbot, job)
+    assert heard.ends == [None]
+    assert len(heard.events) == 1
+    assert heard.threads == {threading.current_thread()}
+    assert places != [threading.current_thread()]
+
+
+@pytest.mark.parametrize(
+    'error', [RuntimeError('CUDA error'), TrainingError('nothing learned'), MemoryError()]
+)
+def test_every_error_arrives(qtbot, error):
+    def job(stop):
+        yield Update('train', 0.0)
+        raise error
+
+    assert run(qtbot, job).ends == [error]
+
+
+def test_updates_are_thinned_out_and_results_are_not(qtbot):
+    def job(stop):
+        for number in range(500):
+            yield Update('train', number / 500)
+            if number % 100 == 0:
+                yield jobs.Trained(number, None)
+
+    events = run(qtbot, job).events
+    assert [event.model for event in events if isinstance(event, jobs.Trained)] == [
+        0,
+        100,
+        200,
+        300,
+        400,
+    ]
+    assert sum(isinstance(event, Update) for event in events) < 100
+
+
+def test_quit_of_the_task_manager_ends_the_job_and_releases_it(qtbot):
+    ended = []
+
+    def job(stop):
+        try:
+            while not stop.is_set():
+                QThread.msleep(2)
+                yield Update('train', 0.5)
+            yield jobs.Trained('must not arrive', None)
+        finally:
+            ended.append(True)
+
+    def quit_all(flags, heard):
+        qtbot.waitUntil(lambda: bool(heard.events), timeout=10_000)
+        for running in list(worker.JobWorker._worker_set):
+            running.quit()
+
+    heard = run(qtbot, job, quit_all)
+    assert heard.ends == [None]
+    assert ended == [True]
+    assert not any(isinstance(event, jobs.Trained) for event in heard.events)
+
+
+def test_a_core_is_left_free_and_given_back(stack):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        job = jobs.train_job(
+            [ImageSource(stack, 'TYX')], RunSettings(seconds=60), threading.Event()
+        )
+        seen = next(torch.get_num_threads() for event in job if event.stage == 'estimate')
+        job.close()
+        assert (seen, torch.get_num_threads()) == (1, 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_stopped_before_the_first_step_there_is_no_model(stack):
+    stop = threading.Event()
+    stop.set()
+    events = list(jobs.train_job([ImageSource(stack, 'TYX')], RunSettings(), stop))
+    assert not any(isinstance(event, (jobs.Trained, jobs.Result)) for event in events)
+
+
+def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
+    def fail(name, *rest, **more):
+        if name == 'napari_noise2score' and rest[2] == ('pipeline',):
+            raise OSError('[WinError 1114] c10.dll')
+        return real(name, *rest, **more)
+
+    import builtins
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, '__import__', fail)
+    with pytest.raises(TrainingError, match=r'WinError 1114.*Visual C\+\+'):
+        jobs.engine()
+
+
+def test_checksum_sees_a_change_in_place(stack):
+    source = ImageSource(stack, 'TYX')
+    before = jobs.checksum(source)
+    assert jobs.checksum(ImageSource(np.array(stack), 'TYX')) == before
+    stack[1, 5, 5] += 1
+    assert jobs.checksum(source) != before
