@@ -1,6 +1,6 @@
 """Seconds to correct a 4 x 512 x 512 stack again from its learned score, by form.
 
-    python benchmarks/recorrect.py
+python benchmarks/recorrect.py
 """
 
 from __future__ import annotations

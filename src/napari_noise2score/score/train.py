@@ -27,6 +27,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
 from napari_noise2score.score.patches import PatchSampler, Planes
 from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.threads import ThreadTuner
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
@@ -208,32 +209,36 @@ def train(
 
     begin = time.perf_counter()
     step, smoothed = 0, math.nan
-    while not stop.is_set():
-        progress = settings.progress(step, time.perf_counter() - begin)
-        if progress >= 1.0:
-            break
-        _set_rate(optimiser, settings.learning_rate, step, progress)
-        patches, image = sampler.draw(settings.batch)
-        u = perturbation.draw(image).to(device)
-        patches, image = patches.to(device), image.to(device)
-        optimiser.zero_grad(set_to_none=True)
-        with fast_precision(device):
-            loss = loss_of(network, patches, u, partial(noise.at, image), progress, generator)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-        value = float(loss.detach())
-        if not math.isfinite(value) or not math.isfinite(float(norm)):
-            raise TrainingError(
-                f'the loss became non-finite at step {step + 1}; lower the learning rate '
-                f'(it is {settings.learning_rate:g}) or check the noise parameters'
-            )
-        optimiser.step()
-        step += 1
-        _update_average(average, network, min(_LONGEST_MEMORY, step / (step + 9)))
-        memory = min(_SMOOTHING, 1 - 1 / step)
-        smoothed = value if step == 1 else memory * smoothed + (1 - memory) * value
-        seconds = time.perf_counter() - begin
-        yield TrainProgress(step, seconds, smoothed, settings.progress(step, seconds))
+    # a training of so many steps must repeat exactly, so its threads stay what they are
+    tuner = ThreadTuner(device.type == 'cpu' and settings.seconds is not None)
+    with tuner:
+        while not stop.is_set():
+            tuner.step()
+            progress = settings.progress(step, time.perf_counter() - begin)
+            if progress >= 1.0:
+                break
+            _set_rate(optimiser, settings.learning_rate, step, progress)
+            patches, image = sampler.draw(settings.batch)
+            u = perturbation.draw(image).to(device)
+            patches, image = patches.to(device), image.to(device)
+            optimiser.zero_grad(set_to_none=True)
+            with fast_precision(device):
+                loss = loss_of(network, patches, u, partial(noise.at, image), progress, generator)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+            value = float(loss.detach())
+            if not math.isfinite(value) or not math.isfinite(float(norm)):
+                raise TrainingError(
+                    f'the loss became non-finite at step {step + 1}; lower the learning rate '
+                    f'(it is {settings.learning_rate:g}) or check the noise parameters'
+                )
+            optimiser.step()
+            step += 1
+            _update_average(average, network, min(_LONGEST_MEMORY, step / (step + 9)))
+            memory = min(_SMOOTHING, 1 - 1 / step)
+            smoothed = value if step == 1 else memory * smoothed + (1 - memory) * value
+            seconds = time.perf_counter() - begin
+            yield TrainProgress(step, seconds, smoothed, settings.progress(step, seconds))
 
     if step >= _JUDGED_AFTER and smoothed > _TRIVIAL:
         raise TrainingError(
