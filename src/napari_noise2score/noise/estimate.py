@@ -253,7 +253,8 @@ def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float], float
     spread = float(np.average((variance / whole - 1) ** 2, weights=count) ** 0.5)
     line_offset = -intercept / slope
     offset, offset_error = _offset(evidence, slope, whole, line_offset)
-    read_noise = max(slope * offset + intercept, 0.0) ** 0.5
+    # on the line's own zero there is no read noise, whatever the rounding says
+    read_noise = max(slope * offset + intercept, 0.0) ** 0.5 if offset > line_offset else 0.0
     line_error = _line_offset_error(slope, line_offset, covariance)
     offset_error = float(np.hypot(offset_error, line_error))
     errors = {
