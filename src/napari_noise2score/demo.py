@@ -67,7 +67,7 @@ def run_demo(
     print(
         f'Written to {folder}{os.sep}: noisy.tif denoised.tif truth.tif comparison.png report.json'
     )
-    return _show(noisy, clean) if viewer else 0
+    return show(noisy, clean) if viewer else 0
 
 
 def psnr(image: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -96,7 +96,7 @@ def has_display() -> bool:
     return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
 
-def _show(noisy: Path, clean: Path) -> int:
+def show(noisy: Path, clean: Path) -> int:
     """Open both in napari with the panel, if there is a display and napari."""
     if not has_display():
         print('No display: look at comparison.png, or open the TIFF files in napari.')
