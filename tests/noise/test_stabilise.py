@@ -7,6 +7,7 @@ from napari_noise2score.noise.stabilise import UnitNoise, level_table, unit_nois
 FAMILIES = [
     Gaussian(3.0),
     Poisson(2.0, 10.0),
+    Poisson(1.0, 3.0),
     PoissonGaussian(20.0, 3.0, 0.0),
     PoissonGaussian(1.5, 100.0, 4.0),
 ]
@@ -133,3 +134,10 @@ def test_the_inverse_goes_on_straight_beyond_the_table():
         width = table.mean[end] - table.mean[inner]
         rise = table.clean[end] - table.clean[inner]
         assert table.clean_value(table.mean[end] + width) == pytest.approx(table.clean[end] + rise)
+
+
+def test_poisson_table_is_that_of_no_read_noise():
+    first = level_table(Poisson(4.0, 20.0), 300.0)
+    second = level_table(PoissonGaussian(4.0, 20.0, 0.0), 300.0)
+    np.testing.assert_allclose(first.mean, second.mean)
+    np.testing.assert_allclose(first.variance, second.variance)
