@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.files import written_whole
 from napari_noise2score.noise.families import NoiseFamily
 
 STRUCTURE = 0.1
@@ -113,10 +113,5 @@ class ResidualSums:
 
 def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
     """Write a report; an existing file stays whole until the new one is complete."""
-    path = Path(path)
-    part = path.with_name(f'.{path.name}.part')
-    try:
+    with written_whole(path) as part:
         part.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.files import written_whole
 from napari_noise2score.images.axes import KNOWN, check_axes, guess_axes
 
 SUFFIXES = ('.tif', '.tiff')
@@ -88,9 +87,7 @@ def write_tiff(
     physical = kept.pop('ome', {})
     ome = path.name.lower().endswith(('.ome.tif', '.ome.tiff'))
     metadata = {'axes': axes, **(physical if ome else {})}
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}-', suffix='.part')
-    os.close(handle)
-    try:
+    with written_whole(path) as part:
         tifffile.imwrite(
             part,
             np.ascontiguousarray(data),
@@ -100,11 +97,6 @@ def write_tiff(
             bigtiff=data.nbytes > 2**31,
             **kept,
         )
-        Path(part).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(part).unlink()
-        raise
 
 
 def _resolution(file: tifffile.TiffFile) -> dict[str, Any]:

@@ -5,10 +5,8 @@ Saved as safetensors, which holds numbers and text but never code.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.files import written_whole
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 
@@ -49,7 +48,6 @@ class ScoreModel:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model; an existing file stays whole until the new one is complete."""
-        path = Path(path)
         header = {
             'format': FORMAT,
             'version': str(VERSION),
@@ -63,15 +61,8 @@ class ScoreModel:
             ),
         }
         tensors = {key: value.contiguous() for key, value in self.network.state_dict().items()}
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.part')
-        try:
-            with os.fdopen(handle, 'wb') as file:
-                file.write(to_bytes(tensors, header))
-            Path(part).replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(part).unlink()
-            raise
+        with written_whole(path) as part:
+            part.write_bytes(to_bytes(tensors, header))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ScoreModel:
