@@ -28,6 +28,8 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.train import Stop, TrainProgress, TrainSettings, train
 
+P = TypeVar('P')
+Q = TypeVar('Q')
 R = TypeVar('R')
 
 
@@ -210,14 +212,11 @@ def score_image(
         steps = predict_clean(
             model, channel, channel.curve(), device=device, orientations=orientations
         )
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                levels.append(end.value)
-                break
-            total = progress.total * count
-            yield PredictProgress(number * progress.total + progress.done, total)
+
+        def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
+            return PredictProgress(number * tile.total + tile.done, tile.total * count)
+
+        levels.append((yield from relay(steps, of_all)))
     return ScoreMap(prepared, tuple(levels))
 
 
@@ -309,14 +308,7 @@ def denoise_steps(
         prepared.append(prepare(source, settings.noise))
     if model is None:
         steps = train_score(prepared, settings.training, stop=stop)
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                model = end.value
-                break
-            yield Progress('train', progress.fraction, progress)
-    assert model is not None
+        model = yield from relay(steps, lambda at: Progress('train', at.fraction, at))
     results = []
     for number, image in enumerate(prepared):
         tiles = score_image(
@@ -325,18 +317,27 @@ def denoise_steps(
             device=settings.training.device,
             orientations=settings.orientations,
         )
-        while True:
-            try:
-                tile = next(tiles)
-            except StopIteration as end:
-                score_map = end.value
-                break
-            yield Progress('correct', (number + tile.fraction) / len(prepared))
+
+        def of_all(tile: PredictProgress, number: int = number) -> Progress:
+            return Progress('correct', (number + tile.fraction) / len(prepared))
+
+        score_map = yield from relay(tiles, of_all)
         corrected = correct_image(score_map, None, settings.correction)
         report = describe(corrected, score_map, model, settings)
         report['seconds'] = round(time.perf_counter() - begin, 3)
         results.append(Denoised(corrected, score_map, model, report))
     return results
+
+
+def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:
+    """Run a generator within another: yield its progress converted, return what it returns."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        yield convert(progress)
 
 
 def finish(steps: Generator[Any, None, R], on_progress: Callable[[Any], None] | None = None) -> R:

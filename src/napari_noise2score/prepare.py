@@ -96,7 +96,7 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         family = noise.known()
         fit: NoiseFit | None
         if family is None:
-            fit = estimate_channel(channel)
+            fit = _estimate(channel, sample)
             family = noise.resolve(fit)
         else:
             fit = _fit_or_none(sample)
@@ -119,8 +119,12 @@ def estimate_channel(channel: Channel) -> NoiseFit:
     InputError
         If there is no noise, or too little image to tell.
     """
+    return _estimate(channel, _sample(channel))
+
+
+def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
     try:
-        return estimate_noise(_sample(channel))
+        return estimate_noise(sample)
     except InputError as error:
         raise InputError(f'{channel.source.name}: {error}') from error
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from napari_noise2score.pipeline import Corrected, DenoiseSettings, ScoreMap
     from napari_noise2score.prepare import Prepared
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.train import Stop
+    from napari_noise2score.score.predict import PredictProgress
+    from napari_noise2score.score.train import Stop, TrainProgress
 
 _CHECKED_BYTES = 1 << 26
 
@@ -208,15 +209,12 @@ def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) ->
     for image in prepared:
         yield from _fits_of(image)
     steps = pipeline.train_score(prepared, resolved.training, stop=stop)
-    model = None
-    while model is None:
-        try:
-            at = next(steps)
-        except StopIteration as end:
-            model = end.value
-        else:
-            left = max(0.0, settings.seconds - at.seconds)
-            yield Update('train', at.fraction, at.step, at.loss, left)
+
+    def update(at: TrainProgress) -> Update:
+        left = max(0.0, settings.seconds - at.seconds)
+        return Update('train', at.fraction, at.step, at.loss, left)
+
+    model = yield from pipeline.relay(steps, update)
     if not model.training['steps_done']:
         return
     yield Trained(model, resolved)
@@ -266,14 +264,14 @@ def _score(
         device=settings.training.device,
         orientations=settings.orientations,
     )
-    while True:
-        try:
-            tile = next(tiles)
-        except StopIteration as end:
-            return Scored(end.value, model, settings, checksum(image.source))
+
+    def update(tile: PredictProgress) -> Update:
         spent = time.perf_counter() - begin
         left = spent * (1 / tile.fraction - 1) if tile.fraction else None
-        yield Update('correct', (number + tile.fraction) / count, left=left)
+        return Update('correct', (number + tile.fraction) / count, left=left)
+
+    score_map = yield from engine().relay(tiles, update)
+    return Scored(score_map, model, settings, checksum(image.source))
 
 
 def _result(
