@@ -22,8 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'src/napari_noise2score'
 TARGETS = {
     'tweedie': ('noise/tweedie.py', ['tests/noise/test_tweedie.py']),
-    'stabilise': ('noise/stabilise.py', ['tests/noise/test_stabilise.py']),
-    'families': ('noise/families.py', ['tests/noise/test_families.py']),
+    'coordinates': ('noise/coordinates.py', ['tests/noise/test_coordinates.py']),
+    'families': ('noise/families/photons.py', ['tests/noise/test_families.py']),
+    'gamma': ('noise/families/gamma.py', ['tests/noise/test_families.py']),
+    'compound': ('noise/families/compound.py', ['tests/noise/test_families.py']),
     'correct': ('noise/correct.py', ['tests/noise/test_correct.py']),
     'loss': ('score/loss.py', ['tests/score/test_loss.py']),
     'levels': ('score/levels.py', ['tests/score/test_levels.py']),

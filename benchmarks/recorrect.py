@@ -17,7 +17,11 @@ def main() -> None:
     stack = synthetic_stack('filaments')
     settings = DenoiseSettings(training=TrainSettings(seconds=None, steps=20))
     score_map = denoise(stack.noisy, 'TYX', settings).score_map
-    for noise in (NoiseRequest(), NoiseRequest('gaussian'), NoiseRequest('poisson', gain=5.0)):
+    for noise in (
+        NoiseRequest(),
+        NoiseRequest('gaussian'),
+        NoiseRequest('poisson', {'gain': 5.0}),
+    ):
         for form in Correction:
             begin = time.perf_counter()
             correct_image(score_map, noise, form)

@@ -8,7 +8,15 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
-from napari_noise2score.noise.families import Gaussian, PoissonGaussian
+from napari_noise2score.noise.families import (
+    Bernoulli,
+    Exponential,
+    Gamma,
+    Gaussian,
+    NoiseFamily,
+    PoissonGaussian,
+    Tweedie,
+)
 from napari_noise2score.pipeline import (
     DenoiseSettings,
     correct_image,
@@ -81,14 +89,16 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])
     assert mse(images[Correction.CHAINED], images[Correction.STABILISED]) > 0
     assert mse(images[Correction.CHAINED], stack.truth) < 0.4 * mse(stack.noisy, stack.truth)
-    gaussian = correct_image(result.score_map, NoiseRequest('gaussian', sigma=8.0))
+    gaussian = correct_image(result.score_map, NoiseRequest('gaussian', {'sigma': 8.0}))
     assert gaussian.families == (Gaussian(8.0),)
     assert mse(gaussian.image, images[Correction.AUTO]) > 0
 
 
 def test_a_weaker_gaussian_takes_less_away(result):
     removed = [
-        correct_image(result.score_map, NoiseRequest(sigma=sigma)).checks[0].removed
+        correct_image(result.score_map, NoiseRequest(parameters={'sigma': sigma}))
+        .checks[0]
+        .removed
         for sigma in (1.0, 4.0)
     ]
     assert removed[1] == pytest.approx(16 * removed[0], rel=0.01)
@@ -150,7 +160,7 @@ def test_given_noise_needs_no_estimate_and_works_on_tiny_images():
     tiny = synthetic_stack('puncta', frames=1, size=16).noisy[0, :6, :7]
     with pytest.raises(InputError, match='give the noise parameters instead'):
         denoise(tiny, 'YX', SETTINGS, name='tiny')
-    request = NoiseRequest('poisson-gaussian', gain=4.0, offset=20.0, read_noise=3.0)
+    request = NoiseRequest.exactly(PoissonGaussian(4.0, 20.0, 3.0))
     settings = DenoiseSettings(noise=request, training=QUICK)
     result = denoise(tiny, 'YX', settings)
     assert result.image.shape == (6, 7)
@@ -210,3 +220,33 @@ def test_correlated_noise_is_removed_unless_taken_for_independent():
         assert measured == pytest.approx(np.exp(-1 / (4 * 0.64)), abs=0.06)
     assert errors['auto'] < 0.75 * errors['none']
     assert errors['auto'] < 0.35 * mse(noisy, truth)
+
+
+@pytest.mark.parametrize(
+    ('family', 'low', 'high', 'gain'),
+    [
+        (Gaussian(10.0), 0.0, 60.0, 0.4),
+        (Gamma(8.0), 10.0, 200.0, 0.4),
+        (Exponential(), 10.0, 200.0, 0.3),
+        (Bernoulli(), 0.05, 0.9, 0.4),
+        (Tweedie(1.5, 1.5), 5.0, 60.0, 0.4),
+    ],
+    ids=str,
+)
+def test_every_family_is_denoised_end_to_end(family: NoiseFamily, low, high, gain):
+    truth = synthetic_stack('filaments', frames=1, size=128, seed=2).truth
+    clean = low + (high - low) * (truth - truth.min()) / np.ptp(truth)
+    noisy = family.sample(np.stack([clean] * 4), np.random.default_rng(0))
+    settings = DenoiseSettings(noise=NoiseRequest.exactly(family), training=QUICK)
+    result = denoise(noisy, 'TYX', settings)
+    assert mse(result.image, clean) < gain * mse(noisy, clean)
+    assert result.corrected.families == (family,)
+    for form in Correction:
+        again = correct_image(result.score_map, None, form)
+        assert np.isfinite(again.image).all()
+
+
+def test_values_that_do_not_fit_the_family_are_refused_by_image_name(stack):
+    settings = DenoiseSettings(noise=NoiseRequest('bernoulli'), training=QUICK)
+    with pytest.raises(InputError, match=r'photons: values are .* needs binary frames of 0 and 1'):
+        denoise(stack.noisy, 'TYX', settings, name='photons')

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_noise2score.score.train import TrainSettings
 
 PROGRAM = 'napari-noise2score'
-NOISES = ('auto', 'gaussian', 'poisson', 'poisson-gaussian')
 CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
 DEVICES = ('auto', 'cpu', 'cuda', 'mps')
 SECONDS = 60.0
@@ -132,15 +131,28 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_noise(parser: argparse.ArgumentParser) -> None:
+    from napari_noise2score.noise.families import FAMILIES
+
     group = parser.add_argument_group('noise (what is not given is estimated)')
-    group.add_argument('--noise', choices=NOISES, default='auto')
-    group.add_argument('--gain', type=float, metavar='G', help='grey levels for a photon')
-    group.add_argument('--offset', type=float, metavar='O', help='grey level without light')
-    group.add_argument('--read-noise', type=float, metavar='R', help='grey levels')
+    group.add_argument('--noise', choices=('auto', *FAMILIES), default='auto')
+    for name, spec in _noise_parameters().items():
+        group.add_argument(
+            '--' + name.replace('_', '-'),
+            type=float,
+            metavar=spec.metadata['metavar'],
+            help=spec.metadata['tooltip'],
+        )
     group.add_argument(
         '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
     )
-    group.add_argument('--sigma', type=float, metavar='S', help='Gaussian noise, grey levels')
+
+
+def _noise_parameters() -> dict[str, Any]:
+    from napari_noise2score.noise.families import FAMILIES, parameters_of
+
+    return {
+        name: spec for family in FAMILIES.values() for name, spec in parameters_of(family).items()
+    }
 
 
 def _add_correction(parser: argparse.ArgumentParser) -> None:
@@ -167,14 +179,9 @@ def _add_seed(parser: argparse._ActionsContainer) -> None:
 def _noise_request(options: argparse.Namespace) -> NoiseRequest:
     from napari_noise2score.noise.choose import NoiseRequest
 
-    return NoiseRequest(
-        options.noise,
-        gain=options.gain,
-        offset=options.offset,
-        read_noise=options.read_noise,
-        sigma=options.sigma,
-        correlation=options.correlation,
-    )
+    given = {name: getattr(options, name) for name in _noise_parameters()}
+    known = {name: value for name, value in given.items() if value is not None}
+    return NoiseRequest(options.noise, known, options.correlation)
 
 
 def _train_settings(options: argparse.Namespace) -> TrainSettings:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction, LocalScore, correct
+from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.prepare import Prepared, PreparedChannel, prepare
 from napari_noise2score.provenance import describe, versions
@@ -71,11 +71,7 @@ class DenoiseSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
         return {
-            'noise': {
-                'family': self.noise.family,
-                **self.noise.given(),
-                'correlation': self.noise.correlation,
-            },
+            'noise': self.noise.to_dict(),
             'correction': str(self.correction),
             'training': self.training.to_dict(),
             'orientations': self.orientations,
@@ -247,7 +243,7 @@ def correct_image(
         for index in range(channel.shape[0]):
             noisy = channel.channel.plane(index).astype(np.float64)
             score = LocalScore.from_clean(channel.coordinate, channel.table, clean[index])
-            result = correct(family, noisy, score, form)
+            result = family.correct(noisy, score, form)
             channel.channel.write(index, result, image)
             sums.add(noisy, result, family)
         families.append(family)

@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
-from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
-from napari_noise2score.noise.stabilise import (
-    LevelTable,
-    UnitNoise,
-    VarianceCurve,
-    level_table,
-    unit_noise,
-)
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 
 _ESTIMATE_PLANES = 24
 
@@ -100,13 +95,13 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
             family = noise.resolve(fit)
         else:
             fit = _fit_or_none(sample)
-        assert isinstance(family, AffineVarianceFamily)
+        _check(family, sample, source.name)
         top = max(float(group.max()) for group in sample)
         table = level_table(family, top)
         correlation = Correlation.white()
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
-        coordinate = unit_noise(family)
+        coordinate = family.coordinate(top)
         channels.append(PreparedChannel(channel, family, fit, coordinate, table, correlation))
     return Prepared(source, tuple(channels))
 
@@ -143,6 +138,14 @@ def _sample(channel: Channel) -> list[NDArray[Any]]:
                 'finite grey levels are needed'
             )
     return stacks
+
+
+def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
+    try:
+        for values in sample:
+            family.check_values(values)
+    except InputError as error:
+        raise InputError(f'{name}: {error}') from error
 
 
 def _fit_or_none(sample: list[NDArray[Any]]) -> NoiseFit | None:

@@ -4,7 +4,14 @@ import pytest
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.estimate import NoiseFit, estimate_noise
-from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+from napari_noise2score.noise.families import (
+    Exponential,
+    Gamma,
+    Gaussian,
+    Poisson,
+    PoissonGaussian,
+    Tweedie,
+)
 
 TRUE = PoissonGaussian(3.0, 50.0, 6.0)
 
@@ -38,20 +45,20 @@ def test_gaussian_has_the_mean_variance(fit):
 
 
 def test_what_is_given_is_kept_and_the_rest_estimated(fit):
-    family = NoiseRequest('poisson-gaussian', read_noise=2.0).resolve(fit)
+    family = NoiseRequest('poisson-gaussian', {'read_noise': 2.0}).resolve(fit)
     assert family.read_noise == 2.0
     assert family.gain == fit.family.gain
 
 
 def test_a_complete_request_needs_no_data():
-    assert NoiseRequest('poisson', gain=2.0, offset=1.0).known() == Poisson(2.0, 1.0)
-    assert NoiseRequest(sigma=4.0).known() == Gaussian(4.0)
-    assert NoiseRequest('poisson', gain=2.0).known() is None
+    assert NoiseRequest('poisson', {'gain': 2.0, 'offset': 1.0}).known() == Poisson(2.0, 1.0)
+    assert NoiseRequest(parameters={'sigma': 4.0}).known() == Gaussian(4.0)
+    assert NoiseRequest('poisson', {'gain': 2.0}).known() is None
     assert NoiseRequest.exactly(TRUE).known() == TRUE
 
 
 def test_auto_with_photon_parameters_is_poisson_gaussian(fit):
-    family = NoiseRequest(gain=2.8).resolve(fit)
+    family = NoiseRequest(parameters={'gain': 2.8}).resolve(fit)
     assert isinstance(family, PoissonGaussian)
     assert family.gain == 2.8
     centre = float(np.average(fit.evidence.level, weights=fit.evidence.count))
@@ -61,22 +68,45 @@ def test_auto_with_photon_parameters_is_poisson_gaussian(fit):
 def test_gain_of_signal_independent_noise_must_be_given(flat):
     with pytest.raises(InputError, match='no gain can be estimated'):
         NoiseRequest('poisson').resolve(flat)
-    assert NoiseRequest('poisson', gain=2.0, offset=0.0).resolve(flat) == Poisson(2.0, 0.0)
+    assert NoiseRequest('poisson', {'gain': 2.0, 'offset': 0.0}).resolve(flat) == Poisson(2.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'text'),
     [
         ({'family': 'pink'}, "'pink' is unknown; known are auto, gaussian"),
-        ({'family': 'poisson', 'sigma': 1.0}, 'sigma is no parameter of Poisson noise'),
-        ({'family': 'gaussian', 'gain': 1.0}, 'it takes sigma'),
-        ({'sigma': 1.0, 'gain': 2.0}, 'sigma goes with Gaussian'),
-        ({'gain': 0.0}, 'gain is 0'),
-        ({'family': 'gaussian', 'sigma': float('nan')}, 'sigma is nan'),
-        ({'read_noise': -1.0}, 'read_noise is -1'),
+        ({'family': 'poisson', 'parameters': {'sigma': 1.0}}, 'sigma is no parameter of Poisson'),
+        ({'family': 'gaussian', 'parameters': {'gain': 1.0}}, 'it takes sigma'),
+        ({'family': 'bernoulli', 'parameters': {'gain': 1.0}}, 'it takes none'),
+        ({'parameters': {'sigma': 1.0, 'gain': 2.0}}, 'no noise has the parameters sigma, gain'),
+        ({'parameters': {'gain': 0.0}}, 'gain is 0; it must be greater than 0'),
+        ({'family': 'gaussian', 'parameters': {'sigma': float('nan')}}, 'sigma is nan'),
+        ({'parameters': {'read_noise': -1.0}}, 'read_noise is -1; it must be 0 or greater'),
+        (
+            {'family': 'tweedie', 'parameters': {'power': 2.5}},
+            'power is 2.5; it must be 2 or less',
+        ),
         ({'correlation': 'some'}, "correlation 'some' is unknown; known are auto, none"),
     ],
 )
 def test_bad_requests_are_refused(arguments, text):
     with pytest.raises(InputError, match=text):
         NoiseRequest(**arguments)
+
+
+def test_shape_and_power_come_from_the_photon_transfer_points():
+    """Both from the binned variances, whatever straight line was put through them."""
+    ramp = np.linspace(20, 200, 256) * np.ones((6, 256, 1))
+    fit = estimate_noise(Gamma(25.0).sample(ramp, np.random.default_rng(0)))
+    assert NoiseRequest('gamma').resolve(fit).shape == pytest.approx(25.0, rel=0.05)
+    tweedie = NoiseRequest('tweedie').resolve(fit)
+    assert tweedie.power == pytest.approx(2.0, abs=0.1)
+    given = NoiseRequest('tweedie', {'power': 2.0}).resolve(fit)
+    assert given.dispersion == pytest.approx(1 / 25.0, rel=0.05)
+    scaled = estimate_noise(Tweedie(1.5, 0.6).sample(ramp, np.random.default_rng(1)))
+    assert NoiseRequest('tweedie').resolve(scaled).power == pytest.approx(1.5, abs=0.1)
+
+
+def test_a_family_without_parameters_is_known_at_once():
+    assert NoiseRequest('exponential').known() == Exponential()
+    assert NoiseRequest(parameters={'shape': 5.0}).known() == Gamma(5.0)

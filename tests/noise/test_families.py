@@ -6,13 +6,26 @@ import pytest
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import (
     FAMILIES,
+    Bernoulli,
+    Exponential,
+    Gamma,
     Gaussian,
     Poisson,
     PoissonGaussian,
+    Tweedie,
     family_from_dict,
 )
 
-EXAMPLES = [Gaussian(3.0), Poisson(2.5, 7.0), PoissonGaussian(2.5, 7.0, 4.0)]
+EXAMPLES = [
+    Gaussian(3.0),
+    Poisson(2.5, 7.0),
+    PoissonGaussian(2.5, 7.0, 4.0),
+    Gamma(12.0),
+    Exponential(),
+    Tweedie(1.0, 2.5),
+    Tweedie(1.4, 1.1),
+    Tweedie(2.0, 0.1),
+]
 
 
 @pytest.mark.parametrize('family', EXAMPLES, ids=str)
@@ -95,3 +108,61 @@ def test_families_are_frozen_and_listed_by_their_own_name():
 )
 def test_photon_transfer_line_by_hand(family, slope, intercept, dark):
     assert (family.slope, family.intercept, family.dark) == (slope, intercept, dark)
+
+
+@pytest.mark.parametrize('family', EXAMPLES, ids=str)
+@pytest.mark.parametrize('clean', [7.5, 60.0, 900.0])
+def test_outcomes_stand_for_the_distribution(family, clean):
+    values, probability = family.outcomes(clean)
+    assert probability.sum() == pytest.approx(1.0)
+    mean = (probability * values).sum()
+    assert mean == pytest.approx(clean, rel=1e-4)
+    variance = (probability * (values - mean) ** 2).sum()
+    assert variance == pytest.approx(float(family.variance(clean)), rel=1e-3)
+
+
+def test_bernoulli_is_zero_or_one_with_the_variance_stated():
+    y = Bernoulli().sample(np.full(200_000, 0.3), np.random.default_rng(0))
+    assert set(np.unique(y)) == {0.0, 1.0}
+    assert y.mean() == pytest.approx(0.3, abs=0.005)
+    assert float(Bernoulli().variance(0.3)) == pytest.approx(0.21)
+    assert Bernoulli().variance([-1.0, 2.0]).tolist() == [0.0, 0.0]
+    with pytest.raises(InputError, match='needs probabilities, 0 to 1'):
+        Bernoulli().sample([0.5, 1.5], np.random.default_rng(0))
+
+
+def test_speckle_variance_by_hand():
+    assert float(Gamma(4.0).variance(10.0)) == 25.0
+    assert float(Exponential().variance(10.0)) == 100.0
+    assert float(Tweedie(1.5, 0.5).variance(4.0)) == 4.0
+
+
+def test_pulses_of_the_tweedie_family_leave_exact_zeros():
+    """There is nothing where no pulse came: in exp(-rate) of the pixels."""
+    family = Tweedie(1.5, 1.0)
+    rate = 0.5**0.5 / 0.5
+    y = family.sample(np.full(100_000, 0.5), np.random.default_rng(0))
+    assert (y == 0).mean() == pytest.approx(np.exp(-rate), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ('family', 'values', 'text'),
+    [
+        (Bernoulli(), [0, 255], 'values are 0 to 255; Bernoulli noise needs binary frames'),
+        (Gamma(3.0), [-2.0, 1.0], 'values go down to -2; Gamma noise needs values of 0 or more'),
+        (Exponential(), [-2.0], 'Exponential noise needs'),
+        (Tweedie(1.2, 1.0), [-2.0], 'Tweedie noise needs'),
+    ],
+)
+def test_values_that_cannot_come_from_the_family_are_refused(family, values, text):
+    with pytest.raises(InputError, match=text):
+        family.check_values(np.asarray(values))
+    family.check_values(np.array([0, 1]))
+    with pytest.raises(InputError):
+        family.sample([-1.0], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(('power', 'text'), [(0.9, '1 or greater'), (2.1, '2 or less')])
+def test_powers_that_no_noise_of_photons_has_are_refused(power, text):
+    with pytest.raises(InputError, match=text):
+        Tweedie(power, 1.0)

@@ -151,3 +151,65 @@ def test_torch_and_numpy_agree():
         on_torch = function(torch.from_numpy(y), torch.from_numpy(score), **parameters)
         assert isinstance(on_torch, torch.Tensor)
         np.testing.assert_allclose(on_torch.numpy(), function(y, score, **parameters))
+
+
+@pytest.mark.parametrize('shape', [0.7, 1.0, 3.0, 50.0])
+def test_gamma_noise_with_an_inverse_gamma_prior(shape):
+    """p(y) is beta-prime and the posterior inverse-gamma: 1 / E[1/x | y] = (b + k y) / (a + k)."""
+    a, b = 4.0, 30.0
+    y = np.geomspace(2.0, 200.0, 40)
+    score = (shape - 1) / y - (a + shape) * shape / (b + shape * y)
+    answer = (b + shape * y) / (a + shape)
+    inside = answer < 9.9 * y
+    assert inside.sum() > 20
+    np.testing.assert_allclose(tweedie.gamma(y, score, shape=shape)[inside], answer[inside])
+    if shape == 1.0:
+        np.testing.assert_allclose(tweedie.exponential(y, score)[inside], (-1 / score)[inside])
+
+
+def test_gamma_correction_is_bounded_where_the_score_is_wrong():
+    y = np.array([5.0, 0.0])
+    assert tweedie.gamma(y, np.array([1e6, 1e6]), shape=3.0).tolist() == [50.0, 0.0]
+
+
+@pytest.mark.parametrize('power', [1.0, 1.3, 1.7, 2.0])
+def test_universal_form_of_a_known_clean_value(power):
+    """The score of the saddle-point density at a point prior gives the clean value back."""
+    clean, dispersion = 30.0, 0.4
+    y = np.linspace(12.0, 80.0, 30)
+    if power == 1.0:
+        step = np.log(y / clean)
+    else:
+        step = (y ** (1 - power) - clean ** (1 - power)) / (1 - power)
+    score = -power / (2 * y) - step / dispersion
+    found = tweedie.tweedie(y, score, power=power, dispersion=dispersion)
+    np.testing.assert_allclose(found, clean, rtol=1e-9)
+
+
+def test_universal_form_contains_the_others():
+    y = np.linspace(20.0, 60.0, 9)
+    score = np.linspace(-0.04, 0.03, 9)
+    np.testing.assert_allclose(
+        tweedie.tweedie(y, score, power=2.0, dispersion=0.1), tweedie.gamma(y, score, shape=10.0)
+    )
+    np.testing.assert_allclose(
+        tweedie.tweedie(y, score, power=1.0, dispersion=2.0),
+        tweedie.poisson(y, score, gain=2.0, offset=0.0),
+        rtol=2e-3,
+    )
+
+
+def test_universal_form_is_bounded_and_starts_at_half_a_photon():
+    y = np.array([0.0, 1.0, 50.0])
+    for power in (1.0, 1.5, 2.0):
+        found = tweedie.tweedie(y, np.full(3, 1e5), power=power, dispersion=2.0)
+        assert np.isfinite(found).all()
+        assert found[2] == pytest.approx(500.0)
+    half = tweedie.tweedie(y, 0 * y, power=1.0, dispersion=2.0)
+    assert half[0] == half[1] == pytest.approx(np.e)
+
+
+def test_bernoulli_formula_is_the_logistic_function():
+    p = np.array([1e-9, 0.2, 0.5, 0.9])
+    np.testing.assert_allclose(tweedie.bernoulli(np.log(p / (1 - p))), p, rtol=1e-12)
+    assert np.isfinite(tweedie.bernoulli(np.array([-1e9, 1e9]))).all()

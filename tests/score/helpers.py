@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 
 FLAT = VarianceCurve(-50.0, 50.0, np.ones(8))
 

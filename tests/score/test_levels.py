@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.levels import NoiseVariance
 
 CPU = torch.device('cpu')

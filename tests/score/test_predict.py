@@ -65,7 +65,7 @@ def test_input_is_not_changed(model):
 
 
 def test_published_reading_is_scaled_by_the_noise_variance(model):
-    from napari_noise2score.noise.stabilise import VarianceCurve
+    from napari_noise2score.noise.level_table import VarianceCurve
 
     array = np.random.default_rng(0).normal(10, 3, (1, 16, 16)).astype(np.float32)
     published = ScoreModel(model.network, 'published', {})

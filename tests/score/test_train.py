@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.pipeline import finish
 from napari_noise2score.score import train as module
 from napari_noise2score.score.network import NetworkSettings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton
 from qtpy.QtCore import Qt, Signal
@@ -66,7 +65,7 @@ class NoiseForm(QWidget):
         name = self.family.value
         if name == AUTO:
             return NoiseRequest()
-        values: dict[str, Any] = {}
+        values: dict[str, float] = {}
         for (family, parameter), edit in self.fields.items():
             text = edit.value.strip()
             if family != name or not text:
@@ -78,7 +77,7 @@ class NoiseForm(QWidget):
                     f'{parameter_label(parameter)} is {text!r}; a number is needed, '
                     'or nothing to have it estimated'
                 ) from None
-        return NoiseRequest(name, **values)
+        return NoiseRequest(name, values)
 
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show estimates in words, and fill in the parameters with the first.

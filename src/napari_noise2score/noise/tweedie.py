@@ -13,6 +13,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -21,6 +22,12 @@ from array_api_compat import array_namespace
 
 Array: TypeAlias = Any
 """A NumPy array or a torch tensor."""
+
+_LARGEST_FACTOR = 10.0
+"""A correction that multiplies does so at most by this."""
+
+_LARGEST_NATURAL = 30.0
+_TINY = 1e-12
 
 
 def gaussian(y: Array, score: Array, *, sigma: float) -> Array:
@@ -132,3 +139,86 @@ def log_ratio_by_quadrature(
     for point, weight in zip(points, weights, strict=True):
         total = total + float(weight) * score(y + gain * float(point + 1) / 2)
     return total * (gain / 2)
+
+
+def gamma(y: Array, score: Array, *, shape: float) -> Array:
+    r"""``k y / ((k - 1) - y s(y))`` of Gamma noise ``y = x G(k, 1/k)`` ([1]_, Table 1).
+
+    The posterior mean of the natural parameter mapped back, ``1 / E[1/x | y]``; it is below
+    ``E[x | y]``. The result is at most ten times ``y``: where the score is so far off that the
+    denominator vanishes, the formula says nothing.
+
+    Parameters
+    ----------
+    y, score : array
+        Noisy values, >= 0, and the score there.
+    shape : float
+        ``k`` > 0.
+    """
+    xp = array_namespace(y, score)
+    denominator = (shape - 1) - y * score
+    least = shape / _LARGEST_FACTOR
+    return shape * y / xp.where(denominator > least, denominator, 0 * y + least)
+
+
+def exponential(y: Array, score: Array) -> Array:
+    """``-1 / s(y)`` of exponential noise ([1]_, Table 1), `gamma` of shape 1.
+
+    The posterior mean of the natural parameter mapped back, ``1 / E[1/x | y]``.
+
+    Parameters
+    ----------
+    y, score : array
+        Noisy values, >= 0, and the score there.
+    """
+    return gamma(y, score, shape=1.0)
+
+
+def bernoulli(natural: Array) -> Array:
+    """``1 / (1 + exp(-s))`` of binary values ([1]_, Table 1).
+
+    The posterior mean of the natural parameter ``log(x / (1 - x))`` mapped back.
+
+    Parameters
+    ----------
+    natural : array
+        That mean: the score, or better the step ``log p(1) - log p(0)``.
+    """
+    xp = array_namespace(natural)
+    return 1 / (1 + xp.exp(-xp.clip(natural, -_LARGEST_NATURAL, _LARGEST_NATURAL)))
+
+
+def tweedie(y: Array, score: Array, *, power: float, dispersion: float) -> Array:
+    r"""Universal form for a variance ``phi x ** rho`` (NoiseAdaptive2Score [3]_, eq. 10).
+
+    .. math:: y \left[1 + (1 - \rho) a\right]^{1 / (1 - \rho)}, \quad
+        a = \phi y^{\rho - 1} \left(\frac{\rho}{2 y} + s(y)\right)
+
+    and ``y exp(a)`` for a power of 1. The posterior mean of the natural parameter mapped back,
+    under a saddle-point approximation that fails as ``y`` goes to 0: values below half a unit
+    of ``phi ** (1 / (2 - rho))`` (half a photon) are taken for that. At most ten times that
+    ``y``.
+
+    Parameters
+    ----------
+    y, score : array
+        Noisy values, >= 0, and the score there.
+    power : float
+        ``rho``, 1 to 2.
+    dispersion : float
+        ``phi`` > 0.
+
+    References
+    ----------
+    .. [3] Kim, Kwon & Ye, "Noise distribution adaptive self-supervised image denoising using
+       Tweedie distribution and score matching", CVPR 2022, arXiv 2112.03696.
+    """
+    xp = array_namespace(y, score)
+    least = (dispersion / 2) ** (1 / (2 - power)) if power < 2 else _TINY
+    y = xp.where(y > least, y, 0 * y + least)
+    a = dispersion * (power / 2 * y ** (power - 2) + y ** (power - 1) * score)
+    if power == 1:
+        most = math.log(_LARGEST_FACTOR)
+        return y * xp.exp(xp.where(a < most, a, 0 * a + most))
+    base, bound = 1 + (1 - power) * a, _LARGEST_FACTOR ** (1 - power)
+    return y * xp.where(base > bound, base, 0 * base + bound) ** (1 / (1 - power))

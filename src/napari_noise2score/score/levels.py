@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 
 
 class NoiseVariance:

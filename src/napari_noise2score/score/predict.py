@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES

@@ -19,7 +19,7 @@ from torch import nn
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.stabilise import VarianceCurve
+from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
-from napari_noise2score.noise.stabilise import UnitNoise, level_table, unit_noise
+from napari_noise2score.noise.coordinates import Anscombe, PowerLaw
+from napari_noise2score.noise.families import (
+    Exponential,
+    Gamma,
+    Gaussian,
+    Poisson,
+    PoissonGaussian,
+    Tweedie,
+)
+from napari_noise2score.noise.level_table import level_table
 
 FAMILIES = [
     Gaussian(3.0),
@@ -15,14 +23,14 @@ FAMILIES = [
 
 @pytest.mark.parametrize('family', FAMILIES, ids=str)
 def test_inverse_undoes_forward_also_far_below_the_offset(family):
-    coordinate = unit_noise(family)
+    coordinate = family.coordinate(300.0)
     y = np.linspace(-500, 5000, 3001)
     np.testing.assert_allclose(coordinate.inverse(coordinate.forward(y)), y, atol=1e-8)
 
 
 @pytest.mark.parametrize('family', FAMILIES, ids=str)
 def test_derivatives_match_differences_and_are_positive(family):
-    coordinate = unit_noise(family)
+    coordinate = family.coordinate(300.0)
     y = np.linspace(-50, 500, 400)
     y = y[np.abs(y - getattr(coordinate, '_knee', [1e9])[0]) > 0.01] if coordinate.slope else y
     h = 1e-5
@@ -36,7 +44,7 @@ def test_derivatives_match_differences_and_are_positive(family):
 @pytest.mark.parametrize('family', FAMILIES, ids=str)
 def test_change_of_variables_moves_a_known_score_exactly(family):
     """Values whose density in y is N(m, q): the score in t comes from the density in t."""
-    coordinate = unit_noise(family)
+    coordinate = family.coordinate(300.0)
     mean, prior = 150.0, 900.0
     y = np.linspace(120, 220, 40)
 
@@ -54,7 +62,7 @@ def test_change_of_variables_moves_a_known_score_exactly(family):
 def test_noise_has_unit_variance_from_a_few_photons_up():
     family = PoissonGaussian(3.0, 20.0, 2.0)
     rng = np.random.default_rng(1)
-    coordinate = unit_noise(family)
+    coordinate = family.coordinate(300.0)
     for photons in (5, 20, 100, 1000):
         y = family.sample(np.full(200_000, 20.0 + 3 * photons), rng)
         # standard error of the variance of 2e5 values is 0.32 %
@@ -69,7 +77,7 @@ def test_level_table_agrees_with_sampling(photons, read_noise):
     clean = 50.0 + 4.0 * photons
     rng = np.random.default_rng(7)
     count = 400_000
-    t = unit_noise(family).forward(family.sample(np.full(count, clean), rng))
+    t = family.coordinate(300.0).forward(family.sample(np.full(count, clean), rng))
     mean, variance = np.interp(clean, table.clean, table.mean), table.variance_at(t.mean())
     # five standard errors, and the table's own interpolation
     assert abs(mean - t.mean()) < 5 * t.std() / count**0.5 + 0.012
@@ -81,7 +89,7 @@ def test_level_table_agrees_with_sampling(photons, read_noise):
 def test_exact_inverse_is_unbiased_where_the_algebraic_one_is_not():
     family = Poisson(1.0, 0.0)
     table = level_table(family, 100.0)
-    algebraic = unit_noise(family).inverse(np.interp(1.0, table.clean, table.mean))
+    algebraic = family.coordinate(300.0).inverse(np.interp(1.0, table.clean, table.mean))
     assert abs(algebraic - 1.0) > 0.15
     exact = table.clean_value(np.interp(1.0, table.clean, table.mean))
     assert exact == pytest.approx(1.0, abs=1e-9)
@@ -90,8 +98,8 @@ def test_exact_inverse_is_unbiased_where_the_algebraic_one_is_not():
 def test_gaussian_table_is_the_identity_with_unit_variance():
     table = level_table(Gaussian(5.0), 255.0)
     t = np.array([-20.0, 0.0, 3.0, 200.0])
-    np.testing.assert_allclose(table.clean_value(t), 5 * t)
-    np.testing.assert_array_equal(table.variance_at(t), 1.0)
+    np.testing.assert_allclose(table.clean_value(t), 5 * t, atol=1e-12)
+    np.testing.assert_allclose(table.variance_at(t), 1.0)
 
 
 def test_curve_is_the_table_on_an_even_grid():
@@ -103,14 +111,14 @@ def test_curve_is_the_table_on_an_even_grid():
 
 
 def test_slope_zero_is_plain_scaling():
-    coordinate = UnitNoise(0.0, 4.0)
+    coordinate = Anscombe(0.0, 4.0)
     np.testing.assert_allclose(coordinate.forward([2.0, -6.0]), [1.0, -3.0])
     np.testing.assert_allclose(coordinate.log_derivative_slope([2.0]), [0.0])
 
 
 def test_coordinate_by_hand_on_both_sides_of_the_dark_level():
     """a = 2, offset 10, read noise 3: the root's argument is 2 y - 20 + 9 + 1.5."""
-    coordinate = unit_noise(PoissonGaussian(2.0, 10.0, 3.0))
+    coordinate = PoissonGaussian(2.0, 10.0, 3.0).coordinate(300.0)
     assert coordinate.forward(30.0) == pytest.approx((2 * 30 - 20 + 9 + 1.5) ** 0.5)
     tangent = (9 + 1.5) ** -0.5
     assert coordinate.forward(10.0) == pytest.approx((9 + 1.5) ** 0.5)
@@ -118,7 +126,7 @@ def test_coordinate_by_hand_on_both_sides_of_the_dark_level():
     assert coordinate.derivative(4.0) == pytest.approx(tangent)
     assert coordinate.derivative(30.0) == pytest.approx((2 * 30 - 20 + 9 + 1.5) ** -0.5)
     assert coordinate.log_derivative_slope(4.0) == 0.0
-    assert UnitNoise(2.0, -20.0).dark == 0.0
+    assert Anscombe(2.0, -20.0).dark == 0.0
 
 
 @pytest.mark.parametrize('top', [5.0, 60.0, 4000.0])
@@ -141,3 +149,56 @@ def test_poisson_table_is_that_of_no_read_noise():
     second = level_table(PoissonGaussian(4.0, 20.0, 0.0), 300.0)
     np.testing.assert_allclose(first.mean, second.mean)
     np.testing.assert_allclose(first.variance, second.variance)
+
+
+POWERS = [
+    PowerLaw(1.0, 4.0, 1.5, 1.5),
+    PowerLaw(1.4, 0.8, 0.2, 0.2),
+    PowerLaw(2.0, 0.1, 0.0, 0.5),
+    PowerLaw(3.0, 0.01, 0.0, 0.5),
+]
+
+
+@pytest.mark.parametrize('coordinate', POWERS, ids=str)
+def test_power_law_is_increasing_invertible_and_has_its_stated_slopes(coordinate):
+    y = np.concatenate([np.linspace(-5, 2, 40), np.geomspace(2.1, 3000, 60)])
+    t = coordinate.forward(y)
+    assert (np.diff(t) > 0).all()
+    np.testing.assert_allclose(coordinate.inverse(t), y, rtol=1e-9, atol=1e-9)
+    step = 1e-5 * np.maximum(np.abs(y), 1)
+    slope = (coordinate.forward(y + step) - coordinate.forward(y - step)) / (2 * step)
+    np.testing.assert_allclose(coordinate.derivative(y), slope, rtol=1e-4)
+    smooth = np.abs(y + coordinate.shift - coordinate.floor) > 0.01
+    change = np.log(coordinate.derivative(y + step) / coordinate.derivative(y - step)) / (2 * step)
+    np.testing.assert_allclose(
+        coordinate.log_derivative_slope(y)[smooth], change[smooth], rtol=1e-3, atol=1e-9
+    )
+
+
+def test_power_of_one_is_anscombe():
+    y = np.linspace(0, 500, 50)
+    np.testing.assert_allclose(POWERS[0].forward(y), Anscombe(4.0, 0.0).forward(y))
+
+
+@pytest.mark.parametrize(
+    'family', [Gamma(30.0), Exponential(), Tweedie(1.5, 0.2), Tweedie(1.0, 2.0)], ids=str
+)
+def test_noise_has_unit_variance_in_its_coordinate(family):
+    table = level_table(family, 200.0)
+    lit = table.clean > 20
+    np.testing.assert_allclose(table.variance[lit], 1, atol=0.06)
+    assert (np.diff(table.mean) > 0).all()
+    y = family.sample(np.full(400_000, 50.0), np.random.default_rng(0))
+    t = family.coordinate(200.0).forward(y)
+    assert float(table.mean_of(50.0)) == pytest.approx(t.mean(), abs=0.01)
+    assert float(table.variance_at(t.mean())) == pytest.approx(t.var(), rel=0.01)
+
+
+def test_table_takes_measured_variances_and_keeps_its_levels():
+    table = level_table(Poisson(4.0, 20.0), 300.0)
+    level = np.array([3.0, 5.0, 8.0])
+    measured = table.measured(level, np.array([0.8, 1.1, 1.3]))
+    np.testing.assert_allclose(measured.variance_at(level), [0.8, 1.1, 1.3])
+    assert measured.variance_at(100.0) == 1.3
+    np.testing.assert_allclose(measured.clean_value([2.5, 6.0]), table.clean_value([2.5, 6.0]))
+    assert measured.top == table.top

@@ -1,0 +1,193 @@
+"""What every noise family can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.level_table import level_table
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+FloatArray = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
+
+
+def parameter(label: str, tooltip: str, metavar: str, **constraints: float) -> Any:
+    """A dataclass field with what a form needs to show it and a check needs to test it.
+
+    ``constraints`` are ``above`` (exclusive), ``least`` and ``most`` (inclusive).
+    """
+    return field(metadata={'label': label, 'tooltip': tooltip, 'metavar': metavar, **constraints})
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFamily(ABC):
+    """Distribution of a noisy value ``y`` given the clean one ``x``, and how to undo it.
+
+    Raises
+    ------
+    InputError
+        On construction, when a parameter is not finite or out of its range.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            try:
+                check_parameter(spec, getattr(self, spec.name))
+            except InputError as error:
+                raise InputError(f'{self.label} noise: {error}') from None
+
+    @abstractmethod
+    def variance(self, x: ArrayLike) -> FloatArray:
+        """Variance of ``y`` at the clean value ``x``, any shape, in squared grey levels."""
+
+    @abstractmethod
+    def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
+        """Noisy values for clean values ``x``; same shape, float64, grey levels."""
+
+    @abstractmethod
+    def outcomes(self, x: float) -> tuple[Array, Array]:
+        """Values (K,) and probabilities (K,) that stand for ``y`` at the clean value ``x``."""
+
+    @abstractmethod
+    def clean_levels(self, top: float) -> Array:
+        """Clean values, increasing, dense enough to interpolate between, up to ``top``."""
+
+    @abstractmethod
+    def coordinate(self, top: float) -> UnitNoise:
+        """Coordinate in which the noise of an image of values up to ``top`` has unit variance."""
+
+    @abstractmethod
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """Clean estimate by Tweedie's formula in grey levels, (Y, X); `correct` calls it."""
+
+    @classmethod
+    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+        """Parameters that are not ``given``, read off a photon-transfer estimate.
+
+        Raises
+        ------
+        InputError
+            If the data do not show such noise.
+        """
+        return {}
+
+    def check_values(self, values: NDArray[Any]) -> None:  # noqa: B027 most accept any
+        """Raise `InputError` if noisy ``values``, any shape, cannot come from this family."""
+
+    def correct(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """Clean estimate.
+
+        Parameters
+        ----------
+        y : (Y, X) float64
+            Noisy values, grey levels.
+        score : LocalScore
+            The learned score.
+        form : Correction
+            Which form of the correction; ``AUTO`` stands for ``STABILISED`` here.
+
+        Returns
+        -------
+        (Y, X) float64
+            Grey levels.
+        """
+        if form in (Correction.AUTO, Correction.STABILISED):
+            return self._stabilised(y, score)
+        return self.from_score(y, score, form)
+
+    def _stabilised(self, y: Array, score: LocalScore) -> Array:
+        table = score.table
+        coordinate = self.coordinate(table.top)
+        if coordinate == score.coordinate:
+            return table.clean_value(score.clean)
+        table = level_table(self, table.top)
+        t = coordinate.forward(y)
+        tangent = coordinate.score_from_image(y, score.at(y))
+        variance = table.variance_at(t + tangent)
+        return table.clean_value(t + variance * tangent)
+
+    def parameters(self) -> dict[str, float]:
+        """Parameter values by name, in the order of the constructor."""
+        return {spec.name: float(getattr(self, spec.name)) for spec in dataclasses.fields(self)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON; ``family_from_dict`` reads it back."""
+        return {'family': self.name, **self.parameters()}
+
+    def __str__(self) -> str:
+        values = ', '.join(f'{k.replace("_", " ")} {v:.4g}' for k, v in self.parameters().items())
+        return f'{self.label} ({values})' if values else self.label
+
+
+def check_parameter(spec: dataclasses.Field[Any], value: Any) -> None:
+    """Raise `InputError` unless ``value`` is a finite number in the range of the parameter."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or isinstance(value, bool) or not math.isfinite(value):
+        raise InputError(f'{spec.name} is {value!r}; a finite number is needed')
+    above, least, most = (spec.metadata.get(name) for name in ('above', 'least', 'most'))
+    if above is not None and value <= above:
+        raise InputError(f'{spec.name} is {value:g}; it must be greater than {above:g}')
+    if least is not None and value < least:
+        raise InputError(f'{spec.name} is {value:g}; it must be {least:g} or greater')
+    if most is not None and value > most:
+        raise InputError(f'{spec.name} is {value:g}; it must be {most:g} or less')
+
+
+@dataclass(frozen=True, slots=True)
+class AffineVarianceFamily(NoiseFamily):
+    """A family whose variance is a straight line of the clean value (photon-transfer line)."""
+
+    @property
+    @abstractmethod
+    def slope(self) -> float:
+        """Increase of the variance for one grey level."""
+
+    @property
+    @abstractmethod
+    def intercept(self) -> float:
+        """Variance that the line reaches at grey level 0 (may be negative)."""
+
+    @property
+    @abstractmethod
+    def dark(self) -> float:
+        """Variance of a pixel without light."""
+
+    def variance(self, x: ArrayLike) -> FloatArray:
+        """``max(slope x + intercept, 0)``, any shape, in squared grey levels."""
+        return np.maximum(self.slope * np.asarray(x, dtype=np.float64) + self.intercept, 0.0)
+
+    def coordinate(self, top: float) -> UnitNoise:
+        """The generalised Anscombe transform."""
+        return Anscombe(float(self.slope), float(self.intercept), float(self.dark))
+
+
+def reject_negative(values: NDArray[Any], label: str) -> None:
+    """Raise `InputError` if there are negative ``values``."""
+    if values.size and values.min() < 0:
+        raise InputError(
+            f'values go down to {values.min():g}; {label} noise needs values of 0 or more '
+            '(subtract the offset of the detector first)'
+        )
+
+
+def middle(values: Array, weights: Array) -> float:
+    """Weighted median of (K,) values."""
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])

@@ -1,0 +1,140 @@
+"""Multiplicative speckle: Gamma noise, and exponential noise as its strongest form."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.coordinates import PowerLaw, UnitNoise
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.families.base import (
+    Array,
+    FloatArray,
+    NoiseFamily,
+    middle,
+    parameter,
+    reject_negative,
+)
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+RANGE = 1e-3
+"""Darkest level that is told from black, as a share of the brightest."""
+
+_NODES = 401
+
+
+def gamma_outcomes(shape: float) -> tuple[Array, Array]:
+    """Values (K,) of mean one and probabilities (K,) of a Gamma distribution; any shape > 0."""
+    spread = 1 / shape**0.5
+    log = np.linspace(-(12 * spread + 36 / shape), np.log1p(12 * spread + 40 / shape), _NODES)
+    weight = np.exp(shape * (log - np.expm1(log)))
+    return np.exp(log), weight / weight.sum()
+
+
+def bright_levels(top: float) -> Array:
+    """Clean grey levels from black to ``top``, geometric."""
+    return np.geomspace(RANGE * top / 10, 1.1 * top, 120)
+
+
+class _Speckle(NoiseFamily):
+    """Noise ``y = x G(k, 1/k)`` of shape ``k``."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def _shape(self) -> float:
+        """``k``."""
+
+    def variance(self, x: ArrayLike) -> FloatArray:
+        """``x^2 / k``, any shape, in squared grey levels."""
+        return np.asarray(np.asarray(x, dtype=np.float64) ** 2 / self._shape)
+
+    def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
+        """Noisy values for clean values ``x >= 0``; same shape, float64."""
+        x = np.asarray(x, dtype=np.float64)
+        reject_negative(x, self.label)
+        return x * rng.gamma(self._shape, 1 / self._shape, x.shape)
+
+    def outcomes(self, x: float) -> tuple[Array, Array]:
+        values, probability = gamma_outcomes(self._shape)
+        return x * values, probability
+
+    def clean_levels(self, top: float) -> Array:
+        return bright_levels(top)
+
+    def coordinate(self, top: float) -> UnitNoise:
+        """The logarithm; ``Var[log y | x]`` is the trigamma function of ``k`` at every level."""
+        return PowerLaw(2.0, float(special.polygamma(1, self._shape)), 0.0, RANGE * top)
+
+    def check_values(self, values: NDArray[Any]) -> None:
+        reject_negative(values, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma(_Speckle):
+    """Multiplicative Gamma noise (speckle of ``shape`` looks), ``y = x G(shape, 1 / shape)``.
+
+    Tweedie's formula ``k y / ((k - 1) - y s)`` is ``1 / E[1/x | y]``, the posterior mean of the
+    natural parameter mapped back, not ``E[x | y]`` (Kim & Ye 2021, Table 1).
+
+    Parameters
+    ----------
+    shape : float
+        ``k`` > 0; the variance is ``x^2 / k``.
+    """
+
+    name: ClassVar[str] = 'gamma'
+    label: ClassVar[str] = 'Gamma'
+
+    shape: float = parameter(
+        'Shape', 'Number of looks k; the noise variance is intensity^2 / k.', 'K', above=0.0
+    )
+
+    @property
+    def _shape(self) -> float:
+        return self.shape
+
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """``k y / ((k - 1) - y s(y))``."""
+        return np.asarray(tweedie.gamma(y, score.at(y), shape=self.shape))
+
+    @classmethod
+    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+        """Median of ``level^2 / variance``."""
+        evidence = fit.evidence
+        lit = (evidence.level > 0) & (evidence.variance > 0)
+        if not lit.any():
+            raise InputError('no level is above 0, so no Gamma noise can be estimated')
+        looks = evidence.level[lit] ** 2 / evidence.variance[lit]
+        return {'shape': middle(looks, evidence.count[lit])}
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential(_Speckle):
+    """Fully developed speckle, ``y = x Exp(1)``: `Gamma` of shape 1. No parameter.
+
+    Tweedie's formula ``-1 / s(y)`` is ``1 / E[1/x | y]``, not ``E[x | y]`` (Kim & Ye 2021,
+    Table 1).
+    """
+
+    name: ClassVar[str] = 'exponential'
+    label: ClassVar[str] = 'Exponential'
+
+    @property
+    def _shape(self) -> float:
+        return 1.0
+
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """``-1 / s(y)``."""
+        return np.asarray(tweedie.exponential(y, score.at(y)))

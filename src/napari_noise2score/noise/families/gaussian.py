@@ -1,0 +1,81 @@
+"""Additive Gaussian noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.families.base import (
+    AffineVarianceFamily,
+    Array,
+    FloatArray,
+    parameter,
+)
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+"""Gauss-Hermite quadrature of the standard normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian(AffineVarianceFamily):
+    """Additive Gaussian noise, ``y = x + N(0, sigma^2)``; with the noise model's correlation also
+    ``x + N(0, sigma^2 C)``.
+
+    Corrected by ``y + sigma^2 s(y)``, or ``y + sigma^2 C s(y)``, where ``C s`` is what is learned
+    (Kim & Ye 2021, eq. 6).
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation, grey levels, > 0.
+    """
+
+    name: ClassVar[str] = 'gaussian'
+    label: ClassVar[str] = 'Gaussian'
+
+    sigma: float = parameter(
+        'Sigma', 'Standard deviation of the noise, grey levels.', 'S', above=0.0
+    )
+
+    @property
+    def slope(self) -> float:
+        return 0.0
+
+    @property
+    def intercept(self) -> float:
+        return self.sigma**2
+
+    @property
+    def dark(self) -> float:
+        return self.sigma**2
+
+    def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
+        """Noisy values for clean values ``x`` of any range; same shape, float64."""
+        x = np.asarray(x, dtype=np.float64)
+        return x + rng.normal(0.0, self.sigma, x.shape)
+
+    def outcomes(self, x: float) -> tuple[Array, Array]:
+        return x + self.sigma * NODES, WEIGHTS
+
+    def clean_levels(self, top: float) -> Array:
+        return np.array([0.0, max(top, self.sigma)])
+
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """``y + sigma^2 s(y)``."""
+        return np.asarray(tweedie.gaussian(y, score.at(y), sigma=self.sigma))
+
+    @classmethod
+    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+        """Sigma of the mean variance."""
+        evidence = fit.evidence
+        return {'sigma': float(np.average(evidence.variance, weights=evidence.count)) ** 0.5}

@@ -1,0 +1,79 @@
+"""What Poisson and Poisson-Gaussian noise share: a photon has a gain, darkness an offset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.families.base import AffineVarianceFamily, Array, parameter
+from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+COUNTED = 300.0
+"""Events up to which outcomes are counted; above, shot noise is taken for Gaussian."""
+
+
+def gain() -> Any:
+    """The parameter."""
+    return parameter('Gain', 'Grey levels for one detected photon.', 'G', above=0.0)
+
+
+def offset() -> Any:
+    """The parameter."""
+    return parameter('Offset', 'Grey level of a pixel that received no light.', 'O')
+
+
+def counts(rate: float) -> tuple[Array, Array]:
+    """Numbers of events (K,) and their Poisson probabilities (K,) at a rate of up to `COUNTED`."""
+    number = np.arange(int(rate + 9 * rate**0.5 + 12), dtype=np.float64)
+    probability = np.exp(special.xlogy(number, rate) - rate - special.gammaln(number + 1))
+    return number, probability / probability.sum()
+
+
+def photon_outcomes(rate: float, gain: float, read_noise: float) -> tuple[Array, Array]:
+    """Grey levels above the offset (K,) and their probabilities (K,) for ``rate`` photons."""
+    if rate > COUNTED:
+        return gain * rate + (gain**2 * rate + read_noise**2) ** 0.5 * NODES, WEIGHTS
+    number, probability = counts(rate)
+    values = gain * number[:, None] + read_noise * NODES
+    return values.ravel(), (probability[:, None] * WEIGHTS).ravel()
+
+
+def photon_levels(top: float, gain: float, offset: float) -> Array:
+    """Clean grey levels: dense at a few photons, geometric above."""
+    most = max((top - offset) / gain, 4.0) * 1.1
+    rate = np.concatenate([np.linspace(0, 1, 21)[:-1] ** 2, np.geomspace(1, most, 80)])
+    return np.asarray(offset + gain * rate)
+
+
+def sample_photons(x: ArrayLike, gain: float, offset: float, rng: np.random.Generator) -> Array:
+    """``offset + gain Pois((x - offset) / gain)``; same shape as ``x``, float64."""
+    rate = (np.asarray(x, dtype=np.float64) - offset) / gain
+    if rate.size and not rate.min() >= 0:
+        raise InputError(
+            f'clean values go down to {np.min(x):g}, below the offset {offset:g}; '
+            'photon noise needs clean values at or above the offset'
+        )
+    return np.asarray(offset + gain * rng.poisson(rate))
+
+
+def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
+    """Slope and intercept of the photon-transfer line, the slope perhaps given."""
+    family = fit.family
+    assert isinstance(family, AffineVarianceFamily)  # what a photon-transfer fit returns
+    if gain is None:
+        if family.slope == 0:
+            raise InputError(
+                'the noise does not depend on the intensity, so no gain can be estimated; '
+                'give the gain, or choose Gaussian noise'
+            )
+        return family.slope, family.intercept
+    evidence = fit.evidence
+    centre = float(np.average(evidence.level, weights=evidence.count))
+    return gain, float(family.variance(centre)) - gain * centre

@@ -1,0 +1,82 @@
+"""Photon counting noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.correct import LARGEST_EXPONENT, Correction, LocalScore
+from napari_noise2score.noise.families import photons
+from napari_noise2score.noise.families.base import AffineVarianceFamily, Array, FloatArray
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson(AffineVarianceFamily):
+    """Photon counting noise, ``y = offset + gain Pois((x - offset) / gain)``.
+
+    Corrected exactly by the chain without read noise, or by the paper's first-order form (Kim &
+    Ye 2021, Table 1).
+
+    Parameters
+    ----------
+    gain : float
+        Grey levels for one photon, > 0.
+    offset : float
+        Grey level of a pixel without light.
+    """
+
+    name: ClassVar[str] = 'poisson'
+    label: ClassVar[str] = 'Poisson'
+
+    gain: float = photons.gain()
+    offset: float = photons.offset()
+
+    @property
+    def slope(self) -> float:
+        return self.gain
+
+    @property
+    def intercept(self) -> float:
+        return -self.gain * self.offset
+
+    @property
+    def dark(self) -> float:
+        return 0.0
+
+    def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
+        """Noisy values for clean values ``x >= offset``; same shape, float64."""
+        return photons.sample_photons(x, self.gain, self.offset, rng)
+
+    def outcomes(self, x: float) -> tuple[Array, Array]:
+        rate = (x - self.offset) / self.gain
+        values, probability = photons.photon_outcomes(rate, self.gain, 0.0)
+        return self.offset + values, probability
+
+    def clean_levels(self, top: float) -> Array:
+        return photons.photon_levels(top, self.gain, self.offset)
+
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """The exact step of one photon, or its first order."""
+        if form is Correction.PAPER:
+            at = np.minimum(score.at(y), LARGEST_EXPONENT / self.gain)
+            return np.asarray(tweedie.poisson(y, at, gain=self.gain, offset=self.offset))
+        shifted, ratio = score.at(y + self.gain), score.log_ratio(y, self.gain)
+        return np.asarray(
+            tweedie.poisson_gaussian_chained(
+                y, shifted, ratio, gain=self.gain, offset=self.offset, read_noise=0.0
+            )
+        )
+
+    @classmethod
+    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+        """Slope of the photon-transfer line and its zero."""
+        slope, intercept = photons.photon_line(fit, given.get('gain'))
+        return {'gain': slope, 'offset': -intercept / slope}

@@ -1,0 +1,104 @@
+"""Photon counting and read noise: the noise of a microscope's detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.correct import LARGEST_EXPONENT, Correction, LocalScore
+from napari_noise2score.noise.families import photons
+from napari_noise2score.noise.families.base import (
+    AffineVarianceFamily,
+    Array,
+    FloatArray,
+    parameter,
+)
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.estimate import NoiseFit
+
+
+@dataclass(frozen=True, slots=True)
+class PoissonGaussian(AffineVarianceFamily):
+    """Photon counting and read noise.
+
+    ``y = offset + gain Pois((x - offset) / gain) + N(0, read_noise^2)``. Corrected exactly by
+    the chain Gaussian, then Poisson (`tweedie.poisson_gaussian_chained`).
+
+    Parameters
+    ----------
+    gain : float
+        Grey levels for one photon, > 0.
+    offset : float
+        Grey level of a pixel without light.
+    read_noise : float
+        Standard deviation of the read noise, grey levels (not photons), >= 0.
+    """
+
+    name: ClassVar[str] = 'poisson-gaussian'
+    label: ClassVar[str] = 'Poisson-Gaussian'
+
+    gain: float = photons.gain()
+    offset: float = photons.offset()
+    read_noise: float = parameter(
+        'Read noise', 'Standard deviation of the read noise, grey levels.', 'R', least=0.0
+    )
+
+    @property
+    def slope(self) -> float:
+        return self.gain
+
+    @property
+    def intercept(self) -> float:
+        return self.read_noise**2 - self.gain * self.offset
+
+    @property
+    def dark(self) -> float:
+        return self.read_noise**2
+
+    def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
+        """Noisy values for clean values ``x >= offset``; same shape, float64."""
+        values = photons.sample_photons(x, self.gain, self.offset, rng)
+        return values + rng.normal(0.0, self.read_noise, values.shape)
+
+    def outcomes(self, x: float) -> tuple[Array, Array]:
+        rate = (x - self.offset) / self.gain
+        values, probability = photons.photon_outcomes(rate, self.gain, self.read_noise)
+        return self.offset + values, probability
+
+    def clean_levels(self, top: float) -> Array:
+        return photons.photon_levels(top, self.gain, self.offset)
+
+    def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
+        """The exact chain, or its first order."""
+        gain, offset, read_noise = self.gain, self.offset, self.read_noise
+        if form is Correction.PAPER:
+            at = np.minimum(score.at(y), LARGEST_EXPONENT / gain)
+            clean = tweedie.poisson_gaussian_paper(
+                y, at, gain=gain, offset=offset, read_noise=read_noise
+            )
+        else:
+            shifted, ratio = score.at(y + gain), score.log_ratio(y, gain)
+            clean = tweedie.poisson_gaussian_chained(
+                y, shifted, ratio, gain=gain, offset=offset, read_noise=read_noise
+            )
+        return np.asarray(clean)
+
+    @classmethod
+    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+        """The estimate itself, or what its line says once the gain is known."""
+        gain = given.get('gain')
+        if isinstance(fit.family, PoissonGaussian) and gain is None:
+            return fit.family.parameters()
+        slope, intercept = photons.photon_line(fit, gain)
+        offset = max(-intercept / slope, min(0.0, float(fit.evidence.level.min())))
+        return {
+            'gain': slope,
+            'offset': offset,
+            'read_noise': max(slope * offset + intercept, 0.0) ** 0.5,
+        }

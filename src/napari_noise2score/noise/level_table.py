@@ -1,0 +1,115 @@
+"""What the noise of a family looks like in its unit-noise coordinate, level by level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.families import NoiseFamily
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VarianceCurve:
+    """Noise variance on an even grid of clean levels, all in the unit-noise coordinate.
+
+    Attributes
+    ----------
+    start, stop : float
+        First and last level; beyond them the variance stays what it is there.
+    values : (K,) float
+        Variance on ``linspace(start, stop, K)``.
+    """
+
+    start: float
+    stop: float
+    values: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelTable:
+    """Mean and variance of the noisy coordinate ``f(y)`` for each clean value.
+
+    The coordinate makes the variance one only from a few photons up. Below, and where values
+    pile up at zero photons, it is smaller; a correction that takes it for one overshoots.
+
+    Attributes
+    ----------
+    top : float
+        Largest clean value that was asked for, grey levels.
+    clean : (K,) float64
+        Clean values, grey levels, increasing.
+    mean : (K,) float64
+        ``E[f(y) | x]``, increasing.
+    variance : (K,) float64
+        ``Var[f(y) | x]``.
+    """
+
+    top: float
+    clean: Array
+    mean: Array
+    variance: Array
+
+    def variance_at(self, t: ArrayLike) -> Array:
+        """Noise variance where the clean image has the coordinate ``t``; any shape."""
+        return np.interp(np.asarray(t, dtype=np.float64), self.mean, self.variance)
+
+    def measured(self, level: Array, variance: Array) -> LevelTable:
+        """Another table, with the variance measured at clean coordinates ``level``."""
+        dense = np.union1d(self.mean, level)
+        return replace(
+            self,
+            clean=self.clean_value(dense),
+            mean=dense,
+            variance=np.interp(dense, level, variance),
+        )
+
+    def curve(self, points: int = 512) -> VarianceCurve:
+        """The variance on an even grid of ``points`` clean levels."""
+        start, stop = float(self.mean[0]), float(self.mean[-1])
+        return VarianceCurve(start, stop, self.variance_at(np.linspace(start, stop, points)))
+
+    def mean_of(self, clean: ArrayLike) -> Array:
+        """Mean coordinate of the noisy values of a clean grey level; any shape."""
+        return _extended(np.asarray(clean, dtype=np.float64), self.clean, self.mean)
+
+    def clean_value(self, mean: ArrayLike) -> Array:
+        """Clean grey level whose noisy values have this mean coordinate; any shape.
+
+        The exact unbiased inverse (Makitalo & Foi 2013), on a straight line outside the table.
+        """
+        return _extended(np.asarray(mean, dtype=np.float64), self.mean, self.clean)
+
+
+def _extended(at: Array, x: Array, y: Array) -> Array:
+    """Linear interpolation of ``y(x)`` that goes on straight at both ends."""
+    low = (y[1] - y[0]) / (x[1] - x[0])
+    high = (y[-1] - y[-2]) / (x[-1] - x[-2])
+    ends = low * np.minimum(at - x[0], 0) + high * np.maximum(at - x[-1], 0)
+    return np.asarray(np.interp(at, x, y) + ends)
+
+
+def level_table(family: NoiseFamily, top: float) -> LevelTable:
+    """Mean and variance of ``f(y)`` by clean level, by summation over the outcomes.
+
+    Parameters
+    ----------
+    family : NoiseFamily
+        The noise.
+    top : float
+        Largest clean value that is needed, grey levels.
+    """
+    coordinate = family.coordinate(top)
+    clean = family.clean_levels(top)
+    mean, variance = np.empty((2, len(clean)))
+    for place, x in enumerate(clean):
+        values, probability = family.outcomes(float(x))
+        t = coordinate.forward(values)
+        mean[place] = (probability * t).sum()
+        variance[place] = (probability * (t - mean[place]) ** 2).sum()
+    return LevelTable(top, clean, mean, variance)
