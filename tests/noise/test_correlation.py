@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_noise2score.noise import correlation
 from napari_noise2score.noise.correlation import REACH, Correlation, correlation_of
 
 
@@ -46,6 +47,38 @@ def test_only_what_is_noise_counts():
     spoilt = np.where(mask, field, 1000.0)
     found = correlation_of([spoilt], [mask])
     assert found.neighbours == pytest.approx(np.exp(-1 / 4), abs=0.03)
+
+
+def test_the_measured_noise_itself_is_kept():
+    fields = [3 * field for field in coloured(3, 128, 1.0)]
+    masks = everywhere(fields)
+    masks[1][:, 64:] = False
+    kept = correlation_of(fields, masks).fields
+    assert [field.shape for field in kept] == [(128, 128)] * 3
+    for field, mask in zip(kept, masks, strict=True):
+        assert field.dtype == np.float32
+        np.testing.assert_array_equal(np.isnan(field), ~mask)
+        assert np.nanstd(field) == pytest.approx(1.0, rel=1e-5)
+    flat = [np.corrcoef(a[m], b[m])[0, 1] for a, b, m in zip(kept, fields, masks, strict=True)]
+    np.testing.assert_allclose(flat, 1.0, atol=1e-5)
+
+
+def test_the_kept_noise_is_limited(monkeypatch):
+    monkeypatch.setattr(correlation, '_MOST_VALUES', 3 * 64 * 64 + 100)
+    fields = [np.random.default_rng(k).normal(size=(64, 64)) for k in range(8)]
+    kept = correlation_of(fields, everywhere(fields)).fields
+    assert [field.shape for field in kept] == [(64, 64)] * 3
+    assert np.corrcoef(kept[0].ravel(), fields[0].ravel())[0, 1] > 0.99
+    assert np.corrcoef(kept[-1].ravel(), fields[-1].ravel())[0, 1] > 0.99
+    monkeypatch.setattr(correlation, '_MOST_VALUES', 40 * 64)
+    assert [f.shape for f in correlation_of(fields, everywhere(fields)).fields] == [(40, 64)]
+
+
+def test_the_record_leaves_the_noise_itself_out():
+    fields = coloured(1, 128, 1.0)
+    record = correlation_of(fields, everywhere(fields)).to_dict()
+    assert set(record) == {'neighbours', 'kernel'}
+    assert Correlation.white().fields == ()
 
 
 def test_nothing_to_measure_is_white():

@@ -28,6 +28,9 @@ NOTICED = 0.15
 _DOUBT = 4.0
 """Correlations below this many standard errors are taken for zero."""
 
+_MOST_VALUES = 4_000_000
+"""Values of the measured noise that are kept, over all fields together."""
+
 
 @dataclass(frozen=True, eq=False)
 class Correlation:
@@ -37,9 +40,13 @@ class Correlation:
     ----------
     kernel : (2 R + 1, 2 R + 1) float64
         Correlation at every distance up to R rows and columns; 1 in the middle, symmetric.
+    fields : tuple of (Y, X) float32
+        The noise itself where it was measured: fields of unit variance, NaN where a place was
+        left out (moving or clipped). Empty if it was not measured from frame differences.
     """
 
     kernel: Array
+    fields: tuple[NDArray[np.float32], ...] = ()
 
     @classmethod
     def white(cls) -> Correlation:
@@ -78,7 +85,7 @@ class Correlation:
         return np.asarray((spectrum / spectrum.mean())[:, : shape[1] // 2 + 1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain representation for JSON."""
+        """Plain representation for JSON, without the fields."""
         return {'neighbours': self.neighbours, 'kernel': np.round(self.kernel, 4).tolist()}
 
 
@@ -95,7 +102,8 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
     Returns
     -------
     Correlation
-        White where nothing can be told.
+        With the fields themselves, about 4 million values at most; white where nothing can be
+        told.
     """
     size = 2 * REACH + 1
     products, pairs = np.zeros((size, size)), np.zeros((size, size))
@@ -108,7 +116,27 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
         return Correlation.white()
     kernel = (products / pairs) / (middle / pairs[REACH, REACH])
     kernel[np.abs(kernel) < _DOUBT * pairs**-0.5] = 0.0
-    return Correlation((kernel + kernel[::-1, ::-1]) / 2)
+    return Correlation((kernel + kernel[::-1, ::-1]) / 2, _kept(noise, masks))
+
+
+def _kept(
+    noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]
+) -> tuple[NDArray[np.float32], ...]:
+    """As many fields as fit, spread over all; cropped in the middle if one alone is larger."""
+    places = [place for place, mask in enumerate(masks) if mask.any()]
+    height, width = (max(noise[place].shape[axis] for place in places) for axis in (0, 1))
+    rows = min(height, max(1, _MOST_VALUES // width))
+    count = min(len(places), max(1, _MOST_VALUES // (rows * width)))
+    fields = []
+    for index in np.linspace(0, len(places) - 1, count).round().astype(int):
+        field, mask = noise[places[index]], masks[places[index]]
+        top = max(0, (len(field) - rows) // 2)
+        window = np.s_[top : top + rows]
+        inside = field[window][mask[window]]
+        if inside.size and inside.std() > 0:
+            unit = (field[window] - inside.mean()) / inside.std()
+            fields.append(np.where(mask[window], unit, np.nan).astype(np.float32))
+    return tuple(fields)
 
 
 def _lagged(field: Array) -> Array:
