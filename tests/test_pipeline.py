@@ -27,7 +27,7 @@ from napari_noise2score.pipeline import (
 )
 from napari_noise2score.prepare import prepare
 from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.train import TrainSettings
+from napari_noise2score.score.settings import TrainSettings
 
 QUICK = TrainSettings(
     seconds=None, steps=120, batch=4, patch=32, device='cpu', network=NetworkSettings(16, 2, 1)

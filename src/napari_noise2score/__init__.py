@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         train_score,
     )
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.train import TrainSettings
+    from napari_noise2score.score.settings import TrainSettings
 
     __version__: str
 
@@ -51,7 +51,7 @@ _HOME = {
     'Poisson': 'noise.families',
     'PoissonGaussian': 'noise.families',
     'ScoreModel': 'score.model',
-    'TrainSettings': 'score.train',
+    'TrainSettings': 'score.settings',
     'TrainingError': 'errors',
     'correct_image': 'pipeline',
     'denoise': 'pipeline',

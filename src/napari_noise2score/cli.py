@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.images.tiff import TiffImage
     from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.pipeline import Denoised, DenoiseSettings
+    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.results import Denoised
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.train import TrainSettings
+    from napari_noise2score.score.settings import TrainSettings
 
 PROGRAM = 'napari-noise2score'
 CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
@@ -157,6 +158,9 @@ def _noise_parameters() -> dict[str, Any]:
 
 def _add_correction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--correction', choices=CORRECTIONS, default='auto')
+    parser.add_argument(
+        '--sigma-a', type=float, metavar='A', help='perturbation at inference (default: chosen)'
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -185,7 +189,7 @@ def _noise_request(options: argparse.Namespace) -> NoiseRequest:
 
 
 def _train_settings(options: argparse.Namespace) -> TrainSettings:
-    from napari_noise2score.score.train import TrainSettings
+    from napari_noise2score.score.settings import TrainSettings
 
     seconds = options.seconds
     if seconds is None and options.steps is None:
@@ -202,12 +206,13 @@ def _train_settings(options: argparse.Namespace) -> TrainSettings:
 def _settings(options: argparse.Namespace) -> DenoiseSettings:
     from napari_noise2score.noise.correct import Correction
     from napari_noise2score.pipeline import DenoiseSettings
-    from napari_noise2score.score.train import TrainSettings
+    from napari_noise2score.score.settings import TrainSettings
 
     trains = hasattr(options, 'seconds')
     return DenoiseSettings(
         noise=_noise_request(options),
         correction=Correction(options.correction),
+        sigma_a=options.sigma_a,
         training=_train_settings(options) if trains else TrainSettings(device=options.device),
     )
 
@@ -295,7 +300,7 @@ def _estimate(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     from napari_noise2score.demo import run_demo
-    from napari_noise2score.score.train import TrainSettings
+    from napari_noise2score.score.settings import TrainSettings
 
     settings = TrainSettings(seconds=options.seconds, seed=options.seed, device=options.device)
     _check_writable(options.output / 'report.json', [], make_folder=True)
@@ -356,7 +361,7 @@ def _run(steps: Any) -> Any:
     """Run a generator of progress to its end, with a bar on a terminal."""
     from tqdm import tqdm
 
-    from napari_noise2score.pipeline import finish
+    from napari_noise2score.steps import finish
 
     with tqdm(total=1000, bar_format=_BAR, disable=None, file=sys.stderr, leave=False) as bar:
 

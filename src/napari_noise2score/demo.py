@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SyntheticStack, synthetic_stack
 from napari_noise2score.images.tiff import write_tiff
-from napari_noise2score.pipeline import Denoised, DenoiseSettings, denoise_steps
+from napari_noise2score.pipeline import DenoiseSettings, denoise_steps
 from napari_noise2score.report import write_json
-from napari_noise2score.score.train import TrainSettings
+from napari_noise2score.results import Denoised
+from napari_noise2score.score.settings import TrainSettings
 
 SYSTEM_PACKAGES = (
     'libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libxcb-cursor0 libdbus-1-3 '

@@ -11,26 +11,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.judge import Judge, choose_form, compare_forms, judge_channel, risk_of
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.prepare import Prepared, PreparedChannel, prepare
 from napari_noise2score.provenance import describe, versions
-from napari_noise2score.report import ResidualCheck, ResidualSums
+from napari_noise2score.report import ResidualSums
+from napari_noise2score.results import Corrected, Denoised, ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.train import Stop, TrainProgress, TrainSettings, train
-
-P = TypeVar('P')
-Q = TypeVar('Q')
-R = TypeVar('R')
+from napari_noise2score.score.settings import TrainProgress, TrainSettings
+from napari_noise2score.score.train import Stop, train
+from napari_noise2score.steps import finish, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,9 @@ class DenoiseSettings:
         How to train.
     orientations : int
         Turned and mirrored views that are averaged in the correction, 1 to 8.
+    sigma_a : float, optional
+        Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
+        if not given.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class DenoiseSettings:
     correction: Correction = Correction.AUTO
     training: TrainSettings = field(default_factory=TrainSettings)
     orientations: int = 8
+    sigma_a: float | None = None
 
     def __post_init__(self) -> None:
         if self.correction not in list(Correction):
@@ -67,6 +70,8 @@ class DenoiseSettings:
         object.__setattr__(self, 'correction', Correction(self.correction))
         if not 1 <= self.orientations <= 8:
             raise InputError(f'orientations are {self.orientations}; 1 to 8 are accepted')
+        if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
+            raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -75,6 +80,7 @@ class DenoiseSettings:
             'correction': str(self.correction),
             'training': self.training.to_dict(),
             'orientations': self.orientations,
+            'sigma_a': self.sigma_a,
         }
 
 
@@ -97,74 +103,6 @@ class Progress:
     training: TrainProgress | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoreMap:
-    """The learned score of an image, from which any correction follows without the network.
-
-    Attributes
-    ----------
-    prepared : Prepared
-        The image and the noise models of the training's coordinate.
-    clean : tuple of (N, Y, X) float32
-        For each channel the clean level ``D`` in its unit-noise coordinate; the score there is
-        ``(D - t) / v(D)``.
-    """
-
-    prepared: Prepared
-    clean: tuple[NDArray[np.float32], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Corrected:
-    """A clean image.
-
-    Attributes
-    ----------
-    image : array
-        Shape and axes of the source, float32, its grey levels.
-    families : tuple of NoiseFamily
-        Noise corrected for, channel by channel.
-    correction : Correction
-        Form of the correction.
-    checks : tuple of ResidualCheck
-        What the residual says, channel by channel.
-    """
-
-    image: NDArray[np.float32]
-    families: tuple[NoiseFamily, ...]
-    correction: Correction
-    checks: tuple[ResidualCheck, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Denoised:
-    """What `denoise` returns for one image.
-
-    Attributes
-    ----------
-    image : array
-        The clean image: shape and axes of the source, float32, its grey levels.
-    corrected : Corrected
-        The image with its noise models and residual checks.
-    score_map : ScoreMap
-        For other corrections without the network.
-    model : ScoreModel
-        The trained score.
-    report : dict
-        Settings, noise, checks, versions; plain values.
-    """
-
-    corrected: Corrected
-    score_map: ScoreMap
-    model: ScoreModel
-    report: dict[str, Any]
-
-    @property
-    def image(self) -> NDArray[np.float32]:
-        """The clean image."""
-        return self.corrected.image
-
-
 def train_score(
     prepared: Sequence[Prepared],
     settings: TrainSettings | None = None,
@@ -176,9 +114,7 @@ def train_score(
     See `napari_noise2score.score.train.train` for what is yielded, returned and raised.
     """
     channels = [channel for image in prepared for channel in image.channels]
-    curves = [channel.curve() for channel in channels]
-    correlations = [channel.correlation for channel in channels]
-    model = yield from train(channels, curves, settings, correlations=correlations, stop=stop)
+    model = yield from train(channels, settings, stop=stop)
     model.data = {
         'images': [
             {
@@ -200,20 +136,43 @@ def score_image(
     *,
     device: str = 'auto',
     orientations: int = 8,
+    sigma_a: float | None = None,
 ) -> Generator[PredictProgress, None, ScoreMap]:
-    """Apply a score model to an image, tile by tile."""
-    levels = []
+    """Apply a score model to an image, tile by tile.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        Trained on this image or others like it.
+    prepared : Prepared
+        The image with its noise models.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    orientations : int
+        Turned and mirrored views that are averaged, 1 to 8.
+    sigma_a : float, optional
+        Perturbation at inference, noise standard deviations; chosen by the risk if not given.
+    """
+    levels, judges = [], []
     count = len(prepared.channels)
     for number, channel in enumerate(prepared.channels):
+
+        def judging(tile: PredictProgress, number: int = number) -> PredictProgress:
+            return PredictProgress(number, count)
+
+        judge: Judge = yield from relay(
+            judge_channel(model, channel, sigma_a, device=device), judging
+        )
         steps = predict_clean(
-            model, channel, channel.curve(), device=device, orientations=orientations
+            model, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
         levels.append((yield from relay(steps, of_all)))
-    return ScoreMap(prepared, tuple(levels))
+        judges.append(judge)
+    return ScoreMap(prepared, tuple(levels), tuple(judges))
 
 
 def correct_image(
@@ -231,14 +190,20 @@ def correct_image(
         Noise to correct for, if another than in training; what it leaves open is taken from the
         estimate.
     correction : Correction
-        Form of the correction.
+        Form of the correction; ``AUTO`` takes the one of the lowest risk.
     """
-    form = Correction.STABILISED if correction is Correction.AUTO else correction
+    channels, judges = score_map.prepared.channels, score_map.judges
+    families = [_family_of(channel, noise) for channel in channels]
+    if correction is Correction.AUTO:
+        risks = compare_forms(judges, families)
+        form = choose_form(risks)
+    else:
+        form = correction
+        risks = {form: risk_of(judges, families, form)}
     source = score_map.prepared.source
     image = np.empty(source.shape, np.float32)
-    families, checks = [], []
-    for channel, clean in zip(score_map.prepared.channels, score_map.clean, strict=True):
-        family = _family_of(channel, noise)
+    checks = []
+    for channel, clean, family in zip(channels, score_map.clean, families, strict=True):
         sums = ResidualSums(channel.correlation.neighbours)
         for index in range(channel.shape[0]):
             noisy = channel.channel.plane(index).astype(np.float64)
@@ -246,9 +211,8 @@ def correct_image(
             result = family.correct(noisy, score, form)
             channel.channel.write(index, result, image)
             sums.add(noisy, result, family)
-        families.append(family)
         checks.append(sums.check())
-    return Corrected(image, tuple(families), form, tuple(checks))
+    return Corrected(image, tuple(families), form, tuple(checks), risks)
 
 
 def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:
@@ -312,6 +276,7 @@ def denoise_steps(
             image,
             device=settings.training.device,
             orientations=settings.orientations,
+            sigma_a=settings.sigma_a,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> Progress:
@@ -323,29 +288,6 @@ def denoise_steps(
         report['seconds'] = round(time.perf_counter() - begin, 3)
         results.append(Denoised(corrected, score_map, model, report))
     return results
-
-
-def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """Run a generator within another: yield its progress converted, return what it returns."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        yield convert(progress)
-
-
-def finish(steps: Generator[Any, None, R], on_progress: Callable[[Any], None] | None = None) -> R:
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        if on_progress is not None:
-            on_progress(progress)
 
 
 def denoise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
+from napari_noise2score.noise.measured import measured_table
 
 _ESTIMATE_PLANES = 24
+_MEASURED_PAIRS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +41,8 @@ class PreparedChannel:
         What the noise is in the coordinate.
     correlation : Correlation
         Correlation of the noise between pixels that the training takes into account.
+    pairs : tuple of (int, int)
+        Planes that show one scene, with independent noise; empty if none are known to.
     """
 
     channel: Channel
@@ -46,6 +51,7 @@ class PreparedChannel:
     coordinate: UnitNoise
     table: LevelTable
     correlation: Correlation
+    pairs: tuple[tuple[int, int], ...]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,6 +62,7 @@ class PreparedChannel:
         """Plane ``index`` in the unit-noise coordinate, (Y, X) float32."""
         return self.coordinate.forward(self.channel.plane(index)).astype(np.float32)
 
+    @property
     def curve(self) -> VarianceCurve:
         """Noise variance by clean level, for the network's side."""
         return self.table.curve()
@@ -87,7 +94,7 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
     noise = noise or NoiseRequest()
     channels = []
     for channel in source.channels():
-        sample = _sample(channel)
+        places, sample = _sample(channel)
         family = noise.known()
         fit: NoiseFit | None
         if family is None:
@@ -102,8 +109,39 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
         coordinate = family.coordinate(top)
-        channels.append(PreparedChannel(channel, family, fit, coordinate, table, correlation))
+        pairs: tuple[tuple[int, int], ...] = ()
+        if fit is not None and fit.compared:
+            pairs = _pairs(places, sample)
+            table = _measured(table, coordinate, channel, pairs, fit)
+        channels.append(
+            PreparedChannel(channel, family, fit, coordinate, table, correlation, pairs)
+        )
     return Prepared(source, tuple(channels))
+
+
+def _pairs(places: list[range], sample: list[NDArray[Any]]) -> tuple[tuple[int, int], ...]:
+    """Neighbouring frames, without repeats of the same capture."""
+    return tuple(
+        (first, second)
+        for planes, stack in zip(places, sample, strict=True)
+        for (first, a), (second, b) in pairwise(zip(planes, stack, strict=True))
+        if not np.array_equal(a, b)
+    )
+
+
+def _measured(
+    table: LevelTable,
+    coordinate: UnitNoise,
+    channel: Channel,
+    pairs: tuple[tuple[int, int], ...],
+    fit: NoiseFit,
+) -> LevelTable:
+    frames = [
+        tuple(coordinate.forward(channel.plane(plane)) for plane in pair)
+        for pair in pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
+    ]
+    clipped = float(coordinate.forward(table.top)) if fit.clipped else np.inf
+    return measured_table(table, [(a, b) for a, b in frames], clipped)
 
 
 def estimate_channel(channel: Channel) -> NoiseFit:
@@ -114,7 +152,7 @@ def estimate_channel(channel: Channel) -> NoiseFit:
     InputError
         If there is no noise, or too little image to tell.
     """
-    return _estimate(channel, _sample(channel))
+    return _estimate(channel, _sample(channel)[1])
 
 
 def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
@@ -124,20 +162,24 @@ def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
         raise InputError(f'{channel.source.name}: {error}') from error
 
 
-def _sample(channel: Channel) -> list[NDArray[Any]]:
-    """Some planes of a channel, (T, Y, X) each, those that follow in time together."""
+def _sample(channel: Channel) -> tuple[list[range], list[NDArray[Any]]]:
+    """Some planes of a channel, those that follow in time together: which, and their values.
+
+    Each is a range of T planes and an array (T, Y, X).
+    """
     count, frames = channel.shape[0], channel.frames
     groups = [range(start, start + frames) for start in range(0, count, frames)]
     share = max(min(frames, 4), _ESTIMATE_PLANES // len(groups))
     step = max(1, len(groups) * min(frames, share) // _ESTIMATE_PLANES)
-    stacks = [np.stack([channel.raw_plane(i) for i in group[:share]]) for group in groups[::step]]
+    places = [group[:share] for group in groups[::step]]
+    stacks = [np.stack([channel.raw_plane(i) for i in place]) for place in places]
     for stack in stacks:
         if not np.isfinite(stack).all():
             raise InputError(
                 f'{channel.source.name}: holds NaN or infinite values; '
                 'finite grey levels are needed'
             )
-    return stacks
+    return places, stacks
 
 
 def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:

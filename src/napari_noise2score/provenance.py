@@ -7,7 +7,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import Corrected, DenoiseSettings, ScoreMap
+    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
 
 
@@ -18,8 +19,8 @@ def describe(
     prepared = score_map.prepared
     channels = []
     warnings: list[str] = []
-    for channel, family, check in zip(
-        prepared.channels, corrected.families, corrected.checks, strict=True
+    for channel, family, check, judge in zip(
+        prepared.channels, corrected.families, corrected.checks, score_map.judges, strict=True
     ):
         estimate = channel.fit.to_dict() if channel.fit is not None else None
         channels.append(
@@ -28,6 +29,7 @@ def describe(
                 'noise': family.to_dict(),
                 'correlation': channel.correlation.to_dict(),
                 'estimate': estimate,
+                'sigma_a': judge.sigma_a,
                 'residual': check.to_dict(),
             }
         )
@@ -44,6 +46,8 @@ def describe(
         'shape': list(prepared.source.shape),
         'axes': prepared.source.axes,
         'correction': str(corrected.correction),
+        'risk': {str(form): risk.to_dict() for form, risk in corrected.risks.items()},
+        'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
         'channels': channels,
         'training': model.training,

@@ -4,16 +4,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 
 FLAT = VarianceCurve(-50.0, 50.0, np.ones(8))
 
 
 class ArrayPlanes:
-    """Planes over an array (N, Y, X)."""
+    """Planes over an array (N, Y, X), by default of white noise of variance one."""
 
-    def __init__(self, array: NDArray[np.floating]) -> None:
+    def __init__(
+        self,
+        array: NDArray[np.floating],
+        curve: VarianceCurve = FLAT,
+        correlation: Correlation | None = None,
+        pairs: tuple[tuple[int, int], ...] = (),
+    ) -> None:
         self.array = np.asarray(array, np.float32)
+        self.curve = curve
+        self.correlation = correlation or Correlation.white()
+        self.pairs = pairs
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ def sampler(images, size=16, seed=0):
 
 def test_patches_are_cut_from_their_image():
     first, second = ArrayPlanes(np.zeros((3, 40, 40))), ArrayPlanes(np.ones((3, 40, 40)))
-    patches, image = sampler([first, second]).draw(200)
+    patches, image, _ = sampler([first, second]).draw(200)
     assert patches.shape == (200, 1, 16, 16)
     assert torch.equal(patches[:, 0, 0, 0], image.float())
     assert 60 < int(image.sum()) < 140
@@ -19,14 +19,14 @@ def test_patches_are_cut_from_their_image():
 
 def test_larger_images_are_drawn_more_often():
     images = [ArrayPlanes(np.zeros((1, 32, 32))), ArrayPlanes(np.ones((9, 32, 32)))]
-    _, image = sampler(images).draw(2000)
+    _, image, _ = sampler(images).draw(2000)
     # five standard errors of a share of 0.9
     assert abs(image.float().mean().item() - 0.9) < 5 * (0.09 / 2000) ** 0.5
 
 
 def test_every_place_and_all_eight_orientations_come_up():
     ramp = np.arange(20 * 20, dtype=np.float32).reshape(1, 20, 20)
-    patches, _ = sampler([ArrayPlanes(ramp)]).draw(3000)
+    patches, _, _ = sampler([ArrayPlanes(ramp)]).draw(3000)
     steps = {(p[0, 0, 1] - p[0, 0, 0]).item() for p in patches}
     assert steps == {1.0, -1.0, 20.0, -20.0}
     assert {p.min().item() for p in patches} == {20.0 * r + c for r in range(5) for c in range(5)}
@@ -34,7 +34,7 @@ def test_every_place_and_all_eight_orientations_come_up():
 
 def test_small_planes_are_mirrored_up():
     plane = np.arange(5 * 30, dtype=np.float32).reshape(1, 5, 30)
-    patches, _ = sampler([ArrayPlanes(plane)]).draw(20)
+    patches, _, _ = sampler([ArrayPlanes(plane)]).draw(20)
     assert patches.shape == (20, 1, 16, 16)
     assert set(np.unique(patches.numpy())) <= set(np.unique(plane))
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_noise2score.pipeline import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
-from tests.score.helpers import FLAT, ArrayPlanes
+from napari_noise2score.steps import finish
+from tests.score.helpers import ArrayPlanes
 
 
 @pytest.fixture(scope='module')
@@ -21,7 +21,7 @@ def model() -> ScoreModel:
 
 def predict(model, array, **options):
     planes = ArrayPlanes(array)
-    return finish(predict_clean(model, planes, FLAT, device='cpu', exact=True, **options))
+    return finish(predict_clean(model, planes, device='cpu', exact=True, **options))
 
 
 @pytest.mark.parametrize('shape', [(1, 96, 96), (2, 101, 67), (1, 5, 5), (1, 3, 200), (1, 64, 1)])
@@ -50,7 +50,7 @@ def test_planes_do_not_influence_each_other(model):
 
 
 def test_progress_counts_every_tile(model):
-    steps = predict_clean(model, ArrayPlanes(np.zeros((2, 40, 60))), FLAT, device='cpu', tile=20)
+    steps = predict_clean(model, ArrayPlanes(np.zeros((2, 40, 60))), device='cpu', tile=20)
     done = list(steps)
     assert [p.done for p in done] == list(range(1, 13))
     assert {p.total for p in done} == {12}
@@ -70,6 +70,6 @@ def test_published_reading_is_scaled_by_the_noise_variance(model):
     array = np.random.default_rng(0).normal(10, 3, (1, 16, 16)).astype(np.float32)
     published = ScoreModel(model.network, 'published', {})
     half = VarianceCurve(-50.0, 50.0, np.full(8, 0.5))
-    result = finish(predict_clean(published, ArrayPlanes(array), half, device='cpu', exact=True))
+    result = finish(predict_clean(published, ArrayPlanes(array, half), device='cpu', exact=True))
     plain = predict(model, array)
     np.testing.assert_allclose(result - array, 0.5 * (plain - array), atol=1e-5)

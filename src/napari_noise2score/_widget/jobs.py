@@ -24,11 +24,13 @@ from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.estimate import NoiseFit
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import Corrected, DenoiseSettings, ScoreMap
+    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.prepare import Prepared
+    from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.predict import PredictProgress
-    from napari_noise2score.score.train import Stop, TrainProgress
+    from napari_noise2score.score.settings import TrainProgress
+    from napari_noise2score.score.train import Stop
 
 _CHECKED_BYTES = 1 << 26
 

@@ -70,6 +70,11 @@ class NoiseFit:
     clipped: float
 
     @property
+    def compared(self) -> bool:
+        """Whether frames were found to show one scene and compared with each other."""
+        return self.evidence.method == 'frame differences'
+
+    @property
     def correlation(self) -> Correlation:
         """Correlation of the noise between pixels; white if little or unknown."""
         measured = self.evidence.correlation

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.score.orientation import ORIENTATIONS, turned
 
 _CACHE_BYTES = 1 << 29
 
@@ -25,6 +29,35 @@ class Planes(Protocol):
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index``, (Y, X) float32, noise standard deviations."""
         ...
+
+
+class NoisyPlanes(Planes, Protocol):
+    """Planes and what is known of their noise: what a training needs of a channel."""
+
+    @property
+    def curve(self) -> VarianceCurve:
+        """Noise variance by clean level, in the unit-noise coordinate."""
+        ...
+
+    @property
+    def correlation(self) -> Correlation:
+        """Correlation of the noise between pixels."""
+        ...
+
+    @property
+    def pairs(self) -> Sequence[tuple[int, int]]:
+        """Planes that show one scene with independent noise; empty if none are known to."""
+        ...
+
+
+class Patches(NamedTuple):
+    """A batch: ``values`` (B, 1, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
+    and the ``orientation`` (B,) of each, int64.
+    """
+
+    values: Tensor
+    image: Tensor
+    orientation: Tensor
 
 
 class PatchSampler:
@@ -47,26 +80,26 @@ class PatchSampler:
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
 
-    def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """``count`` patches.
+    def draw(self, count: int) -> Patches:
+        """``count`` patches, turned and mirrored at random."""
+        chosen = self.images(count)
+        ways = torch.randint(ORIENTATIONS, (count,), generator=self._generator)
+        drawn = []
+        for image, way in zip(chosen, ways, strict=True):
+            plane = self._whole(self._images[int(image)].shape[0])
+            (patch,) = self.cut(int(image), [plane])
+            drawn.append(turned(patch, int(way)))
+        return Patches(torch.stack(drawn)[:, None], chosen, ways)
 
-        Returns
-        -------
-        patches : (count, 1, size, size) float32
-            In the unit-noise coordinate.
-        image : (count,) int64
-            Which image each one comes from.
-        """
-        chosen = torch.multinomial(self._weights, count, True, generator=self._generator)
-        return torch.stack([self._patch(int(image)) for image in chosen])[:, None], chosen
+    def images(self, count: int) -> Tensor:
+        """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
+        return torch.multinomial(self._weights, count, True, generator=self._generator)
 
-    def _patch(self, image: int) -> Tensor:
-        plane = self._plane(image, self._whole(self._images[image].shape[0]))
-        top, left = (self._whole(side - self._size + 1) for side in plane.shape)
-        patch = plane[top : top + self._size, left : left + self._size]
-        turn = self._whole(8)
-        patch = torch.rot90(patch, turn % 4)
-        return patch.flip(1) if turn >= 4 else patch
+    def cut(self, image: int, planes: Sequence[int]) -> list[Tensor]:
+        """One random place, (size, size), upright, in each of several planes of an image."""
+        whole = [self._plane(image, index) for index in planes]
+        top, left = (self._whole(side - self._size + 1) for side in whole[0].shape)
+        return [plane[top : top + self._size, left : left + self._size] for plane in whole]
 
     def _whole(self, stop: int) -> int:
         return int(torch.randint(stop, (), generator=self._generator))

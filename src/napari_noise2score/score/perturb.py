@@ -1,18 +1,89 @@
-"""The perturbation of the training: unit noise with the correlation of the real noise."""
+"""The perturbation of the training: unit noise like the real one, drawn afresh.
+
+White noise and noise of a known covariance are drawn from the normal distribution. Where noise is
+correlated and frame differences show it, those themselves are drawn from: cameras that
+interpolate or sharpen leave noise that is not Gaussian, which a network tells from a Gaussian
+perturbation of the same covariance and then lets pass. A perturbation with the distribution of
+the noise cannot be told from it (Moran et al., "Noisier2Noise", CVPR 2020).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.score.orientation import turned
+
+_TRIES = 20
+
+
+class NoiseSource(Protocol):
+    """Something that noise of unit variance can be drawn from."""
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X)."""
+        ...
+
+
+class GaussianSource:
+    """Normal noise ``L u`` with ``L L^T = C``, ``u`` white; ``C = 1`` is white noise."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        self._correlation = correlation
+        self._roots: dict[tuple[int, int], Tensor] = {}
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X), periodic."""
+        white = torch.randn(*shape, generator=generator)
+        if self._correlation.is_white:
+            return white
+        if shape not in self._roots:
+            root = np.sqrt(self._correlation.power(shape))
+            self._roots[shape] = torch.from_numpy(root).float()
+        noise: Tensor = torch.fft.irfft2(torch.fft.rfft2(white) * self._roots[shape], s=shape)
+        return noise
+
+
+class MeasuredSource:
+    """Places of measured noise, mirrored and with either sign; normal noise where none fits."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        self._fields = [torch.from_numpy(field) for field in correlation.fields]
+        self._normal = GaussianSource(correlation)
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X)."""
+
+        def whole(stop: int) -> int:
+            return int(torch.randint(stop, (), generator=generator))
+
+        for _ in range(_TRIES):
+            field = self._fields[whole(len(self._fields))]
+            free = [have - want + 1 for have, want in zip(field.shape, shape, strict=True)]
+            if min(free) < 1:
+                break
+            top, left = (whole(stop) for stop in free)
+            noise = field[top : top + shape[0], left : left + shape[1]]
+            if not noise.isnan().any():
+                mirrored = noise.flip([axis for axis in (0, 1) if whole(2)])
+                return -mirrored if whole(2) else mirrored
+        return self._normal.draw(shape, generator)
+
+
+def noise_source(correlation: Correlation) -> NoiseSource:
+    """Where perturbations with this correlation are drawn from."""
+    if correlation.is_white or not correlation.fields:
+        return GaussianSource(correlation)
+    return MeasuredSource(correlation)
 
 
 class Perturbation:
-    """Draws ``L u`` with ``L L^T = C``, ``u`` white: for each patch the ``C`` of its image.
+    """Draws the perturbation of a batch: for each patch that of its image.
 
     Parameters
     ----------
@@ -27,16 +98,25 @@ class Perturbation:
     def __init__(
         self, correlations: Sequence[Correlation], size: int, generator: torch.Generator
     ) -> None:
-        powers = np.stack([c.power((size, size)) for c in correlations])
-        self._roots = torch.from_numpy(np.sqrt(powers)).float()
-        self._white = all(c.is_white for c in correlations)
+        self._sources = [noise_source(correlation) for correlation in correlations]
+        self._white = all(correlation.is_white for correlation in correlations)
+        self._shape = size, size
         self._generator = generator
 
-    def draw(self, image: Tensor) -> Tensor:
-        """Noise of unit variance for patches of the images (B,), (B, 1, size, size)."""
-        size = self._roots.shape[1]
-        white = torch.randn(len(image), size, size, generator=self._generator)
-        if not self._white:
-            spectrum = torch.fft.rfft2(white) * self._roots[image]
-            white = torch.fft.irfft2(spectrum, s=(size, size))
-        return white[:, None]
+    def draw(self, image: Tensor, orientation: Tensor) -> Tensor:
+        """Noise of unit variance, (B, 1, size, size).
+
+        Parameters
+        ----------
+        image : (B,) int64
+            Which image each patch comes from.
+        orientation : (B,) int64
+            How each patch was turned; its noise is turned with it.
+        """
+        if self._white:
+            return torch.randn(len(image), 1, *self._shape, generator=self._generator)
+        drawn = [
+            turned(self._sources[int(i)].draw(self._shape, self._generator), int(way))
+            for i, way in zip(image, orientation, strict=True)
+        ]
+        return torch.stack(drawn)[:, None]

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
-from napari_noise2score.score.patches import Planes
+from napari_noise2score.score.orientation import turned, turned_back
+from napari_noise2score.score.patches import NoisyPlanes
+from napari_noise2score.score.perturb import noise_source
 from napari_noise2score.score.tiling import round_up, tiles
 
 TILE = 512
@@ -39,12 +39,12 @@ class PredictProgress:
 
 def predict_clean(
     model: ScoreModel,
-    planes: Planes,
-    curve: VarianceCurve,
+    planes: NoisyPlanes,
     *,
     device: str = 'auto',
     tile: int = TILE,
     orientations: int = 8,
+    sigma_a: float = 0.0,
     exact: bool = False,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
@@ -53,10 +53,8 @@ def predict_clean(
     ----------
     model : ScoreModel
         Trained on images like this one.
-    planes : Planes
+    planes : NoisyPlanes
         The channel, (N, Y, X), in its unit-noise coordinate; any size.
-    curve : VarianceCurve
-        Its noise variance by level.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
@@ -64,6 +62,9 @@ def predict_clean(
     orientations : int
         1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
         the time goes with it.
+    sigma_a : float
+        Perturbation left in, noise standard deviations: fresh noise is added to each of the
+        views. Blurs more, and may be better where the score is not known well at 0.
     exact : bool
         Compute in float32 also where bfloat16 is faster.
 
@@ -79,14 +80,26 @@ def predict_clean(
     """
     where = choose_device(device)
     network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss, noise = LOSSES[model.loss](), NoiseVariance([curve], where)
+    loss, noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
     count, height, width = planes.shape
     multiple = network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
     cuts = list(tiles(size, tile, network.receptive_radius, multiple))
     result = np.empty((count, height, width), np.float32)
     image = torch.zeros(1, dtype=torch.long, device=where)
-    still = torch.zeros(1, 1, 1, 1, device=where)
+    strength = torch.full((1, 1, 1, 1), sigma_a, device=where)
+    source, generator = noise_source(planes.correlation), torch.Generator().manual_seed(0)
+
+    def views(z: Tensor) -> Tensor:
+        total = torch.zeros_like(z)
+        for view in range(orientations):
+            seen = z
+            if sigma_a > 0:
+                u = source.draw((z.shape[2], z.shape[3]), generator).to(where)
+                seen = z + sigma_a * u
+            total += turned_back(network(turned(seen, view), strength), view)
+        return total / orientations
+
     done = 0
     for index in range(count):
         plane = planes.plane(index).astype(np.float32, copy=False)
@@ -95,7 +108,7 @@ def predict_clean(
         for rows, columns in cuts:
             z = whole[:, :, rows.read, columns.read].to(where)
             with torch.no_grad(), nullcontext() if exact else fast_precision(where):
-                output = _mean_output(network, z, still, orientations)
+                output = views(z)
             clean = loss.clean(output, z, noise.at(image, output))
             kept = clean[0, 0, rows.inner, columns.inner].cpu().numpy()
             place = result[index, rows.keep, columns.keep]
@@ -103,14 +116,3 @@ def predict_clean(
             done += 1
             yield PredictProgress(done, count * len(cuts))
     return result
-
-
-def _mean_output(network: ScoreNetwork, z: Tensor, sigma_a: Tensor, orientations: int) -> Tensor:
-    total = torch.zeros_like(z)
-    for view in range(orientations):
-        turned = torch.rot90(z, view % 4, (2, 3))
-        turned = turned.flip(3) if view >= 4 else turned
-        output = network(turned, sigma_a)
-        output = output.flip(3) if view >= 4 else output
-        total += torch.rot90(output, -(view % 4), (2, 3))
-    return total / orientations

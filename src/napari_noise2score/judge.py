@@ -1,0 +1,139 @@
+"""Which correction, which perturbation: decided by the risk, without ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.prepare import PreparedChannel
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.risk import Probe, Risk, draw_probe
+
+PLACES, SIZE = 24, 128
+"""Trials of a channel, and their height and width in pixels."""
+
+SIGMA_A = 0.5
+"""Perturbation at inference that is tried beside none, noise standard deviations."""
+
+_VIEWS = 2
+_FORMS = (Correction.STABILISED, Correction.CHAINED, Correction.PAPER)
+"""Forms that are tried, the default first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """Trials of a channel with the learned score at their inputs.
+
+    Attributes
+    ----------
+    channel : PreparedChannel
+        The channel.
+    probe : Probe
+        Inputs and targets.
+    clean : (K, S, S) float32
+        Clean level ``D`` at the inputs.
+    sigma_a : float
+        Perturbation at inference, noise standard deviations.
+    """
+
+    channel: PreparedChannel
+    probe: Probe
+    clean: NDArray[np.float32]
+    sigma_a: float
+
+    def risk(self, family: NoiseFamily, form: Correction) -> Risk:
+        """Risk of a correction, in units of the noise variance."""
+        channel = self.channel
+        y = channel.coordinate.inverse(self.probe.noisy)
+        score = LocalScore.from_clean(channel.coordinate, channel.table, self.clean)
+        return self.probe.risk(channel.table.mean_of(family.correct(y, score, form)))
+
+
+@dataclass(frozen=True, slots=True)
+class _ProbePlanes:
+    """The inputs of a probe as planes of its channel."""
+
+    channel: PreparedChannel
+    probe: Probe
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        count, height, width = self.probe.noisy.shape
+        return count, height, width
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        plane: NDArray[np.float32] = self.probe.noisy[index]
+        return plane
+
+    @property
+    def curve(self) -> VarianceCurve:
+        return self.channel.curve
+
+    @property
+    def correlation(self) -> Correlation:
+        return self.channel.correlation
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        return ()
+
+
+def judge_channel(
+    model: ScoreModel,
+    channel: PreparedChannel,
+    sigma_a: float | None,
+    *,
+    device: str = 'auto',
+) -> Generator[PredictProgress, None, Judge]:
+    """Apply a score to trials of a channel, and choose ``sigma_a`` if it is not given.
+
+    The perturbation `SIGMA_A` is chosen where its risk is lower than that of none by more than
+    two standard errors.
+
+    Yields
+    ------
+    PredictProgress
+        Trial by trial.
+    """
+    probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES)
+    planes = _ProbePlanes(channel, probe)
+    tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
+    judged: list[Judge] = []
+    for strength in tried:
+        clean = yield from predict_clean(
+            model, planes, device=device, orientations=_VIEWS, sigma_a=strength
+        )
+        judged.append(Judge(channel, probe, clean, strength))
+    risks = [probe.risk(judge.clean) for judge in judged]
+    return judged[-1] if risks[-1].beats(risks[0]) else judged[0]
+
+
+def compare_forms(
+    judges: Sequence[Judge], families: Sequence[NoiseFamily]
+) -> Mapping[Correction, Risk]:
+    """Risk of every form of the correction, over all channels of an image."""
+    return {form: risk_of(judges, families, form) for form in _FORMS}
+
+
+def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Correction) -> Risk:
+    """Risk of one form of the correction, over all channels of an image."""
+    risks = [judge.risk(family, form) for judge, family in zip(judges, families, strict=True)]
+    return Risk(
+        np.concatenate([risk.places for risk in risks]),
+        float(np.mean([risk.two_frames for risk in risks])),
+    )
+
+
+def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
+    """The stabilised form, unless another one is better by more than two standard errors."""
+    best = min(risks, key=lambda form: risks[form].value)
+    return best if risks[best].beats(risks[_FORMS[0]]) else _FORMS[0]

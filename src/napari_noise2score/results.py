@@ -1,0 +1,92 @@
+"""What the stages of the pipeline hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.judge import Judge
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.prepare import Prepared
+from napari_noise2score.report import ResidualCheck
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.risk import Risk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreMap:
+    """The learned score of an image, from which any correction follows without the network.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The image and the noise models of the training's coordinate.
+    clean : tuple of (N, Y, X) float32
+        For each channel the clean level ``D`` in its unit-noise coordinate; the score there is
+        ``(D - t) / v(D)``.
+    judges : tuple of Judge
+        For each channel trials that tell the risk of a correction.
+    """
+
+    prepared: Prepared
+    clean: tuple[NDArray[np.float32], ...]
+    judges: tuple[Judge, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrected:
+    """A clean image.
+
+    Attributes
+    ----------
+    image : array
+        Shape and axes of the source, float32, its grey levels.
+    families : tuple of NoiseFamily
+        Noise corrected for, channel by channel.
+    correction : Correction
+        Form of the correction.
+    checks : tuple of ResidualCheck
+        What the residual says, channel by channel.
+    risks : mapping of Correction to Risk
+        Estimated risk of the forms that were compared; of the one used if it was given.
+    """
+
+    image: NDArray[np.float32]
+    families: tuple[NoiseFamily, ...]
+    correction: Correction
+    checks: tuple[ResidualCheck, ...]
+    risks: Mapping[Correction, Risk]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Denoised:
+    """What `denoise` returns for one image.
+
+    Attributes
+    ----------
+    image : array
+        The clean image: shape and axes of the source, float32, its grey levels.
+    corrected : Corrected
+        The image with its noise models and residual checks.
+    score_map : ScoreMap
+        For other corrections without the network.
+    model : ScoreModel
+        The trained score.
+    report : dict
+        Settings, noise, checks, versions; plain values.
+    """
+
+    corrected: Corrected
+    score_map: ScoreMap
+    model: ScoreModel
+    report: dict[str, Any]
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The clean image."""
+        return self.corrected.image

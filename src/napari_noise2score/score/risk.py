@@ -1,0 +1,196 @@
+r"""Risk without ground truth: how far a clean estimate is from the truth, on average.
+
+Two kinds of trials, both with an input and a target of the same scene and uncorrelated noise, so
+that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
+
+- *two frames*: planes of one scene. No assumption about the noise but that it is independent
+  between frames (Lehtinen et al., "Noise2Noise", ICML 2018).
+- *recorrupted*: ``t + a L u`` and ``t - L u / a`` with ``L u`` like the noise (Pang et al.,
+  "Recorrupted-to-Recorrupted", CVPR 2021). True for Gaussian noise whose covariance is known; the
+  risk is that at a slightly noisier input.
+
+The unit is the noise variance in the unit-noise coordinate: 1 is the noisy image itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noise2score.noise.correct import SMALLEST_VARIANCE
+from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.perturb import noise_source
+
+Array = NDArray[np.float64]
+
+STRENGTH = 0.5
+"""``a`` of the recorruption, noise standard deviations."""
+
+PLACES = 64
+"""Trials of a probe."""
+
+_SIGNIFICANT = 2.0
+"""Standard errors by which a risk must be lower to count."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Risk:
+    """Mean squared distance from the truth, estimated place by place.
+
+    Attributes
+    ----------
+    places : (K,) float64
+        Estimate at each place, in units of the noise variance; may be negative by chance.
+    two_frames : float
+        Share of the places where two frames were compared; recorrupted elsewhere.
+    """
+
+    places: Array
+    two_frames: float
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+        return float(self.places.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Its standard error."""
+        return _standard_error(self.places)
+
+    def beats(self, other: Risk) -> bool:
+        """Whether it is lower at the same places by more than two standard errors."""
+        gain = other.places - self.places
+        return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain representation for JSON."""
+        return {'value': self.value, 'standard_error': self.standard_error}
+
+
+def _standard_error(values: Array) -> float:
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float('inf')
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """Trials at fixed places, the same for every estimate that is judged.
+
+    Attributes
+    ----------
+    noisy : (K, S, S) float32
+        Inputs, in the unit-noise coordinate.
+    target : (K, S, S) float32
+        Targets, there too.
+    image : (K,) int64
+        Which image each is from.
+    known : (K,) float64
+        Noise of the target, taken off the squared distance.
+    two_frames : float
+        Share of trials of two frames.
+    """
+
+    noisy: NDArray[np.float32]
+    target: NDArray[np.float32]
+    image: NDArray[np.int64]
+    known: Array
+    two_frames: float
+
+    def risk(self, clean: NDArray[np.floating]) -> Risk:
+        """Risk of estimates (K, S, S) of the mean coordinate of the clean image."""
+        distance = (clean.astype(np.float64) - self.target) ** 2
+        return Risk(distance.mean((1, 2)) - self.known, self.two_frames)
+
+
+def draw_probe(
+    images: Sequence[NoisyPlanes], size: int, generator: torch.Generator, places: int = PLACES
+) -> Probe:
+    """Trials at random places: two frames where an image has such, else recorrupted.
+
+    Parameters
+    ----------
+    images : sequence of NoisyPlanes
+        What will be judged on.
+    size : int
+        Height and width of a place, pixels.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    places : int
+        How many.
+    """
+    sampler = PatchSampler(images, size, generator)
+    sources = [noise_source(image.correlation) for image in images]
+    chosen = sampler.images(places)
+    trials = []
+    for number in chosen.tolist():
+        image = images[number]
+        if image.pairs:
+            pick = int(torch.randint(len(image.pairs), (), generator=generator))
+            noisy, target = sampler.cut(number, image.pairs[pick])
+            trials.append((noisy, target, float(((noisy - target) ** 2).mean() / 2)))
+            continue
+        plane = int(torch.randint(image.shape[0], (), generator=generator))
+        (whole,) = sampler.cut(number, [plane])
+        variance = _variance(image, whole)
+        noise = variance**0.5 * sources[number].draw((size, size), generator)
+        known = (1 + STRENGTH**-2) * float(variance.mean())
+        trials.append((whole + STRENGTH * noise, whole - noise / STRENGTH, known))
+    paired = [bool(images[number].pairs) for number in chosen.tolist()]
+    return Probe(
+        np.stack([trial[0].numpy() for trial in trials]),
+        np.stack([trial[1].numpy() for trial in trials]),
+        chosen.numpy(),
+        np.array([trial[2] for trial in trials]),
+        float(np.mean(paired)),
+    )
+
+
+def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
+    """Noise variance at the local mean of a patch (Y, X)."""
+    curve = image.curve
+    level = torch.nn.functional.avg_pool2d(patch[None, None], 5, 1, 2, count_include_pad=False)
+    grid = np.linspace(curve.start, curve.stop, len(curve.values))
+    found = np.interp(level[0, 0].numpy(), grid, curve.values)
+    return torch.from_numpy(np.maximum(found, SMALLEST_VARIANCE)).float()
+
+
+class Snapshots:
+    """Keeps the weights of the lowest risk seen, and says which are delivered in the end.
+
+    The last ones, unless earlier ones were better by more than two standard errors: for noise
+    that differs from its model a network can learn for too long.
+
+    Parameters
+    ----------
+    probe : Probe
+        What the risk is measured on.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._lowest: tuple[Risk, int, dict[str, Tensor]] | None = None
+
+    def look(
+        self,
+        network: torch.nn.Module,
+        clean: Callable[[Probe], NDArray[np.float32]],
+        step: int,
+    ) -> Risk:
+        """Measure a network; ``clean`` gives its estimates at the places of a probe."""
+        risk = self._probe.risk(clean(self._probe))
+        if self._lowest is None or risk.value <= self._lowest[0].value:
+            weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
+            self._lowest = risk, step, weights
+        return risk
+
+    def deliver(self, network: torch.nn.Module, risk: Risk, step: int) -> tuple[Risk, int]:
+        """Put the weights to deliver into ``network`` of ``risk``; theirs, and the step."""
+        if self._lowest is not None and self._lowest[0].beats(risk):
+            network.load_state_dict(self._lowest[2])
+            return self._lowest[:2]
+        return risk, step

@@ -1,0 +1,107 @@
+"""How to train, and where a training is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.network import NetworkSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train. Ends at ``seconds`` or after ``steps``, whichever comes first.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Training time, s; None for no limit. A limit in time makes the result depend on the
+        speed of the machine; for bit-equal repeats on a CPU give ``steps`` alone.
+    steps : int or None
+        Gradient steps; None for no limit.
+    loss : str
+        A name in `napari_noise2score.score.loss.LOSSES`.
+    batch : int
+        Patches a step.
+    patch : int
+        Height and width of a patch, pixels, a multiple of the network's size multiple.
+    learning_rate : float
+        Peak rate of Adam; warms up and falls on a cosine.
+    seed : int
+        Start of every random number of the training.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    network : NetworkSettings
+        Size of the network.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range, or there is no limit at all.
+    """
+
+    seconds: float | None = field(default=60.0, metadata={'label': 'Training time (s)'})
+    steps: int | None = None
+    loss: str = 'preconditioned'
+    batch: int = 8
+    patch: int = 64
+    learning_rate: float = 2e-3
+    seed: int = 0
+    device: str = 'auto'
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    def __post_init__(self) -> None:
+        if self.seconds is None and self.steps is None:
+            raise InputError('neither seconds nor steps are given; a training needs one limit')
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            raise InputError(f'training time is {self.seconds} s; it must be positive and finite')
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f'training steps are {self.steps}; at least 1 is needed')
+        if self.loss not in LOSSES:
+            raise InputError(f'loss {self.loss!r} is unknown; known are {", ".join(LOSSES)}')
+        if self.batch < 1:
+            raise InputError(f'batch is {self.batch}; at least 1 patch is needed')
+        multiple = 2 ** (self.network.levels - 1)
+        if self.patch < 16 or self.patch % multiple:
+            raise InputError(
+                f'patch is {self.patch} pixels; a multiple of {multiple} from 16 up is needed'
+            )
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f'learning rate is {self.learning_rate}; it must be between 0 and 1')
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f'seed is {self.seed}; a whole number from 0 up is needed')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return asdict(self)
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the training that is done, 0 to 1."""
+        by_steps = step / self.steps if self.steps is not None else 0.0
+        by_time = seconds / self.seconds if self.seconds is not None else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """Where a training is, after each step.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    seconds : float
+        Time since the start.
+    loss : float
+        Running mean of the loss; 1 is the trivial score 0.
+    fraction : float
+        Share of the training that is done, 0 to 1.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+    fraction: float

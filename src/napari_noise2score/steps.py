@@ -1,0 +1,33 @@
+"""Generators of progress: run one within another, or to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+P = TypeVar('P')
+Q = TypeVar('Q')
+R = TypeVar('R')
+
+
+def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:
+    """Run a generator within another: yield its progress converted, return what it returns."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        yield convert(progress)
+
+
+def finish(steps: Generator[Any, None, R], on_progress: Callable[[Any], None] | None = None) -> R:
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        if on_progress is not None:
+            on_progress(progress)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_noise2score.noise.correlation import REACH, Correlation
+from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.score.risk import draw_probe
+from tests.score.helpers import ArrayPlanes, smooth_image
+
+DISTANCE = np.arange(-REACH, REACH + 1)
+BLURRED = Correlation(np.exp(-(DISTANCE[:, None] ** 2 + DISTANCE**2) / 4))
+
+
+def correlated(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    root = np.sqrt(BLURRED.power(shape))
+    return np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * root, s=shape)
+
+
+def white(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=shape)
+
+
+def stack(noise=white, frames: int = 4, size: int = 192) -> tuple[np.ndarray, np.ndarray]:
+    """Clean (Y, X) and noisy (T, Y, X) of unit variance."""
+    rng = np.random.default_rng(3)
+    clean = smooth_image(1, size)[0]
+    return clean, clean + np.stack([noise(clean.shape, rng) for _ in range(frames)])
+
+
+@pytest.mark.parametrize('noise', [white, correlated])
+@pytest.mark.parametrize('pairs', [((0, 1), (1, 2), (2, 3)), ()], ids=['frames', 'recorrupted'])
+def test_risk_is_the_true_distance_of_a_smoother_without_the_truth(noise, pairs):
+    clean, noisy = stack(noise)
+    correlation = BLURRED if noise is correlated else None
+    planes = ArrayPlanes(noisy, correlation=correlation, pairs=pairs)
+    probe = draw_probe([planes], 48, torch.Generator().manual_seed(0), 200)
+    for width in (0.7, 2.0):
+        risk = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, width, width)))
+        strength = 1.0 if pairs else 1.25**0.5
+        again = clean + strength * (noisy - clean)
+        true = np.mean((ndimage.gaussian_filter(again, (0, width, width)) - clean) ** 2)
+        assert risk.value == pytest.approx(true, abs=4 * risk.standard_error + 0.01)
+        assert risk.standard_error < 0.08
+        assert risk.two_frames == (1.0 if pairs else 0.0)
+
+
+def test_the_noisy_image_has_the_risk_1_and_smoothing_beats_it():
+    _, noisy = stack()
+    planes = ArrayPlanes(noisy, pairs=((0, 1), (2, 3)))
+    probe = draw_probe([planes], 48, torch.Generator().manual_seed(0))
+    raw = probe.risk(probe.noisy)
+    smooth = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, 2, 2)))
+    assert raw.value == pytest.approx(1.0, abs=4 * raw.standard_error)
+    assert smooth.beats(raw)
+    assert not raw.beats(smooth)
+    assert not smooth.beats(smooth)
+
+
+def test_recorruption_follows_the_variance_of_the_level():
+    """Half the variance everywhere: taken off as half."""
+    clean, noisy = stack()
+    quiet = clean + 0.5**0.5 * (noisy - clean)
+    half = VarianceCurve(-50.0, 50.0, np.full(8, 0.5))
+    probe = draw_probe([ArrayPlanes(quiet, half)], 48, torch.Generator().manual_seed(0), 200)
+    raw = probe.risk(probe.noisy)
+    assert raw.value == pytest.approx(0.5 * 1.25, abs=4 * raw.standard_error)
+
+
+def test_same_generator_same_probe():
+    _, noisy = stack(frames=2, size=64)
+    first, second = (
+        draw_probe([ArrayPlanes(noisy)], 32, torch.Generator().manual_seed(1)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.noisy, second.noisy)
+    np.testing.assert_array_equal(first.target, second.target)
