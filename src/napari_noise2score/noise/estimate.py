@@ -9,7 +9,7 @@ skewed, ``gain^2 (x - offset)``, read noise is not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.evidence import (
-    PhotonTransfer,
-    from_frames,
-    from_single_frames,
-)
+from napari_noise2score.noise.differences import from_frames
+from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
+from napari_noise2score.noise.single import from_single_frames
 
 Array = NDArray[np.float64]
 
@@ -33,6 +31,8 @@ _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
 _HIDDEN_MOTION = 1.2
 """A line from frame differences this much steeper than that of single frames shows motion."""
+_MOST_CHECKED = 4
+"""Single frames that are compared with the frame differences."""
 _LEAST_LINE = 3.0
 """A slope below this many standard errors is no photon-transfer line."""
 _LEAST_RISE = 0.02
@@ -94,6 +94,7 @@ class NoiseFit:
                 f'The noise variance is {100 * self.spread:.0f} % off a straight line in '
                 'intensity; check the noise parameters.'
             )
+        found.extend(_sentences(self.evidence.disturbances))
         if self.clipped > 0.01:
             found.append(f'{100 * self.clipped:.1f} % of the pixels are saturated.')
         if self.repeated:
@@ -119,6 +120,30 @@ class NoiseFit:
             },
             'warnings': list(self.warnings),
         }
+
+
+def _sentences(found: Disturbances) -> list[str]:
+    """What was found besides noise, in plain words."""
+    said = []
+    if found.unsteady:
+        said.append('The frames differ by more than noise (motion); each was used by itself.')
+    elif found.moving > 0.02:
+        said.append(f'Places that moved were left out ({100 * found.moving:.0f} %).')
+    if found.bleaching > 0.05:
+        said.append(
+            f'The light fades by {100 * found.bleaching:.0f} % over the frames (bleaching).'
+        )
+    if found.offset_range > 0:
+        said.append(
+            f'The offset differs by up to {found.offset_range:.2g} grey levels between frames; '
+            'the estimate is that of their mean.'
+        )
+    if found.hot > 1e-4:
+        said.append(
+            f'{100 * found.hot:.2g} % of the pixels stand out from all their neighbours (hot '
+            'pixels, cosmic rays) and were left out.'
+        )
+    return said
 
 
 def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
@@ -181,17 +206,28 @@ def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
     Motion that no test of a difference notices adds to its variance, structure adds to that of
     single frames. On independent pixels the lower of the two lines is therefore the better one.
     """
-    single = from_single_frames([frame for group in groups for frame in group], saturation)
+    single_frames = [frame for group in groups for frame in group]
     several = [group for group in groups if len(group) > 1]
     differences = from_frames(several, saturation) if several else None
     if differences is None:
-        return single
+        single = from_single_frames(single_frames, saturation)
+        return _unsteady(single) if several else single
     measured = differences.correlation or Correlation.white()
     correlated = not measured.noticed.is_white
-    if correlated or single.level.size < 3 or differences.level.size < 3:
+    if correlated or differences.level.size < 3:
+        return differences
+    step = -(-len(single_frames) // _MOST_CHECKED)
+    single = from_single_frames(single_frames[::step], saturation)
+    if single.level.size < 3:
         return differences
     steepness = [_line(e.level, e.variance, e.count)[0] for e in (differences, single)]
-    return single if steepness[0] > _HIDDEN_MOTION * max(steepness[1], 0.0) else differences
+    if steepness[0] <= _HIDDEN_MOTION * max(steepness[1], 0.0):
+        return differences
+    return _unsteady(from_single_frames(single_frames, saturation))
+
+
+def _unsteady(single: PhotonTransfer) -> PhotonTransfer:
+    return replace(single, disturbances=replace(single.disturbances, unsteady=True))
 
 
 def _checked(field: ArrayLike) -> NDArray[Any]:

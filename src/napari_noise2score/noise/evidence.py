@@ -1,17 +1,17 @@
-"""Photon-transfer evidence: noise variance against intensity, from the data alone.
-
-Two sources. *Frame differences*, when frames show the same scene: what differs between two is
-noise. *Single frames*: what a second-difference filter leaves in the flattest places.
+"""Photon-transfer evidence: noise variance against intensity, binned by level.
 
 Pixels are binned by a level that does not contain their own noise (the mean of their
 neighbours), so that the mean intensity and the mean variance of a bin lie on the photon-transfer
 line without bias, however noisy a pixel is. Binning by the pixel's own value would tilt the line.
+
+Every frame (or pair of frames) may have an offset of its own: `offsets` finds them
+as the shifts that put the lines of all frames on one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -19,26 +19,51 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.correlation import Correlation, correlation_of
+from napari_noise2score.noise.correlation import Correlation
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Method = Literal['frame differences', 'single frames']
 
-BLOCK = 32
-"""Side in pixels of the blocks that are tested for motion."""
+SECOND_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
+"""Filter of unit energy that leaves the noise and removes what is straight in y or x."""
 
-_SECOND_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
-_FLATTEST = 0.3
-_MOVING = 0.1
-_WIDE = 0.2
 _THIRD_SCATTER: dict[Method, float] = {
     # k-statistic of three or more frames; filtered residual cubed: 15 over the squared response
     'frame differences': 6.0 * 4,
-    'single frames': 15 / float((_SECOND_DIFFERENCE**3).sum()) ** 2,
+    'single frames': 15 / float((SECOND_DIFFERENCE**3).sum()) ** 2,
 }
-_MOVING_OVERALL = 0.035
-"""Share explained by motion, over all blocks together, that rules frame differences out."""
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
+_GROUP = 32
+"""Samples averaged before the median in a median of means."""
+_SIGNIFICANT = 5.0
+"""Standard deviations by which a chi-square must exceed its mean to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbances:
+    """What was found in the data besides noise, and left out or allowed for.
+
+    Attributes
+    ----------
+    moving : float
+        Share of the places of the frame differences that were left out because something moved.
+    unsteady : bool
+        Whether so much moved that frames could not be compared at all.
+    bleaching : float
+        Share of the light lost from the first to the last frame (negative: gained).
+    offset_range : float
+        Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
+    hot : float
+        Share of values left out because they stand out from all their neighbours (hot or
+        blinking pixels, cosmic rays).
+    """
+
+    moving: float = 0.0
+    unsteady: bool = False
+    bleaching: float = 0.0
+    offset_range: float = 0.0
+    hot: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +85,10 @@ class PhotonTransfer:
     method : str
         Where they come from: ``'frame differences'`` or ``'single frames'``.
     correlation : Correlation or None
-        Correlation of the noise between pixels; None if it cannot be told from structure
-        (single frames).
+        Correlation of the noise between pixels: from frame differences, or, for single frames,
+        from their flattest patches. None if noise cannot be told from structure.
+    disturbances : Disturbances
+        What was found besides noise.
     """
 
     level: Array
@@ -71,218 +98,190 @@ class PhotonTransfer:
     count: Array
     method: Method
     correlation: Correlation | None = None
+    disturbances: Disturbances = Disturbances()
 
 
-@dataclass(slots=True)
-class _Samples:
-    key: list[Array]
-    level: list[Array]
-    variance: list[Array]
-    third: list[Array]
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Measurements at the N usable pixels of one frame or one pair of frames.
 
-    def add(self, key: Array, level: Array, variance: Array, third: Array) -> None:
-        self.key.append(key.ravel())
-        self.level.append(level.ravel())
-        self.variance.append(variance.ravel())
-        self.third.append(third.ravel())
-
-
-def from_frames(groups: Sequence[Array], saturation: float) -> PhotonTransfer | None:
-    """Evidence from frames of one scene; None when too little of it stood still.
-
-    Parameters
+    Attributes
     ----------
-    groups : sequence of (T, Y, X) float64
-        Frames of the same field, in time order, T >= 2, none repeated.
-    saturation : float
-        Grey level at and above which values are clipped; ``inf`` if none are.
+    key : (N,) float64
+        Level by which a pixel is binned, without its own noise, grey levels.
+    level : (N,) float64
+        Intensity of the pixel, grey levels.
+    variance : (N,) float64
+        Squared noise of the pixel, squared grey levels.
+    third : (N,) float64 or None
+        Cubed noise of the pixel, cubed grey levels.
     """
-    samples = _Samples([], [], [], [])
-    fields: list[tuple[Array, Array, NDArray[np.bool_]]] = []
-    for frames in groups:
-        for first, second in pairwise(frames):
-            difference, mean = first - second, (first + second) / 2
-            still, motion = _still(difference, mean)
-            if still.mean() < 0.5 or motion > _MOVING_OVERALL:
-                continue
-            mask = _pixels(still, difference.shape)
-            mask &= _unclipped(np.maximum(first, second), saturation)
-            if mask.any():
-                difference = difference - difference[mask].mean()
-                third = np.full(difference.shape, np.nan)
-                level = _neighbour_mean(mean)
-                fields.append((difference, level, mask))
-                samples.add(level[mask], mean[mask], difference[mask] ** 2 / 2, third[mask])
-    if not fields:
-        return None
-    binned = _binned(samples, 'frame differences', _third_cumulants(groups))
-    return replace(binned, correlation=_correlation(binned, fields))
+
+    key: Array
+    level: Array
+    variance: Array
+    third: Array | None = None
+
+    def lowered(self, by: float) -> Sample:
+        """The same at an offset lower by so many grey levels."""
+        return Sample(self.key - by, self.level - by, self.variance, self.third)
 
 
-def _correlation(
-    binned: PhotonTransfer, fields: Sequence[tuple[Array, Array, NDArray[np.bool_]]]
-) -> Correlation:
-    """Correlation of the differences, each divided by the noise at its level."""
-    unit = []
-    for difference, level, _ in fields:
-        variance = np.interp(level, binned.level, binned.variance)
-        unit.append(difference / np.sqrt(np.maximum(variance, binned.variance.mean() / 50)))
-    return correlation_of(unit, [mask for _, _, mask in fields])
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """Bins of equal count by key, finer towards bright levels."""
 
+    edges: Array
 
-def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
-    """Evidence from each frame by itself, by second differences in its flattest places.
+    @classmethod
+    def of(cls, key: Array, quantiles: Array = _QUANTILES) -> Bins:
+        """Bins for these keys."""
+        edges = np.unique(np.quantile(key, quantiles)) if key.size else np.array([0.0, 1.0])
+        return cls(edges)
 
-    Assumes noise that is independent between pixels; correlated noise comes out too low.
+    def __len__(self) -> int:
+        return max(len(self.edges) - 1, 1)
 
-    Parameters
-    ----------
-    frames : sequence of (Y, X) float64
-        At least 9 x 9 pixels each.
-    saturation : float
-        Grey level at and above which values are clipped; ``inf`` if none are.
-    """
-    samples = _Samples([], [], [], [])
-    energy = float((_SECOND_DIFFERENCE**2).sum())
-    for frame in frames:
-        residual = ndimage.convolve(frame, _SECOND_DIFFERENCE, mode='mirror')
-        level = ndimage.convolve(frame, _SECOND_DIFFERENCE**2 / energy, mode='mirror')
-        ring, roughness = _ring(frame)
-        mask = _unclipped(frame, saturation)
-        mask[:3] = mask[-3:] = False
-        mask[:, :3] = mask[:, -3:] = False
-        mask &= _flat(ring, roughness, mask)
-        third = residual**3 / float((_SECOND_DIFFERENCE**3).sum())
-        samples.add(ring[mask], level[mask], residual[mask] ** 2 / energy, third[mask])
-    return _binned(samples, 'single frames', None)
+    def index(self, key: Array) -> NDArray[np.intp]:
+        """Number of the bin of every key."""
+        found = np.searchsorted(self.edges, key, side='right') - 1
+        return np.asarray(np.clip(found, 0, len(self) - 1))
 
-
-def _ring(frame: Array) -> tuple[Array, Array]:
-    """Mean and variance of the 40 pixels between a 3 x 3 and a 7 x 7 square around each."""
-
-    def total(image: Array) -> Array:
-        outer = ndimage.uniform_filter(image, 7, mode='mirror') * 49
-        return np.asarray((outer - ndimage.uniform_filter(image, 3, mode='mirror') * 9) / 40)
-
-    centre = float(frame.mean())
-    mean = total(frame - centre)
-    return mean + centre, total((frame - centre) ** 2) - mean**2
-
-
-def _flat(level: Array, roughness: Array, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The flattest share of the pixels of every level."""
-    inside = level[mask]
-    if inside.size == 0:
-        return mask
-    edges = np.unique(np.quantile(inside, np.linspace(0, 1, 65)))
-    index = np.clip(np.searchsorted(edges, level, side='right') - 1, 0, len(edges) - 1)
-    limit = np.zeros(len(edges))
-    for bin_number in range(len(edges)):
-        values = roughness[mask & (index == bin_number)]
-        limit[bin_number] = np.quantile(values, _FLATTEST) if values.size else -np.inf
-    return np.asarray(roughness <= limit[index])
-
-
-def _still(difference: Array, mean: Array) -> tuple[NDArray[np.bool_], float]:
-    """Which blocks of a frame difference hold noise alone, and the share of motion in those.
-
-    Something that moves leaves its gradient in the difference, something that bleaches its
-    intensity; what appears or vanishes leaves patches wider than any correlation of the noise.
-    """
-    rows, columns = (max(1, size // BLOCK) for size in difference.shape)
-    height, width = difference.shape[0] // rows, difference.shape[1] // columns
-    smooth = ndimage.gaussian_filter(mean, 1.5)
-    vertical, horizontal = np.gradient(smooth)
-    still = np.zeros((rows, columns), dtype=bool)
-    pooled = np.zeros(3)
-    for row in range(rows):
-        for column in range(columns):
-            place = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
-            noise = difference[place] - difference[place].mean()
-            power = float((noise**2).mean())
-            if power == 0:
-                continue
-            design = np.stack([a[place].ravel() for a in (smooth, vertical, horizontal)], axis=1)
-            design = design - design.mean(axis=0)
-            found, *_ = np.linalg.lstsq(design, noise.ravel(), rcond=None)
-            explained = float(((design @ found) ** 2).mean()) / power
-            wide = _wide_correlation(noise) / power
-            still[row, column] = explained < _MOVING and wide < _WIDE
-            if still[row, column]:
-                pooled += explained - 3 / noise.size, wide, 1.0
-    return still, float(max(pooled[:2]) / max(pooled[2], 1.0))
-
-
-def _wide_correlation(noise: Array) -> float:
-    """Mean covariance at distances of 5 to 8 pixels, which no detector noise reaches."""
-    lags = [lag for lag in (5, 6, 7, 8) if lag < min(noise.shape)]
-    products = [noise[lag:] * noise[:-lag] for lag in lags]
-    products += [noise[:, lag:] * noise[:, :-lag] for lag in lags]
-    return float(np.mean([product.mean() for product in products])) if lags else 0.0
-
-
-def _pixels(blocks: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Block mask spread over the pixels of the image."""
-    row = np.minimum(np.arange(shape[0]) // (shape[0] // blocks.shape[0]), blocks.shape[0] - 1)
-    column = np.minimum(np.arange(shape[1]) // (shape[1] // blocks.shape[1]), blocks.shape[1] - 1)
-    return np.asarray(blocks[row[:, None], column[None, :]])
-
-
-def _unclipped(frame: Array, saturation: float) -> NDArray[np.bool_]:
-    """Pixels with no clipped value near them.
-
-    The neighbourhood decides, not the pixel itself alone: leaving out a pixel because its own
-    noise reached the rail would cut the distribution.
-    """
-    if not np.isfinite(saturation):
-        return np.ones(frame.shape, dtype=bool)
-    near = ndimage.maximum_filter(frame, 9, mode='nearest')
-    return np.asarray(near < saturation)
-
-
-def _neighbour_mean(image: Array) -> Array:
-    """Mean of the 5 x 5 neighbours without the pixel itself."""
-    return np.asarray((ndimage.uniform_filter(image, 5, mode='mirror') * 25 - image) / 24)
-
-
-def _third_cumulants(groups: Sequence[Array]) -> tuple[Array, Array] | None:
-    """(key, third cumulant) of every pixel over three or more frames, else None."""
-    keys: list[Array] = []
-    thirds: list[Array] = []
-    for frames in groups:
-        count = len(frames)
-        if count >= 3:
-            mean = frames.mean(axis=0)
-            factor = count / ((count - 1) * (count - 2))
-            keys.append(_neighbour_mean(mean).ravel())
-            thirds.append((factor * ((frames - mean) ** 3).sum(axis=0)).ravel())
-    return (np.concatenate(keys), np.concatenate(thirds)) if keys else None
-
-
-def _binned(
-    samples: _Samples,
-    method: Method,
-    third: tuple[Array, Array] | None,
-) -> PhotonTransfer:
-    key = np.concatenate(samples.key) if samples.key else np.empty(0)
-    edges = np.unique(np.quantile(key, _QUANTILES)) if key.size else np.array([0.0, 1.0])
-    bins = max(len(edges) - 1, 1)
-
-    def mean(where: Array, values: Array) -> tuple[Array, Array]:
-        index = np.clip(np.searchsorted(edges, where, side='right') - 1, 0, bins - 1)
-        count = np.bincount(index, minlength=bins).astype(np.float64)
-        total = np.bincount(index, weights=values, minlength=bins)
+    def mean(self, key: Array, values: Array) -> tuple[Array, Array]:
+        """Mean of the values and their number, by bin."""
+        index = self.index(key)
+        count = np.bincount(index, minlength=len(self)).astype(np.float64)
+        total = np.bincount(index, weights=values, minlength=len(self))
         return total / np.maximum(count, 1), count
 
-    level, count = mean(key, np.concatenate(samples.level) if key.size else key)
-    variance, _ = mean(key, np.concatenate(samples.variance) if key.size else key)
+    def median_of_means(self, key: Array, values: Array) -> Array:
+        """Median over groups of neighbouring samples of the group's mean, by bin; NaN if empty.
+
+        Keeps its value while less than half of the groups hold an outlier, and unlike a median
+        of single squares it hardly depends on the shape of the distribution (Lugosi &
+        Mendelson, 2019).
+        """
+        index = self.index(key)
+        order = np.argsort(index, kind='stable')
+        limits = np.searchsorted(index[order], np.arange(len(self) + 1))
+        found = np.full(len(self), np.nan)
+        for place, (start, stop) in enumerate(pairwise(limits)):
+            inside = values[order[start:stop]]
+            groups = len(inside) // _GROUP
+            if groups:
+                found[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))
+        return found
+
+
+def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
+    """Slope, intercept and least variance of a photon-transfer line that outliers do not move.
+
+    A first approximation, to tell outliers by: a least absolute deviations line through the
+    median of means of each bin. The least variance is that of the lowest bin.
+    """
+    key, level, variance = (
+        np.concatenate([getattr(s, name) for s in sample]) for name in ('key', 'level', 'variance')
+    )
+    bins = Bins.of(key)
+    y, x = bins.median_of_means(key, variance), bins.median_of_means(key, level)
+    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    if len(x) == 0 or not y.max() > 0:
+        return 0.0, 0.0, 0.0
+    least = max(float(y.min()), 1e-3 * float(np.median(y)), 1e-6 * float(y.max()))
+    weight = 1 / np.maximum(y, least)
+    slope, intercept = 0.0, float(np.median(y))
+    if len(x) >= 3 and np.ptp(x) > 0:
+        robust = weight
+        for _ in range(20):
+            slope, intercept = (float(v) for v in np.polyfit(x, y, 1, w=robust))
+            pull = np.abs(y - slope * x - intercept) * weight
+            robust = weight / np.sqrt(np.maximum(pull, 1e-3))
+    if slope <= 0:
+        return 0.0, float(np.median(y)), least
+    return slope, intercept, least
+
+
+def offsets(sample: Sequence[Sample]) -> Array:
+    """Offset of every frame (or pair) against their mean, grey levels; 0 if they do not differ.
+
+    An analysis of covariance: one slope for all, an intercept for each. The intercepts say how
+    far the lines of the frames are apart along the level axis, which light, bleaching and motion
+    do not change. They must explain the points significantly better than one for all.
+    """
+    nothing = np.zeros(len(sample))
+    if len(sample) < 2 or min(s.key.size for s in sample) < 20 * _GROUP:
+        return nothing
+    quantiles = np.linspace(0, 1, 17)
+    level, variance, count, number = [], [], [], []
+    for place, s in enumerate(sample):
+        bins = Bins.of(s.key, quantiles)
+        mean, n = bins.mean(s.key, s.level)
+        square, _ = bins.mean(s.key, s.variance)
+        level.append(mean[n > 0])
+        variance.append(square[n > 0])
+        count.append(n[n > 0])
+        number.append(np.full(int((n > 0).sum()), place))
+    x, y, n = np.concatenate(level), np.concatenate(variance), np.concatenate(count)
+    which = np.concatenate(number)
+    own = (which[:, None] == np.arange(len(sample))).astype(np.float64)
+    if np.ptp(x) == 0:
+        return nothing
+    separate, spread = _weighted_fit(np.column_stack([x, own]), y, n)
+    _, common = _weighted_fit(np.column_stack([x, np.ones_like(x)]), y, n)
+    slope, intercepts = separate[0], separate[1:]
+    freedom = len(sample) - 1
+    gained = (common - spread) / max(spread / (len(x) - len(separate)), 1.0)
+    if slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
+        return nothing
+    return np.asarray(-(intercepts - intercepts.mean()) / slope)
+
+
+def _weighted_fit(design: Array, y: Array, count: Array) -> tuple[Array, float]:
+    """Least squares with the scatter of a variance, ``3 expected^2 / count``; its chi-square."""
+    found, *_ = np.linalg.lstsq(design, y, rcond=None)
+    chi = 0.0
+    for _ in range(5):
+        expected = np.maximum(design @ found, 0.05 * np.median(y))
+        weight = np.sqrt(count / 3) / expected
+        found, *_ = np.linalg.lstsq(design * weight[:, None], y * weight, rcond=None)
+        chi = float((((design @ found) - y) ** 2 * weight**2).sum())
+    return np.asarray(found, dtype=np.float64), chi
+
+
+def binned(
+    sample: Sequence[Sample],
+    method: Method,
+    third: tuple[Array, Array] | None = None,
+) -> PhotonTransfer:
+    """Photon-transfer points of the samples.
+
+    Parameters
+    ----------
+    sample : sequence of Sample
+        At least one; offsets aligned.
+    method : str
+        Where they come from.
+    third : ((M,), (M,)) float64, optional
+        Keys and third cumulants; by default those of the samples.
+    """
+    key, level, variance = (
+        np.concatenate([getattr(s, name) for s in sample]) for name in ('key', 'level', 'variance')
+    )
+    bins = Bins.of(key)
+    mean, count = bins.mean(key, level)
+    square, _ = bins.mean(key, variance)
     if third is None:
-        third = key, np.concatenate(samples.third) if key.size else key
-    skewness, _ = mean(*third)
+        own = [s.third if s.third is not None else np.full(s.key.shape, np.nan) for s in sample]
+        third = key, np.concatenate(own)
+    skewness, thirds = bins.mean(*third)
+    skewness = np.where(thirds > 0, skewness, np.nan)
     kept = count >= 50
     if not kept.any():
         kept = count > 0
     scatter = _THIRD_SCATTER[method]
-    return PhotonTransfer(
-        level[kept], variance[kept], skewness[kept], scatter, count[kept], method
-    )
+    return PhotonTransfer(mean[kept], square[kept], skewness[kept], scatter, count[kept], method)
+
+
+def neighbour_mean(image: Array) -> Array:
+    """Mean of the 5 x 5 neighbours of every pixel of (Y, X), without the pixel itself."""
+    return np.asarray((ndimage.uniform_filter(image, 5, mode='mirror') * 25 - image) / 24)

@@ -1,0 +1,97 @@
+"""Photon-transfer evidence from single frames: what second differences leave in flat places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noise2score.noise.evidence import (
+    SECOND_DIFFERENCE,
+    Bins,
+    Disturbances,
+    PhotonTransfer,
+    Sample,
+    binned,
+    offsets,
+    robust_line,
+)
+from napari_noise2score.noise.outliers import isolated, unclipped
+from napari_noise2score.noise.stabilise import UnitNoise
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_FLATTEST = 0.3
+"""Share of the pixels of every level that is used."""
+
+
+def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
+    """Evidence from each frame by itself, by second differences in its flattest places.
+
+    Parameters
+    ----------
+    frames : sequence of (Y, X) float64
+        At least 9 x 9 pixels each.
+    saturation : float
+        Grey level at and above which values are clipped; ``inf`` if none are.
+    """
+    masks = [_inner(frame, saturation) for frame in frames]
+    sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
+    slope, intercept, least = robust_line(sample)
+    hot = 0.0
+    if least > 0:
+        unit = UnitNoise(slope, intercept if slope > 0 else least, least)
+        found = [isolated(frame, unit) for frame in frames]
+        hot = float(np.mean([places.mean() for places in found]))
+        reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in found]
+        masks = [mask & ~near for mask, near in zip(masks, reached, strict=True)]
+        sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
+    shifts = offsets(sample)
+    sample = [s.lowered(by) for s, by in zip(sample, shifts, strict=True)]
+    disturbances = Disturbances(offset_range=float(np.ptp(shifts)), hot=hot)
+    return replace(binned(sample, 'single frames'), disturbances=disturbances)
+
+
+def _inner(frame: Array, saturation: float) -> Mask:
+    mask = unclipped(frame, saturation)
+    mask[:3] = mask[-3:] = False
+    mask[:, :3] = mask[:, -3:] = False
+    return mask
+
+
+def _sample(frame: Array, mask: Mask) -> Sample:
+    """Second differences in the flattest places of a mask."""
+    residual = ndimage.convolve(frame, SECOND_DIFFERENCE, mode='mirror')
+    level = ndimage.convolve(frame, SECOND_DIFFERENCE**2, mode='mirror')
+    ring, roughness = _ring(frame)
+    flat = _flat(ring, roughness, mask)
+    third = residual[flat] ** 3 / float((SECOND_DIFFERENCE**3).sum())
+    return Sample(ring[flat], level[flat], residual[flat] ** 2, third)
+
+
+def _ring(frame: Array) -> tuple[Array, Array]:
+    """Mean and variance of the 40 pixels between a 3 x 3 and a 7 x 7 square around each."""
+
+    def total(image: Array) -> Array:
+        outer = ndimage.uniform_filter(image, 7, mode='mirror') * 49
+        return np.asarray((outer - ndimage.uniform_filter(image, 3, mode='mirror') * 9) / 40)
+
+    centre = float(frame.mean())
+    mean = total(frame - centre)
+    return mean + centre, total((frame - centre) ** 2) - mean**2
+
+
+def _flat(level: Array, roughness: Array, mask: Mask) -> Mask:
+    """The flattest share of the pixels of every level."""
+    bins = Bins.of(level[mask], np.linspace(0, 1, 65))
+    index = bins.index(level)
+    limit = np.full(len(bins), -np.inf)
+    for number in range(len(bins)):
+        values = roughness[mask & (index == number)]
+        if values.size:
+            limit[number] = np.quantile(values, _FLATTEST)
+    return np.asarray(mask & (roughness <= limit[index]))
