@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'src/napari_noise2score'
+MINIMA = 'tests/score/test_loss_minima.py'
 TARGETS = {
     'tweedie': ('noise/tweedie.py', ['tests/noise/test_tweedie.py']),
     'coordinates': ('noise/coordinates.py', ['tests/noise/test_coordinates.py']),
@@ -27,7 +28,8 @@ TARGETS = {
     'gamma': ('noise/families/gamma.py', ['tests/noise/test_families.py']),
     'compound': ('noise/families/compound.py', ['tests/noise/test_families.py']),
     'correct': ('noise/correct.py', ['tests/noise/test_correct.py']),
-    'loss': ('score/loss.py', ['tests/score/test_loss.py']),
+    'loss': ('score/loss/ardae.py', ['tests/score/test_loss.py', MINIMA]),
+    'sliced': ('score/loss/sliced.py', ['tests/score/test_loss.py', MINIMA]),
     'levels': ('score/levels.py', ['tests/score/test_levels.py']),
     'tiling': ('score/tiling.py', ['tests/score/test_tiling.py']),
 }

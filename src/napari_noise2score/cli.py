@@ -167,7 +167,9 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('training')
     group.add_argument('--seconds', type=float, help=f'training time (default {SECONDS:g})')
     group.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
-    group.add_argument('--loss', default='preconditioned', help='preconditioned or published')
+    group.add_argument(
+        '--loss', default='preconditioned', help='preconditioned, published or sliced'
+    )
     _add_device(group)
     _add_seed(group)
 

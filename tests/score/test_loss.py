@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from napari_noise2score.score.loss import LOSSES, Preconditioned, Published
+from napari_noise2score.score.loss import LOSSES, Preconditioned, Published, Sliced
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -14,8 +15,12 @@ def white(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.randn(like.shape, generator=generator)
 
 
-def unit(level: torch.Tensor) -> torch.Tensor:
-    return torch.ones_like(level)
+def constant(v: float):
+    """Noise of one variance at every level."""
+    return lambda level: torch.full_like(level, v)
+
+
+unit = constant(1.0)
 
 
 @pytest.mark.parametrize('name', list(LOSSES))
@@ -87,29 +92,67 @@ def test_sigma_a_stays_in_its_range_and_fills_it():
 
 
 def test_published_schedule_anneals():
-    """|N(0, s^2)| has the mean s sqrt(2 / pi); s goes from 1 to 0.02."""
-    for progress, strength in ((0.0, 1.0), (0.5, math.sqrt(0.02)), (1.0, 0.02)):
+    """|N(0, s^2)| has the mean s sqrt(2 / pi); s goes from 0.5 to 0.01 on a straight line."""
+    for progress, strength in ((0.0, 0.5), (0.5, 0.255), (1.0, 0.01)):
         drawn = Published().draw_sigma_a(40_000, progress, torch.Generator().manual_seed(0))
         expected = strength * math.sqrt(2 / math.pi)
         assert float(drawn.mean()) == pytest.approx(expected, rel=0.02)
 
 
-def test_clean_levels_of_both_readings():
+def test_clean_levels_of_all_readings():
     z, output, v = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([0.5])
     assert Preconditioned().clean(output, z, v).item() == 3.0
     assert Published().clean(output, z, v).item() == 2.5
+    assert Sliced().clean(output, z, v).item() == 3.0
     assert Preconditioned().score(output, z, torch.tensor([1.0]), v).item() == pytest.approx(
         1 / 1.5
     )
     assert Published().score(output, z, torch.tensor([1.0]), v).item() == 1.0
 
 
-def test_same_generator_same_loss():
+@pytest.mark.parametrize('name', list(LOSSES))
+def test_same_generator_same_loss(name):
     noisy = torch.randn(4, 1, 16, 16)
     values = [
-        Preconditioned()(
+        LOSSES[name]()(
             lambda z, s: 0.5 * z, noisy, noisy, unit, 0.0, torch.Generator().manual_seed(9)
         )
         for _ in range(2)
     ]
     assert torch.equal(*values)
+
+
+@pytest.mark.parametrize('name', list(LOSSES))
+def test_a_loss_below_the_trivial_one_means_something_only_where_trivial_is_finite(name):
+    """The true score of noise 1 around one level, at the end of the training."""
+    noisy = torch.randn(64, 1, 32, 32, generator=seeded(1))
+    loss = LOSSES[name]()
+
+    def network(z, s):
+        return z - z / (1 + s**2) if name == 'published' else torch.zeros_like(z)
+
+    value = float(loss(network, noisy, white(noisy, seeded(2)), unit, 1.0, seeded(3)))
+    if math.isfinite(loss.trivial):
+        assert value < 0.6 * loss.trivial
+    else:
+        assert value == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize('name', list(LOSSES))
+def test_gradients_in_bfloat16_are_those_of_float32(name):
+    network = ScoreNetwork(NetworkSettings(8, 2, 1), seeded(1))
+    torch.nn.init.normal_(network.tail.weight, std=0.1, generator=seeded(2))
+    noisy = 10 + 2 * torch.randn(8, 1, 32, 32, generator=seeded(3))
+
+    def gradient(enabled: bool) -> torch.Tensor:
+        network.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            u = white(noisy, seeded(4))
+            loss = LOSSES[name]()(network, noisy, u, constant(0.5), 0.5, seeded(5))
+        assert loss.dtype == torch.float32
+        loss.backward()
+        return torch.cat([weight.grad.flatten() for weight in network.parameters()])
+
+    half, whole = gradient(True), gradient(False)
+    assert half.isfinite().all()
+    assert float(torch.cosine_similarity(half, whole, dim=0)) > 0.98

@@ -10,6 +10,7 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score import guard
 from napari_noise2score.score import train as module
+from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.risk import Snapshots, draw_probe
@@ -26,14 +27,19 @@ def quick(steps: int, **more) -> TrainSettings:
     return TrainSettings(**{**QUICK, 'steps': steps, 'network': SMALL, **more})
 
 
-def test_training_brings_the_image_nearer_to_the_truth():
+@pytest.mark.parametrize(
+    ('loss', 'steps', 'left'),
+    [('preconditioned', 150, 0.12), ('published', 200, 0.15), ('sliced', 100, 0.12)],
+)
+def test_training_brings_the_image_nearer_to_the_truth(loss, steps, left):
+    """From 200 steps on a training is judged by its loss, but not one by the published loss."""
     planes, clean = noisy_planes(), smooth_image()
-    model = finish(train([planes], quick(150)))
+    model = finish(train([planes], quick(steps, loss=loss)))
     result = finish(predict_clean(model, planes, device='cpu'))
     before = np.mean((planes.array - clean) ** 2)
     after = np.mean((result - clean) ** 2)
     assert before == pytest.approx(1.0, abs=0.05)
-    assert after < 0.12
+    assert after < left
 
 
 def test_progress_counts_and_the_loss_falls():
@@ -44,9 +50,10 @@ def test_progress_counts_and_the_loss_falls():
     assert all(a.seconds <= b.seconds for a, b in pairwise(steps))
 
 
-def test_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others():
+@pytest.mark.parametrize('loss', list(LOSSES))
+def test_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others(loss):
     models = [
-        finish(train([noisy_planes()], quick(12, seed=seed))).network.state_dict()
+        finish(train([noisy_planes()], quick(12, seed=seed, loss=loss))).network.state_dict()
         for seed in (1, 1, 2)
     ]
     assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
@@ -154,11 +161,6 @@ def test_images_are_trained_jointly_each_with_its_own_noise():
     assert np.mean((result - clean) ** 2) < 0.10
 
 
-def test_published_loss_trains_too():
-    steps = list(train([noisy_planes()], quick(40, loss='published')))
-    assert steps[-1].loss < 1.1
-
-
 @pytest.mark.parametrize(
     ('arguments', 'text'),
     [
@@ -166,7 +168,7 @@ def test_published_loss_trains_too():
         ({'seconds': 0.0}, 'training time is 0.0 s'),
         ({'seconds': float('nan')}, 'training time is nan'),
         ({'steps': 0}, 'training steps are 0'),
-        ({'loss': 'huber'}, "'huber' is unknown; known are preconditioned, published"),
+        ({'loss': 'huber'}, "'huber' is unknown; known are preconditioned, published, sliced"),
         ({'batch': 0}, 'batch is 0'),
         ({'patch': 30}, 'patch is 30 pixels; a multiple of 4'),
         ({'learning_rate': 2.0}, 'learning rate is 2.0'),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
@@ -28,7 +29,6 @@ from napari_noise2score.noise.evidence import (
     robust_line,
 )
 from napari_noise2score.noise.outliers import FAR, isolated, unclipped
-from napari_noise2score.noise.stabilise import UnitNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -180,7 +180,7 @@ def _leave_out_hot(pairs: Sequence[_Pair]) -> float:
     )
     if least == 0:
         return 0.0
-    unit = UnitNoise(slope, intercept if slope > 0 else least, least)
+    unit = Anscombe(slope, intercept if slope > 0 else least, least)
     before = sum(int(pair.mask.sum()) for pair in pairs)
     for pair in pairs:
         half = pair.difference / 2

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.stabilise import UnitNoise
+from napari_noise2score.noise.coordinates import UnitNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

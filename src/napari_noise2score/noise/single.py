@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
     Bins,
@@ -20,7 +21,6 @@ from napari_noise2score.noise.evidence import (
     robust_line,
 )
 from napari_noise2score.noise.outliers import isolated, unclipped
-from napari_noise2score.noise.stabilise import UnitNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,7 +44,7 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     slope, intercept, least = robust_line(sample)
     hot = 0.0
     if least > 0:
-        unit = UnitNoise(slope, intercept if slope > 0 else least, least)
+        unit = Anscombe(slope, intercept if slope > 0 else least, least)
         found = [isolated(frame, unit) for frame in frames]
         hot = float(np.mean([places.mean() for places in found]))
         reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in found]

@@ -9,7 +9,7 @@ from statistics import median
 from napari_noise2score.errors import TrainingError
 
 TRIVIAL = 0.985
-"""Smoothed loss from which nothing was learned (the score 0 has the loss 1)."""
+"""Share of the loss of the score 0 above which a smoothed loss shows that nothing was learned."""
 
 JUDGED_AFTER = 200
 """Steps after which a training that has learned nothing is called so."""
@@ -21,9 +21,16 @@ _REMEMBERED = 50
 
 
 class Guard:
-    """Follows loss and gradient: smoothed loss, outlier steps, the trivial solution."""
+    """Follows loss and gradient: smoothed loss, outlier steps, the trivial solution.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    trivial : float
+        Loss of the score 0; infinite where the loss cannot tell.
+    """
+
+    def __init__(self, trivial: float = 1.0) -> None:
+        self._trivial = trivial
         self.loss = math.nan
         self.skipped = 0
         self._steps = 0
@@ -55,4 +62,4 @@ class Guard:
     @property
     def trivial(self) -> bool:
         """Whether enough steps were done and nothing was learned in them."""
-        return self._steps >= JUDGED_AFTER and self.loss > TRIVIAL
+        return self._steps >= JUDGED_AFTER and self.loss > TRIVIAL * self._trivial

@@ -155,7 +155,7 @@ class _Run:
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), learning_rate, betas=(0.9, 0.99)
         )
-        self.guard, self.snapshots = Guard(), Snapshots(self.probe)
+        self.guard, self.snapshots = Guard(self.loss_of.trivial), Snapshots(self.probe)
         self.done = 0
 
     def restart(self, number: int) -> None:

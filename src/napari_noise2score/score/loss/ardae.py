@@ -1,30 +1,29 @@
-r"""Losses that learn the score ``s(t) = grad log p(t)`` from noisy images alone.
+r"""AR-DAE, the loss of Noise2Score, in two forms.
 
-All are forms of AR-DAE (Lim et al., ICML 2020, arXiv 2006.05164, eq. 9; Noise2Score, Kim & Ye,
-NeurIPS 2021, arXiv 2106.07009, eq. 12): with ``z = t + sigma_a u``, ``u ~ N(0, 1)``,
+With ``z = t + sigma_a u``, ``u ~ N(0, 1)`` (Lim et al., ICML 2020, arXiv 2006.05164, eq. 9;
+Noise2Score, Kim & Ye, NeurIPS 2021, arXiv 2106.07009, eq. 12),
 
 .. math:: L = E \lVert u + \sigma_a R(z) \rVert^2
 
 is smallest where ``R`` is the score of the data smoothed by ``sigma_a``. With noise of covariance
-``C`` the perturbation has it too, and ``R`` is ``C`` times the score. They differ in what the
-network predicts and in how ``sigma_a`` is drawn. Adding a loss means one subclass of `ScoreLoss`
-and its name in `LOSSES`.
+``C`` the perturbation has it too, and ``R`` is ``C`` times the score. The two forms differ in what
+the network predicts and in how ``sigma_a`` is drawn.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+import math
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from napari_noise2score.score.loss.base import ScoreLoss, Variance
 
-class ScoreLoss(ABC):
+
+class ARDAE(ScoreLoss):
     """How ``sigma_a`` is drawn and how the network's output is read as a score."""
-
-    name: ClassVar[str]
 
     @abstractmethod
     def draw_sigma_a(self, count: int, progress: float, generator: torch.Generator) -> Tensor:
@@ -40,37 +39,15 @@ class ScoreLoss(ABC):
         ``variance`` is the noise variance at ``z``, (B, 1, Y, X).
         """
 
-    @abstractmethod
-    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """Clean level ``z + variance R(z)`` of an unperturbed image, (B, 1, Y, X)."""
-
     def __call__(
         self,
         network: nn.Module,
         noisy: Tensor,
         u: Tensor,
-        variance_at: Callable[[Tensor], Tensor],
+        variance_at: Variance,
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """Loss of one batch; a scalar, 1 for the trivial score 0.
-
-        Parameters
-        ----------
-        network : ScoreNetwork
-            Called as ``network(z, sigma_a)``.
-        noisy : (B, 1, Y, X)
-            Patches in the unit-noise coordinate.
-        u : (B, 1, Y, X)
-            Perturbation of unit variance, with the correlation of the noise.
-        variance_at : callable
-            Noise variance, (B, 1, Y, X), for a clean level of that shape; 1 where the
-            coordinate does its job.
-        progress : float
-            Share of the training that is done, 0 to 1.
-        generator : torch.Generator
-            Source of the random numbers, on the CPU.
-        """
         sigma_a = self.draw_sigma_a(len(noisy), progress, generator).to(noisy.device)
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
@@ -78,7 +55,7 @@ class ScoreLoss(ABC):
         return ((u + sigma_a * score) ** 2).mean()
 
 
-class Preconditioned(ScoreLoss):
+class Preconditioned(ARDAE):
     r"""AR-DAE for a network that predicts the clean image ``D``; the default.
 
     ``R = (D - z) / (v + sigma_a^2)`` with the noise variance ``v`` of the level. Same minimiser
@@ -106,22 +83,30 @@ class Preconditioned(ScoreLoss):
         return output
 
 
-class Published(ScoreLoss):
-    """AR-DAE as in the paper: the network predicts the score, ``sigma_a`` is annealed.
+class Published(ARDAE):
+    """AR-DAE as published: the network predicts the score, ``sigma_a`` is annealed to near zero.
 
-    ``sigma_a`` falls geometrically from 1 to 0.02 of the noise (the authors' code: 0.05 to 0.001
-    of the intensity range, for noise of 25/255 to 50/255). For comparison with the paper: at the
-    end the target is almost pure noise, and a training of minutes does not converge.
+    ``sigma_a ~ N(0, delta^2)`` for every patch (eq. 12), and ``delta`` falls on a straight line
+    from 0.5 to 0.01 noise standard deviations over the training: the authors' code
+    (github.com/cubeyoung/Noise2Score, models/Gaussian_model.py) takes 0.05 to 0.001 of the
+    intensity range on a straight line, for noise of 25/255. It differs from this in two ways: it
+    takes the annealed value itself as ``sigma_a``, and its line ends after 22 000 images and
+    starts anew every epoch.
+
+    For comparison with the paper. The share of the target that can be explained is
+    ``sigma_a^2 / (v + sigma_a^2)``, 1e-4 at the end, so the loss of any score is nearly 1 there
+    and a training of minutes does not converge.
     """
 
     name: ClassVar[str] = 'published'
-    first: ClassVar[float] = 1.0
-    last: ClassVar[float] = 0.02
+    trivial: ClassVar[float] = math.inf
+    first: ClassVar[float] = 0.5
+    last: ClassVar[float] = 0.01
 
     def draw_sigma_a(self, count: int, progress: float, generator: torch.Generator) -> Tensor:
-        """``|delta|`` with delta ~ N(0, annealed^2), as the authors draw it."""
-        strength = self.first * (self.last / self.first) ** progress
-        drawn: Tensor = strength * torch.randn(count, 1, 1, 1, generator=generator).abs()
+        """``|delta n|`` with n ~ N(0, 1); its sign does not matter, as ``u`` is symmetric."""
+        delta = self.first + (self.last - self.first) * progress
+        drawn: Tensor = delta * torch.randn(count, 1, 1, 1, generator=generator).abs()
         return drawn
 
     def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
@@ -130,9 +115,5 @@ class Published(ScoreLoss):
         return difference
 
     def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """``z + v (D - z)``."""
+        """``t + v (D - t)``."""
         return z + variance * (output - z)
-
-
-LOSSES: Mapping[str, type[ScoreLoss]] = {loss.name: loss for loss in (Preconditioned, Published)}
-"""Every loss by its name, the default first."""

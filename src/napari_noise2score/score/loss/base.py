@@ -1,0 +1,75 @@
+"""What every loss offers to the training and to the prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+Variance = Callable[[Tensor], Tensor]
+"""Noise variance, (B, 1, Y, X), for a clean level of that shape."""
+
+
+class ScoreLoss(ABC):
+    """A loss whose minimiser is a score, for a network called as ``network(z, sigma_a)``."""
+
+    name: ClassVar[str]
+    """Its key in `LOSSES`."""
+
+    trivial: ClassVar[float] = 1.0
+    """Loss of the score 0 ("output = input"), in expectation: a running mean close to it has
+    learned nothing. Infinite where the loss of any score comes close to that of the score 0, so
+    that nothing can be told from it. Losses are a number times their value at the score 0: they
+    fall from ``trivial`` towards 0, and a single batch may be below 0.
+    """
+
+    @abstractmethod
+    def __call__(
+        self,
+        network: nn.Module,
+        noisy: Tensor,
+        u: Tensor,
+        variance_at: Variance,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Loss of one batch, a scalar.
+
+        Parameters
+        ----------
+        network : ScoreNetwork
+            Called as ``network(z, sigma_a)``.
+        noisy : (B, 1, Y, X)
+            Patches in the unit-noise coordinate.
+        u : (B, 1, Y, X)
+            Gaussian field of unit variance, with the correlation of the noise.
+        variance_at : callable
+            Noise variance, (B, 1, Y, X), for a clean level of that shape; 1 where the
+            coordinate does its job.
+        progress : float
+            Share of the training that is done, 0 to 1.
+        generator : torch.Generator
+            Source of the random numbers, on the CPU.
+        """
+
+    @abstractmethod
+    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
+        """Clean level ``E[x | t] = t + v C s(t)`` of an unperturbed image.
+
+        Parameters
+        ----------
+        output : (B, 1, Y, X)
+            Of the network, at the image.
+        z : (B, 1, Y, X)
+            The image ``t`` in the unit-noise coordinate.
+        variance : (B, 1, Y, X)
+            Noise variance ``v`` at the level of the output.
+
+        Returns
+        -------
+        (B, 1, Y, X)
+            In the unit-noise coordinate.
+        """
