@@ -41,7 +41,7 @@ def test_a_single_image_is_enough():
     family = PoissonGaussian(3.0, 50.0, 3.0)
     fit = estimate_noise(still(family, 60.0, frames=1)[0])
     assert fit.evidence.method == 'single frames'
-    assert fit.evidence.correlation is None
+    assert fit.correlation.is_white
     assert fit.family.gain == pytest.approx(3.0, rel=0.08)
 
 

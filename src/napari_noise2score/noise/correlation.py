@@ -1,4 +1,4 @@
-"""Noise that is correlated between pixels: its autocorrelation, from frame differences.
+"""Noise that is correlated between pixels: its autocorrelation.
 
 The correlation is stationary in the unit-noise coordinate, where the variance is one everywhere.
 White noise is the special case of a single one in the middle. Perturbing with noise of the *same*
@@ -42,7 +42,7 @@ class Correlation:
         Correlation at every distance up to R rows and columns; 1 in the middle, symmetric.
     fields : tuple of (Y, X) float32
         The noise itself where it was measured: fields of unit variance, NaN where a place was
-        left out (moving or clipped). Empty if it was not measured from frame differences.
+        left out (moving, hot or clipped). Empty if it was not measured from frame differences.
     """
 
     kernel: Array

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
     Bins,
@@ -21,6 +20,8 @@ from napari_noise2score.noise.evidence import (
     robust_line,
 )
 from napari_noise2score.noise.outliers import isolated, unclipped
+from napari_noise2score.noise.patches import from_flat_patches, response
+from napari_noise2score.noise.coordinates import Anscombe
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -31,6 +32,9 @@ _FLATTEST = 0.3
 
 def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
     """Evidence from each frame by itself, by second differences in its flattest places.
+
+    The filter passes little of correlated noise. The variance is divided by the share it passes,
+    if the flattest patches show for certain that the noise is correlated.
 
     Parameters
     ----------
@@ -53,7 +57,13 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     shifts = offsets(sample)
     sample = [s.lowered(by) for s, by in zip(sample, shifts, strict=True)]
     disturbances = Disturbances(offset_range=float(np.ptp(shifts)), hot=hot)
-    return replace(binned(sample, 'single frames'), disturbances=disturbances)
+    evidence = replace(binned(sample, 'single frames'), disturbances=disturbances)
+    levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
+    correlation = from_flat_patches(levelled, masks, evidence)
+    if correlation is None:
+        return evidence
+    passed = response(correlation.noticed)
+    return replace(evidence, variance=evidence.variance / passed, correlation=correlation)
 
 
 def _inner(frame: Array, saturation: float) -> Mask:
