@@ -207,7 +207,7 @@ def _without_smooth_surplus(
     """The evidence with variances after a second-difference filter, if something moved.
 
     The filter passes the same share of the noise at every level, all of it if it is white; of
-    what moved, which is smooth, it passes less. The share is read off the darkest quarter of the
+    what moved, which is smooth, it passes less. The share is read off the darker half of the
     bins. If the rest falls short of it, by more than the two estimates scatter about
     each other (Hausman, Econometrica 46, 1978), what the filter leaves is the better estimate.
     """
@@ -223,7 +223,7 @@ def _without_smooth_surplus(
     if len(filtered.level) < 4 or not filtered.variance.min() > 0:
         return evidence
     ratio = raw.variance / filtered.variance
-    dark = np.arange(len(ratio)) < max(1, len(ratio) // 4)
+    dark = np.arange(len(ratio)) < len(ratio) // 2
     usual = float(np.average(ratio[dark], weights=raw.count[dark]))
     surplus = ratio / usual - 1
     error = np.sqrt(3 * (_FILTER_COST - 1) / raw.count)
