@@ -97,6 +97,25 @@ def test_estimate_in_words_and_as_json(noisy, capsys):
     assert record['channels'][0]['noise']['gain'] == pytest.approx(4, rel=0.15)
 
 
+def test_estimate_with_a_score_compares_the_ways(noisy, tmp_path, capsys):
+    model = tmp_path / 'm.safetensors'
+    assert main(['train', str(noisy), '--model', str(model), *QUICK]) == 0
+    capsys.readouterr()
+    arguments = ['estimate', str(noisy), '--model', str(model), '--device', 'cpu']
+    assert main(arguments) == 0
+    words = capsys.readouterr().out
+    for way in ('photon-transfer fit', 'closed form of the score', 'search'):
+        assert way in words
+    given = ['--gain', '40', '--offset', '20', '--read-noise', '3']
+    assert main([*arguments, *given, '--json']) == 0
+    (channel,) = json.loads(capsys.readouterr().out)['channels']
+    assert any(line.startswith('Gain: the photon-') for line in channel['disagreements'])
+
+
+def test_noise_given_to_estimate_needs_a_score(noisy, capsys):
+    assert '--model' in refused(capsys, ['estimate', str(noisy), '--gain', '4'])
+
+
 def test_demo_writes_its_files(tmp_path, capsys):
     folder = tmp_path / 'demo'
     arguments = ['demo', '--output', str(folder), '--seconds', '1', '--no-viewer']

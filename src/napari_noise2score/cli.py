@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.images.tiff import TiffImage
     from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.noise.comparison import ChannelParameters
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.results import Denoised
     from napari_noise2score.score.model import ScoreModel
@@ -95,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument('images', nargs=1, type=Path, metavar='IN')
     _add_axes(estimate)
     estimate.add_argument('--json', action='store_true', help='with the evidence, as JSON')
+    estimate.add_argument(
+        '--model', type=Path, metavar='M', help='a trained score: find the noise three ways'
+    )
+    _add_noise(estimate)
+    _add_device(estimate)
     estimate.set_defaults(command=_estimate)
 
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
@@ -276,28 +282,52 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _estimate(options: argparse.Namespace) -> int:
-    from napari_noise2score.noise.families import NoiseFamily
+    from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.prepare import estimate_channel
 
+    request = _noise_request(options)
+    if options.model is None and request != NoiseRequest():
+        raise InputError('noise that is given is compared by means of a score: give --model too')
     ((_, source),) = _read(options.images, options.axes)
+    if options.model is not None:
+        return _compare(options, source, request)
     fits = [(channel.place, estimate_channel(channel)) for channel in source.channels()]
     if options.json:
-        record: dict[str, Any] = {
-            'source': source.name,
-            'channels': [{'place': place, **fit.to_dict()} for place, fit in fits],
-        }
-        print(json.dumps(record, indent=2))
+        channels = [{'place': place, **fit.to_dict()} for place, fit in fits]
+        print(json.dumps({'source': source.name, 'channels': channels}, indent=2))
         return 0
     for place, fit in fits:
-        family: NoiseFamily = fit.family
-        where = ', '.join(f'{axis} {index}' for axis, index in place.items())
-        print(f'{where + ": " if where else ""}{family}')
+        print(f'{_place(place)}{fit.family}')
         for name, error in fit.errors.items():
-            print(f'  {name.replace("_", " ")}: {family.parameters()[name]:.4g} +- {error:.2g}')
+            value = fit.family.parameters()[name]
+            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g}')
         print(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
         for warning in fit.warnings:
             print(f'  {warning}')
     return 0
+
+
+def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
+    """The noise parameters of an image in all ways, with a trained score."""
+    from napari_noise2score.parameters import compare_parameters
+    from napari_noise2score.prepare import prepare
+    from napari_noise2score.score.model import ScoreModel
+
+    model = ScoreModel.load(options.model)
+    steps = compare_parameters(model, prepare(source, request), device=options.device)
+    found: tuple[ChannelParameters, ...] = _run(steps)
+    if options.json:
+        channels = [{'place': channel.place, **channel.to_dict()} for channel in found]
+        print(json.dumps({'source': source.name, 'channels': channels}, indent=2))
+        return 0
+    for channel in found:
+        print(f'{_place(channel.place)}{channel}')
+    return 0
+
+
+def _place(place: dict[str, int]) -> str:
+    where = ', '.join(f'{axis} {index}' for axis, index in place.items())
+    return f'{where}: ' if where else ''
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -369,7 +399,7 @@ def _run(steps: Any) -> Any:
 
         def show(progress: Any) -> None:
             training = getattr(progress, 'training', progress)
-            stage = getattr(progress, 'stage', 'train')
+            stage = getattr(progress, 'stage', 'train' if hasattr(progress, 'step') else 'score')
             loss = getattr(training, 'loss', None)
             text = stage if loss is None else f'{stage}, step {training.step}, loss {loss:.3f}'
             bar.set_description_str(text, refresh=False)
