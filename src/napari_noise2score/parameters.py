@@ -50,7 +50,7 @@ _STEP = 0.05
 _FEW_FOR_SCORE, _FEW_FOR_SEARCH = 3.0, 20.0
 """Mean photons a pixel below which closed form and search are not to be trusted."""
 _FIT_TOLERANCE = 0.05
-_FIT_PHOTONS = 0.25
+_FIT_PHOTONS = 0.5
 """Tolerance of offset and read noise from the photon-transfer fit, photons."""
 
 
