@@ -33,7 +33,7 @@ def test_the_variance_of_a_perturbation_is_taken_off():
 
 
 def test_influence_of_neighbours_averages_out():
-    """A ratio of sums is right where the median of ratios, as published, is 4 % low."""
+    """A ratio of sums is right where the median of ratios, as published, is 8 % low."""
     rng = np.random.default_rng(0)
     y = rng.normal(size=200_000)
     step = 1e-3 * rng.normal(size=y.size)
@@ -41,7 +41,7 @@ def test_influence_of_neighbours_averages_out():
     change = -step / 4.0 + neighbours / 4.0
     found = adaptive.gaussian_variance(y, 0 * y, y + step, change)
     assert found == pytest.approx(4.0, rel=0.01)
-    assert np.median(-step / change) < 3.9
+    assert np.median(-step / change) < 3.75
 
 
 def test_a_score_that_rises_fits_no_noise():

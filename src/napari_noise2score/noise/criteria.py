@@ -1,8 +1,8 @@
 r"""Noise2Score's search for a noise parameter: criteria of a clean estimate without the truth.
 
 A parameter is tried, the image is corrected with it and the one learned score, and the estimate
-with the smallest ``Q`` wins (Kim & Ye, NeurIPS 2021, arXiv 2106.07009, section 3.3 and the
-authors' code). Every criterion takes the estimate ``x`` and the noisy image ``y``,
+with the smallest ``Q`` wins (Kim & Ye, NeurIPS 2021, arXiv 2106.07009; terms and weights as in
+the authors' code). Every criterion takes the estimate ``x`` and the noisy image ``y``,
 ``(..., Y, X)``, scaled to intensities of 0 to 1 with 0 where there is no light, and returns one
 number for each image, shape ``(...)``.
 
