@@ -8,13 +8,13 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.comparison import ChannelParameters, Method
-from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.pipeline import finish, train_score
 from napari_noise2score.prepare import prepare
 from napari_noise2score.score.network import NetworkSettings
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.reading import ScoreReading, _blocks
-from napari_noise2score.score.train import TrainSettings
+from napari_noise2score.score.settings import TrainSettings
 
 SMOOTHING = 2**0.5
 
@@ -26,7 +26,7 @@ def stack_of(family, photons=100.0):
 def ideal(stack):
     """A reader of the true smoothed score: the pixel's mean known, its noise as it is."""
 
-    def read(model, channel, table, correlation, **options):
+    def read(model, channel, table, **options):
         rng = np.random.default_rng(0)
         t = np.stack([channel.plane(i) for i in range(2)]).astype(np.float64)
         slope = channel.coordinate.derivative(stack.truth)
@@ -76,8 +76,16 @@ def test_three_ways_agree_on_photon_noise(compare):
     assert of(found, Method.PHOTON_TRANSFER, 'offset').value == pytest.approx(20, abs=2)
 
 
+def test_two_ways_agree_on_gamma_noise(compare):
+    found = compare(Gamma(20.0), NoiseRequest('gamma'))
+    assert found.disagreements == ()
+    assert of(found, Method.PHOTON_TRANSFER, 'shape').value == pytest.approx(20, rel=0.08)
+    assert of(found, Method.CLOSED_FORM, 'shape').value == pytest.approx(20, rel=0.15)
+    assert found.power.value == pytest.approx(2, abs=0.15)
+
+
 def test_a_wrong_gain_is_contradicted(compare):
-    request = NoiseRequest('poisson-gaussian', gain=8.0, offset=20.0, read_noise=6.0)
+    request = NoiseRequest.exactly(PoissonGaussian(8.0, 20.0, 6.0))
     found = compare(PoissonGaussian(4.0, 20.0, 6.0), request)
     gains = [line for line in found.disagreements if line.startswith('Gain')]
     assert any('photon-transfer fit says' in line for line in gains)
@@ -93,7 +101,7 @@ def test_a_right_value_given_is_not_contradicted(compare):
 
 
 def test_a_wrong_family_is_contradicted_by_the_power(compare):
-    found = compare(Poisson(4.0, 0.0), NoiseRequest('gaussian', sigma=15.0))
+    found = compare(Poisson(4.0, 0.0), NoiseRequest('gaussian', {'sigma': 15.0}))
     assert found.power.value == pytest.approx(1, abs=0.3)
     assert any('to the power' in line for line in found.disagreements)
 

@@ -32,8 +32,15 @@ from napari_noise2score.noise.comparison import (
     ParameterEvidence,
     PowerEvidence,
 )
-from napari_noise2score.noise.correct import Correction, LocalScore, correct
-from napari_noise2score.noise.families import Gaussian, NoiseFamily, Poisson, PoissonGaussian
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.families import (
+    AffineVarianceFamily,
+    Gamma,
+    Gaussian,
+    NoiseFamily,
+    Poisson,
+    PoissonGaussian,
+)
 from napari_noise2score.noise.search import minimise
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
@@ -103,6 +110,15 @@ def _poisson_gain(probe: Probe, held: dict[str, float]) -> float:
     return adaptive.poisson_gain(*probe, offset=held['offset'], read_noise=read_noise)
 
 
+def _gamma_shape(probe: Probe, held: dict[str, float]) -> float:
+    return adaptive.gamma_shape(*probe)
+
+
+def _shape_bounds(y: Array, dark: float) -> tuple[float, float]:
+    """From single-look speckle to noise of 2 %."""
+    return 1.0, 2500.0
+
+
 def _sigma_bounds(y: Array, dark: float) -> tuple[float, float]:
     """Noise is part of what varies in the image."""
     return 0.02 * float(y.std()), float(y.std())
@@ -132,13 +148,23 @@ _GAIN = FamilyWays(
     bias=(0.35, 0.1),
     search_bias=(0.3, 1.0),
 )
+_SHAPE = FamilyWays(
+    'shape',
+    (2.0, 2.0),
+    _gamma_shape,
+    criteria.gamma,
+    _shape_bounds,
+    bias=(0.1, 0.5),
+    search_bias=(0.5, 1.0),
+)
 WAYS: dict[type[NoiseFamily], FamilyWays] = {
     Gaussian: _SIGMA,
     Poisson: _GAIN,
+    Gamma: _SHAPE,
     PoissonGaussian: dataclasses.replace(_GAIN, powers=(0.0, 1.0)),
 }
 """The ways of each family; one that is not here has the photon-transfer fit alone. The biases
-are measured (docs/quality.md)."""
+are set by hand, after what was measured on one scene (docs/quality.md)."""
 
 
 def compare_parameters(
@@ -178,7 +204,6 @@ def compare_parameters(
             model,
             channel,
             channel.table,
-            channel.correlation,
             size=size,
             planes=planes,
             draws=draws,
@@ -237,7 +262,12 @@ def _photons(channel: PreparedChannel, score: LocalScore) -> float:
 
 
 def _dark(channel: PreparedChannel) -> float:
-    """Intensity without light: of the family in force, else of the fit, else 0."""
+    """Intensity without light: of the family in force, else of the fit, else 0.
+
+    Noise that multiplies knows no offset.
+    """
+    if not isinstance(channel.family, AffineVarianceFamily):
+        return 0.0
     known = channel.fit.family.parameters() if channel.fit is not None else {}
     return (known | channel.family.parameters()).get('offset', 0.0)
 
@@ -291,7 +321,7 @@ def _by_search(
 
     def criterion(value: float) -> AnyArray:
         candidate = dataclasses.replace(family, **{ways.parameter: value})
-        x = correct(candidate, y, score, Correction.CHAINED)
+        x = candidate.correct(y, score, Correction.CHAINED)
         return ways.criterion((x - dark) / scale, target)
 
     found = minimise(criterion, *ways.bounds(y, dark))

@@ -4,11 +4,11 @@ import torch
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import Gaussian
-from napari_noise2score.noise.stabilise import level_table, unit_noise
-from napari_noise2score.pipeline import finish
+from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 from napari_noise2score.score.reading import BLOCK, _noise, read_score
+from napari_noise2score.steps import finish
 
 from .helpers import noisy_planes
 
@@ -29,7 +29,7 @@ class Pulling(ScoreNetwork):
 
 def reading_of(network, planes, loss='preconditioned', **options):
     model = ScoreModel(network.eval(), loss, {})
-    steps = read_score(model, planes, TABLE, Correlation.white(), device='cpu', **options)
+    steps = read_score(model, planes, TABLE, device='cpu', **options)
     return finish(steps)
 
 
@@ -40,7 +40,7 @@ def test_variance_and_slope_are_told_as_the_theory_says():
     _, variance = reading.noise_variance()
     expected = (1 + reading.smoothing**2) / (1 - slope) - reading.smoothing**2
     np.testing.assert_allclose(variance, expected, rtol=1e-3)
-    local = reading.local_score(unit_noise(UNIT), TABLE)
+    local = reading.local_score(UNIT.coordinate(20.0), TABLE)
     np.testing.assert_allclose(local.clean, 10.0, atol=2e-3)
 
 

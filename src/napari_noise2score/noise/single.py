@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
     Bins,
@@ -21,7 +22,6 @@ from napari_noise2score.noise.evidence import (
 )
 from napari_noise2score.noise.outliers import isolated, unclipped
 from napari_noise2score.noise.patches import from_flat_patches, response
-from napari_noise2score.noise.coordinates import Anscombe
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -8,6 +8,7 @@ question is about the noise itself, the score is therefore read where it was lea
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise import adaptive
+from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE, LocalScore
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.stabilise import LevelTable, UnitNoise
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import Planes
+from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 
 Array = NDArray[np.float64]
@@ -107,7 +109,11 @@ class ScoreReading:
 class _Window:
     """The middle of some planes of a channel, plus a fixed addition to each."""
 
-    def __init__(self, planes: Planes, indices: list[int], size: int) -> None:
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    def __init__(self, planes: NoisyPlanes, indices: list[int], size: int) -> None:
+        self.curve: VarianceCurve = planes.curve
+        self.correlation: Correlation = planes.correlation
         _, height, width = planes.shape
         rows, columns = (_middle(side, size) for side in (height, width))
         self.array = np.stack([planes.plane(i)[rows, columns] for i in indices])
@@ -123,16 +129,15 @@ class _Window:
 
     def plus(self, addition: Array) -> _Window:
         """These planes with ``addition``, (N, Y, X), on top."""
-        other = _Window.__new__(_Window)
+        other = copy.copy(self)
         other.array = (self.array + addition).astype(np.float32)
         return other
 
 
 def read_score(
     model: ScoreModel,
-    channel: Planes,
+    channel: NoisyPlanes,
     table: LevelTable,
-    correlation: Correlation,
     *,
     size: int = 256,
     planes: int = 2,
@@ -146,12 +151,10 @@ def read_score(
     ----------
     model : ScoreModel
         Trained on images like this one, in this unit-noise coordinate.
-    channel : Planes
+    channel : NoisyPlanes
         The channel, (N, Y, X), in its unit-noise coordinate.
     table : LevelTable
         Noise there, level by level, as in training.
-    correlation : Correlation
-        Of the noise; the perturbation has it too, as in training.
     size : int
         Largest height and width to look at, pixels.
     planes : int
@@ -167,19 +170,17 @@ def read_score(
     indices = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
     window = _Window(channel, indices.tolist(), size)
     smoothing = READ_AT.get(LOSSES[model.loss], 0.0)
-    curve, extra = table.curve(), smoothing**2
+    extra = smoothing**2
     parts: dict[str, list[Array]] = {
         name: [] for name in ('z', 'moved', 'score', 'moved_score', 'level')
     }
     total = 2 * draws
     for number in range(draws):
-        noise = smoothing * _noise(window.shape, correlation, rng)
+        noise = smoothing * _noise(window.shape, channel.correlation, rng)
         step = _STEP * rng.choice([-1.0, 1.0], window.shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
             planes_at = window.plus(noise + place * step)
-            steps = predict_clean(
-                model, planes_at, curve, device=device, orientations=1, exact=True
-            )
+            steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
             clean = yield from _part(steps, 2 * number + place, total)
             level = clean.astype(np.float64)
             z = planes_at.array.astype(np.float64)
