@@ -16,10 +16,18 @@ from pathlib import Path
 import bm3d
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from stacks import psnr, stacks
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.prepare import prepare
+from napari_noise2score.prepare import PreparedChannel, prepare
+
+
+def vst_bm3d(channel: PreparedChannel) -> NDArray[np.float32]:
+    """Clean planes (N, Y, X) of a channel, grey levels."""
+    planes = (channel.plane(i).astype(np.float64) for i in range(channel.shape[0]))
+    clean = [channel.table.clean_value(bm3d.bm3d(plane, 1.0)) for plane in planes]
+    return np.stack(clean).astype(np.float32)
 
 
 def main() -> None:
@@ -35,14 +43,10 @@ def main() -> None:
     for name, noisy, truth in stacks(options.folder, options.types):
         begin = time.perf_counter()
         (channel,) = prepare(ImageSource(noisy, 'TYX', name)).channels
-        planes = [
-            channel.table.clean_value(bm3d.bm3d(channel.plane(i).astype(np.float64), 1.0))
-            for i in range(channel.shape[0])
-        ]
+        result = vst_bm3d(channel)
         seconds = time.perf_counter() - begin
-        scores.append(psnr(np.stack(planes), truth))
+        scores.append(psnr(result, truth))
         if options.output:
-            result = np.stack(planes).astype(np.float32)
             tifffile.imwrite(options.output / f'{name}.tif', result, metadata={'axes': 'TYX'})
         raw = psnr(noisy, truth)
         print(
