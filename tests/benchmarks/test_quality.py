@@ -1,0 +1,149 @@
+"""The quality benchmarks run from end to end on tiny images and write both their files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from napari_noise2score import PoissonGaussian
+from napari_noise2score.images.synthetic import synthetic_stack
+
+QUALITY = Path(__file__).parents[2] / 'benchmarks' / 'quality'
+SMALL = ['--channels', '8', '--patch', '16', '--batch', '2', '--steps', '3']
+
+
+def run(script: str, *arguments: object, status: int = 0) -> str:
+    call = [sys.executable, QUALITY / script, *arguments]
+    done = subprocess.run([str(part) for part in call], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Cells of the Markdown tables by the first one of their row."""
+    lines = [line.strip('| ').split(' | ') for line in text.splitlines() if line.startswith('|')]
+    return {cells[0]: cells[1:] for cells in lines}
+
+
+@pytest.fixture(scope='module')
+def stacks(tmp_path_factory) -> Path:
+    """A stack of two frames of 64 x 64 pixels beside its ground truth."""
+    folder = tmp_path_factory.mktemp('stacks')
+    noise = PoissonGaussian(6, 5, 2)
+    stack = synthetic_stack('nuclei', frames=2, size=64, photons=20, noise=noise, seed=1)
+    for name, values in (('A.tif', stack.noisy), ('A_gt.tif', stack.truth)):
+        levels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        tifffile.imwrite(folder / name, levels, photometric='minisblack')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def photographs(tmp_path_factory) -> Path:
+    """Two clean grey images of 64 x 64 pixels."""
+    folder = tmp_path_factory.mktemp('photographs')
+    for seed in (1, 2):
+        truth = synthetic_stack('filaments', frames=1, size=64, seed=seed).truth
+        levels = 20 + 200 * (truth - truth.min()) / np.ptp(truth)
+        imsave(folder / f'{seed}.png', levels.astype(np.uint8), check_contrast=False)
+    return folder
+
+
+def test_stacks_through_the_command_line(stacks, tmp_path):
+    output = tmp_path / 'tables' / 'fmd.md'
+    extra = ('--', '--gain', '6', '--offset', '5', '--read-noise', '2')
+    text = run('fmd.py', stacks, '--steps', '3', '--output', output, *extra)
+    assert output.read_text(encoding='utf-8').strip() == text.strip()
+    noisy, ours, noisy_ssim, ours_ssim = map(float, rows(text)['A'][:4])
+    assert ours > noisy
+    assert ours_ssim > noisy_ssim
+    written = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))
+    (record,) = written['records']
+    assert record['noise'] == 'Poisson-Gaussian (gain 6, offset 5, read noise 2)'
+    assert record['training_steps'] == 3
+    assert record['psnr'] == pytest.approx(ours, abs=0.006)
+    assert written['settings']['steps'] == 3
+    assert written['machine']['device'] == 'cpu'
+    assert 'torch' in written['versions']
+    assert written['seconds'] >= record['wall_seconds'] - 1
+
+
+def test_a_failure_of_the_command_line_is_told(stacks):
+    said = run('fmd.py', stacks, '--steps', '3', '--', '--gain', '-1', status=1)
+    assert 'gain is -1' in said
+
+
+def test_sweep_tells_how_far_the_automatic_choice_is_from_the_best(stacks, tmp_path):
+    output = tmp_path / 'sweep.md'
+    text = run('fmd.py', stacks, '--sweep', '--steps', '3', '--output', output)
+    (record,) = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    assert record['correlation none, trained'] == 'as auto'
+    assert record['auto - best'] == pytest.approx(record['auto'] - record[record['best by hand']])
+    numbers = {k: v for k, v in record.items() if isinstance(v, float)}
+    hidden = ('raw', 'auto', 'auto - best', 'correlation')
+    best = max(value for name, value in numbers.items() if name not in hidden)
+    assert record[record['best by hand']] == best
+    assert float(rows(text)['auto less best by hand'][0]) == pytest.approx(
+        record['auto - best'], abs=0.006
+    )
+
+
+def test_paper_beside_the_published_numbers(photographs, tmp_path):
+    output, models = tmp_path / 'paper.md', tmp_path / 'models'
+    folders = ['--train', photographs, '--test', photographs, '--images', '1']
+    options = [*SMALL, '--noises', 'gaussian25', '--output', output, '--models', models]
+    found = rows(run('paper.py', *folders, *options))['Gaussian, σ = 25/255']
+    assert found[4:9] == ['30.13', '30.08', '29.96', '27.56', '30.33']
+    exact = 20 * np.log10(255 / 25)
+    assert float(found[0]) == pytest.approx(exact, abs=0.28)  # 4 standard errors of 8192 pixels
+    assert float(found[1]) > float(found[0])
+    assert [path.name for path in models.iterdir()] == ['gaussian25-known.safetensors']
+    (record,) = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    assert record['known'] == pytest.approx(np.mean(record['known_each']))
+    assert len(record['known_each']) == 2
+
+
+def test_paper_blind_beside_rows_of_an_earlier_run(photographs, tmp_path):
+    output = tmp_path / 'paper.md'
+    training = {'steps_done': 7, 'batch': 1, 'patch': 16, 'device': 'cpu', 'network': {}}
+    earlier = {'experiment': 'gaussian50', 'training': 'known', 'training_record': training}
+    earlier |= {'images': 1, 'realisations': 1, 'set_estimate': 'Gaussian', 'noisy': 14.15}
+    earlier |= {'known': 27.0, 'blind_image': 26.5, 'blind_set': 26.75}
+    output.with_suffix('.json').write_text(json.dumps({'records': [earlier]}), encoding='utf-8')
+    folders = ['--train', photographs, '--test', photographs, '--images', '1']
+    options = [*SMALL, '--noises', 'gamma50', '--training', 'blind', '--output', output, '--keep']
+    found = rows(run('paper.py', *folders, *options))
+    assert found['Gaussian, σ = 50/255'][:4] == ['14.15', '27.00', '26.50', '26.75']
+    assert found['Gamma, k = 50'][4:9] == ['30.87', '30.83', '', '27.36', '31.68']
+    assert found['Gamma, k = 50'][9].startswith('Gamma (shape')
+    records = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    assert [record['training'] for record in records] == ['known', 'blind']
+
+
+def test_peers_on_the_same_stacks(stacks, tmp_path):
+    output = tmp_path / 'peers.md'
+    text = run('peers.py', stacks, '--steps', '3', '--without', 'n2v', '--output', output)
+    found = rows(text)
+    assert float(found['ours'][0]) > float(found['noisy'][0])
+    assert 'Noise2Void (CAREamics)' not in found
+    records = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    for record in records:
+        if 'missing' in record:
+            assert f'{record["method"]}, A: not installed: pip install' in text
+        else:
+            assert record['psnr'] >= records[0]['psnr'], record['method']
+    assert [record['method'] for record in records] == [
+        'noisy',
+        'ours',
+        'VST + BM3D',
+        'VST + NLM',
+        'VST + wavelets',
+    ]
+
+
+def test_an_unknown_peer_is_refused(stacks):
+    assert 'known are ours, bm3d' in run('peers.py', stacks, '--without', 'n2n', status=2)
