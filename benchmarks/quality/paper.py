@@ -160,7 +160,8 @@ def render(records: Sequence[Record]) -> str:
         notes.append(
             f'* {experiment.label}: {made["steps_done"]} steps of {made["batch"]} patches of '
             f'{made["patch"]} pixels on {made["device"]}; network of {size}; '
-            f'{one["training"]} noise in training; {one["realisations"]} x {one["images"]} images'
+            f'{one["training"]} noise in training; {one["realisations"]} x {one["images"]} '
+            f'training images, {len(one["known_each"])} test images'
         )
     text = (
         'Mean PSNR in dB over the test images, range 1, clean estimates clipped to 0..1, noisy '

@@ -112,7 +112,7 @@ def test_paper_blind_beside_rows_of_an_earlier_run(photographs, tmp_path):
     training = {'steps_done': 7, 'batch': 1, 'patch': 16, 'device': 'cpu', 'network': {}}
     earlier = {'experiment': 'gaussian50', 'training': 'known', 'training_record': training}
     earlier |= {'images': 1, 'realisations': 1, 'set_estimate': 'Gaussian', 'noisy': 14.15}
-    earlier |= {'known': 27.0, 'blind_image': 26.5, 'blind_set': 26.75}
+    earlier |= {'known': 27.0, 'known_each': [27.0], 'blind_image': 26.5, 'blind_set': 26.75}
     output.with_suffix('.json').write_text(json.dumps({'records': [earlier]}), encoding='utf-8')
     folders = ['--train', photographs, '--test', photographs, '--images', '1']
     options = [*SMALL, '--noises', 'gamma50', '--training', 'blind', '--output', output, '--keep']
