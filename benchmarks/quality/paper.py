@@ -46,7 +46,7 @@ from napari_noise2score.noise.correct import Correction
 from napari_noise2score.pipeline import finish
 from napari_noise2score.prepare import Prepared
 from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.train import TrainSettings
+from napari_noise2score.score.settings import TrainSettings
 
 PRESETS: dict[str, dict[str, Any]] = {
     'cpu': {
