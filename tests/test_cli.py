@@ -78,6 +78,10 @@ def test_train_then_apply_to_several_in_a_folder(noisy, stack, tmp_path):
         ['--noise', 'gaussian', '--sigma', '8'],
         ['--noise', 'poisson'],
         ['--noise', 'poisson-gaussian', '--gain', '4', '--offset', '20', '--read-noise', '3'],
+        ['--noise', 'gamma'],
+        ['--shape', '9'],
+        ['--noise', 'exponential'],
+        ['--noise', 'tweedie', '--power', '1.5'],
     ],
 )
 def test_every_noise_and_correction_is_accepted(noisy, tmp_path, correction, noise):
@@ -224,3 +228,27 @@ def test_a_bar_is_drawn_on_a_terminal_only(noisy, tmp_path, capsys):
     out = str(tmp_path / 'o.tif')
     assert main(['denoise', str(noisy), '--output', out, *QUICK]) == 0
     assert '%' not in capsys.readouterr().err
+
+
+def test_binary_frames_are_corrected_to_probabilities(tmp_path):
+    frames = np.random.default_rng(0).random((4, 64, 64)) < 0.3
+    source, out = tmp_path / 'frames.tif', tmp_path / 'out.tif'
+    tifffile.imwrite(
+        source, frames.astype(np.uint8), photometric='minisblack', metadata={'axes': 'TYX'}
+    )
+    arguments = ['denoise', str(source), '--output', str(out), '--noise', 'bernoulli']
+    assert main([*arguments, '--steps', '60', '--device', 'cpu']) == 0
+    assert tifffile.imread(out).mean() == pytest.approx(0.3, abs=0.06)
+
+
+def test_risk_and_perturbation_are_in_the_report(noisy, tmp_path, capsys):
+    out, report = tmp_path / 'out.tif', tmp_path / 'r.json'
+    arguments = ['denoise', str(noisy), '--output', str(out), '--report', str(report)]
+    assert main([*arguments, *QUICK, '--sigma-a', '0.4']) == 0
+    record = json.loads(report.read_text())
+    assert set(record['risk']) == {'stabilised', 'chained', 'paper'}
+    assert record['risk']['stabilised']['standard_error'] > 0
+    assert record['channels'][0]['sigma_a'] == 0.4
+    assert record['training']['risk']['value'] < 1
+    assert main([*arguments, *QUICK, '--sigma-a', '3']) == 2
+    assert 'sigma_a is 3.0; 0 to 2 are accepted' in capsys.readouterr().err

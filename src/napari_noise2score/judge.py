@@ -25,6 +25,8 @@ SIGMA_A = 0.5
 """Perturbation at inference that is tried beside none, noise standard deviations."""
 
 _VIEWS = 2
+_WORTH = 0.01
+"""Share of the risk by which another form must be lower."""
 _FORMS = (Correction.STABILISED, Correction.CHAINED, Correction.PAPER)
 """Forms that are tried, the default first."""
 
@@ -83,6 +85,10 @@ class _ProbePlanes:
         return self.channel.correlation
 
     @property
+    def recorruptible(self) -> bool:
+        return self.channel.recorruptible
+
+    @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         return ()
 
@@ -134,6 +140,14 @@ def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Corr
 
 
 def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
-    """The stabilised form, unless another one is better by more than two standard errors."""
-    best = min(risks, key=lambda form: risks[form].value)
-    return best if risks[best].beats(risks[_FORMS[0]]) else _FORMS[0]
+    """The stabilised form, unless another one is clearly better.
+
+    By more than two standard errors, and by more than one percent: forms that hardly differ are
+    not worth a surprise.
+    """
+    default, best = (
+        _FORMS[0],
+        min(risks, key=lambda form: risks[form].value),
+    )  # the first if none is known
+    worth = risks[best].value < (1 - _WORTH) * risks[default].value
+    return best if worth and risks[best].beats(risks[default]) else default

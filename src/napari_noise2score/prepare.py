@@ -63,6 +63,11 @@ class PreparedChannel:
         return self.coordinate.forward(self.channel.plane(index)).astype(np.float32)
 
     @property
+    def recorruptible(self) -> bool:
+        """Whether its noise is near enough to Gaussian for a recorrupted risk."""
+        return self.family.recorruptible
+
+    @property
     def curve(self) -> VarianceCurve:
         """Noise variance by clean level, for the network's side."""
         return self.table.curve()

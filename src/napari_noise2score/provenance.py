@@ -34,7 +34,7 @@ def describe(
             }
         )
         if channel.fit is not None:
-            warnings += channel.fit.warnings
+            warnings += channel.fit.warnings_for(family)
             if channel.correlation.is_white and not channel.fit.correlation.is_white:
                 warnings.append(
                     'The noise is correlated between pixels but was taken for independent: '

@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_noise2score import pipeline
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score.noise.families import FAMILIES, parameters_of
 from tests.napari.helpers import NOISE, noisy_stack
 
 SECONDS = 2
@@ -164,6 +165,26 @@ def test_changed_data_are_scored_again(open_panel, stack, idle):
     assert abs(viewer.layers[1].data.mean() - layer.data.mean()) < 2
 
 
+def test_every_family_is_offered_with_its_own_parameters(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(np.maximum(stack, 0), name='cells')
+    for name, family in FAMILIES.items():
+        panel.noise.family.value = name
+        shown = [key for key, edit in panel.noise.fields.items() if edit.native.isVisibleTo(panel)]
+        assert shown == [(name, parameter) for parameter in parameters_of(family)]
+    panel.noise.family.value = 'gamma'
+    panel.noise.fields['gamma', 'shape'].value = '30'
+    panel.noise.correlation.value = 'none'
+    train(panel)
+    idle(panel)
+    assert names(viewer)[1] == 'cells denoised (Gamma, stabilised)'
+    report = viewer.layers[1].metadata[METADATA]
+    assert report['channels'][0]['noise'] == {'family': 'gamma', 'shape': 30.0}
+    assert report['settings']['noise']['correlation'] == 'none'
+    # photons are no speckle, and the image says so
+    assert 'off the variance of Gamma noise' in panel.messages.text()
+
+
 def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
@@ -176,7 +197,7 @@ def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idl
     panel.noise.family.value = 'auto'
     panel.correct.native.click()
     idle(panel)
-    assert names(viewer)[1] == 'cells denoised (Poisson-Gaussian, stabilised)'
+    assert names(viewer)[1].startswith('cells denoised (Poisson-Gaussian, ')
 
 
 def test_nan_is_explained(open_panel, stack, idle):
@@ -221,7 +242,7 @@ def test_estimate_fills_the_form_and_can_be_edited(open_panel, idle, qtbot):
     gain.native.selectAll()
     qtbot.keyClicks(gain.native, '5')
     assert panel.noise.family.value == 'poisson-gaussian'
-    assert panel.settings().noise.gain == 5
+    assert panel.settings().noise.parameters['gain'] == 5
 
 
 def test_only_the_fields_of_the_family_show(open_panel):

@@ -13,6 +13,8 @@ FLAT = VarianceCurve(-50.0, 50.0, np.ones(8))
 class ArrayPlanes:
     """Planes over an array (N, Y, X), by default of white noise of variance one."""
 
+    recorruptible = True
+
     def __init__(
         self,
         array: NDArray[np.floating],

@@ -74,3 +74,17 @@ def test_same_generator_same_probe():
     )
     np.testing.assert_array_equal(first.noisy, second.noisy)
     np.testing.assert_array_equal(first.target, second.target)
+
+
+def test_noise_of_a_few_values_has_no_recorrupted_risk_but_one_of_two_frames():
+    """A network tells a perturbation from such noise, and the trial is not independent."""
+    noisy = (np.random.default_rng(0).random((2, 64, 64)) < 0.3).astype(float) * 2
+    planes = ArrayPlanes(noisy)
+    planes.recorruptible = False
+    unknown = draw_probe([planes], 32, torch.Generator().manual_seed(0))
+    risk = unknown.risk(unknown.noisy)
+    assert risk.to_dict() == {'value': None, 'standard_error': None}
+    assert not risk.beats(risk)
+    planes.pairs = ((0, 1),)
+    known = draw_probe([planes], 32, torch.Generator().manual_seed(0))
+    assert known.risk(known.noisy).value == pytest.approx(4 * 0.21, rel=0.1)

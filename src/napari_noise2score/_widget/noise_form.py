@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidge
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
 from napari_noise2score.noise.families import FAMILIES
 
 _FAMILY_TIP = (
@@ -22,6 +22,11 @@ _FAMILY_TIP = (
 _ESTIMATE_TIP = (
     'Estimates the noise of the ticked layers from their grey levels (a few seconds) and fills '
     'in the parameters, which may then be changed.'
+)
+_CORRELATION_TIP = (
+    'Whether noise may be correlated between neighbouring pixels, as cameras that interpolate or '
+    'sharpen leave it. Measured takes the correlation found in the image into account; '
+    'independent ignores it, and much of such noise stays. Takes effect in the next training.'
 )
 _LEFT_OPEN = 'estimated'
 
@@ -43,6 +48,11 @@ class NoiseForm(QWidget):
         self._shown: str | None = None
         choices = [('Automatic', AUTO), *((family_label(name), name) for name in FAMILIES)]
         self.family = ComboBox(choices=choices, value=AUTO, tooltip=_FAMILY_TIP)
+        self.correlation = ComboBox(
+            choices=[('As measured', AUTO), ('Independent pixels', INDEPENDENT)],
+            value=AUTO,
+            tooltip=_CORRELATION_TIP,
+        )
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
         self.fields: dict[tuple[str, str], LineEdit] = {}
         self.words = QLabel()
@@ -64,7 +74,7 @@ class NoiseForm(QWidget):
         """
         name = self.family.value
         if name == AUTO:
-            return NoiseRequest()
+            return NoiseRequest(correlation=self.correlation.value)
         values: dict[str, float] = {}
         for (family, parameter), edit in self.fields.items():
             text = edit.value.strip()
@@ -77,7 +87,7 @@ class NoiseForm(QWidget):
                     f'{parameter_label(parameter)} is {text!r}; a number is needed, '
                     'or nothing to have it estimated'
                 ) from None
-        return NoiseRequest(name, values)
+        return NoiseRequest(name, values, self.correlation.value)
 
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show estimates in words, and fill in the parameters with the first.
@@ -113,6 +123,7 @@ class NoiseForm(QWidget):
                 edit.native.textEdited.connect(self._edited)
                 self.fields[name, spec.name] = edit
                 self._form.addRow(spec.metadata['label'], edit.native)
+        self._form.addRow('Correlation', self.correlation.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)

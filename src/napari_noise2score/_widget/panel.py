@@ -41,9 +41,9 @@ _DEVICES = [
     ('Apple GPU (mps)', 'mps'),
 ]
 _CORRECTION_TIP = (
-    'Formula that turns the score into clean grey levels. Stabilised is closest to the truth on '
-    'measured images; chained is exact for photons with read noise; first order is that of the '
-    'Noise2Score paper. Changing it needs no new training: press Correct.'
+    'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
+    'estimated risk, mostly stabilised; chained is exact for photons with read noise. Changing it '
+    'needs no new training: press Correct.'
 )
 _SECONDS_TIP = (
     'How long to train, in seconds. A minute gives most of the quality; longer trainings still '
@@ -212,7 +212,12 @@ class Noise2ScorePanel(QWidget):
         form.addRow('Training time (s)', self.seconds.native)
         form.addRow('Device', self.device.native)
         buttons = QHBoxLayout()
-        for combo in (self.correction, self.device, self.noise.family):
+        for combo in (
+            self.correction,
+            self.device,
+            self.noise.family,
+            self.noise.correlation,
+        ):
             combo.native.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )

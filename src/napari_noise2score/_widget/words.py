@@ -11,10 +11,10 @@ from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import FAMILIES, Gaussian, NoiseFamily
 
 CORRECTIONS = {
-    Correction.AUTO: 'Automatic (stabilised)',
+    Correction.AUTO: 'Automatic (least risk)',
     Correction.STABILISED: 'Stabilised',
     Correction.CHAINED: 'Chained Tweedie (exact)',
-    Correction.PAPER: 'First order (paper)',
+    Correction.PAPER: 'As in the paper',
 }
 """Every form of the correction as a menu lists it."""
 

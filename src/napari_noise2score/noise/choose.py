@@ -12,7 +12,8 @@ from napari_noise2score.noise.families import FAMILIES, NoiseFamily, parameters_
 from napari_noise2score.noise.families.base import check_parameter
 
 AUTO = 'auto'
-CORRELATIONS = (AUTO, 'none')
+INDEPENDENT = 'none'
+CORRELATIONS = (AUTO, INDEPENDENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _correlation(evidence: PhotonTransfer, pairs: Sequence[_Pair], shifts: Array
     unit = []
     for pair, by in zip(pairs, shifts, strict=True):
         variance = np.interp(pair.level - by, evidence.level, evidence.variance)
-        floor = evidence.variance.mean() / 50
+        floor = max(float(evidence.variance.mean()) / 50, 1e-300)
         unit.append(pair.difference / np.sqrt(np.maximum(variance, floor)))
     return correlation_of(unit, [pair.mask for pair in pairs])
 

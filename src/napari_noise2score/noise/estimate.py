@@ -35,6 +35,8 @@ _MOST_CHECKED = 4
 """Single frames that are compared with the frame differences."""
 _LEAST_LINE = 3.0
 """A slope below this many standard errors is no photon-transfer line."""
+_MISFIT = 0.25
+"""Relative distance of the variance from a noise model that is worth a word."""
 _LEAST_RISE = 0.02
 """A line that rises by less than this share over the levels seen is flat."""
 
@@ -83,16 +85,29 @@ class NoiseFit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
+        return self.warnings_for(self.family)
+
+    def misfit(self, family: NoiseFamily) -> float:
+        """Weighted rms distance of the points from the variance of a family, relative to it."""
+        evidence = self.evidence
+        expected = np.asarray(family.variance(evidence.level), dtype=np.float64)
+        expected = np.maximum(expected, 1e-3 * evidence.variance.mean())
+        off = (evidence.variance / expected - 1) ** 2
+        return float(np.average(off, weights=evidence.count) ** 0.5)
+
+    def warnings_for(self, family: NoiseFamily) -> tuple[str, ...]:
+        """What a user should know before relying on a noise model for this image."""
         found = []
+        misfit = self.misfit(family)
         if not self.correlation.is_white:
             found.append(
                 'The noise is correlated between neighbouring pixels '
                 f'({self.correlation.neighbours:.2f}).'
             )
-        if self.spread > 0.25:
+        if misfit > _MISFIT:
             found.append(
-                f'The noise variance is {100 * self.spread:.0f} % off a straight line in '
-                'intensity; check the noise parameters.'
+                f'The noise in the image is {100 * misfit:.0f} % off the variance of '
+                f'{family.label} noise with these parameters; check them.'
             )
         found.extend(_sentences(self.evidence.disturbances))
         if self.clipped > 0.01:

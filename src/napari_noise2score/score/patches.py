@@ -45,6 +45,11 @@ class NoisyPlanes(Planes, Protocol):
         ...
 
     @property
+    def recorruptible(self) -> bool:
+        """Whether the noise is near enough to Gaussian here for a recorrupted risk."""
+        ...
+
+    @property
     def pairs(self) -> Sequence[tuple[int, int]]:
         """Planes that show one scene with independent noise; empty if none are known to."""
         ...

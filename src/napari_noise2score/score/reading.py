@@ -110,6 +110,7 @@ class _Window:
     """The middle of some planes of a channel, plus a fixed addition to each."""
 
     pairs: tuple[tuple[int, int], ...] = ()
+    recorruptible = True
 
     def __init__(self, planes: NoisyPlanes, indices: list[int], size: int) -> None:
         self.curve: VarianceCurve = planes.curve

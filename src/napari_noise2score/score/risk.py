@@ -14,6 +14,7 @@ The unit is the noise variance in the unit-noise coordinate: 1 is the noisy imag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,8 @@ class Risk:
     Attributes
     ----------
     places : (K,) float64
-        Estimate at each place, in units of the noise variance; may be negative by chance.
+        Estimate at each place, in units of the noise variance; may be negative by chance, and NaN
+        where it is not known, which is not better than anything.
     two_frames : float
         Share of the places where two frames were compared; recorrupted elsewhere.
     """
@@ -68,9 +70,13 @@ class Risk:
         gain = other.places - self.places
         return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
 
-    def to_dict(self) -> dict[str, float]:
-        """Plain representation for JSON."""
-        return {'value': self.value, 'standard_error': self.standard_error}
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain representation for JSON; None where the risk is not known."""
+        known = np.isfinite(self.value)
+        return {
+            'value': self.value if known else None,
+            'standard_error': self.standard_error if known else None,
+        }
 
 
 def _standard_error(values: Array) -> float:
@@ -112,6 +118,9 @@ def draw_probe(
 ) -> Probe:
     """Trials at random places: two frames where an image has such, else recorrupted.
 
+    Noise of a few values is told from a perturbation; there a recorrupted risk would be wrong, and
+    is NaN.
+
     Parameters
     ----------
     images : sequence of NoisyPlanes
@@ -138,7 +147,7 @@ def draw_probe(
         (whole,) = sampler.cut(number, [plane])
         variance = _variance(image, whole)
         noise = variance**0.5 * sources[number].draw((size, size), generator)
-        known = (1 + STRENGTH**-2) * float(variance.mean())
+        known = (1 + STRENGTH**-2) * float(variance.mean()) if image.recorruptible else math.nan
         trials.append((whole + STRENGTH * noise, whole - noise / STRENGTH, known))
     paired = [bool(images[number].pairs) for number in chosen.tolist()]
     return Probe(

@@ -44,6 +44,8 @@ class NoiseFamily(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]
+    recorruptible: ClassVar[bool] = True
+    """Whether the noise is near enough to Gaussian in its coordinate for a recorrupted risk."""
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):

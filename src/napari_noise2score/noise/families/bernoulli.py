@@ -27,6 +27,7 @@ class Bernoulli(NoiseFamily):
 
     name: ClassVar[str] = 'bernoulli'
     label: ClassVar[str] = 'Bernoulli'
+    recorruptible: ClassVar[bool] = False
 
     def variance(self, x: ArrayLike) -> FloatArray:
         """``x (1 - x)``, any shape; 0 outside 0 to 1."""

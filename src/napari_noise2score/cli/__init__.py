@@ -1,0 +1,115 @@
+"""The command line: ``napari-noise2score denoise | train | apply | estimate | demo``.
+
+Exit status: 0 done, 1 the work failed, 2 the input is not acceptable (one line says what was got
+and what would be accepted), 130 interrupted. Output files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from napari_noise2score.cli import commands as run
+from napari_noise2score.cli.commands import PROGRAM
+from napari_noise2score.cli.options import (
+    add_axes,
+    add_correction,
+    add_device,
+    add_inputs,
+    add_noise,
+    add_output,
+    add_seed,
+    add_training,
+)
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (InputError, CheckpointError) as error:
+        return _fail(2, str(error))
+    except TrainingError as error:
+        return _fail(1, str(error))
+    except OSError as error:
+        return _fail(1, f'{error.filename or "file"}: {error.strerror or error}')
+    except KeyboardInterrupt:
+        return _fail(130, 'interrupted; nothing was written')
+    except RuntimeError as error:  # what torch raises, out of memory included
+        return _fail(1, f'torch failed: {str(error).splitlines()[0]}')
+
+
+def _fail(status: int, text: str) -> int:
+    line = ' '.join(text.split())
+    print(f'{PROGRAM}: {line}', file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(_fail(2, f'{message} (see {self.prog} --help)'))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(PROGRAM, description='Denoise microscope images without clean ones.')
+    parser.add_argument('--version', action='version', version=_version())
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+
+    denoise = commands.add_parser('denoise', help='train on images and write them clean')
+    add_inputs(denoise)
+    add_output(denoise)
+    add_noise(denoise)
+    add_correction(denoise)
+    add_training(denoise)
+    denoise.add_argument('--model-out', type=Path, metavar='M', help='keep the trained score here')
+    denoise.set_defaults(command=run.denoise)
+
+    train = commands.add_parser('train', help='train on images and keep the score')
+    add_inputs(train)
+    train.add_argument('--model', type=Path, required=True, metavar='M', help='where to keep it')
+    add_noise(train)
+    add_training(train)
+    train.set_defaults(command=run.train)
+
+    apply = commands.add_parser('apply', help='write images clean with a trained score')
+    apply.add_argument('model', type=Path, metavar='M', help='a score kept by train or denoise')
+    add_inputs(apply)
+    add_output(apply)
+    add_noise(apply)
+    add_correction(apply)
+    add_device(apply)
+    apply.set_defaults(command=run.apply)
+
+    estimate = commands.add_parser('estimate', help='say what the noise of an image is')
+    estimate.add_argument('images', nargs=1, type=Path, metavar='IN')
+    add_axes(estimate)
+    estimate.add_argument('--json', action='store_true', help='with the evidence, as JSON')
+    estimate.add_argument(
+        '--model', type=Path, metavar='M', help='a trained score: find the noise three ways'
+    )
+    add_noise(estimate)
+    add_device(estimate)
+    estimate.set_defaults(command=run.estimate)
+
+    demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
+    demo.add_argument('--output', type=Path, default=Path('noise2score-demo'), metavar='FOLDER')
+    demo.add_argument('--seconds', type=float, default=30.0, help='training time (default 30)')
+    demo.add_argument('--no-viewer', action='store_true', help='write the files only')
+    add_device(demo)
+    add_seed(demo)
+    demo.set_defaults(command=run.demo)
+    return parser
+
+
+def _version() -> str:
+    from napari_noise2score import __version__
+
+    return f'{PROGRAM} {__version__}'

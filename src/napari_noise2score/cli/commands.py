@@ -1,0 +1,166 @@
+"""The commands: each takes the parsed options and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_noise2score.cli.options import noise_request, settings_of, train_settings
+from napari_noise2score.cli.paths import check_writable, is_folder, read, targets
+from napari_noise2score.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.noise.comparison import ChannelParameters
+    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.results import Denoised
+    from napari_noise2score.score.model import ScoreModel
+
+PROGRAM = 'napari-noise2score'
+
+
+def denoise(options: argparse.Namespace) -> int:
+    """Train on images and write them clean."""
+    settings = settings_of(options)
+    return _write_clean(options, settings, None, options.model_out)
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Write images clean with a trained score."""
+    from napari_noise2score.score.model import ScoreModel
+
+    settings = settings_of(options)
+    return _write_clean(options, settings, ScoreModel.load(options.model), None)
+
+
+def _write_clean(
+    options: argparse.Namespace,
+    settings: DenoiseSettings,
+    model: ScoreModel | None,
+    model_out: Path | None,
+) -> int:
+    from napari_noise2score.images.tiff import write_tiff
+    from napari_noise2score.pipeline import denoise_steps
+    from napari_noise2score.report import write_json
+    from napari_noise2score.score.device import choose_device
+
+    outputs = targets(options.images, options.output)
+    for path in (*outputs, model_out, options.report):
+        check_writable(path, options.images)
+    choose_device(settings.training.device)
+    images = read(options.images, options.axes)
+    sources = [source for _, source in images]
+    results: list[Denoised] = run(denoise_steps(sources, settings, model=model))
+    options.output.mkdir(exist_ok=True) if is_folder(options) else None
+    for (tiff, source), target, result in zip(images, outputs, results, strict=True):
+        write_tiff(target, result.image, source.axes, tiff.resolution)
+        for warning in result.report['warnings']:
+            print(f'{PROGRAM}: {source.name}: warning: {warning}', file=sys.stderr)
+    if model_out is not None:
+        results[0].model.save(model_out)
+    if options.report is not None:
+        reports = [result.report for result in results]
+        write_json(options.report, reports[0] if len(reports) == 1 else {'images': reports})
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train on images and keep the score."""
+    from napari_noise2score.pipeline import train_score
+    from napari_noise2score.prepare import prepare
+
+    settings, noise = train_settings(options), noise_request(options)
+    check_writable(options.model, options.images)
+    images = read(options.images, options.axes)
+    prepared = [prepare(source, noise) for _, source in images]
+    model: ScoreModel = run(train_score(prepared, settings))
+    model.save(options.model)
+    return 0
+
+
+def estimate(options: argparse.Namespace) -> int:
+    """Say what the noise of an image is."""
+    from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.prepare import estimate_channel
+
+    request = noise_request(options)
+    if options.model is None and request != NoiseRequest():
+        raise InputError('noise that is given is compared by means of a score: give --model too')
+    ((_, source),) = read(options.images, options.axes)
+    if options.model is not None:
+        return _compare(options, source, request)
+    fits = [(channel.place, estimate_channel(channel)) for channel in source.channels()]
+    if options.json:
+        channels = [{'place': place, **fit.to_dict()} for place, fit in fits]
+        print(json.dumps({'source': source.name, 'channels': channels}, indent=2))
+        return 0
+    for place, fit in fits:
+        print(f'{place_words(place)}{fit.family}')
+        for name, error in fit.errors.items():
+            value = fit.family.parameters()[name]
+            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g}')
+        print(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
+        for warning in fit.warnings:
+            print(f'  {warning}')
+    return 0
+
+
+def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
+    """The noise parameters of an image in all ways, with a trained score."""
+    from napari_noise2score.parameters import compare_parameters
+    from napari_noise2score.prepare import prepare
+    from napari_noise2score.score.model import ScoreModel
+
+    model = ScoreModel.load(options.model)
+    steps = compare_parameters(model, prepare(source, request), device=options.device)
+    found: tuple[ChannelParameters, ...] = run(steps)
+    if options.json:
+        channels = [{'place': channel.place, **channel.to_dict()} for channel in found]
+        print(json.dumps({'source': source.name, 'channels': channels}, indent=2))
+        return 0
+    for channel in found:
+        print(f'{place_words(channel.place)}{channel}')
+    return 0
+
+
+def place_words(place: dict[str, int]) -> str:
+    """Which channel, as a prefix of a line."""
+    where = ', '.join(f'{axis} {index}' for axis, index in place.items())
+    return f'{where}: ' if where else ''
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Denoise a synthetic stack and show it."""
+    from napari_noise2score.demo import run_demo
+    from napari_noise2score.score.settings import TrainSettings
+
+    settings = TrainSettings(seconds=options.seconds, seed=options.seed, device=options.device)
+    check_writable(options.output / 'report.json', [], make_folder=True)
+    return run_demo(options.output, settings, viewer=not options.no_viewer, run=run)
+
+
+def run(steps: Any) -> Any:
+    """Run a generator of progress to its end, with a bar on a terminal."""
+    from tqdm import tqdm
+
+    from napari_noise2score.steps import finish
+
+    with tqdm(total=1000, bar_format=_BAR, disable=None, file=sys.stderr, leave=False) as bar:
+
+        def show(progress: Any) -> None:
+            training = getattr(progress, 'training', progress)
+            stage = getattr(progress, 'stage', 'train' if hasattr(progress, 'step') else 'score')
+            loss = getattr(training, 'loss', None)
+            text = stage if loss is None else f'{stage}, step {training.step}, loss {loss:.3f}'
+            bar.set_description_str(text, refresh=False)
+            bar.n = round(1000 * progress.fraction)
+            bar.refresh() if progress.fraction >= 1 else bar.update(0)
+
+        return finish(steps, show)
+
+
+_BAR = '{desc} |{bar}| {percentage:3.0f} % [{elapsed}<{remaining}]'

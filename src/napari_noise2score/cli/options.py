@@ -1,0 +1,134 @@
+"""What can be asked for on the command line, and the settings that it stands for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.score.settings import TrainSettings
+
+CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
+DEVICES = ('auto', 'cpu', 'cuda', 'mps')
+SECONDS = 60.0
+
+
+def add_axes(parser: argparse.ArgumentParser) -> None:
+    """The axes of the input."""
+    parser.add_argument(
+        '--axes', help='a letter for each axis, of TCZYXS, such as TYX (default: from the file)'
+    )
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Input images."""
+    parser.add_argument('images', nargs='+', type=Path, metavar='IN', help='TIFF or OME-TIFF')
+    add_axes(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Where results go."""
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='OUT', help='a TIFF, or a folder for several'
+    )
+    parser.add_argument('--report', type=Path, metavar='R.json', help='settings, noise, checks')
+
+
+def add_noise(parser: argparse.ArgumentParser) -> None:
+    """The noise model: every family, every parameter."""
+    from napari_noise2score.noise.families import FAMILIES
+
+    group = parser.add_argument_group('noise (what is not given is estimated)')
+    group.add_argument('--noise', choices=('auto', *FAMILIES), default='auto')
+    for name, spec in noise_parameters().items():
+        group.add_argument(
+            '--' + name.replace('_', '-'),
+            type=float,
+            metavar=spec.metadata['metavar'],
+            help=spec.metadata['tooltip'],
+        )
+    group.add_argument(
+        '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
+    )
+
+
+def noise_parameters() -> dict[str, Any]:
+    """Parameters of all families by name."""
+    from napari_noise2score.noise.families import FAMILIES, parameters_of
+
+    return {
+        name: spec for family in FAMILIES.values() for name, spec in parameters_of(family).items()
+    }
+
+
+def add_correction(parser: argparse.ArgumentParser) -> None:
+    """The form of the correction."""
+    parser.add_argument('--correction', choices=CORRECTIONS, default='auto')
+    parser.add_argument(
+        '--sigma-a', type=float, metavar='A', help='perturbation at inference (default: chosen)'
+    )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """How to train."""
+    group = parser.add_argument_group('training')
+    group.add_argument('--seconds', type=float, help=f'training time (default {SECONDS:g})')
+    group.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
+    group.add_argument(
+        '--loss', default='preconditioned', help='preconditioned, published or sliced'
+    )
+    add_device(group)
+    add_seed(group)
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """What to compute on."""
+    parser.add_argument('--device', choices=DEVICES, default='auto')
+
+
+def add_seed(parser: argparse._ActionsContainer) -> None:
+    """The seed."""
+    parser.add_argument('--seed', type=int, default=0, help='start of the random numbers')
+
+
+def noise_request(options: argparse.Namespace) -> NoiseRequest:
+    """The noise model that is asked for."""
+    from napari_noise2score.noise.choose import NoiseRequest
+
+    given = {name: getattr(options, name) for name in noise_parameters()}
+    known = {name: value for name, value in given.items() if value is not None}
+    return NoiseRequest(options.noise, known, options.correlation)
+
+
+def train_settings(options: argparse.Namespace) -> TrainSettings:
+    """How to train, as asked for."""
+    from napari_noise2score.score.settings import TrainSettings
+
+    seconds = options.seconds
+    if seconds is None and options.steps is None:
+        seconds = SECONDS
+    return TrainSettings(
+        seconds=seconds,
+        steps=options.steps,
+        loss=options.loss,
+        seed=options.seed,
+        device=options.device,
+    )
+
+
+def settings_of(options: argparse.Namespace) -> DenoiseSettings:
+    """All settings of a command that corrects."""
+    from napari_noise2score.noise.correct import Correction
+    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.score.settings import TrainSettings
+
+    trains = hasattr(options, 'seconds')
+    return DenoiseSettings(
+        noise=noise_request(options),
+        correction=Correction(options.correction),
+        sigma_a=options.sigma_a,
+        training=train_settings(options) if trains else TrainSettings(device=options.device),
+    )
