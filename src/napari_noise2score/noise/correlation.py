@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 REACH = 8
 """Largest distance in pixels at which noise is taken to be correlated."""
 
+NEAREST = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
+"""Distances in rows and columns at which a network is told the correlation."""
+
 NOTICED = 0.15
 """Correlation between neighbours below which noise is taken for white."""
 
@@ -70,6 +73,19 @@ class Correlation:
     def is_white(self) -> bool:
         """Whether the pixels are independent."""
         return self.kernel.size == 1
+
+    def turned(self, orientation: int) -> Correlation:
+        """Of the noise in an image turned by quarters (``orientation % 4``), mirrored from 4 on."""
+        kernel = np.rot90(self.kernel, orientation % 4)
+        return Correlation(kernel[:, ::-1] if orientation >= 4 else kernel)
+
+    @property
+    def nearest(self) -> Array:
+        """Correlations at `NEAREST`, (6,); all zero for independent pixels."""
+        middle = len(self.kernel) // 2
+        if middle < 2:
+            return np.zeros(len(NEAREST))
+        return np.array([self.kernel[middle + row, middle + column] for row, column in NEAREST])
 
     def power(self, shape: tuple[int, int]) -> Array:
         """Power spectrum on a periodic (Y, X) field, (Y, X // 2 + 1), of mean one, >= 0."""

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.correlation import NEAREST
 
 _SPREAD = 8.0
 """Levels, in noise standard deviations, that the network sees as one."""
@@ -95,7 +96,8 @@ class ScoreNetwork(nn.Module):
         def blocks(width: int) -> nn.Sequential:
             return nn.Sequential(*(ResidualBlock(width) for _ in range(settings.blocks)))
 
-        self.head = nn.Conv2d(2, widths[0], 3, padding=1)
+        self.head = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
         self.down = nn.ModuleList(blocks(w) for w in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.grow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
@@ -113,6 +115,7 @@ class ScoreNetwork(nn.Module):
             if isinstance(module, ResidualBlock):
                 nn.init.zeros_(module.last.weight)
         nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.correlated.weight)
 
     @property
     def size_multiple(self) -> int:
@@ -129,7 +132,13 @@ class ScoreNetwork(nn.Module):
             radius += passes * blocks * 2 * 2**level
         return radius + self.size_multiple
 
-    def forward(self, z: Tensor, sigma_a: Tensor) -> Tensor:
+    def forward(
+        self,
+        z: Tensor,
+        sigma_a: Tensor,
+        variance: Tensor | None = None,
+        correlation: Tensor | None = None,
+    ) -> Tensor:
         """Clean image for a perturbed one.
 
         Parameters
@@ -139,15 +148,23 @@ class ScoreNetwork(nn.Module):
         sigma_a : (B, 1, 1, 1)
             Standard deviation of the perturbation, in noise standard deviations, >= 0. Not used
             (see the notes); networks that use it keep this signature.
+        variance : (B, 1, Y, X), optional
+            Noise variance at the level of the local mean, without the perturbation; 1 if not
+            given.
+        correlation : (B, 6), optional
+            Correlation of the noise at the distances `NEAREST`; 0 if not given.
 
         Returns
         -------
         (B, 1, Y, X) float32
         """
         mean = local_mean(z)
-        x = torch.cat([z - mean, (mean - self.centre) / _SPREAD], dim=1)
+        surplus = torch.zeros_like(mean) if variance is None else variance - 1
+        x = torch.cat([z - mean, (mean - self.centre) / _SPREAD, surplus], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.head(x)
+        if correlation is not None:
+            x = x + self.correlated(correlation)[:, :, None, None]
         kept: list[Tensor] = []
         for index, block in enumerate(self.down):
             x = block(x)

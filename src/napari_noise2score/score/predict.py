@@ -19,6 +19,7 @@ from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.perturb import noise_source
 from napari_noise2score.score.tiling import round_up, tiles
+from napari_noise2score.score.told import NoiseKnowledge
 
 TILE = 512
 """Pixels a tile keeps, to each side."""
@@ -81,12 +82,13 @@ def predict_clean(
     where = choose_device(device)
     network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss, noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
+    knowledge = NoiseKnowledge(noise, [planes.correlation], where)
+    image = torch.zeros(1, dtype=torch.long, device=where)
     count, height, width = planes.shape
     multiple = network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
     cuts = list(tiles(size, tile, network.receptive_radius, multiple))
     result = np.empty((count, height, width), np.float32)
-    image = torch.zeros(1, dtype=torch.long, device=where)
     strength = torch.full((1, 1, 1, 1), sigma_a, device=where)
     source, generator = noise_source(planes.correlation), torch.Generator().manual_seed(0)
 
@@ -97,7 +99,8 @@ def predict_clean(
             if sigma_a > 0:
                 u = source.draw((z.shape[2], z.shape[3]), generator).to(where)
                 seen = z + sigma_a * u
-            total += turned_back(network(turned(seen, view), strength), view)
+            told = knowledge.told(network, image, torch.full_like(image, view))
+            total += turned_back(told(turned(seen, view), strength), view)
         return total / orientations
 
     done = 0

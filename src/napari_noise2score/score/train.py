@@ -30,6 +30,7 @@ from napari_noise2score.score.perturb import Perturbation
 from napari_noise2score.score.risk import Probe, Snapshots, draw_probe
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.threads import ThreadTuner
+from napari_noise2score.score.told import NoiseKnowledge
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
@@ -138,6 +139,7 @@ class _Run:
         self.loss_of = LOSSES[settings.loss]()
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
+        self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
         self.network = ScoreNetwork(settings.network, self.generator)
         self.sampler = PatchSampler(images, settings.patch, self.generator)
         self.perturbation = Perturbation(correlations, settings.patch, self.generator)
@@ -169,10 +171,11 @@ class _Run:
         patches, image, orientation = self.sampler.draw(self.settings.batch)
         u = self.perturbation.draw(image, orientation).to(self.device)
         patches, image = patches.to(self.device), image.to(self.device)
+        told = self.knowledge.told(self.network, image, orientation.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         with fast_precision(self.device):
             loss = self.loss_of(
-                self.network, patches, u, partial(self.noise.at, image), progress, self.generator
+                told, patches, u, partial(self.noise.at, image), progress, self.generator
             )
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
@@ -207,8 +210,9 @@ class _Run:
             z = torch.from_numpy(probe.noisy[part])[:, None].to(self.device)
             image = torch.from_numpy(probe.image[part]).to(self.device)
             still = torch.zeros(len(z), 1, 1, 1, device=self.device)
+            told = self.knowledge.told(self.average, image, torch.zeros_like(image))
             with fast_precision(self.device):
-                output = self.average(z, still)
+                output = told(z, still)
             clean = self.loss_of.clean(output, z, self.noise.at(image, output))
             found.append(clean[:, 0].float().cpu().numpy())
         return np.concatenate(found)

@@ -17,9 +17,9 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_noise2score.score.loss.base import ScoreLoss, Variance
+from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance
 
 
 class ARDAE(ScoreLoss):
@@ -41,7 +41,7 @@ class ARDAE(ScoreLoss):
 
     def __call__(
         self,
-        network: nn.Module,
+        network: Network,
         noisy: Tensor,
         u: Tensor,
         variance_at: Variance,

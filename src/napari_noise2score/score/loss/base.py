@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+Network = Callable[[Tensor, Tensor], Tensor]
+"""Clean image for a perturbed one and ``sigma_a``: a network, told of the noise of its batch."""
 
 Variance = Callable[[Tensor], Tensor]
 """Noise variance, (B, 1, Y, X), for a clean level of that shape."""
@@ -29,7 +32,7 @@ class ScoreLoss(ABC):
     @abstractmethod
     def __call__(
         self,
-        network: nn.Module,
+        network: Network,
         noisy: Tensor,
         u: Tensor,
         variance_at: Variance,
@@ -40,8 +43,8 @@ class ScoreLoss(ABC):
 
         Parameters
         ----------
-        network : ScoreNetwork
-            Called as ``network(z, sigma_a)``.
+        network : callable
+            ``network(z, sigma_a)``; for several batches in a row too.
         noisy : (B, 1, Y, X)
             Patches in the unit-noise coordinate.
         u : (B, 1, Y, X)

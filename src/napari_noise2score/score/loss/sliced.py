@@ -29,9 +29,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_noise2score.score.loss.base import ScoreLoss, Variance
+from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance
 
 
 class Sliced(ScoreLoss):
@@ -64,7 +64,7 @@ class Sliced(ScoreLoss):
 
     def __call__(
         self,
-        network: nn.Module,
+        network: Network,
         noisy: Tensor,
         u: Tensor,
         variance_at: Variance,

@@ -1,0 +1,178 @@
+"""Pretraining: a score network that has seen no microscope, for every training to start from.
+
+A generator like `train`. What it has learned is kept in a file as it goes, and a pretraining that
+was interrupted goes on from there.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.files import written_whole
+from napari_noise2score.score.device import choose_device, fast_precision
+from napari_noise2score.score.exercise import Exercises
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+
+_WARM_UP = 200
+_LEAST_RATE = 0.01
+_LONGEST_MEMORY = 0.999
+_CLIP = 1.0
+_SMOOTHING = 0.995
+_KEEP_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainSettings:
+    """How to pretrain.
+
+    Parameters
+    ----------
+    steps : int
+        Gradient steps in all; the learning rate falls on a cosine over them.
+    batch : int
+        Patches a step.
+    patch : int
+        Height and width of a patch, pixels.
+    learning_rate : float
+        Peak rate of Adam.
+    seed : int
+        Start of every random number.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    network : NetworkSettings
+        Size of the network.
+    """
+
+    steps: int = 20_000
+    batch: int = 16
+    patch: int = 64
+    learning_rate: float = 2e-3
+    seed: int = 0
+    device: str = 'auto'
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise InputError(f'{self.steps} steps of {self.batch} patches; 1 or more are needed')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainProgress:
+    """Where a pretraining is: steps done, seconds of this run, running mean of the loss."""
+
+    step: int
+    seconds: float
+    loss: float
+    fraction: float
+
+
+def pretrain(
+    settings: PretrainSettings, state: str | os.PathLike[str] | None = None
+) -> Generator[PretrainProgress, None, ScoreModel]:
+    """Learn to denoise procedural images.
+
+    Parameters
+    ----------
+    settings : PretrainSettings
+        How; those of an interrupted run must be the same.
+    state : path, optional
+        File in which the run is kept every minute; if it is there, the run goes on from it.
+
+    Yields
+    ------
+    PretrainProgress
+        After every step.
+
+    Returns
+    -------
+    ScoreModel
+        With the running average of the weights, on the CPU.
+    """
+    device = choose_device(settings.device)
+    network = ScoreNetwork(settings.network, torch.Generator().manual_seed(settings.seed))
+    network = network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(network)
+    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+    step, smoothed = 0, math.nan
+    if state is not None and Path(state).exists():
+        kept = _read(state, settings)
+        network.load_state_dict(kept['network'])
+        average.load_state_dict(kept['average'])
+        optimiser.load_state_dict(kept['optimiser'])
+        step, smoothed = kept['step'], kept['loss']
+    exercises = Exercises(settings.patch, np.random.default_rng([settings.seed, step]))
+    begin = saved = time.perf_counter()
+    while step < settings.steps:
+        for group in optimiser.param_groups:
+            group['lr'] = _rate(settings, step)
+        batch = [part.to(device) for part in exercises.draw(settings.batch)]
+        z, clean, variance, near, sigma_a = batch
+        optimiser.zero_grad(set_to_none=True)
+        with fast_precision(device):
+            output = network(z, sigma_a, variance, near)
+        loss = F.smooth_l1_loss(output.float(), clean)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+        optimiser.step()
+        step += 1
+        memory = min(_LONGEST_MEMORY, step / (step + 9))
+        with torch.no_grad():
+            for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(now, 1 - memory)
+        value = float(loss.detach())
+        smoothed = value if step == 1 else _SMOOTHING * smoothed + (1 - _SMOOTHING) * value
+        now_seconds = time.perf_counter()
+        if state is not None and (now_seconds - saved > _KEEP_EVERY or step == settings.steps):
+            saved = now_seconds
+            record = {
+                'settings': settings.to_dict(),
+                'step': step,
+                'loss': smoothed,
+                'network': network.state_dict(),
+                'average': average.state_dict(),
+                'optimiser': optimiser.state_dict(),
+            }
+            with written_whole(state) as part:
+                torch.save(record, part)
+        yield PretrainProgress(step, now_seconds - begin, smoothed, step / settings.steps)
+    training = {**settings.to_dict(), 'steps_done': step, 'final_loss': smoothed}
+    return ScoreModel(
+        average.to('cpu').eval().requires_grad_(False), 'preconditioned', {'pretraining': training}
+    )
+
+
+def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str, Any]:
+    kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
+    found, wanted = kept['settings'], settings.to_dict()
+    other = [name for name in wanted if found.get(name) != wanted[name] and name != 'device']
+    if other:
+        raise CheckpointError(
+            f'{state}: was begun with another {", ".join(other)}; '
+            'give the same settings, or another file'
+        )
+    return kept
+
+
+def _rate(settings: PretrainSettings, step: int) -> float:
+    cosine = (1 + math.cos(math.pi * step / settings.steps)) / 2
+    peak = settings.learning_rate * min(1.0, (step + 1) / _WARM_UP)
+    return peak * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)

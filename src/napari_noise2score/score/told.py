@@ -1,0 +1,55 @@
+"""A network that is told of the noise of the images in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.network import ScoreNetwork, local_mean
+from napari_noise2score.score.orientation import ORIENTATIONS
+
+
+class NoiseKnowledge:
+    """Variance by level and correlation of several images, for their batches.
+
+    Parameters
+    ----------
+    noise : NoiseVariance
+        Variance by level.
+    correlations : sequence of Correlation
+        One for each image.
+    device : torch.device
+        Where batches will be.
+    """
+
+    def __init__(
+        self, noise: NoiseVariance, correlations: Sequence[Correlation], device: torch.device
+    ) -> None:
+        self.noise = noise
+        near = [[c.turned(way).nearest for way in range(ORIENTATIONS)] for c in correlations]
+        self._near = torch.from_numpy(np.array(near, np.float32)).to(device)
+
+    def told(self, network: ScoreNetwork, image: Tensor, orientation: Tensor) -> Told:
+        """The network for a batch of the images (B,), turned by the orientations (B,)."""
+        return Told(network, self.noise, image, self._near[image, orientation])
+
+
+class Told:
+    """``network(z, sigma_a)`` for batches of the images (B,), or several of them in a row."""
+
+    def __init__(
+        self, network: ScoreNetwork, noise: NoiseVariance, image: Tensor, near: Tensor
+    ) -> None:
+        self._network, self._noise, self._image, self._near = network, noise, image, near
+
+    def __call__(self, z: Tensor, sigma_a: Tensor) -> Tensor:
+        times = len(z) // len(self._image)
+        image = self._image.repeat(times)
+        variance = self._noise.at(image, local_mean(z.detach()))
+        output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1))
+        return output
