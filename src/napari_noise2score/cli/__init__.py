@@ -99,6 +99,19 @@ def _parser() -> argparse.ArgumentParser:
     add_device(estimate)
     estimate.set_defaults(command=run.estimate)
 
+    pretrain = commands.add_parser('pretrain', help='make weights for trainings to start from')
+    pretrain.add_argument(
+        '--output', type=Path, required=True, metavar='M', help='where to keep them'
+    )
+    pretrain.add_argument('--steps', type=int, default=20_000, help='in all (default 20000)')
+    pretrain.add_argument(
+        '--state', type=Path, metavar='S', help='kept every minute; the run goes on from it'
+    )
+    pretrain.add_argument('--channels', type=int, default=32, help='of the network (default 32)')
+    add_device(pretrain)
+    add_seed(pretrain)
+    pretrain.set_defaults(command=run.pretrain)
+
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
     demo.add_argument('--output', type=Path, default=Path('noise2score-demo'), metavar='FOLDER')
     demo.add_argument('--seconds', type=float, default=30.0, help='training time (default 30)')

@@ -133,6 +133,40 @@ def place_words(place: dict[str, int]) -> str:
     return f'{where}: ' if where else ''
 
 
+def pretrain(options: argparse.Namespace) -> int:
+    """Make weights for trainings to start from; the log of the loss goes to standard output."""
+    from napari_noise2score.score.network import NetworkSettings
+    from napari_noise2score.score.pretrain import PretrainSettings, pretrain
+
+    settings = PretrainSettings(
+        steps=options.steps,
+        seed=options.seed,
+        device=options.device,
+        network=NetworkSettings(channels=options.channels),
+    )
+    check_writable(options.output, [])
+    steps = logged(pretrain(settings, options.state))
+    model: ScoreModel = run(steps)
+    model.save(options.output)
+    return 0
+
+
+def logged(steps: Any) -> Any:
+    """Pass on the progress of a pretraining, and print every hundredth of it."""
+    from napari_noise2score.steps import relay
+
+    told = -1
+
+    def tell(progress: Any) -> Any:
+        nonlocal told
+        if int(100 * progress.fraction) > told:
+            told = int(100 * progress.fraction)
+            print(f'{progress.step}\t{progress.seconds:.0f} s\t{progress.loss:.4f}', flush=True)
+        return progress
+
+    return relay(steps, tell)
+
+
 def demo(options: argparse.Namespace) -> int:
     """Denoise a synthetic stack and show it."""
     from napari_noise2score.demo import run_demo

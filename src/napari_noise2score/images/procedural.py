@@ -103,7 +103,7 @@ def _spots(size: int, rng: np.random.Generator) -> Image:
     image = np.zeros((size, size))
     _deposit(image, rng.uniform(0, size - 1, (count, 2)), rng.lognormal(0, 0.8, count))
     width = rng.uniform(0.6, 2.5)
-    return np.tanh(ndimage.gaussian_filter(image, width) * 2 * np.pi * width**2)
+    return np.asarray(np.tanh(ndimage.gaussian_filter(image, width) * 2 * np.pi * width**2))
 
 
 def _blobs(size: int, rng: np.random.Generator) -> Image:
@@ -117,7 +117,7 @@ def _blobs(size: int, rng: np.random.Generator) -> Image:
 
 
 def _texture(size: int, rng: np.random.Generator) -> Image:
-    """Scale-free texture: amplitude falls as a power of the frequency, perhaps in one direction."""
+    """Scale-free texture: amplitude falls as a power of the frequency."""
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
     stretch = 1.0 if rng.uniform() < 0.6 else rng.uniform(1, 6)
     turn = rng.uniform(0, np.pi)

@@ -75,7 +75,7 @@ class Correlation:
         return self.kernel.size == 1
 
     def turned(self, orientation: int) -> Correlation:
-        """Of the noise in an image turned by quarters (``orientation % 4``), mirrored from 4 on."""
+        """Of an image turned by quarters (``orientation % 4``), mirrored from 4 on."""
         kernel = np.rot90(self.kernel, orientation % 4)
         return Correlation(kernel[:, ::-1] if orientation >= 4 else kernel)
 
