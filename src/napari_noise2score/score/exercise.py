@@ -111,7 +111,7 @@ class Exercises:
         image = self._images[self._rng.integers(len(self._images))]
         top, left = self._rng.integers(_SIZE - self._size + 1, size=2)
         patch = image[top : top + self._size, left : left + self._size]
-        patch = np.rot90(patch, self._rng.integers(4))
+        patch = np.asarray(np.rot90(patch, int(self._rng.integers(4))))
         return patch[:, ::-1] if self._often(0.5) else patch
 
     def _level(self, t: Array) -> float:
