@@ -38,6 +38,8 @@ _LONGEST_MEMORY = 0.99
 _CLIP = 1.0
 _LOOKS = 10
 """Times that the risk is measured in a training."""
+_GENTLE = 0.25
+"""Share of the learning rate with which weights that are good already are changed."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
 
@@ -59,6 +61,7 @@ def train(
     images: Sequence[NoisyPlanes],
     settings: TrainSettings | None = None,
     *,
+    start: ScoreModel | None = None,
     stop: Stop | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Learn the score of noisy images.
@@ -69,6 +72,9 @@ def train(
         Noisy channels in their unit-noise coordinates.
     settings : TrainSettings, optional
         How to train.
+    start : ScoreModel, optional
+        Weights to begin with, and to deliver again if the training makes nothing better of them;
+        random ones if not given.
     stop : object with ``is_set()``, optional
         When set, the training ends after the step under way and returns what it has learned.
 
@@ -94,7 +100,7 @@ def train(
     if not images:
         raise InputError('0 images are given; a training needs at least one')
     stop = stop or _Never()
-    run = _Run(images, settings)
+    run = _Run(images, settings, start)
     begin = time.perf_counter()
     step, restarts, looks = 0, 0, 0
     # a training of so many steps must repeat exactly, so its threads stay what they are
@@ -132,7 +138,12 @@ def train(
 class _Run:
     """The state of a training: network, its running average, optimiser, random numbers."""
 
-    def __init__(self, images: Sequence[NoisyPlanes], settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        images: Sequence[NoisyPlanes],
+        settings: TrainSettings,
+        start: ScoreModel | None = None,
+    ) -> None:
         self.settings = settings
         self.device = choose_device(settings.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -140,13 +151,18 @@ class _Run:
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
-        self.network = ScoreNetwork(settings.network, self.generator)
+        fresh = ScoreNetwork(settings.network, self.generator)
         self.sampler = PatchSampler(images, settings.patch, self.generator)
         self.perturbation = Perturbation(correlations, settings.patch, self.generator)
         self.centre = centre_of(self.sampler.draw(64).values)
         separate = torch.Generator().manual_seed(settings.seed)
         self.probe = draw_probe(images, settings.patch, separate)
-        self._begin(self.network, settings.learning_rate)
+        if start is None:
+            self._begin(fresh, settings.learning_rate)
+        else:
+            network = copy.deepcopy(start.network).requires_grad_(True).train()
+            self._begin(network, _GENTLE * settings.learning_rate)
+            self.look(0)
 
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
         self.rate = learning_rate
