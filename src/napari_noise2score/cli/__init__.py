@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         '--state', type=Path, metavar='S', help='kept every minute; the run goes on from it'
     )
     pretrain.add_argument('--channels', type=int, default=32, help='of the network (default 32)')
+    pretrain.add_argument('--blocks', type=int, default=2, help='a level (default 2)')
     add_device(pretrain)
     add_seed(pretrain)
     pretrain.set_defaults(command=run.pretrain)

@@ -142,7 +142,7 @@ def pretrain(options: argparse.Namespace) -> int:
         steps=options.steps,
         seed=options.seed,
         device=options.device,
-        network=NetworkSettings(channels=options.channels),
+        network=NetworkSettings(channels=options.channels, blocks=options.blocks),
     )
     check_writable(options.output, [])
     steps = logged(pretrain(settings, options.state))

@@ -2,7 +2,7 @@
 
 No image of anybody's is in them. Each is a mixture of a few layers: dead leaves (overlapping
 shapes of power-law sizes, which have the statistics of natural scenes), curved lines, spots of
-light, textured blobs and scale-free textures; then blurred like by an objective, bent by a gamma
+light, textured blobs, scale-free textures and gratings; then blurred like by an objective, bent by a gamma
 curve, and lit unevenly.
 
 References
@@ -22,8 +22,11 @@ from scipy import ndimage
 
 Image = NDArray[np.float64]
 
-_SMALLEST, _STEEPNESS = 1.5, 3.0
-"""Radius in pixels of the smallest leaf, and the exponent of the power law of the radii."""
+_SMALLEST = 1.2, 12.0
+"""Range of the radius of an image's smallest leaf, pixels."""
+
+_STEEPNESS = 3.0
+"""Exponent of the power law of the radii of leaves: what makes them look alike at every scale."""
 
 
 def procedural_image(size: int, rng: np.random.Generator) -> Image:
@@ -61,11 +64,14 @@ def _blur_width(rng: np.random.Generator) -> float:
 
 
 def _leaves(size: int, rng: np.random.Generator) -> Image:
-    """Overlapping discs, ellipses and rectangles, the last drawn on top."""
-    largest = size * rng.uniform(0.1, 0.6)
+    """Overlapping discs, ellipses and rectangles, the last drawn on top; some are textured."""
+    smallest = float(np.exp(rng.uniform(*np.log(_SMALLEST))))
+    largest = max(size * rng.uniform(0.1, 0.6), 2 * smallest)
     image = np.full((size, size), rng.uniform())
+    cloth = _unit(_texture(size, rng) if rng.uniform() < 0.5 else _stripes(size, rng))
+    roughness = rng.choice([0.0, 0.05, 0.2])
     # radii by inverting the power law between the smallest and the largest
-    low, high = _SMALLEST ** (1 - _STEEPNESS), largest ** (1 - _STEEPNESS)
+    low, high = smallest ** (1 - _STEEPNESS), largest ** (1 - _STEEPNESS)
     cover, drawn = 0.0, 0
     while cover < 2.5 * size**2 and drawn < 1500:
         radius = (low + rng.uniform() * (high - low)) ** (1 / (1 - _STEEPNESS))
@@ -73,12 +79,24 @@ def _leaves(size: int, rng: np.random.Generator) -> Image:
         centre = rng.uniform(-radius / 2, size + radius / 2, 2)
         window, u, v = _frame(size, centre, rng.uniform(0, np.pi), long, short)
         shape = np.maximum(np.abs(u), np.abs(v)) if rng.uniform() < 0.3 else np.hypot(u, v)
-        inside = shape <= 1
         value = rng.uniform() + rng.normal(0, 0.15) * u
-        image[window] = np.where(inside, value, image[window])
+        if roughness:
+            value = value + roughness * rng.uniform() * cloth[window]
+        image[window] = np.where(shape <= 1, value, image[window])
         cover += np.pi * long * short
         drawn += 1
     return image
+
+
+def _stripes(size: int, rng: np.random.Generator) -> Image:
+    """A grating, from fine to coarse, sine or sharp, bent by a smooth field."""
+    y, x = np.mgrid[:size, :size]
+    turn = rng.uniform(0, np.pi)
+    period = float(np.exp(rng.uniform(np.log(3), np.log(24))))
+    bend = ndimage.gaussian_filter(rng.normal(size=(size, size)), size * rng.uniform(0.05, 0.3))
+    phase = (y * np.sin(turn) + x * np.cos(turn)) / period + rng.uniform(0, 1.5) * _unit(bend)
+    wave = np.sin(2 * np.pi * phase)
+    return np.asarray(np.tanh(wave * rng.uniform(0.3, 4)))
 
 
 def _lines(size: int, rng: np.random.Generator) -> Image:
@@ -135,8 +153,9 @@ _LAYERS: list[Callable[[int, np.random.Generator], Image]] = [
     _spots,
     _blobs,
     _texture,
+    _stripes,
 ]
-_SHARES = [0.35, 0.2, 0.12, 0.18, 0.15]
+_SHARES = [0.38, 0.18, 0.12, 0.16, 0.1, 0.06]
 """How often each kind of layer comes up."""
 
 

@@ -38,10 +38,12 @@ BLUR = 0.25, 1.2
 """Width of the kernel that correlates noise, pixels."""
 
 SIGMA_A = 0.3, 2.0
-"""Perturbation, noise standard deviations, in half of the exercises; none in the others."""
+"""Perturbation, noise standard deviations, in some of the exercises; none in the others."""
 
 _SIZE = 160
-_JITTER = 2.0
+_JITTER = 3.0
+_PERTURBED_SHARE = 0.4
+_BATCHES_AN_IMAGE = 4
 _PHOTON_SHARE, _CORRELATED_SHARE = 0.35, 0.5
 
 
@@ -67,22 +69,23 @@ class Exercises:
     rng : numpy.random.Generator
         Source of every random choice.
     images : int
-        Images that are kept; one is replaced by a new one with every batch.
+        Images that are kept; one is replaced by a new one with every fourth batch.
     """
 
     def __init__(self, size: int, rng: np.random.Generator, images: int = 200) -> None:
         self._size, self._rng, self._most = size, rng, images
         self._images: list[Array] = []
+        self._batches = 0
         self._cameras = [PoissonGaussian(1.0, 0.0, read_noise) for read_noise in READ_NOISES]
         self._tables = [level_table(camera, PHOTONS[1] + LIGHT[1]) for camera in self._cameras]
 
     def draw(self, count: int) -> Batch:
         """``count`` exercises."""
-        fresh = procedural_image(_SIZE, self._rng)
         if len(self._images) < self._most:
-            self._images.append(fresh)
-        else:
-            self._images[self._rng.integers(self._most)] = fresh
+            self._images.append(procedural_image(_SIZE, self._rng))
+        elif self._batches % _BATCHES_AN_IMAGE == 0:
+            self._images[self._rng.integers(self._most)] = procedural_image(_SIZE, self._rng)
+        self._batches += 1
         made = [
             self._photons() if self._often(_PHOTON_SHARE) else self._gaussian()
             for _ in range(count)
@@ -105,21 +108,24 @@ class Exercises:
         return float(np.exp(self._rng.uniform(np.log(low), np.log(high))))
 
     def _sigma_a(self) -> float:
-        return self._between(*SIGMA_A) if self._often(0.5) else 0.0
+        return self._between(*SIGMA_A) if self._often(_PERTURBED_SHARE) else 0.0
 
-    def _patch(self) -> Array:
+    def _patch(self) -> tuple[Array, float]:
+        """A patch, and the median of the image that it is from."""
         image = self._images[self._rng.integers(len(self._images))]
         top, left = self._rng.integers(_SIZE - self._size + 1, size=2)
         patch = image[top : top + self._size, left : left + self._size]
         patch = np.asarray(np.rot90(patch, int(self._rng.integers(4))))
-        return patch[:, ::-1] if self._often(0.5) else patch
+        return patch[:, ::-1] if self._often(0.5) else patch, float(np.median(image))
 
-    def _level(self, t: Array) -> float:
-        """What the network will take for its zero: about the median."""
-        return float(np.median(t)) + float(self._rng.normal(0, _JITTER))
+    def _zero(self, median: float) -> float:
+        """What the network will take for its zero: about the median of the image."""
+        return median + float(self._rng.normal(0, _JITTER))
 
     def _gaussian(self) -> tuple[Array, Array, Array, Array, float]:
-        clean = self._between(*CONTRAST) * self._patch()
+        patch, median = self._patch()
+        contrast = self._between(*CONTRAST)
+        clean = contrast * patch
         if self._often(_CORRELATED_SHARE):
             root, near = self._correlated()
         else:
@@ -129,7 +135,7 @@ class Exercises:
         white = self._rng.normal(size=clean.shape)
         noise = np.fft.irfft2(np.fft.rfft2(white) * root, s=clean.shape)
         z = clean + (1 + sigma_a**2) ** 0.5 * noise
-        zero = self._level(z)
+        zero = self._zero(contrast * median)
         return z - zero, clean - zero, np.ones_like(z), near, sigma_a
 
     def _correlated(self) -> tuple[Array, Array]:
@@ -151,11 +157,13 @@ class Exercises:
     def _photons(self) -> tuple[Array, Array, Array, Array, float]:
         which = int(self._rng.integers(len(self._cameras)))
         camera, table = self._cameras[which], self._tables[which]
-        rate = self._between(*PHOTONS) + self._between(*LIGHT) * self._patch()
+        patch, median = self._patch()
+        dark, light = self._between(*PHOTONS), self._between(*LIGHT)
+        rate = dark + light * patch
         t = camera.coordinate(table.top).forward(camera.sample(rate, self._rng))
         sigma_a = self._sigma_a()
         z = t + sigma_a * self._rng.normal(size=t.shape)
         mean = local_mean(torch.from_numpy(z)[None, None])[0, 0].numpy()
-        zero = self._level(z)
+        zero = self._zero(float(table.mean_of(np.array([dark + light * median]))[0]))
         variance = table.variance_at(mean)
         return z - zero, table.mean_of(rate) - zero, variance, np.zeros(len(NEAREST)), sigma_a
