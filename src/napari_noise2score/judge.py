@@ -99,6 +99,7 @@ def judge_channel(
     sigma_a: float | None,
     *,
     device: str = 'auto',
+    orientations: int = 8,
 ) -> Generator[PredictProgress, None, Judge]:
     """Apply a score to trials of a channel, and choose ``sigma_a`` if it is not given.
 
@@ -112,11 +113,12 @@ def judge_channel(
     """
     probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES)
     planes = _ProbePlanes(channel, probe)
+    views = min(_VIEWS, orientations)
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     judged: list[Judge] = []
     for strength in tried:
         clean = yield from predict_clean(
-            model, planes, device=device, orientations=_VIEWS, sigma_a=strength
+            model, planes, device=device, orientations=views, sigma_a=strength
         )
         judged.append(Judge(channel, probe, clean, strength))
     risks = [probe.risk(judge.clean) for judge in judged]

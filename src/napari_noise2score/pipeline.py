@@ -31,6 +31,9 @@ from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.steps import finish, relay
 
+MOST_VIEWS, QUICK_VIEWS = 8, 2
+"""Views of the image that are averaged, after a training and without one."""
+
 
 @dataclass(frozen=True, slots=True)
 class DenoiseSettings:
@@ -44,11 +47,12 @@ class DenoiseSettings:
         Form of the correction.
     training : TrainSettings
         How to train.
-    orientations : int
-        Turned and mirrored views that are averaged in the correction, 1 to 8.
+    orientations : int, optional
+        Turned and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
+        `QUICK_VIEWS` where nothing is trained, for a result at once.
     sigma_a : float, optional
         Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
-        if not given.
+        if not given, and 0 where nothing is trained.
 
     Raises
     ------
@@ -59,7 +63,7 @@ class DenoiseSettings:
     noise: NoiseRequest = field(default_factory=NoiseRequest)
     correction: Correction = Correction.AUTO
     training: TrainSettings = field(default_factory=TrainSettings)
-    orientations: int = 8
+    orientations: int | None = None
     sigma_a: float | None = None
 
     def __post_init__(self) -> None:
@@ -68,10 +72,20 @@ class DenoiseSettings:
                 f'correction {self.correction!r} is unknown; known are {", ".join(Correction)}'
             )
         object.__setattr__(self, 'correction', Correction(self.correction))
-        if not 1 <= self.orientations <= 8:
+        if self.orientations is not None and not 1 <= self.orientations <= 8:
             raise InputError(f'orientations are {self.orientations}; 1 to 8 are accepted')
         if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
             raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
+
+    @property
+    def views(self) -> int:
+        """Turned and mirrored views that are averaged."""
+        return self.orientations or (MOST_VIEWS if self.training.trains else QUICK_VIEWS)
+
+    @property
+    def left_in(self) -> float | None:
+        """Perturbation at inference; None if the risk is to choose it."""
+        return 0.0 if self.sigma_a is None and not self.training.trains else self.sigma_a
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -79,7 +93,7 @@ class DenoiseSettings:
             'noise': self.noise.to_dict(),
             'correction': str(self.correction),
             'training': self.training.to_dict(),
-            'orientations': self.orientations,
+            'orientations': self.views,
             'sigma_a': self.sigma_a,
         }
 
@@ -107,6 +121,7 @@ def train_score(
     prepared: Sequence[Prepared],
     settings: TrainSettings | None = None,
     *,
+    start: ScoreModel | None = None,
     stop: Stop | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Train one score on all channels of all images together.
@@ -114,7 +129,7 @@ def train_score(
     See `napari_noise2score.score.train.train` for what is yielded, returned and raised.
     """
     channels = [channel for image in prepared for channel in image.channels]
-    model = yield from train(channels, settings, stop=stop)
+    model = yield from train(channels, settings, start=start, stop=stop)
     model.data = {
         'images': [
             {
@@ -161,7 +176,8 @@ def score_image(
             return PredictProgress(number, count)
 
         judge: Judge = yield from relay(
-            judge_channel(model, channel, sigma_a, device=device), judging
+            judge_channel(model, channel, sigma_a, device=device, orientations=orientations),
+            judging,
         )
         steps = predict_clean(
             model, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
@@ -275,8 +291,8 @@ def denoise_steps(
             model,
             image,
             device=settings.training.device,
-            orientations=settings.orientations,
-            sigma_a=settings.sigma_a,
+            orientations=settings.views,
+            sigma_a=settings.left_in,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> Progress:

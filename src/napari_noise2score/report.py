@@ -111,6 +111,33 @@ class ResidualSums:
         )
 
 
+def gain_words(training: dict[str, Any]) -> str | None:
+    """What a training gained over the weights that it began with; None if that is not known.
+
+    Parameters
+    ----------
+    training : dict
+        As in a `ScoreModel`.
+    """
+    start, risk = (training.get(key, {}).get('value') for key in ('start_risk', 'risk'))
+    if start is None or risk is None or not training['steps_done']:
+        return None
+    if not training['delivered_step']:
+        return (
+            'Training gained nothing over the pretrained weights (estimated error '
+            f'{_percent(start)} of the noise variance), so these were applied.'
+        )
+    error = training['gain']['standard_error']
+    return (
+        f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
+        f'noise variance (by {_percent(start - risk)} \N{PLUS-MINUS SIGN} {_percent(error)}).'
+    )
+
+
+def _percent(share: float) -> str:
+    return f'{100 * share:.2g} %'
+
+
 def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
     """Write a report; an existing file stays whole until the new one is complete."""
     with written_whole(path) as part:

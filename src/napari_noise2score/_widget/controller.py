@@ -16,8 +16,14 @@ from weakref import WeakKeyDictionary
 from napari_noise2score._widget import jobs
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, RunSettings, Scored
 from napari_noise2score._widget.layers import Target
-from napari_noise2score._widget.words import error_words, result_name, update_words
+from napari_noise2score._widget.words import (
+    change_name,
+    error_words,
+    result_name,
+    update_words,
+)
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.report import gain_words
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +76,13 @@ class Listener(Protocol):
         """Show the noise that was estimated, because the user asked for it or on the way."""
 
     def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer beside its source."""
+        """Add a layer beside its source; in the place of its preview, if there is one."""
+
+    def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer that is to be replaced."""
+
+    def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer with what a training changed, noise standard deviations."""
 
 
 class Run(Protocol):
@@ -175,6 +187,28 @@ class Controller:
             lambda stop: jobs.correct_job(images, latest, settings),
         )
 
+    def show_change(self, targets: Sequence[Target]) -> None:
+        """Show what the training changed in layers that were corrected."""
+        if not self._may_begin(targets):
+            return
+        scored = [(target.source, self._scored.get(target.layer)) for target in targets]
+        images = [
+            (source, score)
+            for source, score in scored
+            if score is not None and score.holds_for(source)
+        ]
+        if len(images) < len(targets):
+            self._listener.show_error(
+                'Not every ticked layer was denoised here as it is now; press Train first.'
+            )
+            return
+        self._begin(
+            State.CORRECTING,
+            'Comparing with the pretrained weights',
+            targets,
+            lambda stop: jobs.change_job(images),
+        )
+
     def stop(self) -> None:
         """End a training and apply what it learned; cancel anything else, or a second time."""
         if self._run is None:
@@ -241,6 +275,8 @@ class Controller:
                 self._latest = event
             case jobs.Result():
                 self._hear_result(event)
+            case jobs.Changed():
+                self._hear_change(event)
 
     def _hear_update(self, update: jobs.Update) -> None:
         if update.stage == 'train' and self._estimates:
@@ -257,14 +293,26 @@ class Controller:
         self._show(state, text, update.fraction)
 
     def _hear_result(self, result: Result) -> None:
-        target = self._targets[result.number]
+        target, corrected = self._targets[result.number], result.corrected
+        name = result_name(
+            target.source.name, corrected.families, corrected.correction, result.preview
+        )
+        if result.preview:
+            self._listener.add_preview(target.layer, corrected.image, name, result.report)
+            return
         self._scored[target.layer] = result.scored
-        corrected = result.corrected
-        name = result_name(target.source.name, corrected.families, corrected.correction)
         self._listener.add_result(target.layer, corrected.image, name, result.report)
         self._added += 1
-        notes = result.report['warnings']
-        self._listener.show_notes([f'{target.source.name}: {note}' for note in notes])
+        notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
+        gain = gain_words(result.scored.model.training)
+        self._listener.show_notes([*notes, gain] if gain is not None else notes)
+
+    def _hear_change(self, changed: jobs.Changed) -> None:
+        target, change = self._targets[changed.number], changed.change
+        name = change_name(target.source.name)
+        places = [place.to_dict() for place in change.largest]
+        self._listener.add_change(target.layer, change.image, name, {'largest': places})
+        self._added += 1
 
     def _end(self, error: Exception | None) -> None:
         was, self._run, self._targets = self._state, None, ()

@@ -22,8 +22,10 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.steps import finish
 
 if TYPE_CHECKING:
+    from napari_noise2score.changed import Change
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.prepare import Prepared
     from napari_noise2score.results import Corrected, ScoreMap
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from napari_noise2score.score.train import Stop
 
 _CHECKED_BYTES = 1 << 26
+_PREVIEWED = 1 << 23
+"""Largest image that is previewed before a training, pixels: some seconds' work on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,14 @@ class RunSettings:
     seconds: float = 60.0
     device: str = 'auto'
     seed: int = 0
+    init: str = 'warm'
 
     def resolved(self) -> DenoiseSettings:
         """The settings of the pipeline; raises InputError for what is out of range."""
         pipeline = engine()
-        training = pipeline.TrainSettings(seconds=self.seconds, device=self.device, seed=self.seed)
+        training = pipeline.TrainSettings(
+            seconds=self.seconds, device=self.device, seed=self.seed, init=self.init
+        )
         settings: DenoiseSettings = pipeline.DenoiseSettings(self.noise, self.correction, training)
         return settings
 
@@ -60,13 +67,15 @@ class Update:
     Attributes
     ----------
     stage : str
-        ``'load'``, ``'estimate'``, ``'train'`` or ``'correct'``.
+        ``'load'``, ``'estimate'``, ``'preview'``, ``'train'`` or ``'correct'``.
     fraction : float
         Share of the stage that is done, 0 to 1.
     step, loss : int, float or None
         Of the training.
     left : float or None
         Seconds until the stage ends, where known.
+    start_risk, risk : float or None
+        Estimated error before and after the training so far, in units of the noise variance.
     """
 
     stage: str
@@ -74,6 +83,8 @@ class Update:
     step: int | None = None
     loss: float | None = None
     left: float | None = None
+    start_risk: float | None = None
+    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,15 +132,28 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The clean image number ``number`` of a job."""
+    """The clean image number ``number`` of a job.
+
+    A ``preview`` comes of the weights that a training begins with, and is to be replaced by what
+    comes of the training.
+    """
 
     number: int
     scored: Scored
     corrected: Corrected
     report: dict[str, Any]
+    preview: bool = False
 
 
-Event: TypeAlias = Update | Estimated | Trained | Result
+@dataclass(frozen=True, slots=True, eq=False)
+class Changed:
+    """What the training changed in the image number ``number`` of a job."""
+
+    number: int
+    change: Change
+
+
+Event: TypeAlias = Update | Estimated | Trained | Result | Changed
 Job: TypeAlias = Generator[Event, None, None]
 MakeJob: TypeAlias = 'Callable[[Stop], Job]'
 """Makes a job that looks at the flag it is given."""
@@ -210,19 +234,60 @@ def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) ->
         prepared.append(pipeline.prepare(source, settings.noise))
     for image in prepared:
         yield from _fits_of(image)
+    if resolved.training.trains and not stop.is_set():
+        yield from _previews(prepared, resolved)
     steps = pipeline.train_score(prepared, resolved.training, stop=stop)
 
     def update(at: TrainProgress) -> Update:
         left = max(0.0, settings.seconds - at.seconds)
-        return Update('train', at.fraction, at.step, at.loss, left)
+        return Update('train', at.fraction, at.step, at.loss, left, at.start_risk, at.risk)
 
     model = yield from pipeline.relay(steps, update)
-    if not model.training['steps_done']:
+    if resolved.training.trains and not model.training['steps_done']:
         return
     yield Trained(model, resolved)
     for number, image in enumerate(prepared):
         scored = yield from _score(model, resolved, image, number, len(prepared))
         yield _result(number, scored, None, resolved)
+
+
+def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
+    """What comes of the weights that the training begins with, for images of moderate size."""
+    pipeline = engine()
+    training = replace(settings.training, seconds=0.0)
+    if settings.training.init == 'scratch':
+        return
+    quick = replace(settings, training=training, orientations=1)
+    small = [image for image in prepared if np.prod(image.source.shape) <= _PREVIEWED]
+    if not small:
+        return
+    model = finish(pipeline.train_score(prepared, training))
+    for number, image in enumerate(prepared):
+        if image in small:
+            scored = yield from _score(model, quick, image, number, len(prepared), 'preview')
+            yield replace(_result(number, scored, None, quick), preview=True)
+
+
+def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
+    """What the training changed in images that were corrected."""
+    yield Update('load', 0.0)
+    engine()
+    from napari_noise2score.changed import what_changed
+
+    for number, (_, scored) in enumerate(images):
+        settings = scored.settings
+        steps = what_changed(
+            scored.score_map,
+            scored.model,
+            device=settings.training.device,
+            orientations=settings.views,
+        )
+
+        def update(tile: PredictProgress, number: int = number) -> Update:
+            return Update('correct', (number + tile.fraction) / len(images))
+
+        with one_core_free():
+            yield Changed(number, (yield from engine().relay(steps, update)))
 
 
 def correct_job(
@@ -257,20 +322,26 @@ def _fits_of(image: Prepared) -> Job:
 
 
 def _score(
-    model: ScoreModel, settings: DenoiseSettings, image: Prepared, number: int, count: int
+    model: ScoreModel,
+    settings: DenoiseSettings,
+    image: Prepared,
+    number: int,
+    count: int,
+    stage: str = 'correct',
 ) -> Generator[Event, None, Scored]:
     begin = time.perf_counter()
     tiles = engine().score_image(
         model,
         image,
         device=settings.training.device,
-        orientations=settings.orientations,
+        orientations=settings.views,
+        sigma_a=settings.left_in,
     )
 
     def update(tile: PredictProgress) -> Update:
         spent = time.perf_counter() - begin
         left = spent * (1 / tile.fraction - 1) if tile.fraction else None
-        return Update('correct', (number + tile.fraction) / count, left=left)
+        return Update(stage, (number + tile.fraction) / count, left=left)
 
     score_map = yield from engine().relay(tiles, update)
     return Scored(score_map, model, settings, checksum(image.source))

@@ -18,7 +18,10 @@ METADATA = 'noise2score'
 """Key of the report in the metadata of a result."""
 
 _NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
+_PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
 _COLOURS = 3
+_SHOWN = 3.0
+"""Largest change that is told from larger ones, noise standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,10 +113,53 @@ def add_result(
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
+    _insert_above(viewer, layer, result)
+    return result
+
+
+def add_change(
+    viewer: Any, layer: Image, image: NDArray[np.float32], name: str, report: dict[str, Any]
+) -> Image:
+    """Add what a training changed right above its source, where it is in the world.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    layer : Image
+        The source.
+    image : array, float32
+        The change in standard deviations of the noise, shape of ``target_of(layer, ...).source``;
+        of colours the one that changed most is shown.
+    name : str
+        Name of the new layer.
+    report : dict
+        Goes into its metadata.
+    """
+    from napari.layers import Image
+
+    _, state, _ = layer.as_layer_data_tuple()
+    kept = {key: state[key] for key in _PLACED if key in state}
+    if layer.rgb:
+        most = np.abs(image).argmax(axis=-1)[..., None]
+        image = np.take_along_axis(image, most, axis=-1)[..., 0]
+    top = max(1.0, float(np.abs(image).max()))
+    result = Image(
+        image,
+        name=name,
+        metadata={METADATA: report},
+        colormap='PiYG',
+        contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
+        **kept,
+    )
+    _insert_above(viewer, layer, result)
+    return result
+
+
+def _insert_above(viewer: Any, layer: Image, result: Image) -> None:
     present = [unwrapped(other) for other in viewer.layers]
     where = next((i + 1 for i, other in enumerate(present) if other is layer), len(present))
     viewer.layers.insert(where, result)
-    return result
 
 
 def _colours(layer: Image, image: NDArray[np.float32]) -> NDArray[Any]:

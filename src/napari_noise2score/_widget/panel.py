@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from magicgui.widgets import ComboBox, PushButton, SpinBox
 from napari.utils.notifications import show_error
@@ -25,7 +26,7 @@ from napari_noise2score._widget import worker
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import Estimated, RunSettings
 from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.layers import Target, add_result
+from napari_noise2score._widget.layers import Target, add_change, add_result
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.words import CORRECTIONS
 from napari_noise2score.errors import InputError
@@ -40,14 +41,24 @@ _DEVICES = [
     ('NVIDIA GPU (cuda)', 'cuda'),
     ('Apple GPU (mps)', 'mps'),
 ]
+_STARTS = [
+    ('Pretrained weights', 'warm'),
+    ('Nothing (from scratch)', 'scratch'),
+]
 _CORRECTION_TIP = (
     'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
     'estimated risk, mostly stabilised; chained is exact for photons with read noise. Changing it '
     'needs no new training: press Correct.'
 )
 _SECONDS_TIP = (
-    'How long to train, in seconds. A minute gives most of the quality; longer trainings still '
-    'sharpen fine detail. Stop ends it early and keeps what was learned.'
+    'How long to train at most, in seconds. A minute gives most of the quality; a training ends '
+    'early when nothing more is gained. 0 applies the pretrained weights as they are, at once. '
+    'Stop ends it early and keeps what was learned.'
+)
+_START_TIP = (
+    'What the training begins with. The pretrained weights, which have seen drawn images only, '
+    'give a preview at once, and a training never delivers anything worse by the estimated error. '
+    'From scratch, all that is known comes of these layers alone; it takes longer.'
 )
 _DEVICE_TIP = (
     'Where to compute. Automatic takes a GPU if there is one; it learns many times more in the '
@@ -61,6 +72,10 @@ _CORRECT_TIP = (
     'Correct the ticked layers again with the noise model and form chosen above, without '
     'training: about a second where the layer was trained on; layers that were not are passed '
     'through the last trained network first.'
+)
+_CHANGE_TIP = (
+    'Add a layer with the difference between the result and that of the pretrained weights, in '
+    'standard deviations of the noise: where it is large the layers themselves have decided.'
 )
 _PRELOAD_AFTER = 250
 _LONGEST_TIME = 7 * 24 * 3600
@@ -91,23 +106,27 @@ class Noise2ScorePanel(QWidget):
         )
         self.seconds = SpinBox(
             value=round(RunSettings().seconds),
-            min=1,
+            min=0,
             max=_LONGEST_TIME,
             step=10,
             tooltip=_SECONDS_TIP,
         )
+        self.start = ComboBox(choices=_STARTS, value='warm', tooltip=_START_TIP)
         self.device = ComboBox(choices=_DEVICES, value='auto', tooltip=_DEVICE_TIP)
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
+        self.change = PushButton(text='Show what training changed', tooltip=_CHANGE_TIP)
         self.bar = QProgressBar()
         self.status = _text()
         self.messages = _text()
         self._notes: list[str] = []
+        self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._build()
         self.train.changed.connect(self._train)
         self.stop.changed.connect(lambda: self.controller.stop())
         self.correct.changed.connect(self._correct)
+        self.change.changed.connect(self._show_change)
         self.noise.wants_estimate.connect(self._estimate)
         self.layers.ticked.connect(self._refresh)
         self.destroyed.connect(self.controller.close)
@@ -137,6 +156,7 @@ class Noise2ScorePanel(QWidget):
             self.correction.value,
             float(self.seconds.value),
             self.device.value,
+            init=self.start.value,
         )
 
     def show_status(self, status: Status) -> None:
@@ -161,8 +181,23 @@ class Noise2ScorePanel(QWidget):
         self.noise.show_estimates(estimates, asked=asked)
 
     def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a clean layer beside its source."""
+        """Add a clean layer beside its source, in the place of its preview."""
+        self._remove_preview(layer)
         add_result(self._viewer, layer, image, name, report)
+
+    def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer that is replaced by the result."""
+        self._remove_preview(layer)
+        self._previews[layer] = add_result(self._viewer, layer, image, name, report)
+
+    def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer with what a training changed."""
+        add_change(self._viewer, layer, image, name, report)
+
+    def _remove_preview(self, layer: Any) -> None:
+        preview = self._previews.pop(layer, None)
+        if preview is not None and preview in self._viewer.layers:
+            self._viewer.layers.remove(preview)
 
     def _train(self) -> None:
         request = self._request()
@@ -173,6 +208,11 @@ class Noise2ScorePanel(QWidget):
         request = self._request()
         if request is not None:
             self.controller.correct(*request)
+
+    def _show_change(self) -> None:
+        request = self._request()
+        if request is not None:
+            self.controller.show_change(request[0])
 
     def _estimate(self) -> None:
         try:
@@ -202,7 +242,7 @@ class Noise2ScorePanel(QWidget):
         status = self.controller.status
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
         self.train.enabled = self.noise.estimate.enabled = idle and chosen
-        self.correct.enabled = idle and chosen and status.has_model
+        self.correct.enabled = self.change.enabled = idle and chosen and status.has_model
         self.stop.enabled = not idle
 
     def _build(self) -> None:
@@ -210,10 +250,12 @@ class Noise2ScorePanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow('Correction', self.correction.native)
         form.addRow('Training time (s)', self.seconds.native)
+        form.addRow('Start from', self.start.native)
         form.addRow('Device', self.device.native)
         buttons = QHBoxLayout()
         for combo in (
             self.correction,
+            self.start,
             self.device,
             self.noise.family,
             self.noise.correlation,
@@ -237,6 +279,7 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(_heading('Denoise'))
         column.addLayout(form)
         column.addLayout(buttons)
+        column.addWidget(self.change.native)
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addWidget(self.messages)

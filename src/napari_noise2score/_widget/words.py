@@ -70,13 +70,32 @@ def update_words(update: Update) -> str:
         case 'estimate':
             return 'Estimating the noise ...'
         case 'train':
-            return f'Training: step {update.step}, loss {update.loss:.3f}{left}'
+            return f'Training: step {update.step}, loss {update.loss:.3f}{_gained(update)}{left}'
+        case 'preview':
+            return 'Applying the pretrained weights ...'
         case _:
             return f'Correcting: {100 * update.fraction:.0f} %{left}'
 
 
-def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
+def _gained(update: Update) -> str:
+    """What the training has gained so far."""
+    if update.start_risk is None or update.risk is None or update.start_risk <= 0:
+        return ''
+    gain = 100 * (1 - update.risk / update.start_risk)
+    return f', error {gain:.0f} % below the start'
+
+
+def change_name(source: str) -> str:
+    """Name of a layer that shows what a training changed."""
+    return f'{source} changed by training'
+
+
+def result_name(
+    source: str, families: Sequence[NoiseFamily], correction: Correction, preview: bool = False
+) -> str:
     """Name of a result: its source and what was done."""
+    if preview:
+        return f'{source} preview'
     labels = ' + '.join(dict.fromkeys(family.label for family in families))
     one_formula = all(isinstance(family, Gaussian) for family in families)
     return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'

@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     add_correction(denoise)
     add_training(denoise)
     denoise.add_argument('--model-out', type=Path, metavar='M', help='keep the trained score here')
+    denoise.add_argument(
+        '--difference',
+        type=Path,
+        metavar='D',
+        help='what the training changed, in noise standard deviations: a TIFF, or a folder',
+    )
     denoise.set_defaults(command=run.denoise)
 
     train = commands.add_parser('train', help='train on images and keep the score')
@@ -106,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.add_argument('--steps', type=int, default=20_000, help='in all (default 20000)')
     pretrain.add_argument(
         '--state', type=Path, metavar='S', help='kept every minute; the run goes on from it'
+    )
+    pretrain.add_argument(
+        '--images', type=Path, metavar='FOLDER', help='clean images, instead of procedural ones'
     )
     pretrain.add_argument('--channels', type=int, default=32, help='of the network (default 32)')
     pretrain.add_argument('--blocks', type=int, default=2, help='a level (default 2)')

@@ -14,6 +14,7 @@ from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.images.tiff import TiffImage
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.comparison import ChannelParameters
     from napari_noise2score.pipeline import DenoiseSettings
@@ -26,6 +27,11 @@ PROGRAM = 'napari-noise2score'
 def denoise(options: argparse.Namespace) -> int:
     """Train on images and write them clean."""
     settings = settings_of(options)
+    if options.difference is not None and options.init == 'scratch':
+        raise InputError(
+            '--difference compares with the weights that the training begins with; '
+            '--init scratch has none'
+        )
     return _write_clean(options, settings, None, options.model_out)
 
 
@@ -45,11 +51,13 @@ def _write_clean(
 ) -> int:
     from napari_noise2score.images.tiff import write_tiff
     from napari_noise2score.pipeline import denoise_steps
-    from napari_noise2score.report import write_json
+    from napari_noise2score.report import gain_words, write_json
     from napari_noise2score.score.device import choose_device
 
     outputs = targets(options.images, options.output)
-    for path in (*outputs, model_out, options.report):
+    wanted = getattr(options, 'difference', None)
+    maps = targets(options.images, wanted) if wanted is not None else []
+    for path in (*outputs, *maps, model_out, options.report):
         check_writable(path, options.images)
     choose_device(settings.training.device)
     images = read(options.images, options.axes)
@@ -60,12 +68,43 @@ def _write_clean(
         write_tiff(target, result.image, source.axes, tiff.resolution)
         for warning in result.report['warnings']:
             print(f'{PROGRAM}: {source.name}: warning: {warning}', file=sys.stderr)
+    gain = gain_words(results[0].model.training)
+    if model is None and gain is not None:
+        print(gain)
+    if maps:
+        _write_maps(options, images, maps, results, settings)
     if model_out is not None:
         results[0].model.save(model_out)
     if options.report is not None:
         reports = [result.report for result in results]
         write_json(options.report, reports[0] if len(reports) == 1 else {'images': reports})
     return 0
+
+
+def _write_maps(
+    options: argparse.Namespace,
+    images: list[tuple[TiffImage, ImageSource]],
+    targets: list[Path],
+    results: list[Denoised],
+    settings: DenoiseSettings,
+) -> None:
+    """Write what the training changed; where most, into the reports."""
+    from napari_noise2score.changed import what_changed
+    from napari_noise2score.images.tiff import write_tiff
+
+    if is_folder(options):
+        options.difference.mkdir(exist_ok=True)
+    for (tiff, source), target, result in zip(images, targets, results, strict=True):
+        change = run(
+            what_changed(
+                result.score_map,
+                result.model,
+                device=settings.training.device,
+                orientations=settings.views,
+            )
+        )
+        write_tiff(target, change.image, source.axes, tiff.resolution)
+        result.report['largest_change'] = [place.to_dict() for place in change.largest]
 
 
 def train(options: argparse.Namespace) -> int:
@@ -135,8 +174,10 @@ def place_words(place: dict[str, int]) -> str:
 
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
+    from napari_noise2score.images.procedural import procedural_image
     from napari_noise2score.score.network import NetworkSettings
-    from napari_noise2score.score.pretrain import PretrainSettings, pretrain
+    from napari_noise2score.score.warm.exercise import places_in
+    from napari_noise2score.score.warm.pretrain import PretrainSettings, pretrain
 
     settings = PretrainSettings(
         steps=options.steps,
@@ -145,10 +186,24 @@ def pretrain(options: argparse.Namespace) -> int:
         network=NetworkSettings(channels=options.channels, blocks=options.blocks),
     )
     check_writable(options.output, [])
-    steps = logged(pretrain(settings, options.state))
+    source = procedural_image if options.images is None else places_in(clean(options.images))
+    steps = logged(pretrain(settings, source=source, state=options.state))
     model: ScoreModel = run(steps)
-    model.save(options.output)
+    model.save(options.output, compact=True)
     return 0
+
+
+def clean(folder: Path) -> list[Any]:
+    """All images of a folder that scikit-image reads, (Y, X) float64."""
+    from skimage.io import imread
+
+    if not folder.is_dir():
+        raise InputError(f'{folder}: no such folder; one with clean grey images is needed')
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    try:
+        return [imread(path, as_gray=True) for path in paths]
+    except (OSError, ValueError) as error:
+        raise InputError(f'{folder}: holds what is no image ({error})') from error
 
 
 def logged(steps: Any) -> Any:

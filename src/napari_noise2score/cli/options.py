@@ -75,10 +75,20 @@ def add_correction(parser: argparse.ArgumentParser) -> None:
 def add_training(parser: argparse.ArgumentParser) -> None:
     """How to train."""
     group = parser.add_argument_group('training')
-    group.add_argument('--seconds', type=float, help=f'training time (default {SECONDS:g})')
+    group.add_argument(
+        '--seconds',
+        type=float,
+        help=f'training time (default {SECONDS:g}); 0 for the pretrained weights as they are',
+    )
     group.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
     group.add_argument(
         '--loss', default='preconditioned', help='preconditioned, published or sliced'
+    )
+    group.add_argument(
+        '--init',
+        default='warm',
+        metavar='warm|scratch|M',
+        help='start from the pretrained weights (default), from nothing, or from a trained score',
     )
     add_device(group)
     add_seed(group)
@@ -116,6 +126,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
         loss=options.loss,
         seed=options.seed,
         device=options.device,
+        init=options.init,
     )
 
 

@@ -2,8 +2,8 @@
 
 No image of anybody's is in them. Each is a mixture of a few layers: dead leaves (overlapping
 shapes of power-law sizes, which have the statistics of natural scenes), curved lines, spots of
-light, textured blobs, scale-free textures and gratings; then blurred like by an objective, bent by a gamma
-curve, and lit unevenly.
+light, textured blobs, scale-free textures and gratings; then blurred like by an objective, bent
+by a gamma curve, and lit unevenly.
 
 References
 ----------

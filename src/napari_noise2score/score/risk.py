@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -72,10 +73,10 @@ class Risk:
 
     def to_dict(self) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known."""
-        known = np.isfinite(self.value)
+        value = known(self)
         return {
-            'value': self.value if known else None,
-            'standard_error': self.standard_error if known else None,
+            'value': value,
+            'standard_error': None if value is None else self.standard_error,
         }
 
 
@@ -168,6 +169,14 @@ def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
     return torch.from_numpy(np.maximum(found, SMALLEST_VARIANCE)).float()
 
 
+class Look(NamedTuple):
+    """A network as it was when its risk was measured."""
+
+    risk: Risk
+    step: int
+    weights: dict[str, Tensor]
+
+
 class Snapshots:
     """Keeps the weights of the lowest risk seen, and says which are delivered in the end.
 
@@ -182,24 +191,56 @@ class Snapshots:
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
-        self._lowest: tuple[Risk, int, dict[str, Tensor]] | None = None
+        self._first: Look | None = None
+        self._lowest: Look | None = None
+        self._last: Look | None = None
+        self.since_lowest = 0
+        """Looks after the one of the lowest risk."""
+
+    @property
+    def first(self) -> Risk:
+        """What the first look has found; there must have been one."""
+        return _there(self._first).risk
+
+    @property
+    def lowest(self) -> Risk:
+        """The lowest risk that was found."""
+        return _there(self._lowest).risk
 
     def look(
         self,
         network: torch.nn.Module,
         clean: Callable[[Probe], NDArray[np.float32]],
         step: int,
-    ) -> Risk:
+    ) -> None:
         """Measure a network; ``clean`` gives its estimates at the places of a probe."""
         risk = self._probe.risk(clean(self._probe))
-        if self._lowest is None or risk.value <= self._lowest[0].value:
-            weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
-            self._lowest = risk, step, weights
-        return risk
+        weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
+        self._last = Look(risk, step, weights)
+        self.since_lowest += 1
+        if self._lowest is None or risk.value < self._lowest.risk.value:
+            self._lowest, self.since_lowest = self._last, 0
+        self._first = self._first or self._last
 
-    def deliver(self, network: torch.nn.Module, risk: Risk, step: int) -> tuple[Risk, int]:
-        """Put the weights to deliver into ``network`` of ``risk``; theirs, and the step."""
-        if self._lowest is not None and self._lowest[0].beats(risk):
-            network.load_state_dict(self._lowest[2])
-            return self._lowest[:2]
-        return risk, step
+    def deliver(self, network: torch.nn.Module, *, keep_first: bool) -> tuple[Risk, int]:
+        """Put the weights to deliver into ``network``; their risk, and the step.
+
+        With ``keep_first`` the last ones must not have a higher risk than the first, by however
+        little; else the ones of the lowest risk are delivered.
+        """
+        first, lowest, last = (_there(look) for look in (self._first, self._lowest, self._last))
+        worse = keep_first and last.risk.value > first.risk.value
+        best = lowest if worse or lowest.risk.beats(last.risk) else last
+        network.load_state_dict(best.weights)
+        return best.risk, best.step
+
+
+def _there(look: Look | None) -> Look:
+    if look is None:
+        raise RuntimeError('the risk has not been looked at yet')
+    return look
+
+
+def known(risk: Risk) -> float | None:
+    """Value of a risk, None where it is not known."""
+    return risk.value if math.isfinite(risk.value) else None

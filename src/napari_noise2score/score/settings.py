@@ -9,6 +9,7 @@ from typing import Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings
+from napari_noise2score.score.warm.weights import SCRATCH, WARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,9 @@ class TrainSettings:
     Parameters
     ----------
     seconds : float or None
-        Training time, s; None for no limit. A limit in time makes the result depend on the
-        speed of the machine; for bit-equal repeats on a CPU give ``steps`` alone.
+        Training time, s; 0 for what the training would start from; None for no limit. A limit in
+        time makes the result depend on the speed of the machine; for bit-equal repeats on a CPU
+        give ``steps`` alone.
     steps : int or None
         Gradient steps; None for no limit.
     loss : str
@@ -34,8 +36,11 @@ class TrainSettings:
         Start of every random number of the training.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-    network : NetworkSettings
-        Size of the network.
+    init : str
+        What to start from: ``'warm'``, the weights that ship with the package; ``'scratch'``,
+        random ones; or the path of a model file.
+    network : NetworkSettings, optional
+        Size of a network that starts from scratch.
 
     Raises
     ------
@@ -51,28 +56,49 @@ class TrainSettings:
     learning_rate: float = 2e-3
     seed: int = 0
     device: str = 'auto'
-    network: NetworkSettings = field(default_factory=NetworkSettings)
+    init: str = WARM
+    network: NetworkSettings | None = None
 
     def __post_init__(self) -> None:
         if self.seconds is None and self.steps is None:
             raise InputError('neither seconds nor steps are given; a training needs one limit')
-        if self.seconds is not None and not 0 < self.seconds < math.inf:
-            raise InputError(f'training time is {self.seconds} s; it must be positive and finite')
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f'training steps are {self.steps}; at least 1 is needed')
+        if self.seconds is not None and not 0 <= self.seconds < math.inf:
+            raise InputError(f'training time is {self.seconds} s; 0 or more is needed, and finite')
+        if self.steps is not None and self.steps < 0:
+            raise InputError(f'training steps are {self.steps}; 0 or more are needed')
+        if self.init == SCRATCH and not self.trains:
+            raise InputError(
+                "no training from scratch (init 'scratch') leaves random weights; train for some "
+                "time, or start from the pretrained weights (init 'warm')"
+            )
+        if self.init != SCRATCH and self.network is not None:
+            raise InputError(
+                f'a network is given, but init is {self.init!r}, which has one of its own; '
+                "init 'scratch' takes a network"
+            )
         if self.loss not in LOSSES:
             raise InputError(f'loss {self.loss!r} is unknown; known are {", ".join(LOSSES)}')
         if self.batch < 1:
             raise InputError(f'batch is {self.batch}; at least 1 patch is needed')
-        multiple = 2 ** (self.network.levels - 1)
-        if self.patch < 16 or self.patch % multiple:
-            raise InputError(
-                f'patch is {self.patch} pixels; a multiple of {multiple} from 16 up is needed'
-            )
+        if self.network is not None:
+            self.check_patch(self.network)
         if not 0 < self.learning_rate < 1:
             raise InputError(f'learning rate is {self.learning_rate}; it must be between 0 and 1')
         if not 0 <= self.seed < 2**63:
             raise InputError(f'seed is {self.seed}; a whole number from 0 up is needed')
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is to be trained at all."""
+        return self.seconds != 0 and self.steps != 0
+
+    def check_patch(self, network: NetworkSettings) -> None:
+        """Raise InputError if the network cannot take patches of this size."""
+        multiple = 2 ** (network.levels - 1)
+        if self.patch < 16 or self.patch % multiple:
+            raise InputError(
+                f'patch is {self.patch} pixels; a multiple of {multiple} from 16 up is needed'
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -80,6 +106,8 @@ class TrainSettings:
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the training that is done, 0 to 1."""
+        if not self.trains:
+            return 1.0
         by_steps = step / self.steps if self.steps is not None else 0.0
         by_time = seconds / self.seconds if self.seconds is not None else 0.0
         return min(1.0, max(by_steps, by_time))
@@ -99,9 +127,14 @@ class TrainProgress:
         Running mean of the loss; 1 is the trivial score 0.
     fraction : float
         Share of the training that is done, 0 to 1.
+    start_risk, risk : float or None
+        Estimated error of the start and of what has been learned so far, in units of the noise
+        variance, where they are known: at the last of the looks that are taken now and then.
     """
 
     step: int
     seconds: float
     loss: float
     fraction: float
+    start_risk: float | None = None
+    risk: float | None = None

@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,13 +25,14 @@ from napari_noise2score.score.guard import Guard
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork, centre_of
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
-from napari_noise2score.score.risk import Probe, Snapshots, draw_probe
+from napari_noise2score.score.risk import Probe, Snapshots, draw_probe, known
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.threads import ThreadTuner
 from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.warm.weights import starting_model
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
@@ -40,6 +42,8 @@ _LOOKS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.25
 """Share of the learning rate with which weights that are good already are changed."""
+_PATIENCE = 4
+"""Looks in a row without a lower risk after which a training from good weights ends."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
 
@@ -73,8 +77,7 @@ def train(
     settings : TrainSettings, optional
         How to train.
     start : ScoreModel, optional
-        Weights to begin with, and to deliver again if the training makes nothing better of them;
-        random ones if not given.
+        Weights to begin with, instead of those that the settings name.
     stop : object with ``is_set()``, optional
         When set, the training ends after the step under way and returns what it has learned.
 
@@ -87,7 +90,8 @@ def train(
     -------
     ScoreModel
         With the running average of the weights (EMA), on the CPU: the last ones, or earlier ones
-        if those had a clearly lower risk.
+        if those had a clearly lower risk. From pretrained weights: never any whose risk is higher
+        than theirs, and the training ends early when the risk falls no more.
 
     Raises
     ------
@@ -99,30 +103,31 @@ def train(
     settings = settings or TrainSettings()
     if not images:
         raise InputError('0 images are given; a training needs at least one')
+    start = start or starting_model(settings.init)
     stop = stop or _Never()
     run = _Run(images, settings, start)
     begin = time.perf_counter()
-    step, restarts, looks = 0, 0, 0
+    step, restarts = 0, 0
     # a training of so many steps must repeat exactly, so its threads stay what they are
     tuner = ThreadTuner(run.device.type == 'cpu' and settings.seconds is not None)
     with tuner:
-        while not stop.is_set():
+        while not stop.is_set() and not run.exhausted:
             tuner.step()
             progress = settings.progress(step, time.perf_counter() - begin)
             if progress >= 1.0:
                 break
-            if run.guard.trivial and restarts < _RESTARTS:
+            if start is None and run.guard.trivial and restarts < _RESTARTS:
                 restarts += 1
                 run.restart(restarts)
             run.step(progress)
             step += 1
-            if progress * _LOOKS >= looks + 1:
-                looks += 1
+            if progress * _LOOKS >= run.looks + 1:
                 run.look(step)
             seconds = time.perf_counter() - begin
-            yield TrainProgress(step, seconds, run.guard.loss, settings.progress(step, seconds))
+            fraction = settings.progress(step, seconds)
+            yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks)
 
-    if run.guard.trivial:
+    if start is None and run.guard.trivial:
         raise TrainingError(
             f'nothing was learned in {step} steps (loss {run.guard.loss:.3f}, 1 is the trivial '
             f'score) and {restarts} restart(s): the noise parameters do not fit the data, or the '
@@ -142,27 +147,30 @@ class _Run:
         self,
         images: Sequence[NoisyPlanes],
         settings: TrainSettings,
-        start: ScoreModel | None = None,
+        start: ScoreModel | None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.start = settings, start
         self.device = choose_device(settings.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.loss_of = LOSSES[settings.loss]()
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
-        fresh = ScoreNetwork(settings.network, self.generator)
+        network = self._first_network()
+        settings.check_patch(network.settings)
         self.sampler = PatchSampler(images, settings.patch, self.generator)
         self.perturbation = Perturbation(correlations, settings.patch, self.generator)
         self.centre = centre_of(self.sampler.draw(64).values)
         separate = torch.Generator().manual_seed(settings.seed)
         self.probe = draw_probe(images, settings.patch, separate)
-        if start is None:
-            self._begin(fresh, settings.learning_rate)
-        else:
-            network = copy.deepcopy(start.network).requires_grad_(True).train()
-            self._begin(network, _GENTLE * settings.learning_rate)
+        self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
+        if start is not None:
             self.look(0)
+
+    def _first_network(self) -> ScoreNetwork:
+        if self.start is None:
+            return ScoreNetwork(self.settings.network or NetworkSettings(), self.generator)
+        return copy.deepcopy(self.start.network).requires_grad_(True).train()
 
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
         self.rate = learning_rate
@@ -174,12 +182,23 @@ class _Run:
             self.network.parameters(), learning_rate, betas=(0.9, 0.99)
         )
         self.guard, self.snapshots = Guard(self.loss_of.trivial), Snapshots(self.probe)
-        self.done = 0
+        self.done = self.looks = 0
 
     def restart(self, number: int) -> None:
-        """Begin anew with other weights and a lower rate."""
-        network = ScoreNetwork(self.settings.network, self.generator)
-        self._begin(network, self.settings.learning_rate / 2**number)
+        """Begin anew with other random weights and a lower rate."""
+        self._begin(self._first_network(), self.settings.learning_rate / 2**number)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a training from good weights has stopped to gain anything."""
+        return self.start is not None and self.snapshots.since_lowest >= _PATIENCE
+
+    @property
+    def risks(self) -> tuple[float | None, float | None]:
+        """Risk of the start, and the lowest since; None where there is none."""
+        if self.start is None:
+            return None, None
+        return known(self.snapshots.first), known(self.snapshots.lowest)
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
@@ -204,16 +223,28 @@ class _Run:
     def look(self, step: int) -> None:
         """Measure the risk of the running average."""
         self.snapshots.look(self.average, self._clean, step)
+        self.looks += step > 0
 
     def deliver(self, step: int) -> dict[str, Any]:
         """Put the weights to deliver into the running average; what is known of them."""
-        risk = self.snapshots.look(self.average, self._clean, step)
-        risk, delivered = self.snapshots.deliver(self.average, risk, step)
-        return {
+        if step or self.start is None:
+            self.look(step)
+        risk, delivered = self.snapshots.deliver(self.average, keep_first=self.start is not None)
+        outcome = {
             'final_loss': self.guard.loss,
             'skipped_steps': self.guard.skipped,
             'delivered_step': delivered,
             'risk': {**risk.to_dict(), 'two_frames': risk.two_frames},
+        }
+        if self.start is None:
+            return outcome
+        first = self.snapshots.first
+        gain = replace(risk, places=first.places - risk.places)
+        return {
+            **outcome,
+            'start': {'sha256': self.start.digest},
+            'start_risk': {**first.to_dict(), 'two_frames': first.two_frames},
+            'gain': gain.to_dict(),
         }
 
     @torch.no_grad()

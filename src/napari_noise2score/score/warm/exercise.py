@@ -7,13 +7,15 @@ through the coordinate.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.noise.families import PoissonGaussian
@@ -21,6 +23,9 @@ from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.score.network import local_mean
 
 Array = NDArray[np.float64]
+
+Source: TypeAlias = Callable[[int, np.random.Generator], Array]
+"""Draws a clean image of a height and width in pixels, 0 to 1."""
 
 CONTRAST = 1.0, 100.0
 """Range of the difference between the brightest and darkest pixel, noise standard deviations."""
@@ -47,6 +52,33 @@ _BATCHES_AN_IMAGE = 4
 _PHOTON_SHARE, _CORRELATED_SHARE = 0.35, 0.5
 
 
+def places_in(images: Sequence[NDArray[np.floating]]) -> Source:
+    """Random places of given images (Y, X), stretched to 0 to 1 and bent by a gamma curve.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one that is smaller than a place.
+    """
+    for image in images:
+        if image.ndim != 2 or min(image.shape) < _SIZE:
+            raise InputError(
+                f'an image to learn from has shape {image.shape}; '
+                f'grey images of {_SIZE} x {_SIZE} pixels or more are needed'
+            )
+    if not images:
+        raise InputError('no image to learn from is given; at least one is needed')
+
+    def draw(size: int, rng: np.random.Generator) -> Array:
+        image = images[int(rng.integers(len(images)))]
+        top, left = (int(rng.integers(side - size + 1)) for side in image.shape)
+        place = np.asarray(image[top : top + size, left : left + size], np.float64)
+        low, high = float(place.min()), float(place.max())
+        return ((place - low) / max(high - low, 1e-12)) ** rng.uniform(0.5, 2.5)
+
+    return draw
+
+
 class Batch(NamedTuple):
     """Exercises: input (B, 1, S, S), solution (B, 1, S, S), noise variance (B, 1, S, S) at the
     level of the input's local mean, correlation (B, 6), perturbation (B, 1, 1, 1).
@@ -68,12 +100,20 @@ class Exercises:
         Height and width of a patch, pixels.
     rng : numpy.random.Generator
         Source of every random choice.
+    source : callable, optional
+        Draws a clean image, square, 0 to 1; procedural ones if not given.
     images : int
         Images that are kept; one is replaced by a new one with every fourth batch.
     """
 
-    def __init__(self, size: int, rng: np.random.Generator, images: int = 200) -> None:
-        self._size, self._rng, self._most = size, rng, images
+    def __init__(
+        self,
+        size: int,
+        rng: np.random.Generator,
+        source: Source = procedural_image,
+        images: int = 200,
+    ) -> None:
+        self._size, self._rng, self._source, self._most = size, rng, source, images
         self._images: list[Array] = []
         self._batches = 0
         self._cameras = [PoissonGaussian(1.0, 0.0, read_noise) for read_noise in READ_NOISES]
@@ -82,9 +122,9 @@ class Exercises:
     def draw(self, count: int) -> Batch:
         """``count`` exercises."""
         if len(self._images) < self._most:
-            self._images.append(procedural_image(_SIZE, self._rng))
+            self._images.append(self._source(_SIZE, self._rng))
         elif self._batches % _BATCHES_AN_IMAGE == 0:
-            self._images[self._rng.integers(self._most)] = procedural_image(_SIZE, self._rng)
+            self._images[self._rng.integers(self._most)] = self._source(_SIZE, self._rng)
         self._batches += 1
         made = [
             self._photons() if self._often(_PHOTON_SHARE) else self._gaussian()

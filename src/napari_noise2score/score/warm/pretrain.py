@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from torch import nn
 
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
+from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.score.device import choose_device, fast_precision
-from napari_noise2score.score.exercise import Exercises
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.warm.exercise import Exercises, Source
 
 _WARM_UP = 200
 _LEAST_RATE = 0.01
@@ -33,6 +35,8 @@ _LONGEST_MEMORY = 0.999
 _CLIP = 1.0
 _SMOOTHING = 0.995
 _KEEP_EVERY = 60.0
+_LOGGED = 100
+"""Entries of the log of the loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class PretrainSettings:
     learning_rate: float = 2e-3
     seed: int = 0
     device: str = 'auto'
-    network: NetworkSettings = field(default_factory=NetworkSettings)
+    network: NetworkSettings = field(default_factory=partial(NetworkSettings, blocks=2))
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -85,7 +89,10 @@ class PretrainProgress:
 
 
 def pretrain(
-    settings: PretrainSettings, state: str | os.PathLike[str] | None = None
+    settings: PretrainSettings,
+    *,
+    source: Source = procedural_image,
+    state: str | os.PathLike[str] | None = None,
 ) -> Generator[PretrainProgress, None, ScoreModel]:
     """Learn to denoise procedural images.
 
@@ -93,6 +100,8 @@ def pretrain(
     ----------
     settings : PretrainSettings
         How; those of an interrupted run must be the same.
+    source : callable, optional
+        Draws clean images; procedural ones if not given.
     state : path, optional
         File in which the run is kept every minute; if it is there, the run goes on from it.
 
@@ -113,13 +122,14 @@ def pretrain(
     average = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
     step, smoothed = 0, math.nan
+    log: list[tuple[int, float]] = []
     if state is not None and Path(state).exists():
         kept = _read(state, settings)
         network.load_state_dict(kept['network'])
         average.load_state_dict(kept['average'])
         optimiser.load_state_dict(kept['optimiser'])
-        step, smoothed = kept['step'], kept['loss']
-    exercises = Exercises(settings.patch, np.random.default_rng([settings.seed, step]))
+        step, smoothed, log = kept['step'], kept['loss'], kept['log']
+    exercises = Exercises(settings.patch, np.random.default_rng([settings.seed, step]), source)
     begin = saved = time.perf_counter()
     while step < settings.steps:
         for group in optimiser.param_groups:
@@ -140,6 +150,8 @@ def pretrain(
                 mean.lerp_(now, 1 - memory)
         value = float(loss.detach())
         smoothed = value if step == 1 else _SMOOTHING * smoothed + (1 - _SMOOTHING) * value
+        if step * _LOGGED // settings.steps > (step - 1) * _LOGGED // settings.steps:
+            log.append((step, round(smoothed, 5)))
         now_seconds = time.perf_counter()
         if state is not None and (now_seconds - saved > _KEEP_EVERY or step == settings.steps):
             saved = now_seconds
@@ -147,6 +159,7 @@ def pretrain(
                 'settings': settings.to_dict(),
                 'step': step,
                 'loss': smoothed,
+                'log': log,
                 'network': network.state_dict(),
                 'average': average.state_dict(),
                 'optimiser': optimiser.state_dict(),
@@ -154,7 +167,7 @@ def pretrain(
             with written_whole(state) as part:
                 torch.save(record, part)
         yield PretrainProgress(step, now_seconds - begin, smoothed, step / settings.steps)
-    training = {**settings.to_dict(), 'steps_done': step, 'final_loss': smoothed}
+    training = {**settings.to_dict(), 'steps_done': step, 'final_loss': smoothed, 'log': log}
     return ScoreModel(
         average.to('cpu').eval().requires_grad_(False), 'preconditioned', {'pretraining': training}
     )

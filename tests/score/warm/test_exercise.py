@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.exercise import Exercises
+from napari_noise2score.score.warm.exercise import Exercises
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,65 @@
+"""What a training starts from: the weights that ship with the package, a model file, or nothing.
+
+Nothing is ever downloaded. How the shipped weights were made, what they saw and where they fail
+is told in docs/warm-start.md; ``napari-noise2score pretrain`` makes them again, or better ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from napari_noise2score.errors import CheckpointError
+from napari_noise2score.score.model import ScoreModel
+
+WARM, SCRATCH = 'warm', 'scratch'
+"""The names that a training can start from; anything else is the path of a model file."""
+
+VERSION = 1
+"""Of the shipped weights; another number with every change of them."""
+
+FILE = Path(__file__).with_name(f'warm-{VERSION}.safetensors')
+SHA256 = '43ec5f0e9fdc94464466279487d626e1894cab09643be11bb57a67761fc1d0ce'
+
+
+def starting_model(init: str) -> ScoreModel | None:
+    """The model that a training begins with; None for random weights.
+
+    Parameters
+    ----------
+    init : str
+        ``'warm'``, ``'scratch'``, or the path of a model file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged.
+    """
+    if init == SCRATCH:
+        return None
+    return warm_start() if init == WARM else ScoreModel.load(init)
+
+
+@cache
+def warm_start() -> ScoreModel:
+    """The weights that ship with the package; not to be changed by who gets them.
+
+    Raises
+    ------
+    CheckpointError
+        If the installed file is not the one that was released.
+    """
+    try:
+        found = hashlib.sha256(FILE.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CheckpointError(
+            f'{FILE}: the weights of the warm start are not installed; install napari-noise2score '
+            "anew, or train with init 'scratch'"
+        ) from error
+    if found != SHA256:
+        raise CheckpointError(
+            f'{FILE}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
+            f"{SHA256[:12]}...); install napari-noise2score anew, or train with init 'scratch'"
+        )
+    return ScoreModel.load(FILE)
