@@ -132,7 +132,13 @@ def test_a_learned_score_shows_the_noise():
     stack = stack_of(Gaussian(20.0), 150.0)
     prepared = prepare(ImageSource(stack.noisy, 'TYX'))
     settings = TrainSettings(
-        seconds=None, steps=100, batch=4, patch=32, device='cpu', network=NetworkSettings(16, 2, 1)
+        seconds=None,
+        steps=100,
+        batch=4,
+        patch=32,
+        device='cpu',
+        init='scratch',
+        network=NetworkSettings(16, 2, 1),
     )
     model = finish(train_score([prepared], settings))
     steps = parameters.compare_parameters(model, prepared, planes=1, draws=1, device='cpu')

@@ -30,7 +30,13 @@ from napari_noise2score.score.network import NetworkSettings
 from napari_noise2score.score.settings import TrainSettings
 
 QUICK = TrainSettings(
-    seconds=None, steps=120, batch=4, patch=32, device='cpu', network=NetworkSettings(16, 2, 1)
+    seconds=None,
+    steps=120,
+    batch=4,
+    patch=32,
+    device='cpu',
+    init='scratch',
+    network=NetworkSettings(16, 2, 1),
 )
 SETTINGS = DenoiseSettings(training=QUICK, orientations=2)
 

@@ -2,9 +2,11 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from napari_noise2score.errors import CheckpointError
+from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.model import FORMAT, ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 
@@ -94,10 +96,49 @@ def test_headers_that_do_not_fit_the_weights_are_refused(model, tmp_path, change
         ScoreModel.load(path)
 
 
+def test_models_of_version_1_are_read_and_give_what_they_gave(model, tmp_path):
+    """They had two input channels and were not told of the noise."""
+    path, now = tmp_path / 'new.safetensors', model.network.state_dict()
+    model.save(path)
+    with safe_open(path, 'pt') as file:
+        header = {**file.metadata(), 'version': '1'}
+    old = {key: value for key, value in now.items() if key != 'correlated.weight'}
+    old['head.weight'] = now['head.weight'][:, :2].contiguous()
+    save_file(old, path, header)
+    loaded = ScoreModel.load(path)
+    z, sigma = torch.randn(1, 1, 16, 16), torch.zeros(1, 1, 1, 1)
+    near = torch.rand(1, len(NEAREST))
+    untold = loaded.network(z, sigma)
+    assert torch.equal(loaded.network(z, sigma, 3 * torch.ones_like(z), near), untold)
+    assert torch.allclose(untold, model.network(z, sigma, torch.ones_like(z)), atol=1e-4)
+
+
+def test_a_compact_file_is_half_the_size_and_close(model, tmp_path):
+    whole, compact = tmp_path / 'whole.safetensors', tmp_path / 'compact.safetensors'
+    model.save(whole)
+    model.save(compact, compact=True)
+    assert compact.stat().st_size < 0.6 * whole.stat().st_size
+    for key, value in ScoreModel.load(compact).network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.allclose(value, model.network.state_dict()[key], rtol=1e-3, atol=1e-6)
+
+
+def test_the_digest_is_that_of_the_weights_alone(model, tmp_path):
+    before = model.digest
+    model.save(tmp_path / 'm.safetensors')
+    assert ScoreModel.load(tmp_path / 'm.safetensors').digest == before
+    model.network.centre.fill_(3.0)
+    model.training['seed'] = 9
+    assert model.digest == before
+    with torch.no_grad():
+        model.network.tail.weight[0, 0, 0, 0] += 1e-3
+    assert model.digest != before
+
+
 def test_newer_versions_are_refused_by_number(model, tmp_path):
     path = tmp_path / 'score.safetensors'
-    save_file(model.network.state_dict(), path, {'format': FORMAT, 'version': '2'})
-    with pytest.raises(CheckpointError, match="file version '2'; this program reads 1"):
+    save_file(model.network.state_dict(), path, {'format': FORMAT, 'version': '3'})
+    with pytest.raises(CheckpointError, match="file version '3'; this program reads 1 and 2"):
         ScoreModel.load(path)
 
 

@@ -70,6 +70,8 @@ def test_published_reading_is_scaled_by_the_noise_variance(model):
     array = np.random.default_rng(0).normal(10, 3, (1, 16, 16)).astype(np.float32)
     published = ScoreModel(model.network, 'published', {})
     half = VarianceCurve(-50.0, 50.0, np.full(8, 0.5))
-    result = finish(predict_clean(published, ArrayPlanes(array, half), device='cpu', exact=True))
-    plain = predict(model, array)
+    result, plain = (
+        finish(predict_clean(read, ArrayPlanes(array, half), device='cpu', exact=True))
+        for read in (published, model)
+    )
     np.testing.assert_allclose(result - array, 0.5 * (plain - array), atol=1e-5)

@@ -24,7 +24,7 @@ SMALL = NetworkSettings(channels=16, levels=2, blocks=1)
 
 
 def quick(steps: int, **more) -> TrainSettings:
-    return TrainSettings(**{**QUICK, 'steps': steps, 'network': SMALL, **more})
+    return TrainSettings(**{**QUICK, 'steps': steps, 'init': 'scratch', 'network': SMALL, **more})
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
             if len(made) == 1:
                 self.tail.requires_grad_(False)
 
-        def forward(self, z, sigma_a):
+        def forward(self, z, sigma_a, *told):
             return (
                 super().forward(z, sigma_a)
                 if self.tail.weight.requires_grad
@@ -138,16 +138,34 @@ def test_earlier_weights_are_delivered_where_their_risk_was_clearly_lower():
     snapshots = Snapshots(probe)
     network = torch.nn.Linear(1, 1)
     smooth = ndimage.gaussian_filter(probe.noisy, (0, 2, 2))
-    good = snapshots.look(network, lambda probe: smooth, 10)
+    snapshots.look(network, lambda probe: smooth, 10)
     weight = network.weight.detach().clone()
     with torch.no_grad():
         network.weight += 1
-    bad = snapshots.look(network, lambda probe: probe.noisy, 20)
-    assert good.beats(bad)
-    assert snapshots.deliver(network, bad, 20) == (good, 10)
+    snapshots.look(network, lambda probe: probe.noisy, 20)
+    risk, step = snapshots.deliver(network, keep_first=False)
+    assert step == 10
+    assert risk.value == snapshots.lowest.value < 0.5
     assert torch.equal(network.weight, weight)
     # and the last ones where there is no clear difference
-    assert snapshots.deliver(network, good, 30) == (good, 30)
+    snapshots.look(network, lambda probe: smooth, 30)
+    assert snapshots.deliver(network, keep_first=False)[1] == 30
+
+
+def test_what_is_worse_than_the_start_by_however_little_is_not_delivered():
+    planes = ArrayPlanes(smooth_image(2) + np.random.default_rng(5).normal(size=(2, 96, 96)))
+    probe = draw_probe([planes], 32, torch.Generator().manual_seed(0))
+    smooth = ndimage.gaussian_filter(probe.noisy, (0, 2, 2))
+    better, worse = sorted(
+        (smooth, smooth + np.float32(1e-4)), key=lambda clean: probe.risk(clean).value
+    )
+    snapshots = Snapshots(probe)
+    network = torch.nn.Linear(1, 1)
+    snapshots.look(network, lambda probe: better, 0)
+    snapshots.look(network, lambda probe: worse, 1)
+    assert snapshots.since_lowest == 1
+    assert snapshots.deliver(network, keep_first=False)[1] == 1
+    assert snapshots.deliver(network, keep_first=True)[1] == 0
 
 
 def test_images_are_trained_jointly_each_with_its_own_noise():
@@ -165,9 +183,12 @@ def test_images_are_trained_jointly_each_with_its_own_noise():
     ('arguments', 'text'),
     [
         ({'seconds': None}, 'needs one limit'),
-        ({'seconds': 0.0}, 'training time is 0.0 s'),
+        ({'seconds': -1.0}, 'training time is -1.0 s'),
+        ({'seconds': 0.0, 'init': 'scratch'}, 'leaves random weights'),
+        ({'steps': 0, 'init': 'scratch'}, 'leaves random weights'),
+        ({'network': SMALL}, "a network is given, but init is 'warm'"),
         ({'seconds': float('nan')}, 'training time is nan'),
-        ({'steps': 0}, 'training steps are 0'),
+        ({'steps': -1}, 'training steps are -1'),
         ({'loss': 'huber'}, "'huber' is unknown; known are preconditioned, published, sliced"),
         ({'batch': 0}, 'batch is 0'),
         ({'patch': 30}, 'patch is 30 pixels; a multiple of 4'),

@@ -85,6 +85,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         '--loss', default='preconditioned', help='preconditioned, published or sliced'
     )
     group.add_argument(
+        '--no-frames',
+        action='store_true',
+        help='do not take frames of one scene for targets of each other',
+    )
+    group.add_argument(
         '--init',
         default='warm',
         metavar='warm|scratch|M',
@@ -127,6 +132,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
         seed=options.seed,
         device=options.device,
         init=options.init,
+        frames=not options.no_frames,
     )
 
 

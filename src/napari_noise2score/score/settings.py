@@ -26,6 +26,9 @@ class TrainSettings:
         Gradient steps; None for no limit.
     loss : str
         A name in `napari_noise2score.score.loss.LOSSES`.
+    frames : bool
+        Whether frames that are found to show one scene are targets for each other, beside the
+        perturbation.
     batch : int
         Patches a step.
     patch : int
@@ -51,6 +54,7 @@ class TrainSettings:
     seconds: float | None = field(default=60.0, metadata={'label': 'Training time (s)'})
     steps: int | None = None
     loss: str = 'preconditioned'
+    frames: bool = True
     batch: int = 8
     patch: int = 64
     learning_rate: float = 2e-3
@@ -80,8 +84,7 @@ class TrainSettings:
             raise InputError(f'loss {self.loss!r} is unknown; known are {", ".join(LOSSES)}')
         if self.batch < 1:
             raise InputError(f'batch is {self.batch}; at least 1 patch is needed')
-        if self.network is not None:
-            self.check_patch(self.network)
+        self.check_patch(self.network or NetworkSettings())
         if not 0 < self.learning_rate < 1:
             raise InputError(f'learning rate is {self.learning_rate}; it must be between 0 and 1')
         if not 0 <= self.seed < 2**63:

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,12 +21,12 @@ from torch import nn
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.guard import Guard
+from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.risk import Probe, Snapshots, draw_probe, known
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.threads import ThreadTuner
@@ -158,9 +157,16 @@ class _Run:
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
-        self.sampler = PatchSampler(images, settings.patch, self.generator)
-        self.perturbation = Perturbation(correlations, settings.patch, self.generator)
-        self.centre = centre_of(self.sampler.draw(64).values)
+        self.lessons = Lessons(
+            images,
+            settings.patch,
+            self.loss_of,
+            settings.frames,
+            self.knowledge,
+            self.generator,
+            self.device,
+        )
+        self.centre = centre_of(self.lessons.sampler.draw(64).values)
         separate = torch.Generator().manual_seed(settings.seed)
         self.probe = draw_probe(images, settings.patch, separate)
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
@@ -203,15 +209,9 @@ class _Run:
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
         _set_rate(self.optimiser, self.rate, self.done, progress)
-        patches, image, orientation = self.sampler.draw(self.settings.batch)
-        u = self.perturbation.draw(image, orientation).to(self.device)
-        patches, image = patches.to(self.device), image.to(self.device)
-        told = self.knowledge.told(self.network, image, orientation.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         with fast_precision(self.device):
-            loss = self.loss_of(
-                told, patches, u, partial(self.noise.at, image), progress, self.generator
-            )
+            loss = self.lessons.loss(self.network, self.settings.batch, progress)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         if self.guard.accepts(float(loss.detach()), float(norm), self.rate):

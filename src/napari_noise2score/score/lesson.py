@@ -1,0 +1,140 @@
+"""What a network learns from in one step of a training.
+
+From every image it learns by perturbation: the AR-DAE loss and its relatives need single noisy
+frames only. Where frames show one scene, each of them is also a target for its neighbour, with
+noise of its own: the least noisy lesson there is without a clean image, and one that needs no
+noise model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.loss import ScoreLoss
+from napari_noise2score.score.network import ScoreNetwork, local_mean
+from napari_noise2score.score.orientation import ORIENTATIONS, turned
+from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.told import NoiseKnowledge
+
+FRAMES_SHARE = 0.75
+"""Share of the steps on images with frames of one scene that compare frames; the others keep the
+score known at the perturbed image too, where it is read to tell the noise."""
+
+WINDOW = 9
+"""Width in pixels over which two frames are compared."""
+
+MOVED = 2.0
+"""Frames that differ by more than so many times what the noise explains show something that has
+changed, and are no targets for each other there."""
+
+
+class Lessons:
+    """Draws a batch and its loss, of whichever lesson its turn it is.
+
+    Parameters
+    ----------
+    images : sequence of NoisyPlanes
+        What to learn from.
+    size : int
+        Height and width of a patch, pixels.
+    loss : ScoreLoss
+        The loss of perturbed patches.
+    frames : bool
+        Whether frames of one scene are targets for each other.
+    knowledge : NoiseKnowledge
+        What is known of the noise of the images.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    device : torch.device
+        Where to compute.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[NoisyPlanes],
+        size: int,
+        loss: ScoreLoss,
+        frames: bool,
+        knowledge: NoiseKnowledge,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self.sampler = PatchSampler(images, size, generator)
+        self._images, self._loss, self._knowledge = images, loss, knowledge
+        self._generator, self._device = generator, device
+        self._perturbation = Perturbation([image.correlation for image in images], size, generator)
+        self._paired = torch.tensor([frames and bool(image.pairs) for image in images])
+
+    @property
+    def _noise(self) -> NoiseVariance:
+        return self._knowledge.noise
+
+    def loss(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
+        """Loss of one batch of ``count`` patches, a scalar: 1 for the score 0.
+
+        Parameters
+        ----------
+        network : ScoreNetwork
+            The one that learns.
+        count : int
+            Patches.
+        progress : float
+            Share of the training that is done, 0 to 1.
+        """
+        chosen = self.sampler.images(count)
+        paired = self._paired[chosen]
+        share = float(paired.float().mean()) * FRAMES_SHARE
+        # one kind a step: a batch that is split in two is slower
+        if share > 0 and float(torch.rand((), generator=self._generator)) < share:
+            return self._compared(network, chosen[paired])
+        return self._perturbed(network, count, progress)
+
+    def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
+        patches, image, orientation = self.sampler.draw(count)
+        u = self._perturbation.draw(image, orientation).to(self._device)
+        patches, image = patches.to(self._device), image.to(self._device)
+        told = self._knowledge.told(network, image, orientation.to(self._device))
+        at = partial(self._noise.at, image)
+        return self._loss(told, patches, u, at, progress, self._generator)
+
+    def _compared(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
+        r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
+
+        Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``.
+        """
+        ways = self._whole(ORIENTATIONS, len(chosen))
+        inputs, targets = [], []
+        for number, way in zip(chosen.tolist(), ways.tolist(), strict=True):
+            pairs = self._images[number].pairs
+            pair = pairs[int(self._whole(len(pairs)))]
+            pair = pair if int(self._whole(2)) else pair[::-1]
+            one, other = self.sampler.cut(number, pair)
+            inputs.append(turned(one, way))
+            targets.append(turned(other, way))
+        z, target = (torch.stack(a)[:, None].to(self._device) for a in (inputs, targets))
+        image, ways = chosen.to(self._device), ways.to(self._device)
+        told = self._knowledge.told(network, image, ways)
+        output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
+        variance = self._noise.at(image, output.detach())
+        clean = self._loss.clean(output, z, variance)
+        still = self._still(image, z, target)
+        distance = still * (clean - target) ** 2 / (2 * variance)
+        return distance.sum() / still.sum().clamp_min(1)
+
+    def _still(self, image: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        """1 where two frames differ by noise alone, 0 where something changed; (B, 1, S, S)."""
+        variance = self._noise.at(image, local_mean((one + other) / 2))
+        ratio = (one - other) ** 2 / (2 * variance)
+        padding = WINDOW // 2
+        mean = F.avg_pool2d(ratio, WINDOW, 1, padding, count_include_pad=False)
+        return (mean < MOVED).float()
+
+    def _whole(self, stop: int, *shape: int) -> Tensor:
+        return torch.randint(stop, shape, generator=self._generator)
