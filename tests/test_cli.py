@@ -1,3 +1,4 @@
+import hashlib
 import json
 import signal
 import subprocess
@@ -51,6 +52,52 @@ def test_denoise_writes_image_report_and_model(noisy, stack, tmp_path):
     again = tmp_path / 'again.tif'
     assert main(['apply', str(model), str(noisy), '--output', str(again), '--device', 'cpu']) == 0
     np.testing.assert_array_equal(tifffile.imread(again), result)
+
+
+def test_0_seconds_start_from_the_shipped_weights_or_a_file(noisy, stack, tmp_path):
+    out, report, model = (tmp_path / n for n in ('out.tif', 'r.json', 'm.safetensors'))
+    call = ['denoise', str(noisy), '--output', str(out), '--seconds', '0', '--device', 'cpu']
+    assert main([*call, '--report', str(report), '--model-out', str(model)]) == 0
+    first = tifffile.imread(out)
+    assert np.mean((first - stack.truth) ** 2) < 0.2 * np.mean((stack.noisy - stack.truth) ** 2)
+    record = json.loads(report.read_text())
+    assert record['settings']['training']['init'] == 'warm'
+    assert record['training']['start_risk'] == record['training']['risk']
+    assert main([*call, '--init', str(model)]) == 0
+    np.testing.assert_array_equal(tifffile.imread(out), first)
+
+
+def test_what_training_changed_is_written(noisy, stack, tmp_path, capsys):
+    out, report, change = (tmp_path / n for n in ('out.tif', 'r.json', 'change.tif'))
+    call = ['denoise', str(noisy), '--output', str(out), '--report', str(report), *QUICK]
+    assert main([*call, '--difference', str(change)]) == 0
+    written = tifffile.imread(change)
+    assert written.shape == stack.noisy.shape
+    (largest,) = json.loads(report.read_text())['largest_change']
+    assert largest['rms'] >= largest['rms_of_channel']
+    whole = float(np.sqrt(np.mean(written.astype(float) ** 2)))
+    assert largest['rms_of_channel'] == pytest.approx(whole, rel=1e-3, abs=1e-9)
+    assert 'Training' in capsys.readouterr().out
+
+
+def test_pretrain_makes_weights_that_a_training_can_start_from(noisy, tmp_path, capsys):
+    made = tmp_path / 'made.safetensors'
+    call = ['pretrain', '--output', str(made), '--device', 'cpu', '--steps', '3']
+    assert main([*call, '--channels', '8', '--blocks', '1']) == 0
+    said = capsys.readouterr().out.split()
+    assert hashlib.sha256(made.read_bytes()).hexdigest() in said
+    out = tmp_path / 'out.tif'
+    train = ['denoise', str(noisy), '--output', str(out), '--init', str(made), *QUICK]
+    assert main(train) == 0
+    photographs = tmp_path / 'photographs'
+    photographs.mkdir()
+    for number in range(2):
+        tifffile.imwrite(photographs / f'{number}.tif', np.eye(170, dtype=np.uint8))
+    assert main([*call, '--channels', '8', '--images', str(photographs)]) == 0
+    (photographs / 'notes.txt').write_text('no image')
+    assert main([*call, '--images', str(photographs)]) == 2
+    assert 'holds what is no image' in capsys.readouterr().err
+    assert main([*call, '--images', str(tmp_path / 'none')]) == 2
 
 
 def test_axes_come_from_the_file(noisy, tmp_path):
@@ -155,7 +202,11 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--gain', '-1'], 'gain is -1'),
         (['--noise', 'poisson', '--sigma', '1'], 'sigma is no parameter of Poisson'),
         (['--seconds', '-3'], 'training time is -3.0 s'),
-        (['--steps', '0'], 'training steps are 0'),
+        (['--steps', '-1'], 'training steps are -1'),
+        (['--seconds', '0', '--init', 'scratch'], 'leaves random weights'),
+        (['--init', 'missing'], 'missing: no such file'),
+        (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
+        (['--difference', 'd.png'], 'images are written as .tif'),
         (['--device', 'tpu'], "invalid choice: 'tpu'"),
         (['--seed', '-1'], 'seed is -1'),
         (['--loss', 'l2'], "loss 'l2' is unknown"),

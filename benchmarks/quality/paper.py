@@ -210,6 +210,7 @@ def training_of(options: argparse.Namespace) -> TrainSettings:
         batch=options.batch,
         patch=options.patch,
         learning_rate=options.learning_rate,
+        init='scratch',
         network=NetworkSettings(options.channels, options.levels, options.blocks),
     )
 

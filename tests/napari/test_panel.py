@@ -96,6 +96,74 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
     assert panel.correct.enabled
 
 
+def test_a_preview_comes_first_and_gives_way_to_the_result(open_panel, stack, qtbot, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells', scale=(1, 0.1, 0.1))
+    train(panel, 600)
+    qtbot.waitUntil(lambda: 'cells preview' in names(viewer), timeout=60_000)
+    preview = unwrapped(viewer.layers[1])
+    assert preview.data.shape == stack.shape
+    np.testing.assert_array_equal(preview.scale, (1, 0.1, 0.1))
+    assert preview.metadata[METADATA]['training']['steps_done'] == 0
+    qtbot.waitUntil(lambda: 'step' in panel.status.text(), timeout=60_000)
+    panel.stop.native.click()
+    idle(panel)
+    assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
+    assert 'Training' in panel.messages.text()
+
+
+def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    train(panel, 0)
+    idle(panel)
+    assert len(viewer.layers) == 2
+    report = unwrapped(viewer.layers[1]).metadata[METADATA]
+    assert report['training']['steps_done'] == 0
+    assert report['settings']['training']['init'] == 'warm'
+    assert panel.correct.enabled
+
+
+def test_from_scratch_there_is_no_preview_and_no_0_seconds(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.start.value = 'scratch'
+    train(panel, 0)
+    idle(panel)
+    assert 'leaves random weights' in panel.messages.text()
+    train(panel)
+    idle(panel)
+    assert len(viewer.layers) == 2
+    report = unwrapped(viewer.layers[1]).metadata[METADATA]
+    assert report['settings']['training']['init'] == 'scratch'
+    panel.change.native.click()
+    idle(panel)
+    assert 'was trained from scratch' in panel.messages.text()
+    assert len(viewer.layers) == 2
+
+
+def test_what_training_changed_is_a_layer_in_noise_units(open_panel, stack, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells', scale=(1, 0.1, 0.1), units=('s', 'um', 'um'))
+    assert not panel.change.enabled
+    train(panel)
+    idle(panel)
+    panel.change.native.click()
+    idle(panel)
+    layer = unwrapped(viewer.layers['cells changed by training'])
+    assert layer.data.shape == stack.shape
+    np.testing.assert_array_equal(layer.scale, (1, 0.1, 0.1))
+    assert layer.units == unwrapped(viewer.layers['cells']).units
+    low, high = layer.contrast_limits
+    assert low == -high
+    assert np.abs(layer.data).max() < 5
+    assert layer.metadata[METADATA]['largest'][0]['rms'] >= 0
+    viewer.layers['cells'].data = stack[::-1].copy()
+    panel.change.native.click()
+    idle(panel)
+    assert 'press Train first' in panel.messages.text()
+
+
 def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle, monkeypatch):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')

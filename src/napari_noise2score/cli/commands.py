@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -190,6 +191,8 @@ def pretrain(options: argparse.Namespace) -> int:
     steps = logged(pretrain(settings, source=source, state=options.state))
     model: ScoreModel = run(steps)
     model.save(options.output, compact=True)
+    digest = hashlib.sha256(options.output.read_bytes()).hexdigest()
+    print(f'{options.output}: SHA-256 {digest}')
     return 0
 
 

@@ -1,0 +1,85 @@
+"""Frames of one scene as targets for each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.score.lesson import Lessons
+from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.loss import Preconditioned
+from napari_noise2score.score.told import NoiseKnowledge
+from tests.score.helpers import FLAT, ArrayPlanes, smooth_image
+
+CPU = torch.device('cpu')
+
+
+class Recorder:
+    """A network whose answers are given, and that keeps what it was asked."""
+
+    def __init__(self, answer):
+        self._answer, self.asked = answer, []
+
+    def __call__(self, z, sigma_a, variance=None, correlation=None):
+        self.asked.append(float(sigma_a.max()))
+        return self._answer(z)
+
+
+def lessons(images, frames=True, size=64):
+    knowledge = NoiseKnowledge(
+        NoiseVariance([FLAT] * len(images), CPU), [Correlation.white()] * len(images), CPU
+    )
+    generator = torch.Generator().manual_seed(0)
+    return Lessons(images, size, Preconditioned(), frames, knowledge, generator, CPU)
+
+
+def one_scene(count=4, size=96, moved=None):
+    clean = np.repeat(smooth_image(1, size), count, axis=0)
+    if moved is not None:
+        clean[1:, moved, moved] += 6
+    noisy = clean + np.random.default_rng(1).normal(size=clean.shape)
+    pairs = tuple((i, i + 1) for i in range(count - 1))
+    return ArrayPlanes(noisy, pairs=pairs), clean[0]
+
+
+def compared(drawn, answer, count=200):
+    """Losses of the steps that compared frames."""
+    found = []
+    for _ in range(count):
+        network = Recorder(answer)
+        loss = drawn.loss(network, 4, 0.5)
+        if network.asked == [0.0]:
+            found.append(float(loss))
+    return found
+
+
+def test_the_score_zero_has_loss_1_and_a_perfect_answer_half():
+    planes, _ = one_scene()
+    trivial = compared(lessons([planes]), lambda z: z)
+    assert np.mean(trivial) == pytest.approx(1, abs=0.02)
+    assert 0.6 < len(trivial) / 200 < 0.9
+    flat = ArrayPlanes(np.random.default_rng(0).normal(size=(4, 96, 96)), pairs=((0, 1), (2, 3)))
+    assert np.mean(compared(lessons([flat]), torch.zeros_like)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_has_moved_between_frames_is_no_target():
+    """The answer "output = input" counts the difference of the frames and nothing else."""
+    planes, _ = one_scene(2, moved=slice(20, 60))
+    static, _ = one_scene(2)
+    losses, usual = (np.mean(compared(lessons([a]), lambda z: z)) for a in (planes, static))
+    assert usual < losses < 1.5 * usual
+    everywhere = np.mean((planes.array[0] - planes.array[1]) ** 2) / 2
+    assert losses < 0.4 * everywhere
+
+
+def test_without_frames_of_one_scene_every_patch_is_perturbed():
+    planes, _ = one_scene()
+    assert not compared(lessons([planes], frames=False), lambda z: z, 40)
+    assert not compared(lessons([ArrayPlanes(planes.array)]), lambda z: z, 40)
+
+
+def test_images_with_and_without_frames_take_turns():
+    planes, _ = one_scene()
+    single = ArrayPlanes(planes.array)
+    share = len(compared(lessons([planes, single]), lambda z: z)) / 200
+    assert 0.2 < share < 0.55
