@@ -94,7 +94,9 @@ def test_pretrain_makes_weights_that_a_training_can_start_from(noisy, tmp_path, 
     for number in range(2):
         tifffile.imwrite(photographs / f'{number}.tif', np.eye(170, dtype=np.uint8))
     assert main([*call, '--channels', '8', '--images', str(photographs)]) == 0
-    (photographs / 'notes.txt').write_text('no image')
+    (photographs / 'notes.txt').write_text('no image, and not taken for one')
+    assert main([*call, '--channels', '8', '--images', str(photographs)]) == 0
+    (photographs / 'broken.tif').write_text('no image')
     assert main([*call, '--images', str(photographs)]) == 2
     assert 'holds what is no image' in capsys.readouterr().err
     assert main([*call, '--images', str(tmp_path / 'none')]) == 2

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
 
 PROGRAM = 'napari-noise2score'
+_IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 
 
 def denoise(options: argparse.Namespace) -> int:
@@ -197,15 +198,16 @@ def pretrain(options: argparse.Namespace) -> int:
 
 
 def clean(folder: Path) -> list[Any]:
-    """All images of a folder that scikit-image reads, (Y, X) float64."""
+    """All PNG, JPEG and TIFF images of a folder, (Y, X), grey."""
     from skimage.io import imread
+    from tifffile import TiffFileError
 
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; one with clean grey images is needed')
-    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
     try:
         return [imread(path, as_gray=True) for path in paths]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TiffFileError) as error:
         raise InputError(f'{folder}: holds what is no image ({error})') from error
 
 
