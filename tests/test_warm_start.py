@@ -116,7 +116,7 @@ def test_few_photons_at_once():
 
 
 def test_nothing_is_trained_and_few_views_are_taken():
-    assert EXACTLY.views == 2
+    assert EXACTLY.views == 1
     assert EXACTLY.left_in == 0
     assert DenoiseSettings().views == 8
     assert DenoiseSettings().left_in is None

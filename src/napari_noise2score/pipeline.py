@@ -31,7 +31,7 @@ from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.steps import finish, relay
 
-MOST_VIEWS, QUICK_VIEWS = 8, 2
+MOST_VIEWS, QUICK_VIEWS = 8, 1
 """Views of the image that are averaged, after a training and without one."""
 
 

@@ -9,6 +9,7 @@ skewed, ``gain^2 (x - offset)``, read noise is not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -226,16 +227,20 @@ def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
     """
     single_frames = [frame for group in groups for frame in group]
     several = [group for group in groups if len(group) > 1]
-    differences = from_frames(several, saturation) if several else None
+    step = -(-len(single_frames) // _MOST_CHECKED)
+    with ThreadPoolExecutor(1) as beside:  # mostly needed too, and each takes one processor core
+        checked = beside.submit(from_single_frames, single_frames[::step], saturation)
+        differences = from_frames(several, saturation) if several else None
     if differences is None:
-        single = from_single_frames(single_frames, saturation)
+        single = (
+            checked.result() if step == 1 else from_single_frames(single_frames, saturation)
+        )
         return _unsteady(single) if several else single
     measured = differences.correlation or Correlation.white()
     correlated = not measured.noticed.is_white
     if correlated or differences.level.size < 3:
         return differences
-    step = -(-len(single_frames) // _MOST_CHECKED)
-    single = from_single_frames(single_frames[::step], saturation)
+    single = checked.result()
     if single.level.size < 3:
         return differences
     steepness = [_line(e.level, e.variance, e.count)[0] for e in (differences, single)]

@@ -99,9 +99,8 @@ def _flat(level: Array, roughness: Array, mask: Mask) -> Mask:
     """The flattest share of the pixels of every level."""
     bins = Bins.of(level[mask], np.linspace(0, 1, 65))
     index = bins.index(level)
-    limit = np.full(len(bins), -np.inf)
-    for number in range(len(bins)):
-        values = roughness[mask & (index == number)]
-        if values.size:
-            limit[number] = np.quantile(values, _FLATTEST)
+    inside = index[mask]
+    limits = np.searchsorted(np.sort(inside), np.arange(1, len(bins)))
+    groups = np.split(roughness[mask][np.argsort(inside, kind='stable')], limits)
+    limit = np.array([np.quantile(g, _FLATTEST) if g.size else -np.inf for g in groups])
     return np.asarray(mask & (roughness <= limit[index]))

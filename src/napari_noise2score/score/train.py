@@ -184,9 +184,7 @@ class _Run:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.centre.fill_(self.centre)
         self.average = copy.deepcopy(self.network)
-        self.optimiser = torch.optim.Adam(
-            self.network.parameters(), learning_rate, betas=(0.9, 0.99)
-        )
+        self.optimiser: torch.optim.Optimizer | None = None
         self.guard, self.snapshots = Guard(self.loss_of.trivial), Snapshots(self.probe)
         self.done = self.looks = 0
 
@@ -208,6 +206,9 @@ class _Run:
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
+        if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
+            weights = self.network.parameters()
+            self.optimiser = torch.optim.Adam(weights, self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.rate, self.done, progress)
         self.optimiser.zero_grad(set_to_none=True)
         with fast_precision(self.device):
