@@ -147,9 +147,7 @@ def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
     By more than two standard errors, and by more than one percent: forms that hardly differ are
     not worth a surprise.
     """
-    default, best = (
-        _FORMS[0],
-        min(risks, key=lambda form: risks[form].value),
-    )  # the first if none is known
+    default = _FORMS[0]
+    best = min(risks, key=lambda form: risks[form].value)  # the first if none is known
     worth = risks[best].value < (1 - _WORTH) * risks[default].value
     return best if worth and risks[best].beats(risks[default]) else default

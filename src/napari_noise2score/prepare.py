@@ -117,7 +117,8 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         pairs: tuple[tuple[int, int], ...] = ()
         if fit is not None and fit.compared:
             pairs = _pairs(places, sample)
-            table = _measured(table, coordinate, channel, pairs, fit)
+            clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
+            table = measured_table(table, _compared(places, sample, pairs, coordinate), clipped)
         channels.append(
             PreparedChannel(channel, family, fit, coordinate, table, correlation, pairs)
         )
@@ -134,19 +135,25 @@ def _pairs(places: list[range], sample: list[NDArray[Any]]) -> tuple[tuple[int, 
     )
 
 
-def _measured(
-    table: LevelTable,
-    coordinate: UnitNoise,
-    channel: Channel,
+def _compared(
+    places: list[range],
+    sample: list[NDArray[Any]],
     pairs: tuple[tuple[int, int], ...],
-    fit: NoiseFit,
-) -> LevelTable:
-    frames = [
-        tuple(coordinate.forward(channel.plane(plane)) for plane in pair)
-        for pair in pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
-    ]
-    clipped = float(coordinate.forward(table.top)) if fit.clipped else np.inf
-    return measured_table(table, [(a, b) for a, b in frames], clipped)
+    coordinate: UnitNoise,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Some of the pairs in the coordinate."""
+    frames = {
+        number: frame
+        for planes, stack in zip(places, sample, strict=True)
+        for number, frame in zip(planes, stack, strict=True)
+    }
+    some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
+    seen = {
+        number: coordinate.forward(frames[number].astype(np.float32))
+        for pair in some
+        for number in pair
+    }
+    return [(seen[first], seen[second]) for first, second in some]
 
 
 def estimate_channel(channel: Channel) -> NoiseFit:

@@ -54,8 +54,6 @@ class NoiseFit:
         Standard error of each parameter of the family, in its own unit.
     evidence : PhotonTransfer
         The binned points that the line was fitted to.
-    spread : float
-        Weighted rms distance of the points from the line, relative to the line.
     frames : int
         Frames that were used.
     repeated : int
@@ -67,7 +65,6 @@ class NoiseFit:
     family: NoiseFamily
     errors: dict[str, float]
     evidence: PhotonTransfer
-    spread: float
     frames: int
     repeated: int
     clipped: float
@@ -87,6 +84,11 @@ class NoiseFit:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         return self.warnings_for(self.family)
+
+    @property
+    def spread(self) -> float:
+        """Weighted rms distance of the points from the variance of the family, relative to it."""
+        return self.misfit(self.family)
 
     def misfit(self, family: NoiseFamily) -> float:
         """Weighted rms distance of the points from the variance of a family, relative to it."""
@@ -215,8 +217,8 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
             'no noise was found: the image is constant or noise-free; '
             'a noisy, unprocessed image is needed'
         )
-    family, errors, spread = _fit(evidence)
-    return NoiseFit(family, errors, evidence, spread, frames, repeated, clipped)
+    family, errors = _fit(evidence)
+    return NoiseFit(family, errors, evidence, frames, repeated, clipped)
 
 
 def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
@@ -232,9 +234,7 @@ def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
         checked = beside.submit(from_single_frames, single_frames[::step], saturation)
         differences = from_frames(several, saturation) if several else None
     if differences is None:
-        single = (
-            checked.result() if step == 1 else from_single_frames(single_frames, saturation)
-        )
+        single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
         return _unsteady(single) if several else single
     measured = differences.correlation or Correlation.white()
     correlated = not measured.noticed.is_white
@@ -302,7 +302,7 @@ def _fewer(groups: list[Array]) -> list[Array]:
     return keep[::step]
 
 
-def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float], float]:
+def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]:
     level, variance, count = evidence.level, evidence.variance, evidence.count
     slope, intercept, covariance = _line(level, variance, count)
     line = slope * level + intercept
@@ -310,11 +310,9 @@ def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float], float
     if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or rise < _LEAST_RISE:
         mean = float(np.average(variance, weights=count))
         sigma = mean**0.5
-        spread = float(np.average((variance / mean - 1) ** 2, weights=count) ** 0.5)
-        return Gaussian(sigma), {'sigma': sigma / (2 * count.sum()) ** 0.5}, spread
+        return Gaussian(sigma), {'sigma': sigma / (2 * count.sum()) ** 0.5}
 
     whole = np.maximum(line, 1e-3 * variance.mean())
-    spread = float(np.average((variance / whole - 1) ** 2, weights=count) ** 0.5)
     line_offset = -intercept / slope
     offset, offset_error = _offset(evidence, slope, whole, line_offset)
     # on the line's own zero there is no read noise, whatever the rounding says
@@ -329,7 +327,6 @@ def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float], float
     return (
         PoissonGaussian(float(slope), float(offset), float(read_noise)),
         {k: float(v) for k, v in errors.items()},
-        spread,
     )
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_noise2score.noise.evidence import Bins, neighbour_mean
 from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.outliers import unclipped
 
 Array = NDArray[np.float64]
 
@@ -44,22 +45,18 @@ def measured_table(
     LevelTable
         The same one where there are too few pixels.
     """
-    keys, squares = [], []
+    keys, squares = [np.empty(0)], [np.empty(0)]
     for first, second in pairs:
-        mean = (first + second) / 2
-        level = (ndimage.uniform_filter(mean, 5, mode='mirror') * 25 - mean) / 24
-        inside = ndimage.maximum_filter(np.maximum(first, second), 9) < clipped
-        keys.append(level[inside])
+        inside = unclipped(np.maximum(first, second), clipped)
+        keys.append(neighbour_mean((first + second) / 2)[inside])
         squares.append((first - second)[inside] ** 2 / 2)
-    key = np.concatenate(keys) if keys else np.empty(0)
-    bins = min(_BINS, key.size // _LEAST)
-    if bins < 1:
+    key = np.concatenate(keys)
+    count = min(_BINS, key.size // _LEAST)
+    if count < 1:
         return table
-    edges = np.unique(np.quantile(key, np.linspace(0, 1, bins + 1)))
-    place = np.clip(np.searchsorted(edges, key, side='right') - 1, 0, max(len(edges) - 2, 0))
-    count = np.bincount(place).astype(np.float64)
-    level = np.bincount(place, key) / count
-    variance = np.bincount(place, np.concatenate(squares)) / count
+    bins = Bins.of(key, np.linspace(0, 1, count + 1))
+    level, _ = bins.mean(key, key)
+    variance, _ = bins.mean(key, np.concatenate(squares))
     expected = table.variance_at(level)
     variance = np.clip(variance, expected / _FURTHEST, expected * _FURTHEST)
     return table.measured(level, variance)
