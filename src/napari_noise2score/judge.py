@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.correct import Correction, LocalScore
-from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.risk import Probe, Risk, draw_probe
 
@@ -60,39 +59,6 @@ class Judge:
         return self.probe.risk(channel.table.mean_of(family.correct(y, score, form)))
 
 
-@dataclass(frozen=True, slots=True)
-class _ProbePlanes:
-    """The inputs of a probe as planes of its channel."""
-
-    channel: PreparedChannel
-    probe: Probe
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        count, height, width = self.probe.noisy.shape
-        return count, height, width
-
-    def plane(self, index: int) -> NDArray[np.float32]:
-        plane: NDArray[np.float32] = self.probe.noisy[index]
-        return plane
-
-    @property
-    def curve(self) -> VarianceCurve:
-        return self.channel.curve
-
-    @property
-    def correlation(self) -> Correlation:
-        return self.channel.correlation
-
-    @property
-    def recorruptible(self) -> bool:
-        return self.channel.recorruptible
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        return ()
-
-
 def judge_channel(
     model: ScoreModel,
     channel: PreparedChannel,
@@ -112,7 +78,7 @@ def judge_channel(
         Trial by trial.
     """
     probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES)
-    planes = _ProbePlanes(channel, probe)
+    planes = HeldPlanes.like(channel, probe.noisy)
     views = min(_VIEWS, orientations)
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     judged: list[Judge] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -53,6 +54,34 @@ class NoisyPlanes(Planes, Protocol):
     def pairs(self) -> Sequence[tuple[int, int]]:
         """Planes that show one scene with independent noise; empty if none are known to."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldPlanes:
+    """Planes (N, Y, X) float32 in memory, with the noise of a channel; no two of one scene."""
+
+    array: NDArray[np.float32]
+    curve: VarianceCurve
+    correlation: Correlation
+    recorruptible: bool
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
+        """These planes, with the noise of ``channel``."""
+        values = array.astype(np.float32, copy=False)
+        return cls(values, channel.curve, channel.correlation, channel.recorruptible)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        count, rows, columns = self.array.shape
+        return count, rows, columns
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Plane ``index``, (Y, X) float32."""
+        plane: NDArray[np.float32] = self.array[index]
+        return plane
 
 
 class Patches(NamedTuple):

@@ -8,7 +8,6 @@ question is about the noise itself, the score is therefore read where it was lea
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,11 +19,12 @@ from napari_noise2score.noise import adaptive
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE, LocalScore
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
+from napari_noise2score.noise.level_table import LevelTable
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import NoisyPlanes
+from napari_noise2score.score.patches import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.steps import relay
 
 Array = NDArray[np.float64]
 
@@ -106,35 +106,6 @@ class ScoreReading:
         return LocalScore(coordinate, table, clean, variance.mean(axis=0))
 
 
-class _Window:
-    """The middle of some planes of a channel, plus a fixed addition to each."""
-
-    pairs: tuple[tuple[int, int], ...] = ()
-    recorruptible = True
-
-    def __init__(self, planes: NoisyPlanes, indices: list[int], size: int) -> None:
-        self.curve: VarianceCurve = planes.curve
-        self.correlation: Correlation = planes.correlation
-        _, height, width = planes.shape
-        rows, columns = (_middle(side, size) for side in (height, width))
-        self.array = np.stack([planes.plane(i)[rows, columns] for i in indices])
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        count, rows, columns = self.array.shape
-        return count, rows, columns
-
-    def plane(self, index: int) -> NDArray[np.float32]:
-        plane: NDArray[np.float32] = self.array[index].astype(np.float32)
-        return plane
-
-    def plus(self, addition: Array) -> _Window:
-        """These planes with ``addition``, (N, Y, X), on top."""
-        other = copy.copy(self)
-        other.array = (self.array + addition).astype(np.float32)
-        return other
-
-
 def read_score(
     model: ScoreModel,
     channel: NoisyPlanes,
@@ -169,7 +140,8 @@ def read_score(
     """
     rng = np.random.default_rng(seed)
     indices = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
-    window = _Window(channel, indices.tolist(), size)
+    rows, columns = (_middle(side, size) for side in channel.shape[1:])
+    window = np.stack([channel.plane(i)[rows, columns] for i in indices.tolist()])
     smoothing = READ_AT.get(LOSSES[model.loss], 0.0)
     extra = smoothing**2
     parts: dict[str, list[Array]] = {
@@ -180,9 +152,13 @@ def read_score(
         noise = smoothing * _noise(window.shape, channel.correlation, rng)
         step = _STEP * rng.choice([-1.0, 1.0], window.shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
-            planes_at = window.plus(noise + place * step)
+            planes_at = HeldPlanes.like(channel, window + noise + place * step)
             steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
-            clean = yield from _part(steps, 2 * number + place, total)
+
+            def of_all(tile: PredictProgress, part: int = 2 * number + place) -> PredictProgress:
+                return PredictProgress(part * tile.total + tile.done, total * tile.total)
+
+            clean = yield from relay(steps, of_all)
             level = clean.astype(np.float64)
             z = planes_at.array.astype(np.float64)
             variance = np.maximum(table.variance_at(level), SMALLEST_VARIANCE)
@@ -191,21 +167,8 @@ def read_score(
             if place == 0:
                 parts['level'].append(level)
     blocks = {name: np.stack([_blocks(a) for a in arrays]) for name, arrays in parts.items()}
-    noisy = _blocks(window.array.astype(np.float64))[None]
+    noisy = _blocks(window.astype(np.float64))[None]
     return ScoreReading(noisy=noisy, smoothing=smoothing, **blocks)
-
-
-def _part(
-    steps: Generator[PredictProgress, None, NDArray[np.float32]], number: int, total: int
-) -> Generator[PredictProgress, None, NDArray[np.float32]]:
-    """Tiles of one prediction among ``total`` of the same size."""
-    while True:
-        try:
-            tile = next(steps)
-        except StopIteration as end:
-            result: NDArray[np.float32] = end.value
-            return result
-        yield PredictProgress(number * tile.total + tile.done, total * tile.total)
 
 
 def _middle(side: int, size: int) -> slice:
