@@ -408,7 +408,7 @@ def test_deleted_panel_hears_no_more(open_panel, stack, qtbot, running):
     viewer.layers[0].name = 'renamed'
     viewer.add_image(stack)
     qtbot.waitUntil(lambda: not worker.JobWorker._worker_set, timeout=30_000)
-    assert len(viewer.layers) == 2
+    assert len(viewer.layers) == 3  # cells, their preview, and the new one
 
 
 def test_importing_the_panel_loads_no_torch():

@@ -253,10 +253,10 @@ def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) ->
 
 def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
     """What comes of the weights that the training begins with, for images of moderate size."""
-    pipeline = engine()
-    training = replace(settings.training, seconds=0.0)
     if settings.training.init == 'scratch':
         return
+    pipeline = engine()
+    training = replace(settings.training, seconds=0.0)
     quick = replace(settings, training=training, orientations=1)
     small = [image for image in prepared if np.prod(image.source.shape) <= _PREVIEWED]
     if not small:
