@@ -52,16 +52,19 @@ def noisy(clean: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize('image', [letters, gratings, bricks, dots], ids=lambda f: f.__name__)
-def test_strange_images_come_out_better_and_with_a_white_residual(image):
+def test_strange_images_come_out_better_and_nothing_is_invented(image):
+    """What is left is noise, not structure: it differs from one drawing of the noise to the next."""
     clean = image()
-    given = noisy(clean)
-    result = denoise(given, 'YX', EXACTLY)
-    error = np.mean((result.image - clean) ** 2) / SIGMA**2
-    assert error < 0.5
-    (check,) = result.corrected.checks
-    assert abs(check.mean) < 0.05
-    assert 0.6 < check.variance < 1.15
-    assert abs(check.correlation) < 0.1
+    results = [denoise(noisy(clean, seed), 'YX', EXACTLY) for seed in range(4)]
+    errors = (np.stack([result.image for result in results]) - clean) / SIGMA
+    assert np.mean(errors**2) < 0.25
+    same_each_time = np.mean(errors.mean(0) ** 2) - np.mean(errors.var(0, ddof=1)) / len(errors)
+    assert same_each_time < 0.2**2
+    for result in results:
+        (check,) = result.corrected.checks
+        assert abs(check.mean) < 0.05
+        assert 0.65 < check.variance < 1.1
+        assert abs(check.correlation) < 0.2
 
 
 @pytest.mark.parametrize('level', [0.0, 500.0])
@@ -82,11 +85,14 @@ def test_nothing_appears_between_single_bright_pixels():
     assert 0.8 < kept < 1.1
 
 
-def test_texture_of_single_pixels_is_not_made_worse():
-    """Black and white at random: nothing that a neighbour could tell. Better kept than blurred."""
+def test_texture_that_no_neighbour_tells_is_averaged_and_the_report_warns():
+    """Black and white at random: the shipped weights take it for noise, and the risk sees that."""
     clean = 100.0 * np.random.default_rng(5).integers(0, 2, (SIZE, SIZE))
-    result = denoise(noisy(clean), 'YX', EXACTLY).image
-    assert np.mean((result - clean) ** 2) < 1.2 * SIGMA**2
+    corrected = denoise(noisy(clean), 'YX', EXACTLY).corrected
+    assert corrected.image.mean() == pytest.approx(clean.mean(), abs=0.1 * SIGMA)
+    (check,) = corrected.checks
+    assert any('detail may be lost' in warning for warning in check.warnings)
+    assert corrected.risks[corrected.correction].value > 2
 
 
 @pytest.mark.parametrize(('axes', 'shape'), [('YX', (96, 100)), ('TYX', (3, 70, 90)), ('TCYX', 0)])
