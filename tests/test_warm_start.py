@@ -53,7 +53,7 @@ def noisy(clean: np.ndarray, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize('image', [letters, gratings, bricks, dots], ids=lambda f: f.__name__)
 def test_strange_images_come_out_better_and_nothing_is_invented(image):
-    """What is left is noise, not structure: it differs from one drawing of the noise to the next."""
+    """What is left is noise, not structure: another in each drawing of the noise."""
     clean = image()
     results = [denoise(noisy(clean, seed), 'YX', EXACTLY) for seed in range(4)]
     errors = (np.stack([result.image for result in results]) - clean) / SIGMA

@@ -17,8 +17,8 @@ from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.risk import Probe, Risk, draw_probe
 
-PLACES, SIZE = 24, 128
-"""Trials of a channel, and their height and width in pixels."""
+PLACES, SIZE = 12, 128
+"""Places of a channel, and their height and width in pixels."""
 
 SIGMA_A = 0.5
 """Perturbation at inference that is tried beside none, noise standard deviations."""
@@ -40,7 +40,7 @@ class Judge:
         The channel.
     probe : Probe
         Inputs and targets.
-    clean : (K, S, S) float32
+    clean : (2 K, S, S) float32
         Clean level ``D`` at the inputs.
     sigma_a : float
         Perturbation at inference, noise standard deviations.

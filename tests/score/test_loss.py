@@ -81,14 +81,36 @@ def test_minimiser_does_not_depend_on_the_variance_it_is_read_with():
     assert loss_with(0.2) == pytest.approx(loss_with(1.0), rel=1e-5)
 
 
-def test_sigma_a_stays_in_its_range_and_fills_it():
-    assert (Preconditioned.low, Preconditioned.high) == (1.0, 2.0)
-    drawn = Preconditioned().draw_sigma_a(4000, 0.3, torch.Generator().manual_seed(0))
+@pytest.mark.parametrize(('pretrained', 'low', 'high'), [(False, 1.0, 2.0), (True, 0.3, 1.0)])
+def test_sigma_a_stays_in_its_range_and_fills_it(pretrained, low, high):
+    loss = Preconditioned(pretrained=pretrained)
+    drawn = loss.draw_sigma_a(4000, 0.3, torch.Generator().manual_seed(0))
     assert drawn.shape == (4000, 1, 1, 1)
-    assert Preconditioned.low <= float(drawn.min()) < 1.02 * Preconditioned.low
-    assert 0.98 * Preconditioned.high < float(drawn.max()) <= Preconditioned.high
-    middle = math.sqrt(Preconditioned.low * Preconditioned.high)
+    assert low <= float(drawn.min()) < 1.02 * low
+    assert 0.98 * high < float(drawn.max()) <= high
+    middle = math.sqrt(low * high)
     assert float((drawn < middle).float().mean()) == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize('name', list(LOSSES))
+def test_pixels_that_are_held_back_teach_nothing(name):
+    """What stands there as a target does not matter; the others count as if there were no more."""
+    noisy = torch.randn(4, 1, 16, 16, generator=seeded(1))
+    u = white(noisy, seeded(2))
+    weight = torch.ones_like(noisy)
+    weight[:, :, 4:9, 2:7] = 0
+    loss = LOSSES[name]()
+
+    def value(target, weight=weight):
+        network = lambda z, s: 0.5 * z  # noqa: E731
+        return float(loss(network, noisy, target, unit, 0.0, seeded(9), weight))
+
+    other = torch.where(weight > 0, u, 3 * u)
+    assert value(u) == value(other)
+    assert value(u, torch.ones_like(weight)) != value(other, torch.ones_like(weight))
+    assert value(u, torch.ones_like(weight)) == pytest.approx(
+        float(loss(lambda z, s: 0.5 * z, noisy, u, unit, 0.0, seeded(9))), rel=1e-5
+    )
 
 
 def test_published_schedule_anneals():

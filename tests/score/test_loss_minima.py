@@ -18,7 +18,7 @@ SIDE = 32
 
 
 class FixedStrength(Preconditioned):
-    low, high = 1.0, 1.0
+    anew = 1.0, 1.0
 
 
 class SmallStep(Sliced):
@@ -98,7 +98,7 @@ def test_minimum_over_filters_is_wieners_filter(loss, correlation, v):
     start = torch.zeros(4, requires_grad=True)
     (slope,) = torch.autograd.grad(value(start), start)
     gains = -torch.linalg.solve(torch.autograd.functional.hessian(value, start), slope)
-    left = loss.high if isinstance(loss, Preconditioned) else loss.sigma_a
+    left = loss.anew[1] if isinstance(loss, Preconditioned) else loss.sigma_a
     both = torch.full((SIDE // 2 + 1,), 2.0)
     both[[0, -1]] = 1.0  # columns of the half plane that stand for themselves alone
     power = (rings * image * both).sum((1, 2))

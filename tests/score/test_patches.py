@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from napari_noise2score.score.patches import PatchSampler
+from napari_noise2score.score.patches import Box, PatchSampler
 from tests.score.helpers import ArrayPlanes
 
 
@@ -11,7 +11,7 @@ def sampler(images, size=16, seed=0):
 
 def test_patches_are_cut_from_their_image():
     first, second = ArrayPlanes(np.zeros((3, 40, 40))), ArrayPlanes(np.ones((3, 40, 40)))
-    patches, image, _ = sampler([first, second]).draw(200)
+    patches, image, *_ = sampler([first, second]).draw(200)
     assert patches.shape == (200, 1, 16, 16)
     assert torch.equal(patches[:, 0, 0, 0], image.float())
     assert 60 < int(image.sum()) < 140
@@ -19,14 +19,14 @@ def test_patches_are_cut_from_their_image():
 
 def test_larger_images_are_drawn_more_often():
     images = [ArrayPlanes(np.zeros((1, 32, 32))), ArrayPlanes(np.ones((9, 32, 32)))]
-    _, image, _ = sampler(images).draw(2000)
+    _, image, *_ = sampler(images).draw(2000)
     # five standard errors of a share of 0.9
     assert abs(image.float().mean().item() - 0.9) < 5 * (0.09 / 2000) ** 0.5
 
 
 def test_every_place_and_all_eight_orientations_come_up():
     ramp = np.arange(20 * 20, dtype=np.float32).reshape(1, 20, 20)
-    patches, _, _ = sampler([ArrayPlanes(ramp)]).draw(3000)
+    patches, *_ = sampler([ArrayPlanes(ramp)]).draw(3000)
     steps = {(p[0, 0, 1] - p[0, 0, 0]).item() for p in patches}
     assert steps == {1.0, -1.0, 20.0, -20.0}
     assert {p.min().item() for p in patches} == {20.0 * r + c for r in range(5) for c in range(5)}
@@ -34,7 +34,7 @@ def test_every_place_and_all_eight_orientations_come_up():
 
 def test_small_planes_are_mirrored_up():
     plane = np.arange(5 * 30, dtype=np.float32).reshape(1, 5, 30)
-    patches, _, _ = sampler([ArrayPlanes(plane)]).draw(20)
+    patches, *_ = sampler([ArrayPlanes(plane)]).draw(20)
     assert patches.shape == (20, 1, 16, 16)
     assert set(np.unique(patches.numpy())) <= set(np.unique(plane))
 
@@ -60,3 +60,28 @@ def test_planes_are_read_once_and_forgotten_beyond_the_budget(monkeypatch):
     monkeypatch.setattr(module, '_CACHE_BYTES', 32 * 32 * 4)
     sampler([image]).draw(100)
     assert Counting.reads > 20
+
+
+def test_pixels_that_are_held_back_have_no_weight():
+    """Wherever and however turned they come up, in mirrored copies too."""
+    plane = np.arange(24 * 10, dtype=np.float32).reshape(1, 24, 10)
+    box = Box(0, 0, 9, 5, 4)
+    held = set(plane[0, 9:13, 5:9].ravel().tolist())
+    generator = torch.Generator().manual_seed(0)
+    images = [ArrayPlanes(plane), ArrayPlanes(plane)]
+    patches, image, _, weight = PatchSampler(images, 16, generator, [box]).draw(200)
+    assert weight.shape == patches.shape
+    without = {
+        v
+        for p, w in zip(patches[image == 0], weight[image == 0], strict=True)
+        for v in p[w == 0].tolist()
+    }
+    assert without == held
+    seen = set(patches[image == 0][weight[image == 0] > 0].tolist())
+    assert not seen & held
+    assert seen | held == set(plane.ravel().tolist())
+    assert weight[image == 1].min() == 1
+
+
+def test_a_box_without_its_margin():
+    assert Box(1, 2, 30, 40, 64).inside(16) == Box(1, 2, 46, 56, 32)

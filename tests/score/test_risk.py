@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.score.risk import draw_probe
+from napari_noise2score.score.risk import STRENGTH, draw_probe
 from tests.score.helpers import ArrayPlanes, smooth_image
 
 DISTANCE = np.arange(-REACH, REACH + 1)
@@ -37,7 +37,7 @@ def test_risk_is_the_true_distance_of_a_smoother_without_the_truth(noise, pairs)
     probe = draw_probe([planes], 48, torch.Generator().manual_seed(0), 200)
     for width in (0.7, 2.0):
         risk = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, width, width)))
-        strength = 1.0 if pairs else 1.25**0.5
+        strength = 1.0 if pairs else (1 + STRENGTH**2) ** 0.5
         again = clean + strength * (noisy - clean)
         true = np.mean((ndimage.gaussian_filter(again, (0, width, width)) - clean) ** 2)
         assert risk.value == pytest.approx(true, abs=4 * risk.standard_error + 0.01)
@@ -64,7 +64,7 @@ def test_recorruption_follows_the_variance_of_the_level():
     half = VarianceCurve(-50.0, 50.0, np.full(8, 0.5))
     probe = draw_probe([ArrayPlanes(quiet, half)], 48, torch.Generator().manual_seed(0), 200)
     raw = probe.risk(probe.noisy)
-    assert raw.value == pytest.approx(0.5 * 1.25, abs=4 * raw.standard_error)
+    assert raw.value == pytest.approx(0.5 * (1 + STRENGTH**2), abs=4 * raw.standard_error)
 
 
 def test_same_generator_same_probe():

@@ -19,7 +19,7 @@ from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
 from napari_noise2score.score.told import NoiseKnowledge
 
@@ -54,6 +54,8 @@ class Lessons:
         Source of the random numbers, on the CPU.
     device : torch.device
         Where to compute.
+    held : sequence of Box
+        Pixels that are seen, but are no targets.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Lessons:
         knowledge: NoiseKnowledge,
         generator: torch.Generator,
         device: torch.device,
+        held: Sequence[Box] = (),
     ) -> None:
-        self.sampler = PatchSampler(images, size, generator)
+        self.sampler = PatchSampler(images, size, generator, held)
         self._images, self._loss, self._knowledge = images, loss, knowledge
         self._generator, self._device = generator, device
         self._perturbation = Perturbation([image.correlation for image in images], size, generator)
@@ -97,12 +100,12 @@ class Lessons:
         return self._perturbed(network, count, progress)
 
     def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
-        patches, image, orientation = self.sampler.draw(count)
+        patches, image, orientation, weight = self.sampler.draw(count)
         u = self._perturbation.draw(image, orientation).to(self._device)
-        patches, image = patches.to(self._device), image.to(self._device)
+        patches, image, weight = (a.to(self._device) for a in (patches, image, weight))
         told = self._knowledge.told(network, image, orientation.to(self._device))
         at = partial(self._noise.at, image)
-        return self._loss(told, patches, u, at, progress, self._generator)
+        return self._loss(told, patches, u, at, progress, self._generator, weight)
 
     def _compared(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
@@ -110,23 +113,26 @@ class Lessons:
         Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``.
         """
         ways = self._whole(ORIENTATIONS, len(chosen))
-        inputs, targets = [], []
+        inputs, targets, weights = [], [], []
         for number, way in zip(chosen.tolist(), ways.tolist(), strict=True):
             pairs = self._images[number].pairs
             pair = pairs[int(self._whole(len(pairs)))]
-            pair = pair if int(self._whole(2)) else pair[::-1]
-            one, other = self.sampler.cut(number, pair)
-            inputs.append(turned(one, way))
-            targets.append(turned(other, way))
-        z, target = (torch.stack(a)[:, None].to(self._device) for a in (inputs, targets))
+            one, other = pair if int(self._whole(2)) else pair[::-1]
+            place = self.sampler.place(number, one)
+            there = place._replace(plane=other)
+            inputs.append(turned(self.sampler.cut(place), way))
+            targets.append(turned(self.sampler.cut(there), way))
+            weights.append(turned(self.sampler.weight(there), way))
+        batch = (torch.stack(a)[:, None].to(self._device) for a in (inputs, targets, weights))
+        z, target, weight = batch
         image, ways = chosen.to(self._device), ways.to(self._device)
         told = self._knowledge.told(network, image, ways)
         output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
         variance = self._noise.at(image, output.detach())
         clean = self._loss.clean(output, z, variance)
-        still = self._still(image, z, target)
-        distance = still * (clean - target) ** 2 / (2 * variance)
-        return distance.sum() / still.sum().clamp_min(1)
+        weight = weight * self._still(image, z, target)
+        distance = weight * (clean - target) ** 2 / (2 * variance)
+        return distance.sum() / weight.sum().clamp_min(1)
 
     def _still(self, image: Tensor, one: Tensor, other: Tensor) -> Tensor:
         """1 where two frames differ by noise alone, 0 where something changed; (B, 1, S, S)."""

@@ -18,6 +18,8 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 
 _CACHE_BYTES = 1 << 29
 
+Bools = NDArray[np.bool_]
+
 
 class Planes(Protocol):
     """Planes of one channel in the unit-noise coordinate, read one by one."""
@@ -84,14 +86,31 @@ class HeldPlanes:
         return plane
 
 
+class Box(NamedTuple):
+    """A square of a plane; a plane smaller than a patch is mirrored up to it."""
+
+    image: int
+    plane: int
+    top: int
+    left: int
+    size: int
+
+    def inside(self, margin: int) -> Box:
+        """Without a margin of so many pixels."""
+        top, left = self.top + margin, self.left + margin
+        return self._replace(top=top, left=left, size=self.size - 2 * margin)
+
+
 class Patches(NamedTuple):
     """A batch: ``values`` (B, 1, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
-    and the ``orientation`` (B,) of each, int64.
+    and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
+    pixels are held back from the training.
     """
 
     values: Tensor
     image: Tensor
     orientation: Tensor
+    weight: Tensor
 
 
 class PatchSampler:
@@ -105,35 +124,68 @@ class PatchSampler:
         Height and width of a patch, pixels. Smaller planes are mirrored up to it.
     generator : torch.Generator
         Source of the random numbers, on the CPU.
+    held : sequence of Box
+        Pixels that are held back from the training.
     """
 
-    def __init__(self, images: Sequence[Planes], size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        images: Sequence[Planes],
+        size: int,
+        generator: torch.Generator,
+        held: Sequence[Box] = (),
+    ) -> None:
         self._images = images
         self._size = size
         self._generator = generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+        self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
+        for box in held:
+            self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
 
     def draw(self, count: int) -> Patches:
         """``count`` patches, turned and mirrored at random."""
         chosen = self.images(count)
         ways = torch.randint(ORIENTATIONS, (count,), generator=self._generator)
-        drawn = []
-        for image, way in zip(chosen, ways, strict=True):
-            plane = self._whole(self._images[int(image)].shape[0])
-            (patch,) = self.cut(int(image), [plane])
-            drawn.append(turned(patch, int(way)))
-        return Patches(torch.stack(drawn)[:, None], chosen, ways)
+        drawn, weights = [], []
+        for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
+            box = self.place(image, self._whole(self._images[image].shape[0]))
+            drawn.append(turned(self.cut(box), way))
+            weights.append(turned(self.weight(box), way))
+        return Patches(torch.stack(drawn)[:, None], chosen, ways, torch.stack(weights)[:, None])
 
     def images(self, count: int) -> Tensor:
         """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
         return torch.multinomial(self._weights, count, True, generator=self._generator)
 
-    def cut(self, image: int, planes: Sequence[int]) -> list[Tensor]:
-        """One random place, (size, size), upright, in each of several planes of an image."""
-        whole = [self._plane(image, index) for index in planes]
-        top, left = (self._whole(side - self._size + 1) for side in whole[0].shape)
-        return [plane[top : top + self._size, left : left + self._size] for plane in whole]
+    def place(self, image: int, plane: int) -> Box:
+        """A random place in a plane."""
+        sides = self._images[image].shape[1:]
+        top, left = (self._whole(max(side - self._size, 0) + 1) for side in sides)
+        return Box(image, plane, top, left, self._size)
+
+    def cut(self, box: Box) -> Tensor:
+        """The pixels of a box, upright, (size, size) float32."""
+        plane = self._plane(box.image, box.plane)
+        return plane[box.top : box.top + box.size, box.left : box.left + box.size]
+
+    def weight(self, box: Box) -> Tensor:
+        """(size, size) float32: 0 for pixels that are held back from the training, else 1."""
+        weight = torch.ones(box.size, box.size)
+        for rows, columns in self._held.get((box.image, box.plane), ()):
+            down, across = rows[box.top :][: box.size], columns[box.left :][: box.size]
+            if down.any() and across.any():
+                weight[torch.from_numpy(np.outer(down, across))] = 0
+        return weight
+
+    def _rows_and_columns(self, box: Box) -> tuple[Bools, Bools]:
+        """Which rows and columns hold its pixels, in mirrored copies too."""
+        found = []
+        for side, first in zip(self._images[box.image].shape[1:], box[2:4], strict=True):
+            origin = np.pad(np.arange(side), (0, max(0, self._size - side)), mode='symmetric')
+            found.append(np.isin(origin, origin[first : first + box.size]))
+        return found[0], found[1]
 
     def _whole(self, stop: int) -> int:
         return int(torch.randint(stop, (), generator=self._generator))

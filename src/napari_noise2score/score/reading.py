@@ -36,10 +36,8 @@ _STEP = 0.05
 _LEVELS = 8
 _LEAST_FALL = 1e-3
 
-READ_AT: Mapping[type[ScoreLoss], float] = {
-    Preconditioned: (Preconditioned.low * Preconditioned.high) ** 0.5
-}
-"""Perturbation at which a loss learns the score best; 0 for one that is not listed."""
+READ_AT: Mapping[type[ScoreLoss], float] = {Preconditioned: Preconditioned.anew[0]}
+"""Perturbation at which a loss learns the score, anew or further; 0 for one that is not listed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

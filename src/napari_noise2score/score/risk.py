@@ -6,8 +6,13 @@ that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
 - *two frames*: planes of one scene. No assumption about the noise but that it is independent
   between frames (Lehtinen et al., "Noise2Noise", ICML 2018).
 - *recorrupted*: ``t + a L u`` and ``t - L u / a`` with ``L u`` like the noise (Pang et al.,
-  "Recorrupted-to-Recorrupted", CVPR 2021). True for Gaussian noise whose covariance is known; the
-  risk is that at a slightly noisier input.
+  "Recorrupted-to-Recorrupted", CVPR 2021), and the same with ``-u``. True for Gaussian noise whose
+  covariance is known; the risk is that at a slightly noisier input. The mean of the two is
+  Stein's unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani
+  et al., IEEE TIP 2008), so ``a`` may be small.
+
+A network that was trained on the very noise of a trial has a risk that is too low: for pixels that
+it may have learned by heart they are held back from the training (`Probe.held`).
 
 The unit is the noise variance in the unit-noise coordinate: 1 is the noisy image itself.
 """
@@ -25,16 +30,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source
 
 Array = NDArray[np.float64]
 
-STRENGTH = 0.5
+STRENGTH = 0.25
 """``a`` of the recorruption, noise standard deviations."""
 
 PLACES = 64
-"""Trials of a probe."""
+"""Places of a probe."""
+
+_HELD = 1 / 8
+"""Largest share of the pixels that a probe covers."""
+_FEWEST = 2
+"""Places, however small the images."""
 
 _SIGNIFICANT = 2.0
 """Standard errors by which a risk must be lower to count."""
@@ -86,20 +96,24 @@ def _standard_error(values: Array) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """Trials at fixed places, the same for every estimate that is judged.
+    """Trials at fixed places, two at each, the same for every estimate that is judged.
 
     Attributes
     ----------
-    noisy : (K, S, S) float32
+    noisy : (2 K, S, S) float32
         Inputs, in the unit-noise coordinate.
-    target : (K, S, S) float32
+    target : (2 K, S, S) float32
         Targets, there too.
-    image : (K,) int64
+    image : (2 K,) int64
         Which image each is from.
     known : (K,) float64
-        Noise of the target, taken off the squared distance.
+        Noise of the targets, taken off the squared distance.
     two_frames : float
-        Share of trials of two frames.
+        Share of places with two frames.
+    margin : int
+        Width of the border that is not compared, pixels.
+    held : tuple of Box
+        What is compared, to be held back from a training that is judged.
     """
 
     noisy: NDArray[np.float32]
@@ -107,15 +121,22 @@ class Probe:
     image: NDArray[np.int64]
     known: Array
     two_frames: float
+    margin: int
+    held: tuple[Box, ...]
 
     def risk(self, clean: NDArray[np.floating]) -> Risk:
-        """Risk of estimates (K, S, S) of the mean coordinate of the clean image."""
-        distance = (clean.astype(np.float64) - self.target) ** 2
-        return Risk(distance.mean((1, 2)) - self.known, self.two_frames)
+        """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image."""
+        inner = slice(self.margin, clean.shape[-1] - self.margin)
+        distance = (clean.astype(np.float64) - self.target)[:, inner, inner] ** 2
+        return Risk(distance.reshape(len(self.known), -1).mean(1) - self.known, self.two_frames)
 
 
 def draw_probe(
-    images: Sequence[NoisyPlanes], size: int, generator: torch.Generator, places: int = PLACES
+    images: Sequence[NoisyPlanes],
+    size: int,
+    generator: torch.Generator,
+    places: int = PLACES,
+    margin: int = 0,
 ) -> Probe:
     """Trials at random places: two frames where an image has such, else recorrupted.
 
@@ -131,33 +152,50 @@ def draw_probe(
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     places : int
-        How many.
+        How many; fewer where they would cover more than an eighth of the images.
+    margin : int
+        Width of the border that is not compared, pixels.
     """
     sampler = PatchSampler(images, size, generator)
     sources = [noise_source(image.correlation) for image in images]
+    pixels = sum(int(np.prod(image.shape)) for image in images)
+    places = min(places, max(_FEWEST, int(_HELD * pixels / (size - 2 * margin) ** 2)))
     chosen = sampler.images(places)
-    trials = []
+    trials: list[tuple[Tensor, Tensor]] = []
+    held: list[Box] = []
+    known = []
     for number in chosen.tolist():
         image = images[number]
-        if image.pairs:
-            pick = int(torch.randint(len(image.pairs), (), generator=generator))
-            noisy, target = sampler.cut(number, image.pairs[pick])
-            trials.append((noisy, target, float(((noisy - target) ** 2).mean() / 2)))
+        planes = image.pairs or [(index,) for index in range(image.shape[0])]
+        pick = planes[int(torch.randint(len(planes), (), generator=generator))]
+        place = sampler.place(number, pick[0])
+        boxes = [place._replace(plane=index) for index in pick]
+        held += [box.inside(margin) for box in boxes]
+        one, *others = (sampler.cut(box) for box in boxes)
+        if others:
+            (other,) = others
+            trials += [(one, other), (other, one)]
+            known.append(_mean_inside((one - other) ** 2, margin) / 2)
             continue
-        plane = int(torch.randint(image.shape[0], (), generator=generator))
-        (whole,) = sampler.cut(number, [plane])
-        variance = _variance(image, whole)
+        variance = _variance(image, one)
         noise = variance**0.5 * sources[number].draw((size, size), generator)
-        known = (1 + STRENGTH**-2) * float(variance.mean()) if image.recorruptible else math.nan
-        trials.append((whole + STRENGTH * noise, whole - noise / STRENGTH, known))
-    paired = [bool(images[number].pairs) for number in chosen.tolist()]
+        trials += [(one + a * noise, one - noise / a) for a in (STRENGTH, -STRENGTH)]
+        own = _mean_inside(variance + (noise / STRENGTH) ** 2, margin)
+        known.append(own if image.recorruptible else math.nan)
     return Probe(
-        np.stack([trial[0].numpy() for trial in trials]),
-        np.stack([trial[1].numpy() for trial in trials]),
-        chosen.numpy(),
-        np.array([trial[2] for trial in trials]),
-        float(np.mean(paired)),
+        np.stack([noisy.numpy() for noisy, _ in trials]),
+        np.stack([target.numpy() for _, target in trials]),
+        np.repeat(chosen.numpy(), 2),
+        np.array(known),
+        float(np.mean([bool(images[number].pairs) for number in chosen.tolist()])),
+        margin,
+        tuple(held),
     )
+
+
+def _mean_inside(patch: Tensor, margin: int) -> float:
+    inner = slice(margin, patch.shape[-1] - margin)
+    return float(patch[inner, inner].mean())
 
 
 def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
@@ -180,8 +218,7 @@ class Look(NamedTuple):
 class Snapshots:
     """Keeps the weights of the lowest risk seen, and says which are delivered in the end.
 
-    The last ones, unless earlier ones were better by more than two standard errors: for noise
-    that differs from its model a network can learn for too long.
+    For noise that differs from its model a network can learn for too long.
 
     Parameters
     ----------
@@ -225,12 +262,11 @@ class Snapshots:
     def deliver(self, network: torch.nn.Module, *, keep_first: bool) -> tuple[Risk, int]:
         """Put the weights to deliver into ``network``; their risk, and the step.
 
-        With ``keep_first`` the last ones must not have a higher risk than the first, by however
-        little; else the ones of the lowest risk are delivered.
+        With ``keep_first`` the ones of the lowest risk, so that they are never worse than the
+        first; else the last ones, unless earlier ones were clearly better.
         """
-        first, lowest, last = (_there(look) for look in (self._first, self._lowest, self._last))
-        worse = keep_first and last.risk.value > first.risk.value
-        best = lowest if worse or lowest.risk.beats(last.risk) else last
+        lowest, last = _there(self._lowest), _there(self._last)
+        best = lowest if keep_first or lowest.risk.beats(last.risk) else last
         network.load_state_dict(best.weights)
         return best.risk, best.step
 

@@ -89,8 +89,8 @@ def train(
     -------
     ScoreModel
         With the running average of the weights (EMA), on the CPU: the last ones, or earlier ones
-        if those had a clearly lower risk. From pretrained weights: never any whose risk is higher
-        than theirs, and the training ends early when the risk falls no more.
+        if those had a clearly lower risk. From pretrained weights: the ones of the lowest risk,
+        theirs among them, and the training ends early when the risk falls no more.
 
     Raises
     ------
@@ -151,12 +151,14 @@ class _Run:
         self.settings, self.start = settings, start
         self.device = choose_device(settings.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.loss_of = LOSSES[settings.loss]()
+        self.loss_of = LOSSES[settings.loss](pretrained=start is not None)
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
+        separate = torch.Generator().manual_seed(settings.seed)
+        self.probe = draw_probe(images, settings.patch, separate, margin=settings.patch // 4)
         self.lessons = Lessons(
             images,
             settings.patch,
@@ -165,10 +167,9 @@ class _Run:
             self.knowledge,
             self.generator,
             self.device,
+            self.probe.held,
         )
         self.centre = centre_of(self.lessons.sampler.draw(64).values)
-        separate = torch.Generator().manual_seed(settings.seed)
-        self.probe = draw_probe(images, settings.patch, separate)
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
             self.look(0)

@@ -51,7 +51,8 @@ def test_what_it_learned_denoises_at_once(tmp_path):
         training=TrainSettings(seconds=0, init=str(file), device='cpu'),
     )
     result = denoise(noisy, 'YX', settings).image
-    assert np.mean((result - clean) ** 2) < 0.4
+    flat_parts = np.abs(np.arange(64) - 31.5) > 10
+    assert np.mean((result - clean)[flat_parts] ** 2) < 0.4
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):

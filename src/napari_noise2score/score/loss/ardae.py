@@ -19,7 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance
+from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
 
 
 class ARDAE(ScoreLoss):
@@ -47,12 +47,13 @@ class ARDAE(ScoreLoss):
         variance_at: Variance,
         progress: float,
         generator: torch.Generator,
+        weight: Tensor | None = None,
     ) -> Tensor:
         sigma_a = self.draw_sigma_a(len(noisy), progress, generator).to(noisy.device)
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
         score = self.score(output, z, sigma_a, variance_at(output.detach()))
-        return ((u + sigma_a * score) ** 2).mean()
+        return weighted_mean((u + sigma_a * score) ** 2, weight)
 
 
 class Preconditioned(ARDAE):
@@ -65,13 +66,17 @@ class Preconditioned(ARDAE):
     """
 
     name: ClassVar[str] = 'preconditioned'
-    low: ClassVar[float] = 1.0
-    high: ClassVar[float] = 2.0
+    anew: ClassVar[tuple[float, float]] = 1.0, 2.0
+    further: ClassVar[tuple[float, float]] = 0.3, 1.0
 
     def draw_sigma_a(self, count: int, progress: float, generator: torch.Generator) -> Tensor:
-        """Log-uniform in [1, 2] noise standard deviations."""
+        """Log-uniform in [1, 2] noise standard deviations; in [0.3, 1] for a pretrained network.
+
+        That one knows the score without a perturbation, and would forget it among strong ones.
+        """
+        low, high = self.further if self.pretrained else self.anew
         exponent = torch.rand(count, 1, 1, 1, generator=generator)
-        return self.low * (self.high / self.low) ** exponent
+        return low * (high / low) ** exponent
 
     def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
         """``(D - z) / (v + sigma_a^2)``."""

@@ -29,6 +29,10 @@ class ScoreLoss(ABC):
     fall from ``trivial`` towards 0, and a single batch may be below 0.
     """
 
+    def __init__(self, pretrained: bool = False) -> None:
+        """Whether the network that learns has been trained before."""
+        self.pretrained = pretrained
+
     @abstractmethod
     def __call__(
         self,
@@ -38,6 +42,7 @@ class ScoreLoss(ABC):
         variance_at: Variance,
         progress: float,
         generator: torch.Generator,
+        weight: Tensor | None = None,
     ) -> Tensor:
         """Loss of one batch, a scalar.
 
@@ -56,6 +61,9 @@ class ScoreLoss(ABC):
             Share of the training that is done, 0 to 1.
         generator : torch.Generator
             Source of the random numbers, on the CPU.
+        weight : (B, 1, Y, X), optional
+            What each pixel counts, 0 for those that are held back from the training; all alike
+            if not given.
         """
 
     @abstractmethod
@@ -76,3 +84,10 @@ class ScoreLoss(ABC):
         (B, 1, Y, X)
             In the unit-noise coordinate.
         """
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of values by weights of the same shape; 0 if all weights are 0."""
+    if weight is None:
+        return values.mean()
+    return (weight * values).sum() / weight.sum().clamp_min(1)

@@ -31,7 +31,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance
+from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
 
 
 class Sliced(ScoreLoss):
@@ -70,6 +70,7 @@ class Sliced(ScoreLoss):
         variance_at: Variance,
         progress: float,
         generator: torch.Generator,
+        weight: Tensor | None = None,
     ) -> Tensor:
         step = self.sigma_a * u
         ends = noisy + step, noisy - step
@@ -79,8 +80,7 @@ class Sliced(ScoreLoss):
         for output, z in zip((upper, lower), ends, strict=True):
             square += (output - z) ** 2 / (variance_at(output.detach()) + self.sigma_a**2) / 2
         slope = u * (upper - lower) / (2 * self.sigma_a)
-        risk: Tensor = 1 + (square + 2 * slope - 2 * u**2).mean()
-        return risk
+        return 1 + weighted_mean(square + 2 * slope - 2 * u**2, weight)
 
     def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
         """``D`` itself."""
