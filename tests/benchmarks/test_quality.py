@@ -147,3 +147,29 @@ def test_peers_on_the_same_stacks(stacks, tmp_path):
 
 def test_an_unknown_peer_is_refused(stacks):
     assert 'known are ours, bm3d' in run('peers.py', stacks, '--without', 'n2n', status=2)
+
+
+def test_starts_with_and_without_training(stacks, tmp_path):
+    output = tmp_path / 'starts.md'
+    options = ['--inits', 'scratch,warm', '--seconds', '0,0.5', '--output', output]
+    text = run('starts.py', stacks, *options)
+    records = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    found = [(one['init'], one['seconds'], one['training_steps'] > 0) for one in records]
+    assert found == [('scratch', 0.5, True), ('warm', 0.0, False), ('warm', 0.5, True)]
+    assert [one['weights'] for one in records] == [None, 1_012_609, 1_012_609]
+    scratch, warm, trained = records
+    assert warm['psnr'] > scratch['psnr']
+    assert trained['risk']['value'] <= trained['start_risk']['value'] == warm['risk']['value']
+    assert float(rows(text)['warm'][2]) == pytest.approx(trained['psnr'], abs=0.006)
+
+
+def test_set12_with_known_parameters(photographs, tmp_path):
+    output = tmp_path / 'set12.md'
+    options = ['--noises', 'poisson0.01', '--seconds', '0', '--output', output]
+    found = rows(run('set12.py', photographs, *options))['Poisson, ζ = 0.01']
+    (record,) = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    assert len(record['each']) == 2
+    assert record['psnr'] > record['noisy'] + 3
+    assert found[:4] == [f'{record["noisy"]:.2f}', f'{record["psnr"]:.2f}', '31.58', '0']
+    said = run('set12.py', photographs, '--noises', 'nothing', status=2)
+    assert 'nothing: known are gaussian' in said

@@ -41,9 +41,9 @@ STRENGTH = 0.25
 PLACES = 64
 """Places of a probe."""
 
-_HELD = 1 / 8
+_HELD = 1 / 16
 """Largest share of the pixels that a probe covers."""
-_FEWEST = 2
+_FEWEST = 4
 """Places, however small the images."""
 
 _SIGNIFICANT = 2.0
@@ -152,13 +152,13 @@ def draw_probe(
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     places : int
-        How many; fewer where they would cover more than an eighth of the images.
+        How many; fewer where they would cover more than a sixteenth of the pixels.
     margin : int
         Width of the border that is not compared, pixels.
     """
     sampler = PatchSampler(images, size, generator)
     sources = [noise_source(image.correlation) for image in images]
-    pixels = sum(int(np.prod(image.shape)) for image in images)
+    pixels = sum(int(np.prod(image.shape)) / (2 if image.pairs else 1) for image in images)
     places = min(places, max(_FEWEST, int(_HELD * pixels / (size - 2 * margin) ** 2)))
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []

@@ -39,9 +39,9 @@ _LONGEST_MEMORY = 0.99
 _CLIP = 1.0
 _LOOKS = 10
 """Times that the risk is measured in a training."""
-_GENTLE = 0.25
+_GENTLE = 0.2
 """Share of the learning rate with which weights that are good already are changed."""
-_PATIENCE = 4
+_PATIENCE = 5
 """Looks in a row without a lower risk after which a training from good weights ends."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
