@@ -122,9 +122,9 @@ def test_few_photons_at_once():
 
 
 def test_nothing_is_trained_and_few_views_are_taken():
-    assert EXACTLY.views == 1
+    assert [EXACTLY.views(pixels) for pixels in (1 << 25, 1 << 20, 1 << 18, 100)] == [1, 1, 4, 8]
     assert EXACTLY.left_in == 0
-    assert DenoiseSettings().views == 8
+    assert DenoiseSettings().views(1 << 25) == 8
     assert DenoiseSettings().left_in is None
     asked = DenoiseSettings(training=AT_ONCE, orientations=4, sigma_a=0.5)
-    assert (asked.views, asked.left_in) == (4, 0.5)
+    assert (asked.views(100), asked.left_in) == (4, 0.5)

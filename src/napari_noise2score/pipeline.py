@@ -31,7 +31,9 @@ from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.steps import finish, relay
 
-MOST_VIEWS, QUICK_VIEWS = 8, 1
+MOST_VIEWS = 8
+QUICK_PIXELS = 1 << 20
+"""Pixels of all views together where nothing is trained: about a second on a CPU."""
 """Views of the image that are averaged, after a training and without one."""
 
 
@@ -49,7 +51,7 @@ class DenoiseSettings:
         How to train.
     orientations : int, optional
         Turned and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
-        `QUICK_VIEWS` where nothing is trained, for a result at once.
+        as many as `QUICK_PIXELS` allow where nothing is trained, for a result at once.
     sigma_a : float, optional
         Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
         if not given, and 0 where nothing is trained.
@@ -77,10 +79,10 @@ class DenoiseSettings:
         if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
             raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
 
-    @property
-    def views(self) -> int:
-        """Turned and mirrored views that are averaged."""
-        return self.orientations or (MOST_VIEWS if self.training.trains else QUICK_VIEWS)
+    def views(self, pixels: int) -> int:
+        """Turned and mirrored views that are averaged, for an image of so many pixels."""
+        most = MOST_VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
+        return self.orientations or min(max(1, most), MOST_VIEWS)
 
     @property
     def left_in(self) -> float | None:
@@ -93,7 +95,7 @@ class DenoiseSettings:
             'noise': self.noise.to_dict(),
             'correction': str(self.correction),
             'training': self.training.to_dict(),
-            'orientations': self.views,
+            'orientations': self.orientations,
             'sigma_a': self.sigma_a,
         }
 
@@ -291,7 +293,7 @@ def denoise_steps(
             model,
             image,
             device=settings.training.device,
-            orientations=settings.views,
+            orientations=settings.views(image.source.size),
             sigma_a=settings.left_in,
         )
 

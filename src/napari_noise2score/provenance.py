@@ -49,6 +49,7 @@ def describe(
         'risk': {str(form): risk.to_dict() for form, risk in corrected.risks.items()},
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
+        'views': settings.views(score_map.prepared.source.size),
         'channels': channels,
         'training': model.training,
         'trained_on': model.data.get('images', []),

@@ -280,7 +280,7 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
             scored.score_map,
             scored.model,
             device=settings.training.device,
-            orientations=settings.views,
+            orientations=settings.views(scored.score_map.prepared.source.size),
         )
 
         def update(tile: PredictProgress, number: int = number) -> Update:
@@ -334,7 +334,7 @@ def _score(
         model,
         image,
         device=settings.training.device,
-        orientations=settings.views,
+        orientations=settings.views(image.source.size),
         sigma_a=settings.left_in,
     )
 

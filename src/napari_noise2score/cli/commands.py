@@ -102,7 +102,7 @@ def _write_maps(
                 result.score_map,
                 result.model,
                 device=settings.training.device,
-                orientations=settings.views,
+                orientations=settings.views(source.size),
             )
         )
         write_tiff(target, change.image, source.axes, tiff.resolution)

@@ -5,6 +5,7 @@ Works over anything with ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -51,6 +52,11 @@ class ImageSource:
     def shape(self) -> tuple[int, ...]:
         """Shape of the data."""
         return tuple(int(side) for side in self.data.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
 
     def channels(self) -> list[Channel]:
         """The channels, in the order of the array; one if there is no channel axis."""

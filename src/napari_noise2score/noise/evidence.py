@@ -147,12 +147,12 @@ class Bins:
         found = np.searchsorted(self.edges, key, side='right') - 1
         return np.asarray(np.clip(found, 0, len(self) - 1))
 
-    def mean(self, key: Array, values: Array) -> tuple[Array, Array]:
-        """Mean of the values and their number, by bin."""
+    def means(self, key: Array, *values: Array) -> tuple[Array, ...]:
+        """Mean of each of the values, and in the end their number, by bin."""
         index = self.index(key)
         count = np.bincount(index, minlength=len(self)).astype(np.float64)
-        total = np.bincount(index, weights=values, minlength=len(self))
-        return total / np.maximum(count, 1), count
+        totals = (np.bincount(index, weights=each, minlength=len(self)) for each in values)
+        return *(total / np.maximum(count, 1) for total in totals), count
 
     def median_of_means(self, key: Array, values: Array) -> Array:
         """Median over groups of neighbouring samples of the group's mean, by bin; NaN if empty.
@@ -215,8 +215,7 @@ def offsets(sample: Sequence[Sample]) -> Array:
     level, variance, count, number = [], [], [], []
     for place, s in enumerate(sample):
         bins = Bins.of(s.key, quantiles)
-        mean, n = bins.mean(s.key, s.level)
-        square, _ = bins.mean(s.key, s.variance)
+        mean, square, n = bins.means(s.key, s.level, s.variance)
         level.append(mean[n > 0])
         variance.append(square[n > 0])
         count.append(n[n > 0])
@@ -268,12 +267,11 @@ def binned(
         np.concatenate([getattr(s, name) for s in sample]) for name in ('key', 'level', 'variance')
     )
     bins = Bins.of(key)
-    mean, count = bins.mean(key, level)
-    square, _ = bins.mean(key, variance)
+    mean, square, count = bins.means(key, level, variance)
     if third is None:
         own = [s.third if s.third is not None else np.full(s.key.shape, np.nan) for s in sample]
         third = key, np.concatenate(own)
-    skewness, thirds = bins.mean(*third)
+    skewness, thirds = bins.means(*third)
     skewness = np.where(thirds > 0, skewness, np.nan)
     kept = count >= 50
     if not kept.any():

@@ -55,8 +55,7 @@ def measured_table(
     if count < 1:
         return table
     bins = Bins.of(key, np.linspace(0, 1, count + 1))
-    level, _ = bins.mean(key, key)
-    variance, _ = bins.mean(key, np.concatenate(squares))
+    level, variance, _ = bins.means(key, key, np.concatenate(squares))
     expected = table.variance_at(level)
     variance = np.clip(variance, expected / _FURTHEST, expected * _FURTHEST)
     return table.measured(level, variance)

@@ -27,7 +27,7 @@ from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
 from napari_noise2score.score.patches import NoisyPlanes
-from napari_noise2score.score.risk import Probe, Snapshots, draw_probe, known
+from napari_noise2score.score.risk import PLACES, Probe, Snapshots, draw_probe, known
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.threads import ThreadTuner
 from napari_noise2score.score.told import NoiseKnowledge
@@ -41,7 +41,7 @@ _LOOKS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.2
 """Share of the learning rate with which weights that are good already are changed."""
-_PATIENCE = 5
+_PATIENCE = 7
 """Looks in a row without a lower risk after which a training from good weights ends."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
@@ -158,7 +158,13 @@ class _Run:
         network = self._first_network()
         settings.check_patch(network.settings)
         separate = torch.Generator().manual_seed(settings.seed)
-        self.probe = draw_probe(images, settings.patch, separate, margin=settings.patch // 4)
+        self.probe = draw_probe(
+            images,
+            settings.patch,
+            separate,
+            PLACES if settings.trains else PLACES // 4,  # to be judged, or to be told
+            settings.patch // 4,
+        )
         self.lessons = Lessons(
             images,
             settings.patch,
