@@ -20,6 +20,10 @@ from napari_noise2score.score.risk import Probe, Risk, draw_probe
 PLACES, SIZE = 12, 128
 """Places of a channel, and their height and width in pixels."""
 
+STRENGTH = 0.5
+"""``a`` of the recorruption. Two photons and three are told apart by less, and some forms of the
+correction are steep between them."""
+
 SIGMA_A = 0.5
 """Perturbation at inference that is tried beside none, noise standard deviations."""
 
@@ -77,7 +81,7 @@ def judge_channel(
     PredictProgress
         Trial by trial.
     """
-    probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES)
+    probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES, 0, STRENGTH)
     planes = HeldPlanes.like(channel, probe.noisy)
     views = min(_VIEWS, orientations)
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]

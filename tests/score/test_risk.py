@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.score.risk import STRENGTH, draw_probe
+from napari_noise2score.score.risk import STRENGTH, draw_probe, places_to_hold
 from tests.score.helpers import ArrayPlanes, smooth_image
 
 DISTANCE = np.arange(-REACH, REACH + 1)
@@ -34,13 +34,14 @@ def test_risk_is_the_true_distance_of_a_smoother_without_the_truth(noise, pairs)
     clean, noisy = stack(noise)
     correlation = BLURRED if noise is correlated else None
     planes = ArrayPlanes(noisy, correlation=correlation, pairs=pairs)
-    probe = draw_probe([planes], 48, torch.Generator().manual_seed(0), 200)
+    probe = draw_probe([planes], 64, torch.Generator().manual_seed(0), 200, margin=8)
     for width in (0.7, 2.0):
         risk = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, width, width)))
         strength = 1.0 if pairs else (1 + STRENGTH**2) ** 0.5
         again = clean + strength * (noisy - clean)
         true = np.mean((ndimage.gaussian_filter(again, (0, width, width)) - clean) ** 2)
-        assert risk.value == pytest.approx(true, abs=4 * risk.standard_error + 0.01)
+        # the places overlap, so their mean scatters by more than the standard error
+        assert risk.value == pytest.approx(true, abs=6 * risk.standard_error + 0.01)
         assert risk.standard_error < 0.08
         assert risk.two_frames == (1.0 if pairs else 0.0)
 
@@ -88,3 +89,24 @@ def test_noise_of_a_few_values_has_no_recorrupted_risk_but_one_of_two_frames():
     planes.pairs = ((0, 1),)
     known = draw_probe([planes], 32, torch.Generator().manual_seed(0))
     assert known.risk(known.noisy).value == pytest.approx(4 * 0.21, rel=0.1)
+
+
+def test_a_small_image_is_not_held_back_as_a_whole():
+    small, large = ArrayPlanes(np.zeros((1, 128, 128))), ArrayPlanes(np.zeros((8, 512, 512)))
+    paired = ArrayPlanes(np.zeros((2, 256, 256)), pairs=((0, 1),))
+    assert places_to_hold([small], 32) == 4
+    assert places_to_hold([paired], 32) == 4
+    assert places_to_hold([large], 32) == 64
+    assert places_to_hold([large], 32, most=16) == 16
+
+
+def test_what_is_compared_is_named():
+    """So that a training can hold it back."""
+    noisy = np.random.default_rng(0).normal(size=(3, 96, 96))
+    planes = ArrayPlanes(noisy, pairs=((0, 1), (1, 2)))
+    probe = draw_probe([planes], 32, torch.Generator().manual_seed(0), 5, margin=8)
+    assert len(probe.held) == 10
+    for number, box in enumerate(probe.held[::2]):
+        there = noisy[box.plane, box.top : box.top + 16, box.left : box.left + 16]
+        np.testing.assert_allclose(probe.noisy[2 * number, 8:24, 8:24], there, rtol=1e-6)
+        np.testing.assert_allclose(probe.target[2 * number + 1, 8:24, 8:24], there, rtol=1e-6)

@@ -42,7 +42,7 @@ PLACES = 64
 """Places of a probe."""
 
 _HELD = 1 / 16
-"""Largest share of the pixels that a probe covers."""
+"""Largest share of the pixels that are held back from a training."""
 _FEWEST = 4
 """Places, however small the images."""
 
@@ -131,12 +131,19 @@ class Probe:
         return Risk(distance.reshape(len(self.known), -1).mean(1) - self.known, self.two_frames)
 
 
+def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
+    """How many places of ``size`` pixels a training can spare: a sixteenth of all pixels."""
+    pixels = sum(math.prod(image.shape) / (2 if image.pairs else 1) for image in images)
+    return min(most, max(_FEWEST, int(_HELD * pixels / size**2)))
+
+
 def draw_probe(
     images: Sequence[NoisyPlanes],
     size: int,
     generator: torch.Generator,
     places: int = PLACES,
     margin: int = 0,
+    strength: float = STRENGTH,
 ) -> Probe:
     """Trials at random places: two frames where an image has such, else recorrupted.
 
@@ -152,14 +159,14 @@ def draw_probe(
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     places : int
-        How many; fewer where they would cover more than a sixteenth of the pixels.
+        How many.
     margin : int
         Width of the border that is not compared, pixels.
+    strength : float
+        ``a`` of the recorruption, noise standard deviations.
     """
     sampler = PatchSampler(images, size, generator)
     sources = [noise_source(image.correlation) for image in images]
-    pixels = sum(int(np.prod(image.shape)) / (2 if image.pairs else 1) for image in images)
-    places = min(places, max(_FEWEST, int(_HELD * pixels / (size - 2 * margin) ** 2)))
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
     held: list[Box] = []
@@ -179,8 +186,8 @@ def draw_probe(
             continue
         variance = _variance(image, one)
         noise = variance**0.5 * sources[number].draw((size, size), generator)
-        trials += [(one + a * noise, one - noise / a) for a in (STRENGTH, -STRENGTH)]
-        own = _mean_inside(variance + (noise / STRENGTH) ** 2, margin)
+        trials += [(one + a * noise, one - noise / a) for a in (strength, -strength)]
+        own = _mean_inside(variance + (noise / strength) ** 2, margin)
         known.append(own if image.recorruptible else math.nan)
     return Probe(
         np.stack([noisy.numpy() for noisy, _ in trials]),

@@ -27,7 +27,14 @@ from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
 from napari_noise2score.score.patches import NoisyPlanes
-from napari_noise2score.score.risk import PLACES, Probe, Snapshots, draw_probe, known
+from napari_noise2score.score.risk import (
+    PLACES,
+    Probe,
+    Snapshots,
+    draw_probe,
+    known,
+    places_to_hold,
+)
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.threads import ThreadTuner
 from napari_noise2score.score.told import NoiseKnowledge
@@ -157,14 +164,10 @@ class _Run:
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
-        separate = torch.Generator().manual_seed(settings.seed)
-        self.probe = draw_probe(
-            images,
-            settings.patch,
-            separate,
-            PLACES if settings.trains else PLACES // 4,  # to be judged, or to be told
-            settings.patch // 4,
-        )
+        separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
+        most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
+        places = places_to_hold(images, settings.patch - 2 * margin, most)
+        self.probe = draw_probe(images, settings.patch, separate, places, margin)
         self.lessons = Lessons(
             images,
             settings.patch,
