@@ -75,3 +75,26 @@ def test_nan_is_reported_with_its_plane():
 def test_complex_values_are_refused():
     with pytest.raises(InputError, match='values are complex128'):
         ImageSource(np.ones((4, 4), complex), 'YX')
+
+
+@pytest.mark.parametrize('axes', ['TYX', 'TCYX', 'TCZYX', 'CTYX', 'TYXS', 'YX', 'YTXC'])
+def test_the_plane_at_a_place_of_the_sliders(axes):
+    shape = tuple(SHAPES[a] for a in axes)
+    data = np.random.default_rng(0).random(shape)
+    rng = np.random.default_rng(1)
+    others = [a for a in axes if a not in 'YX']
+    for channel in ImageSource(data, axes).channels():
+        place = {a: int(rng.integers(SHAPES[a])) for a in others} | channel.place
+        plane = channel.plane_at(place)
+        index, values = channel.laid(plane, channel.plane(plane))
+        assert index == tuple(place.get(a, slice(None)) for a in axes)
+        np.testing.assert_allclose(values, data[index], rtol=1e-6)
+        if channel.place:
+            letter, where = next(iter(channel.place.items()))
+            assert channel.plane_at(place | {letter: where + 1}) is None
+
+
+def test_a_slider_outside_of_the_image_is_at_its_end():
+    (channel,) = ImageSource(np.zeros((3, 4, 4)), 'TYX').channels()
+    assert [channel.plane_at({'T': at}) for at in (-5, 0, 2, 9)] == [0, 0, 2, 2]
+    assert channel.plane_at({}) == 0

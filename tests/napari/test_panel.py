@@ -112,6 +112,57 @@ def test_a_preview_comes_first_and_gives_way_to_the_result(open_panel, stack, qt
     assert 'Training' in panel.messages.text()
 
 
+def test_the_slice_that_is_looked_at_improves_while_training(open_panel, qtbot, idle, running):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(3), name='cells')
+    viewer.dims.set_current_step(0, 1)
+    train(panel, 600)
+    qtbot.waitUntil(lambda: 'cells preview' in names(viewer), timeout=60_000)
+    preview = unwrapped(viewer.layers[1])
+    start = preview.data.copy()
+
+    def changed(frame):
+        return not np.array_equal(preview.data[frame], start[frame])
+
+    qtbot.waitUntil(lambda: changed(1), timeout=60_000)
+    assert not changed(0)
+    assert not changed(2)
+    assert abs(preview.data[1] - start[1]).max() < 30
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: changed(2), timeout=60_000)
+    assert not changed(0)
+    panel.live.value = False
+    qtbot.wait(300)
+    still = preview.data.copy()
+    viewer.dims.set_current_step(0, 0)
+    qtbot.wait(1000)
+    np.testing.assert_array_equal(preview.data, still)
+    viewer.layers.remove(preview)
+    panel.live.value = True
+    qtbot.wait(500)
+    assert names(viewer) == ['cells']
+    panel.stop.native.click()
+    idle(panel)
+    assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
+
+
+def test_colours_are_shown_live_in_their_own_dtype(open_panel, qtbot, idle):
+    grey = np.clip(noisy_stack(3, 64), 0, 255).astype(np.uint8)
+    viewer, panel = open_panel()
+    viewer.add_image(np.moveaxis(grey, 0, -1), name='colours', rgb=True)
+    panel.start.value = 'scratch'
+    train(panel, 600)
+    qtbot.waitUntil(lambda: 'colours preview' in names(viewer), timeout=60_000)
+    preview = unwrapped(viewer.layers[1])
+    assert preview.rgb
+    assert preview.data.dtype == np.uint8
+    noisy = np.moveaxis(grey, 0, -1)
+    qtbot.waitUntil(lambda: all((preview.data != noisy).any((0, 1))), timeout=60_000)
+    panel.stop.native.click()
+    idle(panel)
+    assert len(viewer.layers) == 2
+
+
 def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
@@ -124,7 +175,7 @@ def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):
     assert panel.correct.enabled
 
 
-def test_from_scratch_there_is_no_preview_and_no_0_seconds(open_panel, stack, idle):
+def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
     panel.start.value = 'scratch'

@@ -7,11 +7,14 @@ scores stay until something better takes their place: an error costs nothing but
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_noise2score._widget import jobs
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, RunSettings, Scored
@@ -80,6 +83,11 @@ class Listener(Protocol):
 
     def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer that is to be replaced."""
+
+    def show_live(
+        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
+    ) -> None:
+        """Show a plane of a layer as it would be delivered now."""
 
     def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer with what a training changed, noise standard deviations."""
@@ -160,15 +168,26 @@ class Controller:
                 lambda stop: jobs.estimate_job(sources),
             )
 
-    def train(self, targets: Sequence[Target], settings: RunSettings) -> None:
-        """Train one score on all layers together and correct each of them."""
+    def train(
+        self,
+        targets: Sequence[Target],
+        settings: RunSettings,
+        watched: Callable[[Target], Mapping[str, int] | None] = lambda target: None,
+    ) -> None:
+        """Train one score on all layers together and correct each of them.
+
+        ``watched`` tells the place at which a layer is looked at, None if it is not; it is called
+        in the thread of the training.
+        """
         if self._may_begin(targets):
             sources = [target.source for target in targets]
             self._begin(
                 State.TRAINING,
                 'Training the score',
                 targets,
-                lambda stop: jobs.train_job(sources, settings, stop),
+                lambda stop: jobs.train_job(
+                    sources, settings, stop, lambda number: watched(targets[number])
+                ),
             )
 
     def correct(self, targets: Sequence[Target], settings: RunSettings) -> None:
@@ -275,6 +294,9 @@ class Controller:
                 self._latest = event
             case jobs.Result():
                 self._hear_result(event)
+            case jobs.Live():
+                target = self._targets[event.number]
+                self._listener.show_live(target, event.index, event.values)
             case jobs.Changed():
                 self._hear_change(event)
 

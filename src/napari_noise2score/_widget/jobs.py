@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
     from napari_noise2score.score.train import Stop
 
 _CHECKED_BYTES = 1 << 26
-_PREVIEWED = 1 << 23
-"""Largest image that is previewed before a training, pixels: some seconds' work on a CPU."""
+PREVIEWED = 1 << 23
+"""Largest image that is previewed, pixels: some seconds' work on a CPU."""
+_WATCHED = 1 << 22
+"""Largest plane that is shown while a training runs, pixels."""
+_SHOWN_EVERY = 10
+"""Least time from one showing of an image to the next, in times that one takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,26 @@ class Changed:
     change: Change
 
 
-Event: TypeAlias = Update | Estimated | Trained | Result | Changed
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """A plane of image number ``number`` as the training would deliver it now.
+
+    Attributes
+    ----------
+    index : tuple
+        Where it lies in the data of the image.
+    values : array, float32
+        The plane, with its axes as in the data.
+    """
+
+    number: int
+    index: tuple[int | slice, ...]
+    values: NDArray[np.float32]
+
+
+Event: TypeAlias = Update | Estimated | Trained | Result | Changed | Live
+Watched: TypeAlias = 'Callable[[int], Mapping[str, int] | None]'
+"""The place on its axes at which an image is looked at now, by its number; None if it is not."""
 Job: TypeAlias = Generator[Event, None, None]
 MakeJob: TypeAlias = 'Callable[[Stop], Job]'
 """Makes a job that looks at the flag it is given."""
@@ -214,19 +238,30 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
         yield Estimated(channel.source, channel.place, estimate_channel(channel))
 
 
-def train_job(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) -> Job:
+def unwatched(number: int) -> None:
+    """For a training that nobody looks at."""
+
+
+def train_job(
+    sources: Sequence[ImageSource],
+    settings: RunSettings,
+    stop: Stop,
+    watched: Watched = unwatched,
+) -> Job:
     """Train one score on all images together and correct each.
 
     ``stop`` ends the training; what was learned is applied. Stopped before its first step, the
-    job ends without a result.
+    job ends without a result. Planes that are watched are corrected again and again meanwhile.
     """
     yield Update('load', 0.0)
     engine()
     with one_core_free():
-        yield from _train(sources, settings, stop)
+        yield from _train(sources, settings, stop, watched)
 
 
-def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) -> Job:
+def _train(
+    sources: Sequence[ImageSource], settings: RunSettings, stop: Stop, watched: Watched
+) -> Job:
     pipeline, resolved = engine(), settings.resolved()
     prepared = []
     for number, source in enumerate(sources):
@@ -238,17 +273,88 @@ def _train(sources: Sequence[ImageSource], settings: RunSettings, stop: Stop) ->
         yield from _previews(prepared, resolved)
     steps = pipeline.train_score(prepared, resolved.training, stop=stop)
 
-    def update(at: TrainProgress) -> Update:
-        left = max(0.0, settings.seconds - at.seconds)
-        return Update('train', at.fraction, at.step, at.loss, left, at.start_risk, at.risk)
+    screen = Screen(prepared, resolved, watched)
 
-    model = yield from pipeline.relay(steps, update)
+    def show(at: TrainProgress) -> Job:
+        left = max(0.0, settings.seconds - at.seconds)
+        yield Update('train', at.fraction, at.step, at.loss, left, at.start_risk, at.risk)
+        yield from screen.show(at)
+
+    model = yield from _shown(steps, show)
     if resolved.training.trains and not model.training['steps_done']:
         return
     yield Trained(model, resolved)
     for number, image in enumerate(prepared):
         scored = yield from _score(model, resolved, image, number, len(prepared))
         yield _result(number, scored, None, resolved)
+
+
+def _shown(
+    steps: Generator[TrainProgress, None, ScoreModel], show: Callable[[TrainProgress], Job]
+) -> Generator[Event, None, ScoreModel]:
+    """What a training returns, with what ``show`` makes of each of its steps."""
+    try:
+        while True:
+            try:
+                at = next(steps)
+            except StopIteration as end:
+                model: ScoreModel = end.value
+                return model
+            yield from show(at)
+    finally:
+        steps.close()
+
+
+class Screen:
+    """Corrects the planes that are looked at while a training runs, in little of its time.
+
+    At once where another plane is looked at, else after some times as long as the last one took.
+
+    Parameters
+    ----------
+    prepared : sequence of Prepared
+        The images.
+    settings : DenoiseSettings
+        How to correct.
+    watched : callable
+        What is looked at.
+    """
+
+    def __init__(
+        self, prepared: Sequence[Prepared], settings: DenoiseSettings, watched: Watched
+    ) -> None:
+        self._prepared, self._settings, self._watched = prepared, settings, watched
+        self._last: list[dict[str, int] | None] = [None] * len(prepared)
+        self._due = [0.0] * len(prepared)
+
+    def show(self, at: TrainProgress) -> Job:
+        """The planes whose turn it is."""
+        for number, image in enumerate(self._prepared):
+            place = self._watched(number)
+            if place is None or at.model is None:
+                continue
+            begin = time.perf_counter()
+            moved = dict(place) != self._last[number]
+            if begin < self._due[number] and not moved:
+                continue
+            self._last[number] = dict(place)
+            yield from self._planes(number, image, place, at.model())
+            spent = time.perf_counter() - begin
+            self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
+
+    def _planes(
+        self, number: int, image: Prepared, place: Mapping[str, int], model: ScoreModel
+    ) -> Job:
+        from napari_noise2score.live import correct_plane
+
+        for channel in image.channels:
+            plane = channel.channel.plane_at(place)
+            if plane is None or channel.shape[1] * channel.shape[2] > _WATCHED:
+                continue
+            device = self._settings.training.device
+            values = correct_plane(model, channel, plane, self._settings.correction, device=device)
+            index, oriented = channel.channel.laid(plane, values)
+            yield Live(number, index, oriented)
 
 
 def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
@@ -258,7 +364,7 @@ def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
     pipeline = engine()
     training = replace(settings.training, seconds=0.0)
     quick = replace(settings, training=training, orientations=1)
-    small = [image for image in prepared if np.prod(image.source.shape) <= _PREVIEWED]
+    small = [image for image in prepared if np.prod(image.source.shape) <= PREVIEWED]
     if not small:
         return
     model = finish(pipeline.train_score(prepared, training))

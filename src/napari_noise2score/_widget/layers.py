@@ -117,6 +117,28 @@ def add_result(
     return result
 
 
+def place_in(viewer: Any, target: Target) -> dict[str, int]:
+    """Where a layer is looked at: the place of the slider on each of its axes but Y and X."""
+    layer, axes = target.layer, target.source.axes
+    point = layer.world_to_data(viewer.dims.point)
+    letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
+    return {
+        letter: round(float(at))
+        for letter, at in zip(letters, point, strict=True)
+        if letter not in 'YX'
+    }
+
+
+def put_plane(result: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
+    """Replace a plane of a layer that `add_result` has made."""
+    dtype = result.data.dtype
+    if dtype.kind in 'ui':
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    result.data[index] = values
+    result.refresh(extent=False, highlight=False)
+
+
 def add_change(
     viewer: Any, layer: Image, image: NDArray[np.float32], name: str, report: dict[str, Any]
 ) -> Image:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from magicgui.widgets import ComboBox, PushButton, SpinBox
+import numpy as np
+from magicgui.widgets import CheckBox, ComboBox, PushButton, SpinBox
 from napari.utils.notifications import show_error
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
@@ -24,11 +27,11 @@ from qtpy.QtWidgets import (
 
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.controller import Controller, State, Status
-from napari_noise2score._widget.jobs import Estimated, RunSettings
+from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
 from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.layers import Target, add_change, add_result
+from napari_noise2score._widget.layers import Target, add_change, add_result, place_in, put_plane
 from napari_noise2score._widget.noise_form import NoiseForm
-from napari_noise2score._widget.words import CORRECTIONS
+from napari_noise2score._widget.words import CORRECTIONS, preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correct import Correction
 
@@ -59,6 +62,10 @@ _START_TIP = (
     'What the training begins with. The pretrained weights, which have seen drawn images only, '
     'give a preview at once, and a training never delivers anything worse by the estimated error. '
     'From scratch, all that is known comes of these layers alone; it takes longer.'
+)
+_LIVE_TIP = (
+    'While training, correct the slice that is looked at again and again in the preview layer. '
+    'Takes up to a tenth of the training time.'
 )
 _DEVICE_TIP = (
     'Where to compute. Automatic takes a GPU if there is one; it learns many times more in the '
@@ -113,6 +120,7 @@ class Noise2ScorePanel(QWidget):
         )
         self.start = ComboBox(choices=_STARTS, value='warm', tooltip=_START_TIP)
         self.device = ComboBox(choices=_DEVICES, value='auto', tooltip=_DEVICE_TIP)
+        self.live = CheckBox(text='Live preview', value=True, tooltip=_LIVE_TIP)
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
@@ -122,12 +130,17 @@ class Noise2ScorePanel(QWidget):
         self.messages = _text()
         self._notes: list[str] = []
         self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
+        self._targets: Sequence[Target] = ()
+        self._live = True
         self._build()
         self.train.changed.connect(self._train)
         self.stop.changed.connect(lambda: self.controller.stop())
         self.correct.changed.connect(self._correct)
         self.change.changed.connect(self._show_change)
         self.noise.wants_estimate.connect(self._estimate)
+        self.live.changed.connect(self._set_live)
+        viewer.dims.events.current_step.connect(self._look)
         self.layers.ticked.connect(self._refresh)
         self.destroyed.connect(self.controller.close)
         self.show_status(self.controller.status)
@@ -190,6 +203,26 @@ class Noise2ScorePanel(QWidget):
         self._remove_preview(layer)
         self._previews[layer] = add_result(self._viewer, layer, image, name, report)
 
+    def show_live(
+        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
+    ) -> None:
+        """Show a plane as it would be delivered now, in the preview layer.
+
+        Where there is none yet, a copy of the noisy image becomes one; where the user has removed
+        it, no more is shown.
+        """
+        layer = target.layer
+        preview = self._previews.get(layer)
+        if preview is None:
+            noisy = np.array(
+                target.source.read((slice(None),) * len(target.source.shape)), np.float32
+            )
+            self.add_preview(layer, noisy, preview_name(target.source.name), {})
+        elif preview not in self._viewer.layers:
+            self._places.pop(layer, None)
+            return
+        put_plane(self._previews[layer], index, values)
+
     def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer with what a training changed."""
         add_change(self._viewer, layer, image, name, report)
@@ -202,7 +235,22 @@ class Noise2ScorePanel(QWidget):
     def _train(self) -> None:
         request = self._request()
         if request is not None:
-            self.controller.train(*request)
+            self._targets = request[0]
+            self._look()
+            self.controller.train(*request, self._watched)
+
+    def _look(self) -> None:
+        """Note where the layers in training are looked at."""
+        for target in self._targets:
+            self._places[target.layer] = place_in(self._viewer, target)
+
+    def _set_live(self, on: bool) -> None:
+        self._live = on
+
+    def _watched(self, target: Target) -> dict[str, int] | None:
+        """Asked in the thread of the training, hence from what was noted."""
+        small = math.prod(target.source.shape) <= PREVIEWED
+        return self._places.get(target.layer) if small and self._live else None
 
     def _correct(self) -> None:
         request = self._request()
@@ -252,6 +300,7 @@ class Noise2ScorePanel(QWidget):
         form.addRow('Training time (s)', self.seconds.native)
         form.addRow('Start from', self.start.native)
         form.addRow('Device', self.device.native)
+        form.addRow('', self.live.native)
         buttons = QHBoxLayout()
         for combo in (
             self.correction,

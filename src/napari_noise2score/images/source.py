@@ -6,6 +6,7 @@ Works over anything with ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, me
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -104,6 +105,18 @@ class Channel:
         """Consecutive planes that follow each other in time (1 without a T axis)."""
         return self._lengths()[-1] if 'T' in self._others() else 1
 
+    def plane_at(self, position: Mapping[str, int]) -> int | None:
+        """Number of the plane at a position on the axes; None if that is in another channel.
+
+        Axes that ``position`` does not name are those of this channel, or at their first place.
+        """
+        if any(position.get(letter, index) != index for letter, index in self.place.items()):
+            return None
+        number = 0
+        for letter, length in zip(self._others(), self._lengths(), strict=True):
+            number = number * length + min(max(position.get(letter, 0), 0), length - 1)
+        return number
+
     def index(self, plane: int) -> tuple[int | slice, ...]:
         """Index of a plane in the data."""
         lengths = self._lengths()
@@ -137,5 +150,12 @@ class Channel:
 
     def write(self, plane: int, values: NDArray[Any], into: NDArray[Any]) -> None:
         """Put (Y, X) ``values`` where plane number ``plane`` lies in an array like the data."""
+        index, oriented = self.laid(plane, values)
+        into[index] = oriented
+
+    def laid(
+        self, plane: int, values: NDArray[Any]
+    ) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
+        """Where (Y, X) ``values`` of plane number ``plane`` lie in the data, and as they lie."""
         upright = self.source.axes.index('Y') < self.source.axes.index('X')
-        into[self.index(plane)] = values if upright else values.T
+        return self.index(plane), values if upright else values.T

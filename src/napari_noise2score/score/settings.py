@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings
 from napari_noise2score.score.warm.weights import SCRATCH, WARM
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.model import ScoreModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class TrainProgress:
     start_risk, risk : float or None
         Estimated error of the start and of what has been learned so far, in units of the noise
         variance, where they are known: at the last of the looks that are taken now and then.
+    model : callable
+        Gives a copy of what has been learned so far, while the training waits.
     """
 
     step: int
@@ -141,3 +147,4 @@ class TrainProgress:
     fraction: float
     start_risk: float | None = None
     risk: float | None = None
+    model: Callable[[], ScoreModel] | None = field(default=None, repr=False, compare=False)

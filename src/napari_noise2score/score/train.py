@@ -131,7 +131,7 @@ def train(
                 run.look(step)
             seconds = time.perf_counter() - begin
             fraction = settings.progress(step, seconds)
-            yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks)
+            yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks, run.so_far)
 
     if start is None and run.guard.trivial:
         raise TrainingError(
@@ -230,6 +230,11 @@ class _Run:
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
             _update_average(self.average, self.network, memory)
+
+    def so_far(self) -> ScoreModel:
+        """A copy of the running average."""
+        network = copy.deepcopy(self.average).eval().requires_grad_(False)
+        return ScoreModel(network, loss=self.settings.loss, training={'steps_done': self.done})
 
     def look(self, step: int) -> None:
         """Measure the risk of the running average."""

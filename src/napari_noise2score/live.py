@@ -1,0 +1,49 @@
+"""One plane at a time, as it would come out now: for looking at while a training runs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.prepare import PreparedChannel
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.patches import HeldPlanes
+from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.steps import finish
+
+
+def correct_plane(
+    model: ScoreModel,
+    channel: PreparedChannel,
+    plane: int,
+    correction: Correction = Correction.AUTO,
+    *,
+    device: str = 'auto',
+) -> NDArray[np.float32]:
+    """One plane of a channel, corrected with a single view.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        What has been learned so far.
+    channel : PreparedChannel
+        The channel, with its noise model.
+    plane : int
+        Which of its planes.
+    correction : Correction
+        Form of the correction; ``AUTO`` takes the stabilised one, as no risk is measured here.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+
+    Returns
+    -------
+    (Y, X) float32
+        Grey levels.
+    """
+    form = Correction.STABILISED if correction is Correction.AUTO else correction
+    held = HeldPlanes.like(channel, channel.plane(plane)[None])
+    (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
+    score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
+    noisy = channel.channel.plane(plane).astype(np.float64)
+    return channel.family.correct(noisy, score, form).astype(np.float32)
