@@ -47,6 +47,8 @@ class Runs:
         )
         run.stop = lambda: run.asked.append('stop')
         run.cancel = lambda: run.asked.append('cancel')
+        run.pause = lambda: run.asked.append('pause')
+        run.resume = lambda: run.asked.append('resume')
         self.started.append(run)
         return run
 
@@ -181,3 +183,32 @@ def test_controller_knows_no_qt():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
+
+
+def test_pause_holds_and_lets_go(controller, panel, runs, targets):
+    controller.pause()
+    assert controller.state is State.IDLE
+    controller.train(targets, RunSettings())
+    (run,) = runs.started
+    run.on_event(Update('train', 0.2, 7, 0.5, 9.0))
+    controller.pause()
+    assert (run.asked, controller.state) == (['pause'], State.PAUSED)
+    assert controller.status.text.startswith('Paused. Training: step 7')
+    run.on_event(Update('train', 0.3, 8, 0.5, 8.0))
+    assert controller.state is State.PAUSED
+    controller.train(targets, RunSettings())
+    assert 'One run at a time: the panel is still paused' in panel.errors[-1]
+    controller.pause()
+    assert (run.asked, controller.state) == (['pause', 'resume'], State.TRAINING)
+    run.on_event(Update('train', 0.4, 9, 0.5, 7.0))
+    assert 'step 9' in controller.status.text
+
+
+def test_stop_in_a_pause_applies_what_was_learned(controller, runs, targets):
+    controller.train(targets, RunSettings())
+    (run,) = runs.started
+    controller.pause()
+    controller.stop()
+    assert (run.asked, controller.state) == (['pause', 'stop'], State.STOPPING)
+    controller.pause()
+    assert run.asked == ['pause', 'stop']

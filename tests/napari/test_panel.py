@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QGuiApplication
 
 from napari_noise2score import pipeline
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score.cli import _parser, main
+from napari_noise2score.cli.options import settings_of
 from napari_noise2score.noise.families import FAMILIES, parameters_of
 from tests.napari.helpers import NOISE, noisy_stack
 
@@ -161,6 +166,64 @@ def test_colours_are_shown_live_in_their_own_dtype(open_panel, qtbot, idle):
     panel.stop.native.click()
     idle(panel)
     assert len(viewer.layers) == 2
+
+
+def test_pause_and_resume(open_panel, stack, qtbot, idle, running):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    assert not panel.pause.enabled
+    train(panel, 600)
+    running(panel)
+    panel.pause.native.click()
+    assert (panel.pause.text, panel.controller.state) == ('Resume', 'paused')
+    assert panel.stop.enabled
+    assert not panel.train.enabled
+    text = panel.status.text()
+    qtbot.wait(700)
+    assert panel.status.text() == text
+    panel.pause.native.click()
+    assert panel.pause.text == 'Pause'
+    qtbot.waitUntil(lambda: panel.status.text() not in (text, 'Going on ...'), timeout=60_000)
+    panel.pause.native.click()
+    panel.stop.native.click()
+    idle(panel)
+    assert len(viewer.layers) == 2
+    assert not panel.pause.enabled
+
+
+def test_the_command_line_is_copied(open_panel, stack, tmp_path, qtbot):
+    """It says what the panel says, and runs."""
+    path = tmp_path / 'my cells.tif'
+    tifffile.imwrite(path, stack, metadata={'axes': 'TYX'})
+    viewer, panel = open_panel()
+    viewer.open(path, plugin='napari')
+    panel.noise.family.value = 'poisson-gaussian'
+    for name, value in NOISE.parameters().items():
+        panel.noise.fields['poisson-gaussian', name].value = str(value)
+    panel.seconds.value = 0
+    panel.device.value = 'cpu'
+    panel.copy.native.click()
+    command = QGuiApplication.clipboard().text()
+    assert command in panel.messages.text()
+    program, *words = shlex.split(command)
+    assert program == 'napari-noise2score'
+    assert words[:2] == ['denoise', str(path)]
+    options = _parser().parse_args(words)
+    assert settings_of(options) == panel.settings().resolved()
+    assert main([*words, '--output', str(tmp_path / 'clean.tif')]) == 0
+    assert tifffile.imread(tmp_path / 'clean.tif').shape == stack.shape
+
+
+def test_a_command_line_takes_layers_of_the_same_axes(open_panel, stack):
+    viewer, panel = open_panel()
+    assert not panel.copy.enabled
+    viewer.add_image(stack, name='a/b c')
+    panel.copy.native.click()
+    assert ' a_b_c.tif ' in QGuiApplication.clipboard().text()
+    viewer.add_image(stack[0], name='plane')
+    panel.layers.tick(list(viewer.layers))
+    panel.copy.native.click()
+    assert 'have the axes TYX, YX' in panel.messages.text()
 
 
 def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):

@@ -9,10 +9,12 @@ import pytest
 import torch
 from qtpy.QtCore import QThread
 
+from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, worker
 from napari_noise2score._widget.jobs import RunSettings, Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
+from tests.napari.helpers import noisy_stack
 
 
 class Heard:
@@ -77,6 +79,49 @@ def test_updates_are_thinned_out_and_results_are_not(qtbot):
         400,
     ]
     assert sum(isinstance(event, Update) for event in events) < 100
+
+
+def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):
+    """Bit for bit that of a training that was not paused."""
+    image = pipeline.prepare(ImageSource(noisy_stack(2, 64), 'TYX'))
+    settings = pipeline.TrainSettings(seconds=None, steps=12, device='cpu')
+
+    def training(stop):
+        model = yield from pipeline.relay(
+            pipeline.train_score([image], settings),
+            lambda at: jobs.Trained(None, at.step),
+        )
+        yield jobs.Trained(model, 'end')
+
+    def hold(flags, heard):
+        qtbot.waitUntil(lambda: len(heard.events) >= 3, timeout=30_000)
+        flags.pause()
+        qtbot.wait(200)
+        count = len(heard.events)
+        qtbot.wait(600)
+        assert len(heard.events) == count < 13
+        flags.resume()
+
+    plain, held = run(qtbot, training), run(qtbot, training, hold)
+    assert len(plain.events) == len(held.events) == 13
+    one, other = (heard.events[-1].model.network for heard in (plain, held))
+    for first, second in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_stop_ends_a_pause(qtbot):
+    def job(stop):
+        for _ in range(10_000):
+            if stop.is_set():
+                return
+            yield jobs.Trained(None, None)
+
+    def hold(flags, heard):
+        flags.pause()
+        qtbot.wait(100)
+        flags.stop()
+
+    assert run(qtbot, job, hold).ends == [None]
 
 
 def test_quit_of_the_task_manager_ends_the_job_and_releases_it(qtbot):

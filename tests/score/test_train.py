@@ -1,4 +1,5 @@
 import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -205,3 +206,11 @@ def test_no_images_and_unknown_devices_are_refused():
         finish(train([], quick(1)))
     with pytest.raises(InputError, match="'tpu' is unknown; known are auto, cpu"):
         finish(train([noisy_planes()], quick(1, device='tpu')))
+
+
+def test_the_clock_stands_still_while_the_caller_has_the_training():
+    steps = train([noisy_planes()], quick(3))
+    first = next(steps)
+    time.sleep(2)
+    second = next(steps)
+    assert second.seconds - first.seconds < 2

@@ -38,6 +38,7 @@ class State(StrEnum):
     ESTIMATING = 'estimating'
     TRAINING = 'training'
     CORRECTING = 'correcting'
+    PAUSED = 'paused'
     STOPPING = 'stopping'
 
 
@@ -102,6 +103,12 @@ class Run(Protocol):
     def cancel(self) -> None:
         """End at the next step and forget the rest."""
 
+    def pause(self) -> None:
+        """Wait after the next step."""
+
+    def resume(self) -> None:
+        """Go on."""
+
 
 class Start(Protocol):
     """Runs a job in the background, as `napari_noise2score._widget.worker.start` does."""
@@ -135,6 +142,7 @@ class Controller:
         self._run: Run | None = None
         self._cancelled = False
         self._state = State.IDLE
+        self._paused = State.IDLE
         self._text = 'Choose the layers, then press Train.'
         self._fraction = 0.0
         self._latest: jobs.Trained | None = None
@@ -228,11 +236,24 @@ class Controller:
             lambda stop: jobs.change_job(images),
         )
 
+    def pause(self) -> None:
+        """Hold the run where it is, or let it go on."""
+        if self._run is None or self._state is State.STOPPING:
+            return
+        if self._state is State.PAUSED:
+            self._run.resume()
+            self._show(self._paused, 'Going on ...')
+        else:
+            self._run.pause()
+            self._paused = self._state
+            self._show(State.PAUSED, f'Paused. {self._text}')
+
     def stop(self) -> None:
         """End a training and apply what it learned; cancel anything else, or a second time."""
         if self._run is None:
             return
-        first = self._state is State.TRAINING
+        state = self._paused if self._state is State.PAUSED else self._state
+        first = state is State.TRAINING
         if first:
             self._run.stop()
         else:
@@ -305,6 +326,8 @@ class Controller:
             self._listener.show_estimates(self._estimates, asked=False)
             self._estimates = []
         state = self._state
+        if state is State.PAUSED:  # said before it paused
+            return
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
         text = update_words(update)

@@ -12,6 +12,7 @@ from magicgui.widgets import CheckBox, ComboBox, PushButton, SpinBox
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -26,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noise2score._widget import worker
+from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
 from napari_noise2score._widget.layer_table import LayerTable
@@ -75,6 +77,10 @@ _TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer besid
 _STOP_TIP = (
     'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
 )
+_PAUSE_TIP = (
+    'Hold the run where it is, so that the computer is free for other work; the training time '
+    'stands still. Press again to go on.'
+)
 _CORRECT_TIP = (
     'Correct the ticked layers again with the noise model and form chosen above, without '
     'training: about a second where the layer was trained on; layers that were not are passed '
@@ -83,6 +89,9 @@ _CORRECT_TIP = (
 _CHANGE_TIP = (
     'Add a layer with the difference between the result and that of the pretrained weights, in '
     'standard deviations of the noise: where it is large the layers themselves have decided.'
+)
+_COPY_TIP = (
+    'Put the command line that does the same for the files of the ticked layers on the clipboard.'
 )
 _PRELOAD_AFTER = 250
 _LONGEST_TIME = 7 * 24 * 3600
@@ -123,8 +132,10 @@ class Noise2ScorePanel(QWidget):
         self.live = CheckBox(text='Live preview', value=True, tooltip=_LIVE_TIP)
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
+        self.pause = PushButton(text='Pause', tooltip=_PAUSE_TIP)
         self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
         self.change = PushButton(text='Show what training changed', tooltip=_CHANGE_TIP)
+        self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.bar = QProgressBar()
         self.status = _text()
         self.messages = _text()
@@ -136,8 +147,10 @@ class Noise2ScorePanel(QWidget):
         self._build()
         self.train.changed.connect(self._train)
         self.stop.changed.connect(lambda: self.controller.stop())
+        self.pause.changed.connect(lambda: self.controller.pause())
         self.correct.changed.connect(self._correct)
         self.change.changed.connect(self._show_change)
+        self.copy.changed.connect(self._copy)
         self.noise.wants_estimate.connect(self._estimate)
         self.live.changed.connect(self._set_live)
         viewer.dims.events.current_step.connect(self._look)
@@ -262,6 +275,18 @@ class Noise2ScorePanel(QWidget):
         if request is not None:
             self.controller.show_change(request[0])
 
+    def _copy(self) -> None:
+        request = self._request()
+        if request is None:
+            return
+        try:
+            command = command_line(*request)
+        except InputError as error:
+            self.show_error(str(error))
+        else:
+            QGuiApplication.clipboard().setText(command)
+            self.show_notes([f'copied to the clipboard: {command}'])
+
     def _estimate(self) -> None:
         try:
             self._clear_notes()
@@ -291,7 +316,10 @@ class Noise2ScorePanel(QWidget):
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
         self.train.enabled = self.noise.estimate.enabled = idle and chosen
         self.correct.enabled = self.change.enabled = idle and chosen and status.has_model
+        self.copy.enabled = chosen
         self.stop.enabled = not idle
+        self.pause.enabled = not idle and status.state is not State.STOPPING
+        self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -313,7 +341,7 @@ class Noise2ScorePanel(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             combo.native.setMinimumContentsLength(10)
-        for button in (self.train, self.stop, self.correct):
+        for button in (self.train, self.pause, self.stop, self.correct):
             buttons.addWidget(button.native, 1)
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
@@ -329,6 +357,7 @@ class Noise2ScorePanel(QWidget):
         column.addLayout(form)
         column.addLayout(buttons)
         column.addWidget(self.change.native)
+        column.addWidget(self.copy.native)
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addWidget(self.messages)

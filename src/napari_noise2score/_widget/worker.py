@@ -21,6 +21,8 @@ from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, warm_up
 INTERVAL = 0.1
 """Least time between two updates, s."""
 
+_GLANCE = 0.05
+"""Time between two looks at whether a pause is over, s."""
 _PERCENT = 100
 
 log = logging.getLogger(__name__)
@@ -36,10 +38,13 @@ class Flags:
         End the training and apply what was learned.
     cancelled : Event
         End at the next step and forget the rest.
+    paused : Event
+        Wait after the next step.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    paused: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
         """End the training and apply what was learned."""
@@ -49,6 +54,19 @@ class Flags:
         """End at the next step and forget the rest."""
         self.stopped.set()
         self.cancelled.set()
+
+    def pause(self) -> None:
+        """Wait after the next step."""
+        self.paused.set()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.paused.clear()
+
+    def wait(self) -> None:
+        """Return when the job may go on: not paused, or to be ended."""
+        while self.paused.is_set() and not self.stopped.wait(_GLANCE):
+            pass
 
 
 class JobWorker(GeneratorWorker):
@@ -128,6 +146,7 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
         for event in job:
             if flags.cancelled.is_set():
                 break
+            flags.wait()
             if isinstance(event, Update):
                 now = time.perf_counter()
                 if event.stage == stage and now - last < INTERVAL:

@@ -90,7 +90,7 @@ def train(
     Yields
     ------
     TrainProgress
-        After every step.
+        After every step. The clock of the training stands still while the caller has it.
 
     Returns
     -------
@@ -131,7 +131,9 @@ def train(
                 run.look(step)
             seconds = time.perf_counter() - begin
             fraction = settings.progress(step, seconds)
+            held = time.perf_counter()
             yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks, run.so_far)
+            begin += time.perf_counter() - held  # a training that is held back does not age
 
     if start is None and run.guard.trivial:
         raise TrainingError(

@@ -1,0 +1,46 @@
+"""The command line that does what the panel asks for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from napari_noise2score._widget.jobs import RunSettings
+from napari_noise2score._widget.layers import Target
+from napari_noise2score.errors import InputError
+
+
+def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
+    """A call of ``napari-noise2score denoise`` for the files of layers.
+
+    A layer that was not read from a file stands as ``NAME.tif``, to be saved under that name.
+
+    Raises
+    ------
+    InputError
+        If there is no layer, or the axes differ: the command takes one ``--axes`` for all.
+    """
+    if not targets:
+        raise InputError('No layer is chosen; tick at least one Image layer.')
+    axes = list(dict.fromkeys(target.source.axes for target in targets))
+    if len(axes) > 1:
+        raise InputError(
+            f'The ticked layers have the axes {", ".join(axes)}; the command line takes the same '
+            'axes for all its images. Tick those that share them.'
+        )
+    one = len(targets) == 1
+    words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
+    words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
+    words += ['--noise', settings.noise.family]
+    for name, value in settings.noise.parameters.items():
+        words += ['--' + name.replace('_', '-'), repr(float(value))]
+    words += ['--correlation', settings.noise.correlation]
+    words += ['--correction', str(settings.correction), '--seconds', f'{settings.seconds:g}']
+    words += ['--init', settings.init, '--device', settings.device, '--seed', str(settings.seed)]
+    return shlex.join(words)
+
+
+def _file(target: Target) -> str:
+    path = target.layer.source.path
+    return str(path) if path else re.sub(r'[^\w.-]+', '_', target.source.name) + '.tif'
