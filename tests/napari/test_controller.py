@@ -27,6 +27,8 @@ class Panel:
         self.show_status = self.statuses.append
         self.show_error = self.errors.append
         self.show_notes = self.notes.extend
+        self.learning = []
+        self.show_learning = lambda history: self.learning.append(list(history))
 
     def show_estimates(self, estimates, asked):
         self.estimates.append((estimates, asked))
@@ -98,7 +100,7 @@ def test_no_layer_and_no_model_are_refused_in_words(controller, panel, runs, tar
 def test_states_of_a_training(controller, panel, runs, targets):
     controller.train(targets, RunSettings())
     run = runs.started[0]
-    run.on_event(Update('train', 0.5, 10, 0.4, 3.0))
+    run.on_event(Update('train', 0.5, 10, 0.4, left=3.0))
     assert controller.status.text == 'Training: step 10, loss 0.400, 3 s left'
     assert controller.state is State.TRAINING
     run.on_event(trained())
@@ -115,7 +117,7 @@ def test_stop_applies_and_a_second_stop_cancels(controller, runs, targets):
     run = runs.started[0]
     controller.stop()
     assert (run.asked, controller.state) == (['stop'], State.STOPPING)
-    run.on_event(Update('train', 0.5, 10, 0.4, 3.0))
+    run.on_event(Update('train', 0.5, 10, 0.4, left=3.0))
     assert 'Stopping' in controller.status.text
     run.on_event(trained())
     run.on_event(Update('correct', 0.5))
@@ -190,17 +192,17 @@ def test_pause_holds_and_lets_go(controller, panel, runs, targets):
     assert controller.state is State.IDLE
     controller.train(targets, RunSettings())
     (run,) = runs.started
-    run.on_event(Update('train', 0.2, 7, 0.5, 9.0))
+    run.on_event(Update('train', 0.2, 7, 0.5, left=9.0))
     controller.pause()
     assert (run.asked, controller.state) == (['pause'], State.PAUSED)
     assert controller.status.text.startswith('Paused. Training: step 7')
-    run.on_event(Update('train', 0.3, 8, 0.5, 8.0))
+    run.on_event(Update('train', 0.3, 8, 0.5, left=8.0))
     assert controller.state is State.PAUSED
     controller.train(targets, RunSettings())
     assert 'One run at a time: the panel is still paused' in panel.errors[-1]
     controller.pause()
     assert (run.asked, controller.state) == (['pause', 'resume'], State.TRAINING)
-    run.on_event(Update('train', 0.4, 9, 0.5, 7.0))
+    run.on_event(Update('train', 0.4, 9, 0.5, left=7.0))
     assert 'step 9' in controller.status.text
 
 
@@ -212,3 +214,16 @@ def test_stop_in_a_pause_applies_what_was_learned(controller, runs, targets):
     assert (run.asked, controller.state) == (['pause', 'stop'], State.STOPPING)
     controller.pause()
     assert run.asked == ['pause', 'stop']
+
+
+def test_the_course_of_a_training_is_shown_and_begins_anew(controller, panel, runs, targets):
+    controller.train(targets, RunSettings())
+    run = runs.started[0]
+    run.on_event(Update('train', 0.1, 10, 0.9, 2.0, 8.0))
+    run.on_event(Update('train', 0.2, 30, 0.7, 4.0, 6.0))
+    assert panel.learning[-1] == [(2.0, 0.9), (4.0, 0.7)]
+    assert controller.status.text == 'Training: step 30 (7.5 a second), loss 0.700, 6 s left'
+    run.on_end(None)
+    controller.train(targets, RunSettings())
+    runs.started[1].on_event(Update('train', 0.1, 5, 0.8, 1.0, 9.0))
+    assert panel.learning[-1] == [(1.0, 0.8)]

@@ -427,6 +427,24 @@ def test_estimate_fills_the_form_and_can_be_edited(open_panel, idle, qtbot):
     assert panel.settings().noise.parameters['gain'] == 5
 
 
+def test_the_photon_transfer_plot_follows_the_noise_model(open_panel, stack, idle, qtbot):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    assert panel.noise.chart.isHidden()
+    panel.noise.estimate.native.click()
+    idle(panel)
+    measured = panel.noise.chart.curves
+    assert not panel.noise.chart.isHidden()
+    assert len(measured.dots) > 5
+    gain = panel.noise.fields['poisson-gaussian', 'gain'].native
+    qtbot.keyClicks(gain, '9')
+    edited = panel.noise.chart.curves
+    assert edited.line[:, 1].max() > 3 * measured.line[:, 1].max()
+    np.testing.assert_array_equal(edited.dots, measured.dots)
+    panel.noise.family.value = 'gaussian'
+    assert np.ptp(panel.noise.chart.curves.line[:, 1]) == 0
+
+
 def test_only_the_fields_of_the_family_show(open_panel):
     _, panel = open_panel()
     for family in ('auto', 'gaussian', 'poisson', 'poisson-gaussian'):

@@ -73,6 +73,9 @@ class Listener(Protocol):
     def show_error(self, text: str) -> None:
         """Show what went wrong, in the panel and as a notification."""
 
+    def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
+        """Show the course of a training: time in seconds and loss."""
+
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
 
@@ -150,6 +153,7 @@ class Controller:
         self._estimates: list[Estimated] = []
         self._targets: Sequence[Target] = ()
         self._added = 0
+        self._history: list[tuple[float, float]] = []
 
     @property
     def state(self) -> State:
@@ -286,7 +290,7 @@ class Controller:
         self, state: State, title: str, targets: Sequence[Target], make_job: MakeJob
     ) -> None:
         self._number += 1
-        self._targets, self._estimates, self._added = targets, [], 0
+        self._targets, self._estimates, self._added, self._history = targets, [], 0, []
         self._cancelled = False
         self._show(state, f'{title} ...', 0.0)
         self._run = self._start(
@@ -330,6 +334,9 @@ class Controller:
             return
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
+        if update.stage == 'train' and update.loss is not None and update.spent is not None:
+            self._history.append((update.spent, update.loss))
+            self._listener.show_learning(self._history)
         text = update_words(update)
         if state is State.STOPPING:
             if update.stage != 'correct' or self._cancelled:

@@ -77,6 +77,8 @@ class Update:
         Share of the stage that is done, 0 to 1.
     step, loss : int, float or None
         Of the training.
+    spent : float or None
+        Seconds since the training began.
     left : float or None
         Seconds until the stage ends, where known.
     start_risk, risk : float or None
@@ -87,6 +89,7 @@ class Update:
     fraction: float
     step: int | None = None
     loss: float | None = None
+    spent: float | None = None
     left: float | None = None
     start_risk: float | None = None
     risk: float | None = None
@@ -277,7 +280,9 @@ def _train(
 
     def show(at: TrainProgress) -> Job:
         left = max(0.0, settings.seconds - at.seconds)
-        yield Update('train', at.fraction, at.step, at.loss, left, at.start_risk, at.risk)
+        yield Update(
+            'train', at.fraction, at.step, at.loss, at.seconds, left, at.start_risk, at.risk
+        )
         yield from screen.show(at)
 
     model = yield from _shown(steps, show)

@@ -9,6 +9,7 @@ from magicgui.widgets import ComboBox, LineEdit, PushButton
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
@@ -59,6 +60,7 @@ class NoiseForm(QWidget):
         self.words.setWordWrap(True)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.words.hide()
+        self.chart = Chart()
         self._build()
         self.family.changed.connect(self._family_chosen)
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
@@ -103,6 +105,7 @@ class NoiseForm(QWidget):
         if not fills:
             return
         self._fits = list(estimates)
+        self._draw()
         for edit in self.fields.values():
             edit.value = ''
         for name in FAMILIES:
@@ -128,6 +131,7 @@ class NoiseForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addLayout(self._form)
+        layout.addWidget(self.chart)
         layout.addWidget(self.words)
 
     def _fill(self, name: str) -> None:
@@ -141,10 +145,23 @@ class NoiseForm(QWidget):
         for parameter, value in family.parameters().items():
             self.fields[name, parameter].value = f'{value:.5g}'
 
+    def _draw(self) -> None:
+        """What was measured on the first channel, and the noise model that is asked for."""
+        if not self._fits:
+            self.chart.show_curves(None)
+            return
+        fit = self._fits[0].fit
+        try:
+            family = self.request().resolve(fit)
+        except InputError:  # half typed: the curve stays
+            return
+        self.chart.show_curves(photon_transfer(fit, family))
+
     def _family_chosen(self, name: str) -> None:
         if name == AUTO:
             name = self._fits[0].fit.family.name if len(self._fits) == 1 else ''
         self._show_fields(name)
+        self._draw()
 
     def _show_fields(self, name: str | None) -> None:
         self._shown = name
@@ -155,3 +172,4 @@ class NoiseForm(QWidget):
         """An estimate that is changed by hand is no longer automatic."""
         if self.family.value == AUTO and self._shown:
             self.family.value = self._shown
+        self._draw()

@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_noise2score._widget import worker
+from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
@@ -136,6 +137,7 @@ class Noise2ScorePanel(QWidget):
         self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
         self.change = PushButton(text='Show what training changed', tooltip=_CHANGE_TIP)
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
+        self.chart = Chart()
         self.bar = QProgressBar()
         self.status = _text()
         self.messages = _text()
@@ -196,6 +198,10 @@ class Noise2ScorePanel(QWidget):
         self._notes.append(f'Error: {text}')
         self._show_notes()
         show_error(text)
+
+    def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
+        """Show the course of the training."""
+        self.chart.show_curves(learning_curve(history))
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
@@ -360,6 +366,7 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.copy.native)
         column.addWidget(self.bar)
         column.addWidget(self.status)
+        column.addWidget(self.chart)
         column.addWidget(self.messages)
         column.addStretch(1)
         self.messages.hide()

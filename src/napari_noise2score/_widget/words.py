@@ -70,11 +70,17 @@ def update_words(update: Update) -> str:
         case 'estimate':
             return 'Estimating the noise ...'
         case 'train':
-            return f'Training: step {update.step}, loss {update.loss:.3f}{_gained(update)}{left}'
+            return f'Training: {_steps(update)}, loss {update.loss:.3f}{_gained(update)}{left}'
         case 'preview':
             return 'Applying the pretrained weights ...'
         case _:
             return f'Correcting: {100 * update.fraction:.0f} %{left}'
+
+
+def _steps(update: Update) -> str:
+    """How many steps, and how fast."""
+    speed = update.step / update.spent if update.step and update.spent else 0.0
+    return f'step {update.step} ({speed:.3g} a second)' if speed else f'step {update.step}'
 
 
 def _gained(update: Update) -> str:
