@@ -37,7 +37,7 @@ def test_ticks_are_round_numbers(low, high, texts):
 
 
 def test_photon_transfer_has_the_measured_points_and_the_model():
-    fit = estimate_noise(noisy_stack(4).astype(np.float32), frames=4)
+    fit = estimate_noise(noisy_stack(4))
     curves = photon_transfer(fit, fit.family)
     assert curves.dots.shape == (len(fit.evidence.level), 2)
     np.testing.assert_allclose(
