@@ -14,7 +14,7 @@ from napari_noise2score.pipeline import (
     score_image,
     train_score,
 )
-from napari_noise2score.score.settings import TrainProgress, TrainSettings
+from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.steps import finish
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
@@ -64,14 +64,13 @@ def test_watched_planes_come_at_once_when_the_place_changes_and_seldom_else():
     model = finish(train_score([image], AT_ONCE))
     place = {'T': 1}
     screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: place)
-    at = TrainProgress(1, 0.1, 0.5, 0.1, model=lambda: model)
-    (first,) = screen.show(at)
+    (first,) = screen.show(model)
     assert first.number == 0
     assert first.index == (1, slice(None), slice(None))
     assert first.values.shape == (64, 64)
-    assert list(screen.show(at)) == []
+    assert list(screen.show(lambda: model)) == []
     place = {'T': 2}
-    (second,) = screen.show(at)
+    (second,) = screen.show(lambda: model)
     assert second.index[0] == 2
     place = None
-    assert list(screen.show(at)) == []
+    assert list(screen.show(lambda: model)) == []

@@ -44,7 +44,7 @@ def test_photon_transfer_has_the_measured_points_and_the_model():
         np.polyfit(*curves.line.T, 1)[0], fit.family.parameters()['gain'], rtol=1e-6
     )
     assert 'Poisson-Gaussian' in curves.words
-    other = photon_transfer(fit, Poisson(2 * NOISE.gain))
+    other = photon_transfer(fit, Poisson(2 * NOISE.gain, 0.0))
     assert not np.allclose(other.line, curves.line)
 
 

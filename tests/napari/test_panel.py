@@ -109,7 +109,9 @@ def test_a_preview_comes_first_and_gives_way_to_the_result(open_panel, stack, qt
     preview = unwrapped(viewer.layers[1])
     assert preview.data.shape == stack.shape
     np.testing.assert_array_equal(preview.scale, (1, 0.1, 0.1))
+    qtbot.waitUntil(lambda: bool(preview.metadata[METADATA]), timeout=60_000)
     assert preview.metadata[METADATA]['training']['steps_done'] == 0
+    assert np.abs(preview.data - preview.data.mean()).max() < np.abs(stack - stack.mean()).max()
     qtbot.waitUntil(lambda: 'step' in panel.status.text(), timeout=60_000)
     panel.stop.native.click()
     idle(panel)
@@ -124,6 +126,7 @@ def test_the_slice_that_is_looked_at_improves_while_training(open_panel, qtbot, 
     train(panel, 600)
     qtbot.waitUntil(lambda: 'cells preview' in names(viewer), timeout=60_000)
     preview = unwrapped(viewer.layers[1])
+    running(panel)
     start = preview.data.copy()
 
     def changed(frame):
@@ -223,7 +226,7 @@ def test_a_command_line_takes_layers_of_the_same_axes(open_panel, stack):
     viewer.add_image(stack[0], name='plane')
     panel.layers.tick(list(viewer.layers))
     panel.copy.native.click()
-    assert 'have the axes TYX, YX' in panel.messages.text()
+    assert 'have the axes YX, TYX' in panel.messages.text()
 
 
 def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):

@@ -272,18 +272,18 @@ def _train(
         prepared.append(pipeline.prepare(source, settings.noise))
     for image in prepared:
         yield from _fits_of(image)
-    if resolved.training.trains and not stop.is_set():
-        yield from _previews(prepared, resolved)
-    steps = pipeline.train_score(prepared, resolved.training, stop=stop)
-
     screen = Screen(prepared, resolved, watched)
+    if resolved.training.trains and not stop.is_set():
+        yield from _previews(prepared, resolved, screen)
+    steps = pipeline.train_score(prepared, resolved.training, stop=stop)
 
     def show(at: TrainProgress) -> Job:
         left = max(0.0, settings.seconds - at.seconds)
         yield Update(
             'train', at.fraction, at.step, at.loss, at.seconds, left, at.start_risk, at.risk
         )
-        yield from screen.show(at)
+        if at.model is not None:
+            yield from screen.show(at.model)
 
     model = yield from _shown(steps, show)
     if resolved.training.trains and not model.training['steps_done']:
@@ -332,18 +332,19 @@ class Screen:
         self._last: list[dict[str, int] | None] = [None] * len(prepared)
         self._due = [0.0] * len(prepared)
 
-    def show(self, at: TrainProgress) -> Job:
-        """The planes whose turn it is."""
+    def show(self, model: ScoreModel | Callable[[], ScoreModel]) -> Job:
+        """The planes whose turn it is, by a model or by what gives one."""
         for number, image in enumerate(self._prepared):
             place = self._watched(number)
-            if place is None or at.model is None:
+            if place is None:
                 continue
             begin = time.perf_counter()
             moved = dict(place) != self._last[number]
             if begin < self._due[number] and not moved:
                 continue
             self._last[number] = dict(place)
-            yield from self._planes(number, image, place, at.model())
+            now = model() if callable(model) else model
+            yield from self._planes(number, image, place, now)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 
@@ -362,8 +363,11 @@ class Screen:
             yield Live(number, index, oriented)
 
 
-def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
-    """What comes of the weights that the training begins with, for images of moderate size."""
+def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings, screen: Screen) -> Job:
+    """What comes of the weights that the training begins with, for images of moderate size.
+
+    What is looked at comes first.
+    """
     if settings.training.init == 'scratch':
         return
     pipeline = engine()
@@ -373,6 +377,7 @@ def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings) -> Job:
     if not small:
         return
     model = finish(pipeline.train_score(prepared, training))
+    yield from screen.show(model)
     for number, image in enumerate(prepared):
         if image in small:
             scored = yield from _score(model, quick, image, number, len(prepared), 'preview')

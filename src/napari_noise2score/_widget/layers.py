@@ -129,6 +129,14 @@ def place_in(viewer: Any, target: Target) -> dict[str, int]:
     }
 
 
+def replace_image(
+    result: Image, layer: Image, image: NDArray[np.float32], report: dict[str, Any]
+) -> None:
+    """Put another clean image of ``layer`` into a layer that `add_result` has made."""
+    result.data = _colours(layer, image) if layer.rgb else image
+    result.metadata = {METADATA: report}
+
+
 def put_plane(result: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
     """Replace a plane of a layer that `add_result` has made."""
     dtype = result.data.dtype

@@ -32,7 +32,14 @@ from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
 from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.layers import Target, add_change, add_result, place_in, put_plane
+from napari_noise2score._widget.layers import (
+    Target,
+    add_change,
+    add_result,
+    place_in,
+    put_plane,
+    replace_image,
+)
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.words import CORRECTIONS, preview_name
 from napari_noise2score.errors import InputError
@@ -218,8 +225,11 @@ class Noise2ScorePanel(QWidget):
         add_result(self._viewer, layer, image, name, report)
 
     def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer that is replaced by the result."""
-        self._remove_preview(layer)
+        """Add a layer that is replaced by the result, or fill the one that is there."""
+        preview = self._previews.get(layer)
+        if preview is not None and preview in self._viewer.layers:
+            replace_image(preview, layer, image, report)
+            return
         self._previews[layer] = add_result(self._viewer, layer, image, name, report)
 
     def show_live(
@@ -254,8 +264,11 @@ class Noise2ScorePanel(QWidget):
     def _train(self) -> None:
         request = self._request()
         if request is not None:
-            self._targets = request[0]
-            self._look()
+            if self.controller.state is State.IDLE:
+                self._targets = request[0]
+                for target in self._targets:
+                    self._remove_preview(target.layer)
+                self._look()
             self.controller.train(*request, self._watched)
 
     def _look(self) -> None:
