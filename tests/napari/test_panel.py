@@ -440,7 +440,8 @@ def test_the_photon_transfer_plot_follows_the_noise_model(open_panel, stack, idl
     assert not panel.noise.chart.isHidden()
     assert len(measured.dots) > 5
     gain = panel.noise.fields['poisson-gaussian', 'gain'].native
-    qtbot.keyClicks(gain, '9')
+    gain.clear()
+    qtbot.keyClicks(gain, '40')
     edited = panel.noise.chart.curves
     assert edited.line[:, 1].max() > 3 * measured.line[:, 1].max()
     np.testing.assert_array_equal(edited.dots, measured.dots)
