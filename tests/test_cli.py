@@ -267,7 +267,11 @@ def test_control_c_ends_with_130_and_leaves_nothing(noisy, tmp_path):
     code = 'import sys; from napari_noise2score.cli import main; sys.exit(main(sys.argv[1:]))'
     arguments = ['denoise', str(noisy), '--output', str(out), '--seconds', '120']
     child = subprocess.Popen(
-        [sys.executable, '-c', code, *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, '-c', code, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # what a shell starts in the background ignores it, and so do its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(8)
     child.send_signal(signal.SIGINT)
