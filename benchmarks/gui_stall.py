@@ -88,7 +88,7 @@ def main() -> None:
         show(update)
 
     panel.controller._hear_update = note_stage
-    panel.seconds.value = arguments.seconds
+    panel.form.seconds.value = arguments.seconds
     panel.train.native.click()
     until = time.perf_counter() + arguments.seconds + 120
     while panel.controller.state is not State.IDLE and time.perf_counter() < until:

@@ -55,7 +55,7 @@ def main() -> None:
     shoot('before')
     panel.noise.estimate.native.click()
     wait_until_idle(panel, 60)
-    panel.seconds.value = arguments.seconds
+    panel.form.seconds.value = arguments.seconds
     panel.train.native.click()
     QTest.qWait(500 * arguments.seconds)
     shoot('training')

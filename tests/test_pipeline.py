@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
@@ -20,7 +21,6 @@ from napari_noise2score.noise.families import (
 )
 from napari_noise2score.pipeline import (
     DenoiseSettings,
-    correct_image,
     denoise,
     denoise_steps,
     finish,

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_noise2score.correcting import correct_image
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
     from napari_noise2score.noise.estimate import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline import (
         DenoiseSettings,
-        correct_image,
         denoise,
         score_image,
         train_score,
@@ -53,7 +53,7 @@ _HOME = {
     'ScoreModel': 'score.model',
     'TrainSettings': 'score.settings',
     'TrainingError': 'errors',
-    'correct_image': 'pipeline',
+    'correct_image': 'correcting',
     'denoise': 'pipeline',
     'estimate_noise': 'noise.estimate',
     'score_image': 'pipeline',

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.region import WHOLE, Region
+from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
@@ -19,9 +23,10 @@ def correct_plane(
     plane: int,
     correction: Correction = Correction.AUTO,
     *,
+    window: Region = WHOLE,
     device: str = 'auto',
 ) -> NDArray[np.float32]:
-    """One plane of a channel, corrected with a single view.
+    """One plane of a channel, or a window of it, corrected with a single view.
 
     Parameters
     ----------
@@ -33,6 +38,8 @@ def correct_plane(
         Which of its planes.
     correction : Correction
         Form of the correction; ``AUTO`` takes the stabilised one, as no risk is measured here.
+    window : Region
+        Which of its rows and columns.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
 
@@ -41,9 +48,11 @@ def correct_plane(
     (Y, X) float32
         Grey levels.
     """
+    inner = channel.channel
+    seen = replace(channel, channel=Channel(inner.source.part(window), inner.place))
     form = Correction.STABILISED if correction is Correction.AUTO else correction
-    held = HeldPlanes.like(channel, channel.plane(plane)[None])
+    held = HeldPlanes.like(seen, seen.plane(plane)[None])
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
-    score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
-    noisy = channel.channel.plane(plane).astype(np.float64)
+    score = LocalScore.from_clean(seen.coordinate, seen.table, clean)
+    noisy = seen.channel.plane(plane).astype(np.float64)
     return channel.family.correct(noisy, score, form).astype(np.float32)

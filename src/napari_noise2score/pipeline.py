@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.judge import Judge, choose_form, compare_forms, judge_channel, risk_of
+from napari_noise2score.judge import Judge, judge_channel
 from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction, LocalScore
-from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.prepare import Prepared, PreparedChannel, prepare
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.provenance import describe, versions
-from napari_noise2score.report import ResidualSums
-from napari_noise2score.results import Corrected, Denoised, ScoreMap
+from napari_noise2score.results import Denoised, ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
@@ -32,9 +31,11 @@ from napari_noise2score.score.train import Stop, train
 from napari_noise2score.steps import finish, relay
 
 MOST_VIEWS = 8
+"""Views of the image that are averaged after a training."""
 QUICK_PIXELS = 1 << 20
 """Pixels of all views together where nothing is trained: about a second on a CPU."""
-"""Views of the image that are averaged, after a training and without one."""
+FLOAT, SOURCE = OUTPUTS = ('float32', 'source')
+"""Dtypes of a clean image: single precision, or that of the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class DenoiseSettings:
     sigma_a : float, optional
         Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
         if not given, and 0 where nothing is trained.
+    output : str
+        ``'float32'``, or ``'source'`` for the dtype of the image: whole numbers are rounded, and
+        clipped to the range of the dtype.
 
     Raises
     ------
@@ -67,6 +71,7 @@ class DenoiseSettings:
     training: TrainSettings = field(default_factory=TrainSettings)
     orientations: int | None = None
     sigma_a: float | None = None
+    output: str = FLOAT
 
     def __post_init__(self) -> None:
         if self.correction not in list(Correction):
@@ -78,6 +83,12 @@ class DenoiseSettings:
             raise InputError(f'orientations are {self.orientations}; 1 to 8 are accepted')
         if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
             raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
+        if self.output not in OUTPUTS:
+            raise InputError(f'output {self.output!r} is unknown; known are {", ".join(OUTPUTS)}')
+
+    def dtype_of(self, source: ImageSource) -> np.dtype[Any]:
+        """Dtype of the clean image of a source."""
+        return np.dtype(np.float32 if self.output == FLOAT else source.data.dtype)
 
     def views(self, pixels: int) -> int:
         """Turned and mirrored views that are averaged, for an image of so many pixels."""
@@ -97,6 +108,7 @@ class DenoiseSettings:
             'training': self.training.to_dict(),
             'orientations': self.orientations,
             'sigma_a': self.sigma_a,
+            'output': self.output,
         }
 
 
@@ -138,6 +150,7 @@ def train_score(
                 'name': image.source.name,
                 'shape': list(image.source.shape),
                 'axes': image.source.axes,
+                'region': str(image.source.region),
                 'noise': [channel.family.to_dict() for channel in image.channels],
             }
             for image in prepared
@@ -193,63 +206,11 @@ def score_image(
     return ScoreMap(prepared, tuple(levels), tuple(judges))
 
 
-def correct_image(
-    score_map: ScoreMap,
-    noise: NoiseRequest | None = None,
-    correction: Correction = Correction.AUTO,
-) -> Corrected:
-    """Clean image from a learned score; takes about a second for four megapixels.
-
-    Parameters
-    ----------
-    score_map : ScoreMap
-        The learned score of the image.
-    noise : NoiseRequest, optional
-        Noise to correct for, if another than in training; what it leaves open is taken from the
-        estimate.
-    correction : Correction
-        Form of the correction; ``AUTO`` takes the one of the lowest risk.
-    """
-    channels, judges = score_map.prepared.channels, score_map.judges
-    families = [_family_of(channel, noise) for channel in channels]
-    if correction is Correction.AUTO:
-        risks = compare_forms(judges, families)
-        form = choose_form(risks)
-    else:
-        form = correction
-        risks = {form: risk_of(judges, families, form)}
-    source = score_map.prepared.source
-    image = np.empty(source.shape, np.float32)
-    checks = []
-    for channel, clean, family in zip(channels, score_map.clean, families, strict=True):
-        sums = ResidualSums(channel.correlation.neighbours)
-        for index in range(channel.shape[0]):
-            noisy = channel.channel.plane(index).astype(np.float64)
-            score = LocalScore.from_clean(channel.coordinate, channel.table, clean[index])
-            result = family.correct(noisy, score, form)
-            channel.channel.write(index, result, image)
-            sums.add(noisy, result, family)
-        checks.append(sums.check())
-    return Corrected(image, tuple(families), form, tuple(checks), risks)
-
-
-def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:
-    if noise is None:
-        return channel.family
-    known = noise.known()
-    if known is not None:
-        return known
-    if channel.fit is None:
-        raise InputError(
-            'the noise could not be estimated from this image; give every noise parameter'
-        )
-    return noise.resolve(channel.fit)
-
-
 def denoise_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
     *,
+    lessons: Sequence[ImageSource] = (),
     model: ScoreModel | None = None,
     stop: Stop | None = None,
 ) -> Generator[Progress, None, list[Denoised]]:
@@ -261,6 +222,8 @@ def denoise_steps(
         Noisy images.
     settings : DenoiseSettings, optional
         What to do.
+    lessons : sequence of ImageSource, optional
+        What to learn from instead of the images, such as parts of them.
     model : ScoreModel, optional
         A trained score, to apply instead of training one.
     stop : object with ``is_set()``, optional
@@ -285,7 +248,8 @@ def denoise_steps(
         yield Progress('estimate', number / len(images))
         prepared.append(prepare(source, settings.noise))
     if model is None:
-        steps = train_score(prepared, settings.training, stop=stop)
+        taught = [prepare(source, settings.noise) for source in lessons] or prepared
+        steps = train_score(taught, settings.training, stop=stop)
         model = yield from relay(steps, lambda at: Progress('train', at.fraction, at))
     results = []
     for number, image in enumerate(prepared):
@@ -301,7 +265,8 @@ def denoise_steps(
             return Progress('correct', (number + tile.fraction) / len(prepared))
 
         score_map = yield from relay(tiles, of_all)
-        corrected = correct_image(score_map, None, settings.correction)
+        dtype = settings.dtype_of(image.source)
+        corrected = correct_image(score_map, None, settings.correction, dtype)
         report = describe(corrected, score_map, model, settings)
         report['seconds'] = round(time.perf_counter() - begin, 3)
         results.append(Denoised(corrected, score_map, model, report))
@@ -337,7 +302,8 @@ def denoise(
     Returns
     -------
     Denoised
-        Its ``image`` has the shape, axes and grey levels of the input, float32.
+        Its ``image`` has the shape, axes and grey levels of the input, float32 unless the settings
+        ask for the dtype of the input.
 
     Raises
     ------

@@ -41,10 +41,19 @@ def describe(
                     'much of it stays in place.'
                 )
         warnings += check.warnings
+    if corrected.clipped:
+        share = 100 * corrected.clipped / corrected.image.size
+        warnings.append(
+            f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
+            f'{corrected.image.dtype} and were clipped to it.'
+        )
     return {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
         'axes': prepared.source.axes,
+        'region': str(prepared.source.region),
+        'dtype': str(corrected.image.dtype),
+        'clipped': corrected.clipped,
         'correction': str(corrected.correction),
         'risk': {str(form): risk.to_dict() for form, risk in corrected.risks.items()},
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,

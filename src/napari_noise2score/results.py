@@ -45,7 +45,7 @@ class Corrected:
     Attributes
     ----------
     image : array
-        Shape and axes of the source, float32, its grey levels.
+        Shape, axes and grey levels of the source, float32 or its dtype.
     families : tuple of NoiseFamily
         Noise corrected for, channel by channel.
     correction : Correction
@@ -54,13 +54,16 @@ class Corrected:
         What the residual says, channel by channel.
     risks : mapping of Correction to Risk
         Estimated risk of the forms that were compared; of the one used if it was given.
+    clipped : int
+        Values that lay outside the range of the dtype and were clipped.
     """
 
-    image: NDArray[np.float32]
+    image: NDArray[Any]
     families: tuple[NoiseFamily, ...]
     correction: Correction
     checks: tuple[ResidualCheck, ...]
     risks: Mapping[Correction, Risk]
+    clipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +73,7 @@ class Denoised:
     Attributes
     ----------
     image : array
-        The clean image: shape and axes of the source, float32, its grey levels.
+        The clean image: shape, axes and grey levels of the source, float32 or its dtype.
     corrected : Corrected
         The image with its noise models and residual checks.
     score_map : ScoreMap
@@ -87,6 +90,6 @@ class Denoised:
     report: dict[str, Any]
 
     @property
-    def image(self) -> NDArray[np.float32]:
+    def image(self) -> NDArray[Any]:
         """The clean image."""
         return self.corrected.image

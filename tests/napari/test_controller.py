@@ -33,8 +33,8 @@ class Panel:
     def show_estimates(self, estimates, asked):
         self.estimates.append((estimates, asked))
 
-    def add_result(self, layer, image, name, report):
-        self.results.append((layer, name))
+    def add_result(self, target, image, name, report):
+        self.results.append((target.layer, name))
 
 
 class Runs:

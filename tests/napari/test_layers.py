@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 
 from napari_noise2score._widget.layers import (
     METADATA,
+    Target,
     add_result,
     full_data,
     image_layers,
@@ -16,6 +17,7 @@ from napari_noise2score._widget.layers import (
     target_of,
 )
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.region import Region
 
 TRANSFORMS = {
     'none': {},
@@ -44,6 +46,10 @@ LOOK = {
 }
 
 
+def target(layer):
+    return target_of(layer, likely_axes(layer))
+
+
 @pytest.mark.parametrize('transform', TRANSFORMS)
 def test_result_has_every_property_of_its_source(transform):
     viewer = ViewerModel()
@@ -53,7 +59,7 @@ def test_result_has_every_property_of_its_source(transform):
     clean = data.astype(np.float32) + 0.5
     before = data.copy()
 
-    result = add_result(viewer, source, clean, 'cells denoised', {'seed': 0})
+    result = add_result(viewer, target(source), clean, 'cells denoised', {'seed': 0})
 
     assert [layer.name for layer in viewer.layers] == ['cells', 'cells denoised', 'other']
     assert result.data.dtype == np.float32
@@ -77,14 +83,14 @@ def test_result_of_a_removed_layer_comes_on_top():
     source = viewer.add_image(np.zeros((8, 8)), name='gone')
     viewer.add_image(np.ones((8, 8)), name='left')
     viewer.layers.remove(source)
-    add_result(viewer, source, np.ones((8, 8), np.float32), 'clean', {})
+    add_result(viewer, target(source), np.ones((8, 8), np.float32), 'clean', {})
     assert [layer.name for layer in viewer.layers] == ['left', 'clean']
 
 
 def test_hidden_source_has_a_visible_result():
     viewer = ViewerModel()
     source = viewer.add_image(np.zeros((8, 8)), visible=False)
-    assert add_result(viewer, source, np.ones((8, 8), np.float32), 'clean', {}).visible
+    assert add_result(viewer, target(source), np.ones((8, 8), np.float32), 'clean', {}).visible
     assert not source.visible
 
 
@@ -92,9 +98,8 @@ def test_multiscale_is_read_and_returned_at_full_resolution():
     viewer = ViewerModel()
     levels = [np.ones((32, 32), np.uint16), np.ones((16, 16), np.uint16)]
     layer = viewer.add_image(levels, multiscale=True, scale=(2, 2))
-    target = target_of(layer, 'YX')
-    assert target.source.shape == (32, 32)
-    result = add_result(viewer, layer, np.ones((32, 32), np.float32), 'clean', {})
+    assert target_of(layer, 'YX').source.shape == (32, 32)
+    result = add_result(viewer, target(layer), np.ones((32, 32), np.float32), 'clean', {})
     assert not result.multiscale
     np.testing.assert_allclose(result.extent.world, layer.extent.world)
 
@@ -111,12 +116,11 @@ def test_colours_keep_dtype_units_and_alpha(dtype, top):
     data = np.full((9, 9, 4), 100, dtype)
     data[..., 3] = np.arange(9)
     layer = viewer.add_image(data, rgb=True, name='colour')
-    target = target_of(layer, likely_axes(layer))
-    assert target.source.axes == 'YXS'
-    assert target.source.shape == (9, 9, 3)
+    assert target(layer).source.axes == 'YXS'
+    assert target(layer).source.shape == (9, 9, 3)
     clean = np.full((9, 9, 3), 101.6, np.float32)
     clean[0] = -5, top + 10, 7.4
-    result = add_result(viewer, layer, clean, 'clean', {})
+    result = add_result(viewer, target(layer), clean, 'clean', {})
     assert result.rgb
     assert result.data.dtype == dtype
     np.testing.assert_array_equal(result.data[1, 1], [102, 102, 102, 1])
@@ -126,7 +130,7 @@ def test_colours_keep_dtype_units_and_alpha(dtype, top):
 def test_float_colours_stay_0_to_1():
     viewer = ViewerModel()
     layer = viewer.add_image(np.full((9, 9, 3), 0.5, np.float32), rgb=True)
-    result = add_result(viewer, layer, np.full((9, 9, 3), 0.25, np.float32), 'clean', {})
+    result = add_result(viewer, target(layer), np.full((9, 9, 3), 0.25, np.float32), 'clean', {})
     np.testing.assert_array_equal(result.data, np.full((9, 9, 3), 0.25, np.float32))
 
 
@@ -168,3 +172,30 @@ def test_only_image_layers_are_offered():
     viewer.add_labels(np.zeros((8, 8), int))
     viewer.add_points([[1, 1]])
     assert image_layers(viewer) == [image]
+
+
+@pytest.mark.parametrize('transform', TRANSFORMS)
+def test_the_result_of_a_region_lies_where_the_region_is(transform):
+    viewer = ViewerModel()
+    data = np.random.default_rng(0).integers(0, 1000, (3, 12, 15)).astype(np.uint16)
+    layer = viewer.add_image(data, **TRANSFORMS[transform], **LOOK)
+    whole = target(layer)
+    region = Region({'T': (1, 3), 'Y': (2, 8), 'X': (5, 14)})
+    part = Target(layer, whole.source.part(region), region)
+    result = add_result(viewer, part, np.zeros((2, 6, 9), np.float32), 'clean', {})
+    for inside in ((0, 0, 0), (1, 5, 8)):
+        there = np.add(inside, (1, 2, 5))
+        np.testing.assert_allclose(result.data_to_world(inside), layer.data_to_world(there))
+
+
+def test_the_region_of_colours_takes_its_alpha_along():
+    viewer = ViewerModel()
+    data = np.full((9, 9, 4), 100, np.uint8)
+    data[..., 3] = np.arange(81).reshape(9, 9)
+    whole = target(viewer.add_image(data, rgb=True))
+    region = Region({'Y': (2, 5), 'X': (3, 9)})
+    part = Target(whole.layer, whole.source.part(region), region)
+    result = add_result(viewer, part, np.full((3, 6, 3), 7.4, np.float32), 'clean', {})
+    np.testing.assert_array_equal(result.data[..., 3], data[2:5, 3:9, 3])
+    np.testing.assert_array_equal(result.data[..., 0], 7)
+    np.testing.assert_array_equal(result.translate, (2, 3))

@@ -28,8 +28,12 @@ def names(viewer):
     return [layer.name for layer in viewer.layers]
 
 
+def shown(preview):
+    return np.asarray(preview.data)
+
+
 def train(panel, seconds=SECONDS):
-    panel.seconds.value = seconds
+    panel.form.seconds.value = seconds
     panel.train.native.click()
 
 
@@ -80,7 +84,7 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
         patch.setattr(pipeline, 'train_score', never)
         patch.setattr(pipeline, 'score_image', never)
         panel.noise.family.value = 'poisson'
-        panel.correction.value = 'paper'
+        panel.form.correction.value = 'paper'
         panel.correct.native.click()
         idle(panel)
     assert panel.messages.text().count('Error') == 0
@@ -111,7 +115,8 @@ def test_a_preview_comes_first_and_gives_way_to_the_result(open_panel, stack, qt
     np.testing.assert_array_equal(preview.scale, (1, 0.1, 0.1))
     qtbot.waitUntil(lambda: bool(preview.metadata[METADATA]), timeout=60_000)
     assert preview.metadata[METADATA]['training']['steps_done'] == 0
-    assert np.abs(preview.data - preview.data.mean()).max() < np.abs(stack - stack.mean()).max()
+    clean = shown(preview)
+    assert np.abs(clean - clean.mean()).max() < np.abs(stack - stack.mean()).max()
     qtbot.waitUntil(lambda: 'step' in panel.status.text(), timeout=60_000)
     panel.stop.native.click()
     idle(panel)
@@ -127,26 +132,26 @@ def test_the_slice_that_is_looked_at_improves_while_training(open_panel, qtbot, 
     qtbot.waitUntil(lambda: 'cells preview' in names(viewer), timeout=60_000)
     preview = unwrapped(viewer.layers[1])
     running(panel)
-    start = preview.data.copy()
+    start = shown(preview)
 
     def changed(frame):
-        return not np.array_equal(preview.data[frame], start[frame])
+        return not np.array_equal(shown(preview)[frame], start[frame])
 
     qtbot.waitUntil(lambda: changed(1), timeout=60_000)
     assert not changed(0)
     assert not changed(2)
-    assert abs(preview.data[1] - start[1]).max() < 30
+    assert abs(shown(preview)[1] - start[1]).max() < 30
     viewer.dims.set_current_step(0, 2)
     qtbot.waitUntil(lambda: changed(2), timeout=60_000)
     assert not changed(0)
-    panel.live.value = False
+    panel.form.live.value = False
     qtbot.wait(300)
-    still = preview.data.copy()
+    still = shown(preview)
     viewer.dims.set_current_step(0, 0)
     qtbot.wait(1000)
-    np.testing.assert_array_equal(preview.data, still)
+    np.testing.assert_array_equal(shown(preview), still)
     viewer.layers.remove(preview)
-    panel.live.value = True
+    panel.form.live.value = True
     qtbot.wait(500)
     assert names(viewer) == ['cells']
     panel.stop.native.click()
@@ -158,14 +163,14 @@ def test_colours_are_shown_live_in_their_own_dtype(open_panel, qtbot, idle):
     grey = np.clip(noisy_stack(3, 64), 0, 255).astype(np.uint8)
     viewer, panel = open_panel()
     viewer.add_image(np.moveaxis(grey, 0, -1), name='colours', rgb=True)
-    panel.start.value = 'scratch'
+    panel.form.start.value = 'scratch'
     train(panel, 600)
     qtbot.waitUntil(lambda: 'colours preview' in names(viewer), timeout=60_000)
     preview = unwrapped(viewer.layers[1])
     assert preview.rgb
     assert preview.data.dtype == np.uint8
     noisy = np.moveaxis(grey, 0, -1)
-    qtbot.waitUntil(lambda: all((preview.data != noisy).any((0, 1))), timeout=60_000)
+    qtbot.waitUntil(lambda: all((shown(preview) != noisy).any((0, 1))), timeout=60_000)
     panel.stop.native.click()
     idle(panel)
     assert len(viewer.layers) == 2
@@ -203,8 +208,8 @@ def test_the_command_line_is_copied(open_panel, stack, tmp_path, qtbot):
     panel.noise.family.value = 'poisson-gaussian'
     for name, value in NOISE.parameters().items():
         panel.noise.fields['poisson-gaussian', name].value = str(value)
-    panel.seconds.value = 0
-    panel.device.value = 'cpu'
+    panel.form.seconds.value = 0
+    panel.form.device.value = 'cpu'
     panel.copy.native.click()
     command = QGuiApplication.clipboard().text()
     assert command in panel.messages.text()
@@ -244,7 +249,7 @@ def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):
 def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    panel.start.value = 'scratch'
+    panel.form.start.value = 'scratch'
     train(panel, 0)
     idle(panel)
     assert 'leaves random weights' in panel.messages.text()
@@ -253,7 +258,7 @@ def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
     assert len(viewer.layers) == 2
     report = unwrapped(viewer.layers[1]).metadata[METADATA]
     assert report['settings']['training']['init'] == 'scratch'
-    panel.change.native.click()
+    panel.compare.change.native.click()
     idle(panel)
     assert 'was trained from scratch' in panel.messages.text()
     assert len(viewer.layers) == 2
@@ -262,10 +267,10 @@ def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
 def test_what_training_changed_is_a_layer_in_noise_units(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells', scale=(1, 0.1, 0.1), units=('s', 'um', 'um'))
-    assert not panel.change.enabled
+    assert not panel.compare.change.enabled
     train(panel)
     idle(panel)
-    panel.change.native.click()
+    panel.compare.change.native.click()
     idle(panel)
     layer = unwrapped(viewer.layers['cells changed by training'])
     assert layer.data.shape == stack.shape
@@ -276,7 +281,7 @@ def test_what_training_changed_is_a_layer_in_noise_units(open_panel, stack, idle
     assert np.abs(layer.data).max() < 5
     assert layer.metadata[METADATA]['largest'][0]['rms'] >= 0
     viewer.layers['cells'].data = stack[::-1].copy()
-    panel.change.native.click()
+    panel.compare.change.native.click()
     idle(panel)
     assert 'press Train first' in panel.messages.text()
 
@@ -484,7 +489,7 @@ def test_wrong_axes_are_explained(open_panel, stack):
 def test_device_that_is_not_there_is_explained(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack)
-    panel.device.value = 'mps' if sys.platform != 'darwin' else 'cuda'
+    panel.form.device.value = 'mps' if sys.platform != 'darwin' else 'cuda'
     train(panel)
     idle(panel)
     assert 'is not available here; available: cpu' in panel.messages.text()
@@ -561,7 +566,7 @@ CLOSED_IN_TRAINING = """
     rng = np.random.default_rng(0)
     viewer.add_image(rng.poisson(50, (2, 96, 96)).astype('uint16'))
     _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
-    panel.seconds.value = 3600
+    panel.form.seconds.value = 3600
     panel.noise.family.value = 'gaussian'
     panel.train.native.click()
 

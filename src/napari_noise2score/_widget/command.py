@@ -19,7 +19,7 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
     Raises
     ------
     InputError
-        If there is no layer, or the axes differ: the command takes one ``--axes`` for all.
+        If there is no layer, or the axes or regions differ: the command takes one for all.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')
@@ -29,9 +29,19 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
             f'The ticked layers have the axes {", ".join(axes)}; the command line takes the same '
             'axes for all its images. Tick those that share them.'
         )
+    regions = {str(target.region) for target in targets}
+    lessons = {str(lesson.region) for target in targets for lesson in target.lessons}
+    if len(regions) > 1 or len(lessons) > 1:
+        raise InputError(
+            'The command line takes one region for all its images; this would need '
+            f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of one size.'
+        )
     one = len(targets) == 1
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
     words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
+    words += ['--dtype', settings.output]
+    words += [word for region in regions if region for word in ('--region', region)]
+    words += [word for region in lessons for word in ('--learn-from', region)]
     words += ['--noise', settings.noise.family]
     for name, value in settings.noise.parameters.items():
         words += ['--' + name.replace('_', '-'), repr(float(value))]

@@ -7,7 +7,7 @@ scores stay until something better takes their place: an error costs nothing but
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -17,15 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score._widget import jobs
-from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, RunSettings, Scored
+from napari_noise2score._widget.jobs import (
+    Estimated,
+    Event,
+    MakeJob,
+    Result,
+    RunSettings,
+    Scored,
+    View,
+)
 from napari_noise2score._widget.layers import Target
 from napari_noise2score._widget.words import (
     change_name,
     error_words,
+    residual_name,
     result_name,
     update_words,
 )
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
 
 log = logging.getLogger(__name__)
@@ -82,10 +93,10 @@ class Listener(Protocol):
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show the noise that was estimated, because the user asked for it or on the way."""
 
-    def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+    def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer beside its source; in the place of its preview, if there is one."""
 
-    def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+    def add_preview(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer that is to be replaced."""
 
     def show_live(
@@ -93,8 +104,8 @@ class Listener(Protocol):
     ) -> None:
         """Show a plane of a layer as it would be delivered now."""
 
-    def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer with what a training changed, noise standard deviations."""
+    def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer with differences, noise standard deviations."""
 
 
 class Run(Protocol):
@@ -143,6 +154,8 @@ class Controller:
         self._start = start
         self._number = 0
         self._run: Run | None = None
+        self._glance: Run | None = None
+        self._glances = 0
         self._cancelled = False
         self._state = State.IDLE
         self._paused = State.IDLE
@@ -184,21 +197,22 @@ class Controller:
         self,
         targets: Sequence[Target],
         settings: RunSettings,
-        watched: Callable[[Target], Mapping[str, int] | None] = lambda target: None,
+        watched: Callable[[Target], View | None] = lambda target: None,
     ) -> None:
         """Train one score on all layers together and correct each of them.
 
-        ``watched`` tells the place at which a layer is looked at, None if it is not; it is called
-        in the thread of the training.
+        ``watched`` tells what of a layer is looked at, None if nothing is; it is called in the
+        thread of the training.
         """
         if self._may_begin(targets):
             sources = [target.source for target in targets]
+            lessons = [source for target in targets for source in target.learned]
             self._begin(
                 State.TRAINING,
                 'Training the score',
                 targets,
                 lambda stop: jobs.train_job(
-                    sources, settings, stop, lambda number: watched(targets[number])
+                    sources, settings, stop, lambda number: watched(targets[number]), lessons
                 ),
             )
 
@@ -240,6 +254,51 @@ class Controller:
             lambda stop: jobs.change_job(images),
         )
 
+    def compare(self, images: Sequence[tuple[Target, ImageSource, Sequence[NoiseFamily]]]) -> None:
+        """Show what was removed from layers: each with its clean image and its noise."""
+        targets = [target for target, _, _ in images]
+        if self._may_begin(targets):
+            pairs = [(target.source, clean, families) for target, clean, families in images]
+            self._begin(
+                State.CORRECTING,
+                'Comparing noisy and clean',
+                targets,
+                lambda stop: jobs.residual_job(pairs),
+            )
+
+    def glance(
+        self, targets: Sequence[Target], settings: RunSettings, views: Sequence[View]
+    ) -> bool:
+        """Correct what is looked at of layers from their scores; whether any has one.
+
+        Gives way to any run, and to a later glance.
+        """
+        scored = [self._scored.get(target.layer) for target in targets]
+        if self._state is not State.IDLE or not any(scored):
+            return False
+        sources = [target.source for target in targets]
+        images = list(zip(sources, scored, views, strict=True))
+        self._end_glance()
+        number = self._glances
+
+        def show(event: Event) -> None:
+            if number == self._glances and isinstance(event, jobs.Live):
+                self._listener.show_live(targets[event.number], event.index, event.values)
+
+        def end(error: Exception | None) -> None:
+            if number == self._glances:
+                self._glance = None
+                if error is not None:
+                    self._listener.show_error(error_words(error))
+
+        self._glance = self._start(
+            lambda stop: jobs.glance_job(images, settings),
+            title='Correcting what is in sight',
+            on_event=show,
+            on_end=end,
+        )
+        return True
+
     def pause(self) -> None:
         """Hold the run where it is, or let it go on."""
         if self._run is None or self._state is State.STOPPING:
@@ -270,6 +329,7 @@ class Controller:
         """Cancel the run and hear no more of it."""
         self._number += 1
         self._state = State.IDLE
+        self._end_glance()
         if self._run is not None:
             self._run.cancel()
             self._run = None
@@ -290,6 +350,7 @@ class Controller:
         self, state: State, title: str, targets: Sequence[Target], make_job: MakeJob
     ) -> None:
         self._number += 1
+        self._end_glance()
         self._targets, self._estimates, self._added, self._history = targets, [], 0, []
         self._cancelled = False
         self._show(state, f'{title} ...', 0.0)
@@ -299,6 +360,12 @@ class Controller:
             on_event=self._of_this_run(self._hear),
             on_end=self._of_this_run(self._end),
         )
+
+    def _end_glance(self) -> None:
+        self._glances += 1
+        if self._glance is not None:
+            self._glance.cancel()
+            self._glance = None
 
     def _of_this_run(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
         number = self._number
@@ -323,7 +390,10 @@ class Controller:
                 target = self._targets[event.number]
                 self._listener.show_live(target, event.index, event.values)
             case jobs.Changed():
-                self._hear_change(event)
+                places = [place.to_dict() for place in event.change.largest]
+                self._hear_map(event.number, change_name, event.change.image, {'largest': places})
+            case jobs.Residual():
+                self._hear_map(event.number, residual_name, event.image, {})
 
     def _hear_update(self, update: jobs.Update) -> None:
         if update.stage == 'train' and self._estimates:
@@ -350,20 +420,20 @@ class Controller:
             target.source.name, corrected.families, corrected.correction, result.preview
         )
         if result.preview:
-            self._listener.add_preview(target.layer, corrected.image, name, result.report)
+            self._listener.add_preview(target, corrected.image, name, result.report)
             return
         self._scored[target.layer] = result.scored
-        self._listener.add_result(target.layer, corrected.image, name, result.report)
+        self._listener.add_result(target, corrected.image, name, result.report)
         self._added += 1
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
         gain = gain_words(result.scored.model.training)
         self._listener.show_notes([*notes, gain] if gain is not None else notes)
 
-    def _hear_change(self, changed: jobs.Changed) -> None:
-        target, change = self._targets[changed.number], changed.change
-        name = change_name(target.source.name)
-        places = [place.to_dict() for place in change.largest]
-        self._listener.add_change(target.layer, change.image, name, {'largest': places})
+    def _hear_map(
+        self, number: int, name: Callable[[str], str], image: Any, report: dict[str, Any]
+    ) -> None:
+        target = self._targets[number]
+        self._listener.add_map(target, image, name(target.source.name), report)
         self._added += 1
 
     def _end(self, error: Exception | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import TrainingError
+from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.estimate import NoiseFit
-from napari_noise2score.steps import finish
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.steps import finish, relay
 
 if TYPE_CHECKING:
     from napari_noise2score.changed import Change
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 _CHECKED_BYTES = 1 << 26
 PREVIEWED = 1 << 23
 """Largest image that is previewed, pixels: some seconds' work on a CPU."""
-_WATCHED = 1 << 22
-"""Largest plane that is shown while a training runs, pixels."""
 _SHOWN_EVERY = 10
 """Least time from one showing of an image to the next, in times that one takes."""
 
@@ -54,6 +54,7 @@ class RunSettings:
     device: str = 'auto'
     seed: int = 0
     init: str = 'warm'
+    output: str = 'float32'
 
     def resolved(self) -> DenoiseSettings:
         """The settings of the pipeline; raises InputError for what is out of range."""
@@ -61,7 +62,9 @@ class RunSettings:
         training = pipeline.TrainSettings(
             seconds=self.seconds, device=self.device, seed=self.seed, init=self.init
         )
-        settings: DenoiseSettings = pipeline.DenoiseSettings(self.noise, self.correction, training)
+        settings: DenoiseSettings = pipeline.DenoiseSettings(
+            self.noise, self.correction, training, output=self.output
+        )
         return settings
 
 
@@ -134,7 +137,9 @@ class Scored:
     def holds_for(self, source: ImageSource) -> bool:
         """Whether the image is still the one that was scored."""
         scored = self.score_map.prepared.source
-        same = scored.axes == source.axes and scored.shape == source.shape
+        same = all(
+            getattr(scored, key) == getattr(source, key) for key in ('axes', 'shape', 'region')
+        )
         return same and self.checksum == checksum(source)
 
 
@@ -162,6 +167,14 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Residual:
+    """What was removed from image number ``number`` of a job, noise standard deviations."""
+
+    number: int
+    image: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Live:
     """A plane of image number ``number`` as the training would deliver it now.
 
@@ -178,9 +191,25 @@ class Live:
     values: NDArray[np.float32]
 
 
-Event: TypeAlias = Update | Estimated | Trained | Result | Changed | Live
-Watched: TypeAlias = 'Callable[[int], Mapping[str, int] | None]'
-"""The place on its axes at which an image is looked at now, by its number; None if it is not."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at of an image.
+
+    Attributes
+    ----------
+    place : dict of str to int
+        Position on its axes but Y and X, by letter.
+    window : Region
+        Rows and columns in sight.
+    """
+
+    place: dict[str, int]
+    window: Region = WHOLE
+
+
+Event: TypeAlias = Update | Estimated | Trained | Result | Changed | Live | Residual
+Watched: TypeAlias = 'Callable[[int], View | None]'
+"""What is looked at now of an image, by its number; None if nothing is."""
 Job: TypeAlias = Generator[Event, None, None]
 MakeJob: TypeAlias = 'Callable[[Stop], Job]'
 """Makes a job that looks at the flag it is given."""
@@ -250,32 +279,40 @@ def train_job(
     settings: RunSettings,
     stop: Stop,
     watched: Watched = unwatched,
+    lessons: Sequence[ImageSource] = (),
 ) -> Job:
     """Train one score on all images together and correct each.
 
     ``stop`` ends the training; what was learned is applied. Stopped before its first step, the
     job ends without a result. Planes that are watched are corrected again and again meanwhile.
+    Where there are ``lessons``, they are learned from instead of the images.
     """
     yield Update('load', 0.0)
     engine()
     with one_core_free():
-        yield from _train(sources, settings, stop, watched)
+        yield from _train(sources, settings, stop, watched, lessons or sources)
 
 
 def _train(
-    sources: Sequence[ImageSource], settings: RunSettings, stop: Stop, watched: Watched
+    sources: Sequence[ImageSource],
+    settings: RunSettings,
+    stop: Stop,
+    watched: Watched,
+    lessons: Sequence[ImageSource],
 ) -> Job:
     pipeline, resolved = engine(), settings.resolved()
-    prepared = []
-    for number, source in enumerate(sources):
-        yield Update('estimate', number / len(sources))
-        prepared.append(pipeline.prepare(source, settings.noise))
+    ready: dict[ImageSource, Prepared] = {}
+    every = list(dict.fromkeys([*sources, *lessons]))
+    for number, source in enumerate(every):
+        yield Update('estimate', number / len(every))
+        ready[source] = pipeline.prepare(source, settings.noise)
+    prepared, taught = ([ready[source] for source in some] for some in (sources, lessons))
     for image in prepared:
         yield from _fits_of(image)
     screen = Screen(prepared, resolved, watched)
     if resolved.training.trains and not stop.is_set():
-        yield from _previews(prepared, resolved, screen)
-    steps = pipeline.train_score(prepared, resolved.training, stop=stop)
+        yield from _previews(prepared, taught, resolved, screen)
+    steps = pipeline.train_score(taught, resolved.training, stop=stop)
 
     def show(at: TrainProgress) -> Job:
         left = max(0.0, settings.seconds - at.seconds)
@@ -329,41 +366,48 @@ class Screen:
         self, prepared: Sequence[Prepared], settings: DenoiseSettings, watched: Watched
     ) -> None:
         self._prepared, self._settings, self._watched = prepared, settings, watched
-        self._last: list[dict[str, int] | None] = [None] * len(prepared)
+        self._last: list[View | None] = [None] * len(prepared)
         self._due = [0.0] * len(prepared)
 
     def show(self, model: ScoreModel | Callable[[], ScoreModel]) -> Job:
         """The planes whose turn it is, by a model or by what gives one."""
         for number, image in enumerate(self._prepared):
-            place = self._watched(number)
-            if place is None:
+            view = self._watched(number)
+            if view is None:
                 continue
             begin = time.perf_counter()
-            moved = dict(place) != self._last[number]
-            if begin < self._due[number] and not moved:
+            if begin < self._due[number] and view == self._last[number]:
                 continue
-            self._last[number] = dict(place)
+            self._last[number] = view
             now = model() if callable(model) else model
-            yield from self._planes(number, image, place, now)
+            yield from self._planes(number, image, view, now)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 
-    def _planes(
-        self, number: int, image: Prepared, place: Mapping[str, int], model: ScoreModel
-    ) -> Job:
+    def _planes(self, number: int, image: Prepared, view: View, model: ScoreModel) -> Job:
         from napari_noise2score.live import correct_plane
 
         for channel in image.channels:
-            plane = channel.channel.plane_at(place)
-            if plane is None or channel.shape[1] * channel.shape[2] > _WATCHED:
+            plane = channel.channel.plane_at(view.place)
+            if plane is None:
                 continue
-            device = self._settings.training.device
-            values = correct_plane(model, channel, plane, self._settings.correction, device=device)
-            index, oriented = channel.channel.laid(plane, values)
-            yield Live(number, index, oriented)
+            values = correct_plane(
+                model,
+                channel,
+                plane,
+                self._settings.correction,
+                window=view.window,
+                device=self._settings.training.device,
+            )
+            yield Live(number, *channel.channel.laid(plane, values, view.window))
 
 
-def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings, screen: Screen) -> Job:
+def _previews(
+    prepared: Sequence[Prepared],
+    taught: Sequence[Prepared],
+    settings: DenoiseSettings,
+    screen: Screen,
+) -> Job:
     """What comes of the weights that the training begins with, for images of moderate size.
 
     What is looked at comes first.
@@ -376,12 +420,45 @@ def _previews(prepared: Sequence[Prepared], settings: DenoiseSettings, screen: S
     small = [image for image in prepared if np.prod(image.source.shape) <= PREVIEWED]
     if not small:
         return
-    model = finish(pipeline.train_score(prepared, training))
+    model = finish(pipeline.train_score(taught, training))
     yield from screen.show(model)
     for number, image in enumerate(prepared):
         if image in small:
             scored = yield from _score(model, quick, image, number, len(prepared), 'preview')
             yield replace(_result(number, scored, None, quick), preview=True)
+
+
+def glance_job(
+    images: Sequence[tuple[ImageSource, Scored | None, View]], settings: RunSettings
+) -> Job:
+    """What is looked at of images, corrected from their scores for other noise or another form.
+
+    Nothing of an image that is no longer the one that was scored.
+    """
+    engine()
+    from napari_noise2score.correcting import choose_way
+
+    for number, (source, scored, view) in enumerate(images):
+        if scored is None or not scored.holds_for(source):
+            continue
+        way = choose_way(scored.score_map, settings.noise, settings.correction)
+        for position, channel in enumerate(scored.score_map.prepared.channels):
+            plane = channel.channel.plane_at(view.place)
+            if plane is not None:
+                clean = way.plane(position, plane)[1].astype(np.float32)
+                yield Live(number, *channel.channel.laid(plane, clean))
+
+
+def residual_job(images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily]]]) -> Job:
+    """What was removed from images: noisy, clean, and the noise of each."""
+    from napari_noise2score.residual import residual_steps
+
+    for number, (noisy, clean, families) in enumerate(images):
+
+        def update(share: float, number: int = number) -> Update:
+            return Update('compare', (number + share) / len(images))
+
+        yield Residual(number, (yield from relay(residual_steps(noisy, clean, families), update)))
 
 
 def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
@@ -427,7 +504,12 @@ def _correct(
         if scored is None or not scored.holds_for(source):
             prepared = engine().prepare(source, settings.noise)
             scored = yield from _score(model, trained, prepared, number, len(images))
-        now = replace(trained, noise=settings.noise, correction=settings.correction)
+        now = replace(
+            trained,
+            noise=settings.noise,
+            correction=settings.correction,
+            output=settings.output,
+        )
         yield _result(number, scored, settings.noise, now)
 
 
@@ -467,7 +549,8 @@ def _result(
     number: int, scored: Scored, noise: NoiseRequest | None, settings: DenoiseSettings
 ) -> Result:
     pipeline = engine()
-    corrected = pipeline.correct_image(scored.score_map, noise, settings.correction)
+    dtype = settings.dtype_of(scored.score_map.prepared.source)
+    corrected = pipeline.correct_image(scored.score_map, noise, settings.correction, dtype)
     report = pipeline.describe(corrected, scored.score_map, scored.model, settings)
     report['seed'] = settings.training.seed
     return Result(number, scored, corrected, report)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score._widget.jobs import View
+from napari_noise2score._widget.overlay import Overlay
 from napari_noise2score.images.axes import KNOWN, guess_axes
+from napari_noise2score.images.region import WHOLE, Part, Region
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.images.storage import as_dtype
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -20,8 +25,11 @@ METADATA = 'noise2score'
 _NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
 _PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
 _COLOURS = 3
+SEEN = 1 << 20
+"""Most pixels of a plane that are corrected to be looked at."""
+_LEAST_SEEN = 32
 _SHOWN = 3.0
-"""Largest change that is told from larger ones, noise standard deviations."""
+"""Largest difference that is told from larger ones, noise standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +41,22 @@ class Target:
     layer : Image
         The layer itself, no proxy.
     source : ImageSource
-        Its grey levels; of a colour layer the three colours without alpha.
+        Its grey levels that are to be cleaned; of a colour layer the three colours without alpha.
+    region : Region
+        What they are of the layer.
+    lessons : tuple of ImageSource
+        Its grey levels that are to be learned from; the same if empty.
     """
 
     layer: Image
     source: ImageSource
+    region: Region = WHOLE
+    lessons: tuple[ImageSource, ...] = ()
+
+    @property
+    def learned(self) -> tuple[ImageSource, ...]:
+        """What is learned from."""
+        return self.lessons or (self.source,)
 
 
 def unwrapped(layer: Any) -> Any:
@@ -75,14 +94,20 @@ def target_of(layer: Image, axes: str) -> Target:
     InputError
         If axes and shape do not fit, or the values are not real numbers.
     """
-    data = full_data(layer)
-    if layer.rgb and axes.upper().endswith('S'):
-        data = data[..., :_COLOURS]
-    return Target(layer, ImageSource(data, axes.strip(), str(layer.name)))
+    data, axes = full_data(layer), axes.strip().upper()
+    if layer.rgb and axes.endswith('S') and len(axes) == len(data.shape):
+        colours = Region({'S': (0, _COLOURS)})
+        data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
+    return Target(layer, ImageSource(data, axes, str(layer.name)))
 
 
 def add_result(
-    viewer: Any, layer: Image, image: NDArray[np.float32], name: str, report: dict[str, Any]
+    viewer: Any,
+    target: Target,
+    image: Any,
+    name: str,
+    report: dict[str, Any],
+    above: Image | None = None,
 ) -> Image:
     """Add a clean image right above its source and with all its properties.
 
@@ -94,82 +119,138 @@ def add_result(
     ----------
     viewer : Viewer
         The viewer, or napari's proxy of it.
-    layer : Image
-        The source; it is not touched, and may be gone from the viewer.
-    image : array, float32
-        The clean image, in the shape and units of ``target_of(layer, ...).source``.
+    target : Target
+        Whence it comes; the layer is not touched, and may be gone from the viewer.
+    image : array
+        The clean image, in the shape and units of the source of the target; or an array-like that
+        stands for data of the layer, alpha included.
     name : str
         Name of the new layer.
     report : dict
         Goes into the metadata of the new layer.
+    above : Image, optional
+        The layer that it is to cover, if not its source.
     """
     from napari.layers import Image
 
+    layer = target.layer
     _, state, _ = layer.as_layer_data_tuple()
     kept = {key: value for key, value in state.items() if key not in _NOT_COPIED}
-    data = _colours(layer, image) if layer.rgb else image
+    kept['translate'] = _translate(target)
+    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
+    data = _colours(target, image) if layer.rgb and fresh else image
     metadata = {METADATA: report}
     result = Image(data, name=name, metadata=metadata, rgb=bool(layer.rgb), **kept)
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
-    _insert_above(viewer, layer, result)
+    _insert_above(viewer, above or layer, result)
     return result
 
 
-def place_in(viewer: Any, target: Target) -> dict[str, int]:
-    """Where a layer is looked at: the place of the slider on each of its axes but Y and X."""
+def _translate(target: Target) -> NDArray[np.float64]:
+    """The translation of what is cleaned, which may begin within its layer."""
+    from napari.utils.transforms import Affine
+
+    layer = target.layer
+    return np.asarray(
+        Affine(
+            scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate
+        )(offset(target))
+    )
+
+
+def offset(target: Target) -> NDArray[np.float64]:
+    """Where what is cleaned begins, pixels along each axis of the layer."""
+    letters = target.source.axes[: target.layer.ndim]
+    return np.array([target.region.ranges.get(letter, (0, 0))[0] for letter in letters], float)
+
+
+def view_of(viewer: Any, target: Target) -> View:
+    """What is looked at of a layer: where the sliders are, and of large planes what is in sight.
+
+    Of planes of more than `SEEN` pixels the middle of what is in sight, up to as many pixels.
+    """
     layer, axes = target.layer, target.source.axes
-    point = layer.world_to_data(viewer.dims.point)
     letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
-    return {
+    first = offset(target)
+    point = np.asarray(layer.world_to_data(viewer.dims.point)) - first
+    place = {
         letter: round(float(at))
         for letter, at in zip(letters, point, strict=True)
         if letter not in 'YX'
     }
+    sides = {letter: target.source.shape[axes.index(letter)] for letter in 'YX'}
+    if math.prod(sides.values()) <= SEEN:
+        return View(place)
+    shrunk = layer.downsample_factors[layer.data_level] if layer.multiscale else 1
+    corners = layer.corner_pixels * shrunk - first
+    window, most = {}, round(SEEN**0.5)
+    for letter, side in sides.items():
+        low, high = corners[:, letters.index(letter)]
+        middle, half = (low + high) / 2, min(high - low, most) / 2
+        start = round(min(max(middle - half, 0), side - min(side, most)))
+        stop = min(side, start + max(_LEAST_SEEN, round(2 * half)))
+        window[letter] = start, stop
+    return View(place, Region(window))
 
 
-def replace_image(
-    result: Image, layer: Image, image: NDArray[np.float32], report: dict[str, Any]
-) -> None:
-    """Put another clean image of ``layer`` into a layer that `add_result` has made."""
-    result.data = _colours(layer, image) if layer.rgb else image
-    result.metadata = {METADATA: report}
+def add_preview(viewer: Any, target: Target, name: str, base: Any = None) -> Image:
+    """Add a layer whose planes can be replaced; ``base`` is seen elsewhere, the noisy image if
+    not given. Nothing is copied.
+    """
+    noisy = full_data(target.layer)
+    axes = target.source.axes
+    below = base if base is not None else Part(noisy, target.region.slices(axes, noisy.shape))
+    dtype = noisy.dtype if target.layer.rgb else np.float32
+    return add_result(viewer, target, Overlay(below, dtype), name, {})
 
 
-def put_plane(result: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
-    """Replace a plane of a layer that `add_result` has made."""
-    dtype = result.data.dtype
-    if dtype.kind in 'ui':
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    result.data[index] = values
-    result.refresh(extent=False, highlight=False)
+def rest_preview(preview: Image, target: Target, image: Any, report: dict[str, Any]) -> None:
+    """Show an image of ``target`` in a layer that `add_preview` has made."""
+    preview.data.rest_on(_colours(target, image) if target.layer.rgb else image)
+    preview.metadata = {METADATA: report}
+    preview.refresh(extent=False, highlight=False)
 
 
-def add_change(
-    viewer: Any, layer: Image, image: NDArray[np.float32], name: str, report: dict[str, Any]
+def put_plane(preview: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
+    """Replace a plane, or a window of it, of a layer that `add_preview` has made."""
+    preview.data.put(index, as_dtype(values, preview.data.dtype)[0])
+    preview.refresh(extent=False, highlight=False)
+
+
+def add_map(
+    viewer: Any,
+    target: Target,
+    image: NDArray[np.float32],
+    name: str,
+    report: dict[str, Any],
+    above: Image | None = None,
 ) -> Image:
-    """Add what a training changed right above its source, where it is in the world.
+    """Add differences right above their source, where they are in the world.
 
     Parameters
     ----------
     viewer : Viewer
         The viewer, or napari's proxy of it.
-    layer : Image
-        The source.
+    target : Target
+        Whence it comes.
     image : array, float32
-        The change in standard deviations of the noise, shape of ``target_of(layer, ...).source``;
-        of colours the one that changed most is shown.
+        Standard deviations of the noise, shape of the source of the target; of colours the one
+        that differs most is shown.
     name : str
         Name of the new layer.
     report : dict
         Goes into its metadata.
+    above : Image, optional
+        The layer that it is to cover, if not its source.
     """
     from napari.layers import Image
 
+    layer = target.layer
     _, state, _ = layer.as_layer_data_tuple()
     kept = {key: state[key] for key in _PLACED if key in state}
+    kept['translate'] = _translate(target)
     if layer.rgb:
         most = np.abs(image).argmax(axis=-1)[..., None]
         image = np.take_along_axis(image, most, axis=-1)[..., 0]
@@ -182,7 +263,7 @@ def add_change(
         contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
         **kept,
     )
-    _insert_above(viewer, layer, result)
+    _insert_above(viewer, above or layer, result)
     return result
 
 
@@ -192,14 +273,12 @@ def _insert_above(viewer: Any, layer: Image, result: Image) -> None:
     viewer.layers.insert(where, result)
 
 
-def _colours(layer: Image, image: NDArray[np.float32]) -> NDArray[Any]:
+def _colours(target: Target, image: NDArray[np.float32]) -> NDArray[Any]:
     """Colours in the dtype of the layer, with its alpha."""
-    source = full_data(layer)
-    dtype = np.dtype(source.dtype)
-    if dtype.kind in 'ui':
-        limits = np.iinfo(dtype)
-        image = np.clip(np.rint(image), limits.min, limits.max)
-    colours: NDArray[Any] = image.astype(dtype)
+    source = full_data(target.layer)
+    colours, _ = as_dtype(image, source.dtype)
     if source.shape[-1] > _COLOURS:
-        colours = np.concatenate([colours, np.asarray(source[..., _COLOURS:])], axis=-1)
+        where = target.region.slices(target.source.axes, (*source.shape[:-1], _COLOURS))[:-1]
+        alpha = np.asarray(source[(*where, slice(_COLOURS, None))])
+        colours = np.concatenate([colours, alpha], axis=-1)
     return colours

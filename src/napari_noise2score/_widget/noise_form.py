@@ -42,6 +42,7 @@ class NoiseForm(QWidget):
     """
 
     wants_estimate = Signal()
+    edited = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +64,7 @@ class NoiseForm(QWidget):
         self.chart = Chart()
         self._build()
         self.family.changed.connect(self._family_chosen)
+        self.family.changed.connect(lambda: self.edited.emit())
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
         self._show_fields(None)
 
@@ -173,3 +175,4 @@ class NoiseForm(QWidget):
         if self.family.value == AUTO and self._shown:
             self.family.value = self._shown
         self._draw()
+        self.edited.emit()

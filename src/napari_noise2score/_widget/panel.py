@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, PushButton, SpinBox
+from magicgui.widgets import PushButton
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -29,58 +27,28 @@ from qtpy.QtWidgets import (
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.command import command_line
+from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
-from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
+from napari_noise2score._widget.jobs import Estimated, RunSettings, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
     Target,
-    add_change,
+    add_map,
+    add_preview,
     add_result,
-    place_in,
     put_plane,
-    replace_image,
+    rest_preview,
+    view_of,
 )
 from napari_noise2score._widget.noise_form import NoiseForm
-from napari_noise2score._widget.words import CORRECTIONS, preview_name
+from napari_noise2score._widget.region_box import RegionBox
+from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
+from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.correct import Correction
 
 if TYPE_CHECKING:
     import napari.viewer
 
-_DEVICES = [
-    ('Automatic', 'auto'),
-    ('CPU', 'cpu'),
-    ('NVIDIA GPU (cuda)', 'cuda'),
-    ('Apple GPU (mps)', 'mps'),
-]
-_STARTS = [
-    ('Pretrained weights', 'warm'),
-    ('Nothing (from scratch)', 'scratch'),
-]
-_CORRECTION_TIP = (
-    'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
-    'estimated risk, mostly stabilised; chained is exact for photons with read noise. Changing it '
-    'needs no new training: press Correct.'
-)
-_SECONDS_TIP = (
-    'How long to train at most, in seconds. A minute gives most of the quality; a training ends '
-    'early when nothing more is gained. 0 applies the pretrained weights as they are, at once. '
-    'Stop ends it early and keeps what was learned.'
-)
-_START_TIP = (
-    'What the training begins with. The pretrained weights, which have seen drawn images only, '
-    'give a preview at once, and a training never delivers anything worse by the estimated error. '
-    'From scratch, all that is known comes of these layers alone; it takes longer.'
-)
-_LIVE_TIP = (
-    'While training, correct the slice that is looked at again and again in the preview layer. '
-    'Takes up to a tenth of the training time.'
-)
-_DEVICE_TIP = (
-    'Where to compute. Automatic takes a GPU if there is one; it learns many times more in the '
-    'same time than the CPU.'
-)
 _TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer beside each of them.'
 _STOP_TIP = (
     'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
@@ -94,15 +62,12 @@ _CORRECT_TIP = (
     'training: about a second where the layer was trained on; layers that were not are passed '
     'through the last trained network first.'
 )
-_CHANGE_TIP = (
-    'Add a layer with the difference between the result and that of the pretrained weights, in '
-    'standard deviations of the noise: where it is large the layers themselves have decided.'
-)
 _COPY_TIP = (
     'Put the command line that does the same for the files of the ticked layers on the clipboard.'
 )
 _PRELOAD_AFTER = 250
-_LONGEST_TIME = 7 * 24 * 3600
+_GLANCE_AFTER = 150
+"""Time from the last edit to its effect, ms."""
 _BAR = 'QProgressBar::chunk { background-color: #5a7bd0; }'
 _WIDTH = 340
 _HEIGHT = 600
@@ -123,26 +88,13 @@ class Noise2ScorePanel(QWidget):
         self.controller = Controller(self, worker.start)
         self.layers = LayerTable(viewer)
         self.noise = NoiseForm()
-        self.correction = ComboBox(
-            choices=[(label, form) for form, label in CORRECTIONS.items()],
-            value=Correction.AUTO,
-            tooltip=_CORRECTION_TIP,
-        )
-        self.seconds = SpinBox(
-            value=round(RunSettings().seconds),
-            min=0,
-            max=_LONGEST_TIME,
-            step=10,
-            tooltip=_SECONDS_TIP,
-        )
-        self.start = ComboBox(choices=_STARTS, value='warm', tooltip=_START_TIP)
-        self.device = ComboBox(choices=_DEVICES, value='auto', tooltip=_DEVICE_TIP)
-        self.live = CheckBox(text='Live preview', value=True, tooltip=_LIVE_TIP)
+        self.region = RegionBox(viewer)
+        self.form = SettingsForm()
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.pause = PushButton(text='Pause', tooltip=_PAUSE_TIP)
         self.correct = PushButton(text='Correct', tooltip=_CORRECT_TIP)
-        self.change = PushButton(text='Show what training changed', tooltip=_CHANGE_TIP)
+        self.compare = CompareBox(viewer, self._pairs)
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.chart = Chart()
         self.bar = QProgressBar()
@@ -150,19 +102,30 @@ class Noise2ScorePanel(QWidget):
         self.messages = _text()
         self._notes: list[str] = []
         self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-        self._places: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
+        self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
+        self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._targets: Sequence[Target] = ()
-        self._live = True
+        self._live, self._edited = True, False
+        self._glance = QTimer(self)
+        self._glance.setSingleShot(True)
+        self._glance.setInterval(_GLANCE_AFTER)
         self._build()
         self.train.changed.connect(self._train)
         self.stop.changed.connect(lambda: self.controller.stop())
         self.pause.changed.connect(lambda: self.controller.pause())
         self.correct.changed.connect(self._correct)
-        self.change.changed.connect(self._show_change)
+        self.compare.wants_residual.connect(self._show_residual)
+        self.compare.wants_change.connect(self._show_change)
         self.copy.changed.connect(self._copy)
         self.noise.wants_estimate.connect(self._estimate)
-        self.live.changed.connect(self._set_live)
-        viewer.dims.events.current_step.connect(self._look)
+        self.noise.edited.connect(self._glance.start)
+        self.form.correction.changed.connect(lambda: self._glance.start())
+        self._glance.timeout.connect(self._look_again)
+        self.form.live.changed.connect(self._set_live)
+        camera = getattr(viewer, 'scene', viewer).camera  # of the viewer itself before napari 0.9
+        for emitter in (viewer.dims.events.current_step, camera.events):
+            emitter.connect(self._look)
+            self.destroyed.connect(partial(_forget, emitter, self._look))
         self.layers.ticked.connect(self._refresh)
         self.destroyed.connect(self.controller.close)
         self.show_status(self.controller.status)
@@ -186,13 +149,7 @@ class Noise2ScorePanel(QWidget):
         InputError
             If a noise parameter is not acceptable.
         """
-        return RunSettings(
-            self.noise.request(),
-            self.correction.value,
-            float(self.seconds.value),
-            self.device.value,
-            init=self.start.value,
-        )
+        return self.form.settings(self.noise.request())
 
     def show_status(self, status: Status) -> None:
         """Show a snapshot of the controller."""
@@ -219,47 +176,63 @@ class Noise2ScorePanel(QWidget):
         """Show the noise that was estimated."""
         self.noise.show_estimates(estimates, asked=asked)
 
-    def add_result(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
+    def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a clean layer beside its source, in the place of its preview."""
-        self._remove_preview(layer)
-        add_result(self._viewer, layer, image, name, report)
+        self._remove_preview(target.layer)
+        self._edited = False
+        self._results[target.layer] = ref(add_result(self._viewer, target, image, name, report))
+        self._refresh()
 
-    def add_preview(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer that is replaced by the result, or fill the one that is there."""
-        preview = self._previews.get(layer)
-        if preview is not None and preview in self._viewer.layers:
-            replace_image(preview, layer, image, report)
-            return
-        self._previews[layer] = add_result(self._viewer, layer, image, name, report)
+    def add_preview(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Show an image in the preview layer, which is replaced by the result."""
+        self._show_preview(target)
+        rest_preview(self._previews[target.layer], target, image, report)
 
     def show_live(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
     ) -> None:
         """Show a plane as it would be delivered now, in the preview layer.
 
-        Where there is none yet, a copy of the noisy image becomes one; where the user has removed
-        it, no more is shown.
+        Where the user has removed that layer during a run, no more is shown.
         """
         layer = target.layer
-        preview = self._previews.get(layer)
-        if preview is None:
-            noisy = np.array(
-                target.source.read((slice(None),) * len(target.source.shape)), np.float32
-            )
-            self.add_preview(layer, noisy, preview_name(target.source.name), {})
-        elif preview not in self._viewer.layers:
-            self._places.pop(layer, None)
+        removed = layer in self._previews and self._previews[layer] not in self._viewer.layers
+        if removed and self.controller.state is not State.IDLE:
+            self._views.pop(layer, None)
             return
+        self._show_preview(target)
         put_plane(self._previews[layer], index, values)
 
-    def add_change(self, layer: Any, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer with what a training changed."""
-        add_change(self._viewer, layer, image, name, report)
+    def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer with differences in noise standard deviations."""
+        covered = next((pair.result for pair in self._pairs([target.layer])), None)
+        add_map(self._viewer, target, image, name, report, covered)
+
+    def _show_preview(self, target: Target) -> None:
+        """Have a preview layer: of the result where there is one, else of the noisy image."""
+        layer = target.layer
+        preview = self._previews.get(layer)
+        if preview is not None and preview in self._viewer.layers:
+            return
+        pairs = [pair for pair in self._pairs([layer]) if pair.target.region == target.region]
+        base = pairs[0].result.data if pairs else None
+        name = preview_name(target.source.name)
+        self._previews[layer] = add_preview(self._viewer, target, name, base)
 
     def _remove_preview(self, layer: Any) -> None:
         preview = self._previews.pop(layer, None)
         if preview is not None and preview in self._viewer.layers:
             self._viewer.layers.remove(preview)
+
+    def _pairs(self, layers: Sequence[Any] | None = None) -> list[Pair]:
+        """Layers with their results, as far as these are in the viewer; the ticked ones."""
+        found = []
+        for layer in self.layers.layers() if layers is None else layers:
+            known = self._results.get(layer)
+            result = None if known is None else known()
+            if result is not None and result in self._viewer.layers:
+                found.append(Pair.of(layer, result))
+        return found
 
     def _train(self) -> None:
         request = self._request()
@@ -268,21 +241,36 @@ class Noise2ScorePanel(QWidget):
                 self._targets = request[0]
                 for target in self._targets:
                     self._remove_preview(target.layer)
-                self._look()
+                self._note_views()
             self.controller.train(*request, self._watched)
 
-    def _look(self) -> None:
-        """Note where the layers in training are looked at."""
+    def _note_views(self) -> None:
+        """Note what is looked at of the layers in training."""
         for target in self._targets:
-            self._places[target.layer] = place_in(self._viewer, target)
+            self._views[target.layer] = view_of(self._viewer, target)
+
+    def _look(self, event: Any = None) -> None:
+        """Something else is looked at: show it live, or correct it again after an edit."""
+        if self.controller.state is not State.IDLE:
+            self._note_views()
+        elif self._edited:
+            self._glance.start()
+
+    def _look_again(self) -> None:
+        """Correct what is in sight for the noise and the form of now, from the scores."""
+        try:
+            targets, settings = self._targets_now(), self.settings()
+        except InputError:  # half typed
+            return
+        views = [view_of(self._viewer, target) for target in targets]
+        self._edited = self.controller.glance(targets, settings, views)
 
     def _set_live(self, on: bool) -> None:
         self._live = on
 
-    def _watched(self, target: Target) -> dict[str, int] | None:
+    def _watched(self, target: Target) -> View | None:
         """Asked in the thread of the training, hence from what was noted."""
-        small = math.prod(target.source.shape) <= PREVIEWED
-        return self._places.get(target.layer) if small and self._live else None
+        return self._views.get(target.layer) if self._live else None
 
     def _correct(self) -> None:
         request = self._request()
@@ -293,6 +281,11 @@ class Noise2ScorePanel(QWidget):
         request = self._request()
         if request is not None:
             self.controller.show_change(request[0])
+
+    def _show_residual(self) -> None:
+        self._clear_notes()
+        pairs = self._pairs()
+        self.controller.compare([(pair.target, pair.clean, pair.families) for pair in pairs])
 
     def _copy(self) -> None:
         request = self._request()
@@ -309,14 +302,17 @@ class Noise2ScorePanel(QWidget):
     def _estimate(self) -> None:
         try:
             self._clear_notes()
-            self.controller.estimate(self.layers.targets())
+            self.controller.estimate(self._targets_now())
         except InputError as error:
             self.show_error(str(error))
+
+    def _targets_now(self) -> list[Target]:
+        return [self.region.narrowed(target) for target in self.layers.targets()]
 
     def _request(self) -> tuple[list[Target], RunSettings] | None:
         self._clear_notes()
         try:
-            return self.layers.targets(), self.settings()
+            return self._targets_now(), self.settings()
         except InputError as error:
             self.show_error(str(error))
             return None
@@ -334,32 +330,17 @@ class Noise2ScorePanel(QWidget):
         status = self.controller.status
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
         self.train.enabled = self.noise.estimate.enabled = idle and chosen
-        self.correct.enabled = self.change.enabled = idle and chosen and status.has_model
+        self.correct.enabled = idle and chosen and status.has_model
         self.copy.enabled = chosen
+        self.compare.follow(idle)
         self.stop.enabled = not idle
         self.pause.enabled = not idle and status.state is not State.STOPPING
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
 
     def _build(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow('Correction', self.correction.native)
-        form.addRow('Training time (s)', self.seconds.native)
-        form.addRow('Start from', self.start.native)
-        form.addRow('Device', self.device.native)
-        form.addRow('', self.live.native)
+        for combo in (self.noise.family, self.noise.correlation):
+            narrow(combo)
         buttons = QHBoxLayout()
-        for combo in (
-            self.correction,
-            self.start,
-            self.device,
-            self.noise.family,
-            self.noise.correlation,
-        ):
-            combo.native.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            combo.native.setMinimumContentsLength(10)
         for button in (self.train, self.pause, self.stop, self.correct):
             buttons.addWidget(button.native, 1)
         self.bar.setRange(0, 1000)
@@ -370,17 +351,19 @@ class Noise2ScorePanel(QWidget):
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
+        column.addWidget(folded('Region', self.region))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
-        column.addLayout(form)
+        column.addWidget(self.form)
         column.addLayout(buttons)
-        column.addWidget(self.change.native)
-        column.addWidget(self.copy.native)
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addWidget(self.chart)
         column.addWidget(self.messages)
+        column.addWidget(_heading('Compare'))
+        column.addWidget(self.compare)
+        column.addWidget(self.copy.native)
         column.addStretch(1)
         self.messages.hide()
 
@@ -394,6 +377,10 @@ class Noise2ScorePanel(QWidget):
         layout.addWidget(scroll)
         bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
         self.setMinimumWidth(inner.minimumSizeHint().width() + bar)
+
+
+def _forget(emitter: Any, act: Any, gone: Any = None) -> None:
+    emitter.disconnect(act)
 
 
 def _heading(text: str) -> QLabel:

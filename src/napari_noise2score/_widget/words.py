@@ -71,6 +71,8 @@ def update_words(update: Update) -> str:
             return 'Estimating the noise ...'
         case 'train':
             return f'Training: {_steps(update)}, loss {update.loss:.3f}{_gained(update)}{left}'
+        case 'compare':
+            return f'Comparing: {100 * update.fraction:.0f} %'
         case 'preview':
             return 'Applying the pretrained weights ...'
         case _:
@@ -94,6 +96,16 @@ def _gained(update: Update) -> str:
 def change_name(source: str) -> str:
     """Name of a layer that shows what a training changed."""
     return f'{source} changed by training'
+
+
+def residual_name(source: str) -> str:
+    """Name of a layer that shows what was removed."""
+    return f'{source} removed noise'
+
+
+def split_name(source: str) -> str:
+    """Name of a layer that is noisy on the left and clean on the right."""
+    return f'{source} noisy | clean'
 
 
 def preview_name(source: str) -> str:

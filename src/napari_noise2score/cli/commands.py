@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.options import noise_request, settings_of, train_settings
-from napari_noise2score.cli.paths import check_writable, is_folder, read, targets
+from napari_noise2score.cli.paths import check_writable, is_folder, parts, read, targets
 from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ def _write_clean(
     for path in (*outputs, *maps, model_out, options.report):
         check_writable(path, options.images)
     choose_device(settings.training.device)
-    images = read(options.images, options.axes)
+    images = read(options.images, options.axes, options.region)
     sources = [source for _, source in images]
-    results: list[Denoised] = run(denoise_steps(sources, settings, model=model))
+    lessons = parts(sources, getattr(options, 'learn_from', ''))
+    results: list[Denoised] = run(denoise_steps(sources, settings, lessons=lessons, model=model))
     options.output.mkdir(exist_ok=True) if is_folder(options) else None
     for (tiff, source), target, result in zip(images, outputs, results, strict=True):
         write_tiff(target, result.image, source.axes, tiff.resolution)
@@ -116,8 +117,9 @@ def train(options: argparse.Namespace) -> int:
 
     settings, noise = train_settings(options), noise_request(options)
     check_writable(options.model, options.images)
-    images = read(options.images, options.axes)
-    prepared = [prepare(source, noise) for _, source in images]
+    sources = [source for _, source in read(options.images, options.axes, options.region)]
+    lessons = parts(sources, options.learn_from) or sources
+    prepared = [prepare(source, noise) for source in lessons]
     model: ScoreModel = run(train_score(prepared, settings))
     model.save(options.model)
     return 0

@@ -27,12 +27,21 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Input images."""
     parser.add_argument('images', nargs='+', type=Path, metavar='IN', help='TIFF or OME-TIFF')
     add_axes(parser)
+    parser.add_argument(
+        '--region', default='', metavar='R', help='only this part, such as T0:10,Y100:400,X50:350'
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Where results go."""
     parser.add_argument(
         '--output', type=Path, required=True, metavar='OUT', help='a TIFF, or a folder for several'
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=('float32', 'source'),
+        default='float32',
+        help='of the output; source: that of the input, rounded and clipped to its range',
     )
     parser.add_argument('--report', type=Path, metavar='R.json', help='settings, noise, checks')
 
@@ -79,6 +88,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         '--seconds',
         type=float,
         help=f'training time (default {SECONDS:g}); 0 for the pretrained weights as they are',
+    )
+    group.add_argument(
+        '--learn-from',
+        default='',
+        metavar='R',
+        help='learn from this part only (as --region) and apply it to all',
     )
     group.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
     group.add_argument(
@@ -147,5 +162,6 @@ def settings_of(options: argparse.Namespace) -> DenoiseSettings:
         noise=noise_request(options),
         correction=Correction(options.correction),
         sigma_a=options.sigma_a,
+        output=options.dtype,
         training=train_settings(options) if trains else TrainSettings(device=options.device),
     )

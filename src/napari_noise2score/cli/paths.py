@@ -54,13 +54,24 @@ def check_writable(
             raise InputError(f'{path}: is an input too; give another output')
 
 
-def read(paths: Sequence[Path], axes: str | None) -> list[tuple[TiffImage, ImageSource]]:
-    """The images, in the order of their paths."""
+def read(
+    paths: Sequence[Path], axes: str | None, region: str = ''
+) -> list[tuple[TiffImage, ImageSource]]:
+    """The images, or a region of them, in the order of their paths."""
+    from napari_noise2score.images.region import Region
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.images.tiff import read_tiff
 
+    wanted = Region.parse(region)
     images = [read_tiff(path, axes) for path in paths]
     return [
-        (image, ImageSource(image.data, image.axes, path.name))
+        (image, ImageSource(image.data, image.axes, path.name).part(wanted))
         for path, image in zip(paths, images, strict=True)
     ]
+
+
+def parts(sources: Sequence[ImageSource], region: str) -> list[ImageSource]:
+    """The same region of all images; none if no region is named."""
+    from napari_noise2score.images.region import Region
+
+    return [source.part(Region.parse(region)) for source in sources] if region else []

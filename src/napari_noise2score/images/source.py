@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import CHANNEL, check_axes
+from napari_noise2score.images.region import WHOLE, Part, Region
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,8 @@ class ImageSource:
         One letter of ``TCZYXS`` for each axis.
     name : str
         For messages and provenance.
+    region : Region
+        What it is of a larger image; that image is whole if nothing is named.
 
     Raises
     ------
@@ -40,6 +43,7 @@ class ImageSource:
     data: Any
     axes: str
     name: str = 'image'
+    region: Region = WHOLE
 
     def __post_init__(self) -> None:
         kind = np.dtype(self.data.dtype).kind
@@ -64,6 +68,19 @@ class ImageSource:
         axes = [letter for letter in self.axes if letter in CHANNEL]
         places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
         return [Channel(self, dict(zip(axes, place, strict=True))) for place in places]
+
+    def part(self, region: Region) -> ImageSource:
+        """A part of the image, with the same axes; nothing is read or copied.
+
+        Raises
+        ------
+        InputError
+            If the region does not lie in the image.
+        """
+        if not region.ranges:
+            return self
+        slices = region.slices(self.axes, self.shape, self.name)
+        return ImageSource(Part(self.data, slices), self.axes, self.name, region)
 
     def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
         """A part of the data as a NumPy array, axes in their own order."""
@@ -154,8 +171,15 @@ class Channel:
         into[index] = oriented
 
     def laid(
-        self, plane: int, values: NDArray[Any]
+        self, plane: int, values: NDArray[Any], window: Region = WHOLE
     ) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
-        """Where (Y, X) ``values`` of plane number ``plane`` lie in the data, and as they lie."""
+        """Where (Y, X) ``values`` of plane number ``plane`` lie in the data, and as they lie.
+
+        They are those of a ``window`` of its rows and columns.
+        """
         upright = self.source.axes.index('Y') < self.source.axes.index('X')
-        return self.index(plane), values if upright else values.T
+        index = tuple(
+            slice(*window.ranges[letter]) if letter in window.ranges else at
+            for letter, at in zip(self.source.axes, self.index(plane), strict=True)
+        )
+        return index, values if upright else values.T

@@ -1,0 +1,159 @@
+"""Noisy and clean beside each other: toggled, split, subtracted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from magicgui.widgets import PushButton
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QSlider, QWidget
+
+from napari_noise2score._widget.curtain import Curtain
+from napari_noise2score._widget.layers import METADATA, Target, add_result, full_data, target_of
+from napari_noise2score._widget.words import split_name
+from napari_noise2score.images.region import Part, Region
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import NoiseFamily, family_from_dict
+
+_TOGGLE_TIP = 'Show the noisy layers in the place of the clean ones, and back.'
+_SPLIT_TIP = (
+    'Add a layer that is noisy on the left and clean on the right; the slider below moves the '
+    'border. Nothing is computed or copied.'
+)
+_SLIDE_TIP = 'Where the noisy left ends and the clean right begins.'
+_RESIDUAL_TIP = (
+    'Add a layer with what was removed, in standard deviations of the noise. It should look like '
+    'pure noise; structure in it was taken out of the image.'
+)
+_CHANGE_TIP = (
+    'Add a layer with the difference between the result and that of the pretrained weights, in '
+    'standard deviations of the noise: where it is large the layers themselves have decided.'
+)
+_STEPS = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A layer and the clean layer that was made of it.
+
+    Attributes
+    ----------
+    target : Target
+        The layer, and what of it was cleaned.
+    result : Image
+        The clean layer.
+    """
+
+    target: Target
+    result: Any
+
+    @classmethod
+    def of(cls, layer: Any, result: Any) -> Pair:
+        """From two layers, by the report in the metadata of the second."""
+        report = result.metadata[METADATA]
+        whole, region = target_of(layer, report['axes']), Region.parse(report['region'])
+        return cls(Target(whole.layer, whole.source.part(region), region), result)
+
+    @property
+    def clean(self) -> ImageSource:
+        """The clean image, as the noisy one is read."""
+        return target_of(self.result, self.target.source.axes).source
+
+    @property
+    def families(self) -> list[NoiseFamily]:
+        """The noise that was corrected for, channel by channel."""
+        channels = self.result.metadata[METADATA]['channels']
+        return [family_from_dict(channel['noise']) for channel in channels]
+
+    def curtain(self) -> Curtain:
+        """The noisy image left of the clean one, in the data of the layers."""
+        noisy, axes = full_data(self.target.layer), self.target.source.axes
+        part = Part(noisy, self.target.region.slices(axes, noisy.shape))
+        return Curtain(part, full_data(self.result), axes.index('X'))
+
+
+class CompareBox(QWidget):
+    """Buttons that compare ticked layers with their results.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    pairs : callable
+        The ticked layers that have a result in the viewer.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    wants_residual = Signal()
+    wants_change = Signal()
+
+    def __init__(
+        self, viewer: Any, pairs: Callable[[], Sequence[Pair]], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._pairs = viewer, pairs
+        self._split: Any = None
+        self.toggle = PushButton(text='Show noisy', tooltip=_TOGGLE_TIP)
+        self.split = PushButton(text='Split view', tooltip=_SPLIT_TIP)
+        for button in (self.toggle, self.split):
+            button.native.setCheckable(True)
+        self.residual = PushButton(text='Removed noise', tooltip=_RESIDUAL_TIP)
+        self.change = PushButton(text='Changed by training', tooltip=_CHANGE_TIP)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _STEPS)
+        self.slider.setValue(_STEPS // 2)
+        self.slider.setToolTip(_SLIDE_TIP)
+        self.slider.setAccessibleName(_SLIDE_TIP)
+        self.slider.hide()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self.toggle.native, 0, 0)
+        grid.addWidget(self.split.native, 0, 1)
+        grid.addWidget(self.slider, 1, 0, 1, 2)
+        grid.addWidget(self.residual.native, 2, 0)
+        grid.addWidget(self.change.native, 2, 1)
+        self.toggle.native.toggled.connect(self._show_noisy)
+        self.split.native.toggled.connect(self._show_split)
+        self.slider.valueChanged.connect(self._slide)
+        self.residual.changed.connect(lambda: self.wants_residual.emit())
+        self.change.changed.connect(lambda: self.wants_change.emit())
+
+    def follow(self, idle: bool) -> None:
+        """Enable what there is something to compare for."""
+        there = bool(self._pairs())
+        if self._split is not None and self._split not in self._viewer.layers:
+            self._split = None
+            self.split.native.setChecked(False)
+        self.toggle.enabled = there
+        self.split.enabled = there or self._split is not None
+        self.residual.enabled = self.change.enabled = there and idle
+
+    def _show_noisy(self, on: bool) -> None:
+        for pair in self._pairs():
+            pair.target.layer.visible = on
+            pair.result.visible = not on
+
+    def _show_split(self, on: bool) -> None:
+        self.slider.setVisible(on)
+        if not on:
+            split, self._split = self._split, None
+            if split is not None and split in self._viewer.layers:
+                self._viewer.layers.remove(split)
+            return
+        pairs = self._pairs()
+        if not pairs:
+            self.split.native.setChecked(False)
+            return
+        pair, curtain = pairs[0], pairs[0].curtain()
+        name = split_name(pair.target.source.name)
+        self._split = add_result(self._viewer, pair.target, curtain, name, {}, pair.result)
+        self._slide(self.slider.value())
+
+    def _slide(self, value: int) -> None:
+        if self._split is not None:
+            curtain = self._split.data
+            curtain.column = round(value / _STEPS * curtain.columns)
+            self._split.refresh(extent=False, highlight=False)

@@ -1,0 +1,45 @@
+"""An image that is one thing left of a column and another right of it. Nothing is copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score._widget.overlay import whole_index
+
+
+class Curtain:
+    """Two images of one shape behind each other, the first left of a column.
+
+    Parameters
+    ----------
+    left, right : array-like
+        With ``shape``, ``dtype`` and slicing, of one shape.
+    axis : int
+        The axis of the columns.
+    """
+
+    def __init__(self, left: Any, right: Any, axis: int) -> None:
+        if tuple(left.shape) != tuple(right.shape):
+            raise ValueError(f'shapes {left.shape} and {right.shape} differ')
+        self._left, self._right, self._axis = left, right, axis
+        self.shape = tuple(right.shape)
+        self.ndim = len(self.shape)
+        self.dtype = np.result_type(left.dtype, right.dtype)
+        self.columns = self.shape[axis]
+        self.column = self.columns // 2
+        """First column of the right image."""
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """What is seen there; whole numbers and slices are accepted."""
+        given = whole_index(index, self.ndim)
+        columns = np.arange(self.shape[self._axis])[given[self._axis]]
+        left, right = (np.asarray(side[given]) for side in (self._left, self._right))
+        after = sum(isinstance(at, slice) for at in given[self._axis + 1 :])
+        shown = (columns < self.column).reshape(np.shape(columns) + (1,) * after)
+        return np.where(shown, left, right).astype(self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[...], dtype)

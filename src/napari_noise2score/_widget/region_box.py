@@ -1,0 +1,174 @@
+"""Which part of the layers: what is learned from, and what is cleaned."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import ComboBox, LineEdit
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QWidget
+
+from napari_noise2score._widget.layers import Target, unwrapped
+from napari_noise2score._widget.settings_form import form_of
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.region import Region
+
+WHOLE, PART = 'whole', 'part'
+_ALL = 'all'
+_ROUNDING = 1e-6
+_WHERE_TIP = (
+    'What to learn from. The shapes of a Shapes layer, by the rectangles around them, leave out '
+    'what would mislead, such as a saturated corner, and make large layers quick to learn from.'
+)
+_FRAMES_TIP = (
+    'Which frames to learn from, as the slider counts them, first and last: 0-9. Along time where '
+    'there is such an axis, else along depth. Empty: all.'
+)
+_CLEAN_TIP = (
+    'What to clean. Only the region: the result is a smaller layer at its place, and nothing else '
+    'of the layer is read - for layers that are larger than the memory.'
+)
+
+
+class RegionBox(QWidget):
+    """Choice of a region; follows the Shapes layers of a viewer.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.where = ComboBox(choices=[('Whole layers', None)], nullable=True, tooltip=_WHERE_TIP)
+        self.frames = LineEdit(tooltip=_FRAMES_TIP)
+        self.frames.native.setPlaceholderText(_ALL)
+        self.clean = ComboBox(
+            choices=[('Whole layers', WHOLE), ('Only that region', PART)],
+            value=WHOLE,
+            tooltip=_CLEAN_TIP,
+        )
+        rows = ('Learn from', self.where), ('Frames', self.frames), ('Clean', self.clean)
+        self.setLayout(form_of(*rows))
+        self._events = viewer.layers.events
+        self._events.inserted.connect(self._fill)
+        self._events.removed.connect(self._fill)
+        self.destroyed.connect(self._forget)
+        self._fill()
+
+    def narrowed(self, target: Target) -> Target:
+        """A target with the region that is chosen.
+
+        Raises
+        ------
+        InputError
+            If the region cannot be read, or does not lie in the layer.
+        """
+        frames = self._frames(target)
+        boxes = [{}] if self.where.value is None else boxes_of(self.where.value, target)
+        if not frames and boxes == [{}]:
+            if self.clean.value == PART:
+                raise InputError(
+                    'Only a region is to be cleaned, but none is chosen; choose a Shapes layer '
+                    'under Learn from, or give frames.'
+                )
+            return target
+        source = target.source
+        lessons = tuple(source.part(Region({**frames, **box})) for box in boxes)
+        if self.clean.value == WHOLE:
+            return replace(target, lessons=lessons)
+        around = Region({**frames, **_around(boxes)})
+        one = len(boxes) == 1
+        return Target(target.layer, source.part(around), around, () if one else lessons)
+
+    def _frames(self, target: Target) -> dict[str, tuple[int, int]]:
+        text = self.frames.value.strip()
+        if text in ('', _ALL):
+            return {}
+        source = target.source
+        letter = next((letter for letter in 'TZ' if letter in source.axes), None)
+        if letter is None:
+            raise InputError(
+                f'frames are {text!r}, but {source.name} has the axes {source.axes}, without '
+                'time (T) or depth (Z); leave the field empty'
+            )
+        count = source.shape[source.axes.index(letter)]
+        found = re.fullmatch(r'(\d+)(?:\s*-\s*(\d+))?', text)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
+        if not 0 <= first <= last < count:
+            raise InputError(
+                f'frames are {text!r}; the first and the last of 0 to {count - 1} are needed, '
+                f'such as 0-{min(9, count - 1)}'
+            )
+        return {letter: (first, last + 1)}
+
+    def _fill(self, event: Any = None) -> None:
+        from napari.layers import Shapes
+
+        layers = [unwrapped(layer) for layer in self._viewer.layers]
+        shapes = [layer for layer in layers if isinstance(layer, Shapes)]
+        kept = self.where.value
+        self.where.choices = [
+            ('Whole layers', None),
+            *((f'Shapes: {layer.name}', layer) for layer in shapes),
+        ]
+        self.where.value = kept if any(kept is layer for layer in shapes) else None
+
+    def _forget(self, gone: Any = None) -> None:
+        self._events.inserted.disconnect(self._fill)
+        self._events.removed.disconnect(self._fill)
+
+
+def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
+    """The pixels whose centres lie in the upright rectangle around each shape, in a layer.
+
+    Raises
+    ------
+    InputError
+        If there is no shape, or none lies in the layer.
+    """
+    if not len(shapes.data):
+        raise InputError(
+            f'Shapes layer {shapes.name!r} holds no shape; draw a rectangle around what to learn '
+            'from, or choose Whole layers'
+        )
+    axes, shape = target.source.axes, target.source.shape
+    found = []
+    for corners in shapes.data:
+        places = _in_layer(shapes, target.layer, np.asarray(corners, float))
+        box = {}
+        for letter in 'YX':
+            axis = axes.index(letter)
+            along = places[:, axis - target.layer.ndim]
+            start, stop = (int(np.ceil(end - _ROUNDING)) for end in (along.min(), along.max()))
+            box[letter] = (max(0, start), min(shape[axis], stop))
+        if all(start < stop for start, stop in box.values()) and box not in found:
+            found.append(box)
+    if not found:
+        raise InputError(
+            f'no shape of {shapes.name!r} lies in {target.source.name}; draw one on the image'
+        )
+    return found
+
+
+def _in_layer(shapes: Any, layer: Any, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners in the pixels of a layer; axes that the shapes do not have are at 0."""
+    count = max(shapes.ndim, layer.ndim)
+    places = np.zeros((len(corners), count))
+    places[:, count - shapes.ndim :] = [shapes.data_to_world(corner) for corner in corners]
+    return np.array([layer.world_to_data(place[count - layer.ndim :]) for place in places])
+
+
+def _around(boxes: list[dict[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
+    """The rectangle around several."""
+    return {
+        letter: (min(box[letter][0] for box in boxes), max(box[letter][1] for box in boxes))
+        for letter in boxes[0]
+    }

@@ -1,0 +1,124 @@
+"""A part of an image: ranges along its axes, read only where it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_noise2score.errors import InputError
+
+Index = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Half-open ranges along axes; whole along those that it does not name.
+
+    Parameters
+    ----------
+    ranges : mapping of str to (int, int)
+        First index and the one after the last, by axis letter of ``TCZYXS``.
+
+    Raises
+    ------
+    InputError
+        If a range is empty.
+    """
+
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for letter, (start, stop) in self.ranges.items():
+            if start < 0 or stop <= start:
+                raise InputError(
+                    f'region {letter} {start}:{stop} is empty; '
+                    'a first index from 0 up and a larger one after the last are needed'
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """From text as on the command line: ``T0:10,Y100:400,X50:350``.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        ranges = {}
+        for part in filter(None, text.replace(' ', '').split(',')):
+            letter, bounds = part[:1].upper(), part[1:].lstrip('=')
+            try:
+                start, stop = (int(bound) for bound in bounds.split(':'))
+            except ValueError:
+                raise InputError(
+                    f'region {part!r} cannot be read; a letter and a range of whole numbers are '
+                    'needed, such as T0:10 or Y100:400'
+                ) from None
+            ranges[letter] = (start, stop)
+        return cls(ranges)
+
+    def __str__(self) -> str:
+        return ','.join(f'{letter}{start}:{stop}' for letter, (start, stop) in self.ranges.items())
+
+    def slices(self, axes: str, shape: Sequence[int], name: str = 'image') -> tuple[slice, ...]:
+        """A slice for each axis of an image.
+
+        Raises
+        ------
+        InputError
+            If an axis is not there, or a range goes beyond the image.
+        """
+        for letter, (start, stop) in self.ranges.items():
+            if letter not in axes:
+                raise InputError(f'region {letter}{start}:{stop}: {name} has the axes {axes}')
+            size = shape[axes.index(letter)]
+            if stop > size:
+                raise InputError(
+                    f'region {letter}{start}:{stop}: {name} has {size} along {letter}; '
+                    f'at most {letter}0:{size} is accepted'
+                )
+        return tuple(
+            slice(*self.ranges.get(letter, (0, side)))
+            for letter, side in zip(axes, shape, strict=True)
+        )
+
+
+WHOLE = Region()
+"""All of an image."""
+
+
+class Part:
+    """A part of an array-like, of which nothing is read before it is indexed.
+
+    Parameters
+    ----------
+    data : array-like
+        With ``shape``, ``dtype`` and slicing: NumPy, dask, zarr.
+    slices : tuple of slice
+        One for each axis, with start and stop and step 1.
+    """
+
+    def __init__(self, data: Any, slices: tuple[slice, ...]) -> None:
+        self._data, self._starts = data, tuple(part.start for part in slices)
+        self.shape = tuple(part.stop - part.start for part in slices)
+        self.dtype = np.dtype(data.dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Index) -> Any:
+        """What is there; ``index`` holds whole numbers and slices, one for each axis."""
+        return self._data[
+            tuple(
+                _shifted(range(side)[at], first) if isinstance(at, slice) else first + at % side
+                for at, first, side in zip(index, self._starts, self.shape, strict=True)
+            )
+        ]
+
+
+def _shifted(places: range, first: int) -> slice:
+    if not places:
+        return slice(0, 0)
+    last = first + places[-1] + (1 if places.step > 0 else -1)
+    return slice(first + places[0], last if last >= 0 else None, places.step)

@@ -1,0 +1,73 @@
+"""What was taken away from an image, in standard deviations of its noise."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.images.storage import room
+from napari_noise2score.noise.families import NoiseFamily
+
+_FLOOR, _TINY = 1e-3, 1e-30
+"""Least noise variance: share of the mean one, and squared grey levels."""
+
+
+def residual_steps(
+    noisy: ImageSource, clean: ImageSource, families: Sequence[NoiseFamily]
+) -> Generator[float, None, NDArray[np.float32]]:
+    r"""Standardised residual ``(y - x) / sqrt(Var[y | x])``, plane by plane.
+
+    White, of mean 0 and variance 1, where the clean image is the truth and the noise is as
+    described; structure in it was taken out of the image.
+
+    Parameters
+    ----------
+    noisy, clean : ImageSource
+        Of one shape and the same axes, grey levels.
+    families : sequence of NoiseFamily
+        The noise, one for each channel.
+
+    Yields
+    ------
+    float
+        Share of the planes that is done, after each of them.
+
+    Returns
+    -------
+    array, float32
+        Shape and axes of the images, noise standard deviations.
+
+    Raises
+    ------
+    InputError
+        If the images do not fit each other.
+    """
+    if noisy.shape != clean.shape or noisy.axes != clean.axes:
+        raise InputError(
+            f'{noisy.name} has the shape {noisy.shape} ({noisy.axes}), {clean.name} '
+            f'{clean.shape} ({clean.axes}); a residual needs two images alike'
+        )
+    channels = list(zip(noisy.channels(), clean.channels(), strict=True))
+    if len(families) != len(channels):
+        raise InputError(
+            f'{noisy.name} has {len(channels)} channel(s), but {len(families)} noise model(s) '
+            'are given; one for each is needed'
+        )
+    result = room(noisy.shape, np.float32)
+    total = sum(channel.shape[0] for channel, _ in channels)
+    done = 0
+    for (channel, other), family in zip(channels, families, strict=True):
+        for plane in range(channel.shape[0]):
+            x = other.plane(plane).astype(np.float64)
+            y = channel.plane(plane).astype(np.float64)
+            variance = np.asarray(family.variance(x), np.float64)
+            least = max(_FLOOR * float(variance.mean()), _TINY)
+            unit = (y - x) / np.sqrt(np.maximum(variance, least))
+            channel.write(plane, unit.astype(np.float32), result)
+            done += 1
+            yield done / total
+    return result

@@ -1,0 +1,132 @@
+"""What is steered after a training: noise, form, numbers, comparison. In a real viewer."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from napari_noise2score._widget.layers import METADATA, unwrapped
+from tests.napari.helpers import noisy_stack
+
+
+@pytest.fixture
+def denoised(open_panel, idle):
+    """A viewer with a stack and its result."""
+    viewer, panel = open_panel()
+    source = unwrapped(viewer.add_image(noisy_stack(3), name='cells'))
+    panel.form.seconds.value = 0
+    panel.train.native.click()
+    idle(panel)
+    return viewer, panel, source, unwrapped(viewer.layers[1])
+
+
+def preview_of(viewer):
+    return next((unwrapped(a) for a in viewer.layers if a.name == 'cells preview'), None)
+
+
+def test_another_noise_changes_the_slice_in_sight_and_correct_the_layer(denoised, qtbot, idle):
+    viewer, panel, source, result = denoised
+    viewer.dims.set_current_step(0, 1)
+    before = source.data.copy()
+    panel.noise.family.value = 'gaussian'
+    began = time.perf_counter()
+    panel.noise.fields['gaussian', 'sigma'].value = '40'
+    panel.noise.edited.emit()
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=10_000)
+    preview = preview_of(viewer)
+
+    def differs(frame):
+        return not np.array_equal(np.asarray(preview.data[frame]), result.data[frame])
+
+    qtbot.waitUntil(lambda: differs(1), timeout=10_000)
+    assert time.perf_counter() - began < 10
+    assert not differs(0)
+    assert not differs(2)
+    strong = np.asarray(preview.data[1])
+
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: differs(2), timeout=10_000)
+    panel.correct.native.click()
+    idle(panel)
+    assert preview_of(viewer) is None
+    again = unwrapped(viewer.layers[1])
+    assert again.metadata[METADATA]['channels'][0]['noise'] == {'family': 'gaussian', 'sigma': 40}
+    np.testing.assert_allclose(again.data[1], strong, atol=1e-3)
+    np.testing.assert_array_equal(source.data, before)
+
+
+def test_half_typed_numbers_change_nothing(denoised, qtbot):
+    viewer, panel, _, _ = denoised
+    panel.noise.family.value = 'gaussian'
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=10_000)
+    qtbot.wait(500)
+    preview = preview_of(viewer)
+    still = np.asarray(preview.data)
+    for text in ('-', '1e', '-3'):
+        panel.noise.fields['gaussian', 'sigma'].value = text
+        panel.noise.edited.emit()
+        qtbot.wait(300)
+        np.testing.assert_array_equal(np.asarray(preview.data), still)
+    assert 'Error' not in panel.messages.text()
+    assert panel.controller.state == 'idle'
+
+
+def test_a_run_ends_a_glance(denoised, qtbot, idle):
+    viewer, panel, _, _ = denoised
+    panel.form.correction.value = 'paper'
+    qtbot.wait(160)
+    panel.train.native.click()
+    assert panel.controller.state == 'training'
+    idle(panel)
+    assert 'Error' not in panel.messages.text()
+    assert preview_of(viewer) is None
+
+
+def test_the_result_may_have_the_numbers_of_the_layer(denoised, idle):
+    viewer, panel, _, result = denoised
+    panel.form.output.value = 'source'
+    panel.correct.native.click()
+    idle(panel)
+    whole = unwrapped(viewer.layers[1])
+    assert whole.data.dtype == np.uint16
+    assert whole.metadata[METADATA]['dtype'] == 'uint16'
+    np.testing.assert_array_equal(whole.data, np.clip(np.rint(result.data), 0, 65535))
+
+
+def test_toggle_split_and_removed_noise(denoised, qtbot, idle):
+    viewer, panel, source, result = denoised
+    panel.compare.toggle.native.click()
+    assert (source.visible, result.visible) == (True, False)
+    panel.compare.toggle.native.click()
+    assert (source.visible, result.visible) == (False, True)
+
+    panel.compare.split.native.click()
+    split = next(unwrapped(a) for a in viewer.layers if a.name == 'cells noisy | clean')
+    assert not panel.compare.slider.isHidden()
+    panel.compare.slider.setValue(250)
+    shown = np.asarray(split.data)
+    border = source.data.shape[-1] // 4
+    np.testing.assert_array_equal(shown[..., :border], source.data[..., :border])
+    np.testing.assert_array_equal(shown[..., border:], result.data[..., border:])
+    panel.compare.split.native.click()
+    assert split not in viewer.layers
+    panel.compare.split.native.click()
+    viewer.layers.remove(viewer.layers['cells noisy | clean'])
+    assert not panel.compare.split.native.isChecked()
+
+    panel.compare.residual.native.click()
+    idle(panel)
+    removed = unwrapped(viewer.layers['cells removed noise'])
+    assert removed.data.std() == pytest.approx(1, abs=0.2)
+    assert abs(removed.data.mean()) < 0.1
+
+
+def test_without_a_result_there_is_nothing_to_compare(denoised):
+    viewer, panel, _, result = denoised
+    box = panel.compare
+    assert box.toggle.enabled
+    viewer.layers.remove(result)
+    buttons = box.toggle, box.split, box.residual, box.change
+    assert not any(button.enabled for button in buttons)
