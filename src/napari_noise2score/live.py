@@ -10,6 +10,7 @@ from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import finish
 
 
@@ -42,7 +43,8 @@ def correct_plane(
         Grey levels.
     """
     form = Correction.STABILISED if correction is Correction.AUTO else correction
-    held = HeldPlanes.like(channel, channel.plane(plane)[None])
+    numbers = channel.slab(plane, model.network.settings.planes)
+    held = HeldPlanes.like(channel, read_slab(numbers, channel.plane)[None])
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
     score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
     noisy = channel.channel.plane(plane).astype(np.float64)
