@@ -67,6 +67,24 @@ def test_0_seconds_start_from_the_shipped_weights_or_a_file(noisy, stack, tmp_pa
     np.testing.assert_array_equal(tifffile.imread(out), first)
 
 
+def test_slices_of_a_stack_are_seen_together(noisy, tmp_path, capsys):
+    names = ('z.tif', 'r.json', 'm.safetensors', 'change.tif')
+    out, report, model, change = (tmp_path / n for n in names)
+    call = ['denoise', str(noisy), '--output', str(out), '--slices', '3', *QUICK]
+    assert main(call) == 2
+    assert 'axes TYX' in capsys.readouterr().err
+    extra = ['--report', str(report), '--model-out', str(model), '--difference', str(change)]
+    assert main([*call, *extra, '--axes', 'ZYX', '--steps', '3']) == 0
+    record = json.loads(report.read_text())
+    assert record['slices'] == record['settings']['training']['slices'] == 3
+    again = tmp_path / 'again.tif'
+    arguments = ['apply', str(model), str(noisy), '--output', str(again), '--device', 'cpu']
+    assert main([*arguments, '--axes', 'ZYX']) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(out))
+    assert main([*arguments, '--axes', 'TYX']) == 2
+    assert main(['estimate', str(noisy), '--axes', 'ZYX', '--model', str(model), '--json']) == 0
+
+
 def test_what_training_changed_is_written(noisy, stack, tmp_path, capsys):
     out, report, change = (tmp_path / n for n in ('out.tif', 'r.json', 'change.tif'))
     call = ['denoise', str(noisy), '--output', str(out), '--report', str(report), *QUICK]

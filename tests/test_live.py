@@ -39,6 +39,18 @@ def test_a_plane_is_what_the_whole_image_would_be_there():
     )
 
 
+def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_be_there():
+    stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
+    image = prepare(ImageSource(stack.noisy, 'ZYX'))
+    model = finish(train_score([image], TrainSettings(None, 2, slices=5, device='cpu')))
+    model.network.beside.weight.normal_(std=0.02)
+    score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    whole = correct_image(score, correction=Correction.STABILISED).image
+    for number in range(4):
+        plane = correct_plane(model, image.channels[0], number, device='cpu')
+        np.testing.assert_allclose(plane, whole[number], rtol=1e-4, atol=1e-3)
+
+
 def test_what_has_been_learned_so_far_can_be_had_at_every_step():
     image = prepared()
     settings = TrainSettings(seconds=None, steps=6, device='cpu')

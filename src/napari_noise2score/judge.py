@@ -81,8 +81,9 @@ def judge_channel(
     PredictProgress
         Trial by trial.
     """
-    probe = draw_probe([channel], SIZE, torch.Generator().manual_seed(0), PLACES, 0, STRENGTH)
-    planes = HeldPlanes.like(channel, probe.noisy)
+    generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
+    probe = draw_probe([channel], SIZE, generator, PLACES, 0, STRENGTH, seen)
+    planes = HeldPlanes.like(channel, probe.slabs)
     views = min(_VIEWS, orientations)
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     judged: list[Judge] = []

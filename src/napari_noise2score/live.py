@@ -14,6 +14,7 @@ from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import finish
 
 
@@ -51,7 +52,8 @@ def correct_plane(
     inner = channel.channel
     seen = replace(channel, channel=Channel(inner.source.part(window), inner.place))
     form = Correction.STABILISED if correction is Correction.AUTO else correction
-    held = HeldPlanes.like(seen, seen.plane(plane)[None])
+    numbers = seen.slab(plane, model.network.settings.planes)
+    held = HeldPlanes.like(seen, read_slab(numbers, seen.plane)[None])
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
     score = LocalScore.from_clean(seen.coordinate, seen.table, clean)
     noisy = seen.channel.plane(plane).astype(np.float64)

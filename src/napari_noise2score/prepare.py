@@ -62,6 +62,18 @@ class PreparedChannel:
         """Plane ``index`` in the unit-noise coordinate, (Y, X) float32."""
         return self.coordinate.forward(self.channel.plane(index)).astype(np.float32)
 
+    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
+        """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.
+
+        None for those beyond the ends of the stack.
+
+        Raises
+        ------
+        InputError
+            If ``count`` is above 1 and there are not two planes along Z.
+        """
+        return self.channel.slab(index, count)
+
     @property
     def recorruptible(self) -> bool:
         """Whether its noise is near enough to Gaussian for a recorrupted risk."""

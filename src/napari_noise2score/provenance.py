@@ -59,6 +59,7 @@ def describe(
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),
+        'slices': model.network.settings.planes,
         'channels': channels,
         'training': model.training,
         'trained_on': model.data.get('images', []),

@@ -98,3 +98,34 @@ def test_a_slider_outside_of_the_image_is_at_its_end():
     (channel,) = ImageSource(np.zeros((3, 4, 4)), 'TYX').channels()
     assert [channel.plane_at({'T': at}) for at in (-5, 0, 2, 9)] == [0, 0, 2, 2]
     assert channel.plane_at({}) == 0
+
+
+@pytest.mark.parametrize(
+    ('axes', 'plane', 'seen'),
+    [
+        ('ZYX', 0, [None, None, 0, 1, 2]),
+        ('ZYX', 2, [0, 1, 2, 3, None]),
+        ('TZYX', 0, [None, None, 0, 3, 6]),
+        ('ZTYX', 7, [1, 4, 7, 10, None]),
+        ('TCYXZ', 11, [5, 8, 11, None, None]),
+    ],
+)
+def test_neighbours_are_along_z_at_the_same_time(axes, plane, seen):
+    data = np.zeros(tuple(SHAPES[a] for a in axes))
+    (channel, *_) = ImageSource(data, axes).channels()
+    assert list(channel.slab(plane, 5)) == seen
+    times, depths = ('T' in axes and axes.index('T')), axes.index('Z')
+    places = [channel.index(number) for number in seen if number is not None]
+    assert [place[depths] for place in places] == sorted(place[depths] for place in places)
+    if times is not False:
+        assert len({place[times] for place in places}) == 1
+
+
+@pytest.mark.parametrize(
+    ('axes', 'shape'), [('YX', (5, 6)), ('TYX', (3, 5, 6)), ('ZYX', (1, 5, 6))]
+)
+def test_an_image_without_slices_has_no_neighbours(axes, shape):
+    (channel,) = ImageSource(np.zeros(shape), axes, 'cells').channels()
+    assert channel.slab(0, 1) == (0,)
+    with pytest.raises(InputError, match=f'cells: axes {axes}.* name the axis of the slices Z'):
+        channel.slab(0, 3)

@@ -34,6 +34,10 @@ class ArrayPlanes:
     def plane(self, index: int) -> NDArray[np.float32]:
         return self.array[index]
 
+    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
+        around = range(index - count // 2, index + count // 2 + 1)
+        return tuple(n if n in range(len(self.array)) else None for n in around)
+
 
 def smooth_image(count: int = 2, size: int = 96, seed: int = 0) -> NDArray[np.float64]:
     """Clean (N, Y, X), contrast of several noise standard deviations."""

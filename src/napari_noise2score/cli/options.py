@@ -110,6 +110,14 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar='warm|scratch|M',
         help='start from the pretrained weights (default), from nothing, or from a trained score',
     )
+    group.add_argument(
+        '--slices',
+        type=int,
+        default=1,
+        metavar='N',
+        help='neighbouring slices of a z-stack that the network sees at once: 3, 5, 7 or 9 '
+        '(default 1: slice by slice)',
+    )
     add_device(group)
     add_seed(group)
 
@@ -148,6 +156,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
         device=options.device,
         init=options.init,
         frames=not options.no_frames,
+        slices=options.slices,
     )
 
 

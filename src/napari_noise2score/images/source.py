@@ -134,6 +134,32 @@ class Channel:
             number = number * length + min(max(position.get(letter, 0), 0), length - 1)
         return number
 
+    def slab(self, plane: int, count: int) -> tuple[int | None, ...]:
+        """Numbers of ``count`` planes along Z at the same time, plane ``plane`` in their middle.
+
+        None for those beyond the ends of the stack.
+
+        Raises
+        ------
+        InputError
+            If ``count`` is above 1 and there are not two planes along Z.
+        """
+        if count == 1:
+            return (plane,)
+        letters, lengths = self._others(), self._lengths()
+        if 'Z' not in letters or lengths[letters.index('Z')] < 2:
+            raise InputError(
+                f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have no '
+                f'two slices along Z, and a network is to see {count} of them; name the axis of '
+                'the slices Z, or take 1, slice by slice'
+            )
+        axis = letters.index('Z')
+        apart = math.prod(lengths[axis + 1 :])
+        depth = plane // apart % lengths[axis]
+        steps = range(-(count // 2), count // 2 + 1)
+        there = range(lengths[axis])
+        return tuple(plane + step * apart if depth + step in there else None for step in steps)
+
     def index(self, plane: int) -> tuple[int | slice, ...]:
         """Index of a plane in the data."""
         lengths = self._lengths()

@@ -21,6 +21,7 @@ from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.slabs import cut_off, middle
 from napari_noise2score.score.told import NoiseKnowledge
 
 FRAMES_SHARE = 0.75
@@ -56,6 +57,8 @@ class Lessons:
         Where to compute.
     held : sequence of Box
         Pixels that are seen, but are no targets.
+    planes : int
+        Neighbouring planes that the network sees at once.
     """
 
     def __init__(
@@ -68,8 +71,9 @@ class Lessons:
         generator: torch.Generator,
         device: torch.device,
         held: Sequence[Box] = (),
+        planes: int = 1,
     ) -> None:
-        self.sampler = PatchSampler(images, size, generator, held)
+        self.sampler = PatchSampler(images, size, generator, held, planes)
         self._images, self._loss, self._knowledge = images, loss, knowledge
         self._generator, self._device = generator, device
         self._perturbation = Perturbation([image.correlation for image in images], size, generator)
@@ -101,7 +105,8 @@ class Lessons:
 
     def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
         patches, image, orientation, weight = self.sampler.draw(count)
-        u = self._perturbation.draw(image, orientation).to(self._device)
+        u = self._perturbation.draw(image, orientation, patches.shape[1]).to(self._device)
+        patches = cut_off(patches, self._generator)
         patches, image, weight = (a.to(self._device) for a in (patches, image, weight))
         told = self._knowledge.told(network, image, orientation.to(self._device))
         at = partial(self._noise.at, image)
@@ -110,7 +115,8 @@ class Lessons:
     def _compared(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
 
-        Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``.
+        Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
+        planes at one time, the target its middle plane at the other.
         """
         ways = self._whole(ORIENTATIONS, len(chosen))
         inputs, targets, weights = [], [], []
@@ -120,17 +126,19 @@ class Lessons:
             one, other = pair if int(self._whole(2)) else pair[::-1]
             place = self.sampler.place(number, one)
             there = place._replace(plane=other)
-            inputs.append(turned(self.sampler.cut(place), way))
-            targets.append(turned(self.sampler.cut(there), way))
-            weights.append(turned(self.sampler.weight(there), way))
-        batch = (torch.stack(a)[:, None].to(self._device) for a in (inputs, targets, weights))
+            inputs.append(turned(self.sampler.slab(place), way))
+            targets.append(turned(self.sampler.cut(there), way)[None])
+            weights.append(turned(self.sampler.weight(there), way)[None])
+        slabs = cut_off(torch.stack(inputs), self._generator)
+        batch = (a.to(self._device) for a in (slabs, torch.stack(targets), torch.stack(weights)))
         z, target, weight = batch
         image, ways = chosen.to(self._device), ways.to(self._device)
         told = self._knowledge.told(network, image, ways)
         output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
         variance = self._noise.at(image, output.detach())
-        clean = self._loss.clean(output, z, variance)
-        weight = weight * self._still(image, z, target)
+        here = middle(z)
+        clean = self._loss.clean(output, here, variance)
+        weight = weight * self._still(image, here, target)
         distance = weight * (clean - target) ** 2 / (2 * variance)
         return distance.sum() / weight.sum().clamp_min(1)
 

@@ -8,7 +8,7 @@ the first answer is the local mean.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -18,12 +18,16 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
+from napari_noise2score.score.slabs import middle
 
 _SPREAD = 8.0
 """Levels, in noise standard deviations, that the network sees as one."""
 
 LOCAL = 5
 """Width in pixels of the local mean that the network is given."""
+
+MOST_PLANES = 9
+"""Planes that a network can see at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,15 @@ class NetworkSettings:
         Resolutions, each half of the one above. 1 to 5.
     blocks : int
         Residual blocks for a resolution, going down and again coming up. 1 to 8.
+    planes : int
+        Neighbouring planes that the network sees at once, to predict the one in their middle;
+        odd, 1 to 9.
     """
 
     channels: int = field(default=32, metadata={'label': 'Channels'})
     levels: int = field(default=3, metadata={'label': 'Levels'})
     blocks: int = field(default=1, metadata={'label': 'Blocks a level'})
+    planes: int = field(default=1, metadata={'label': 'Planes seen at once'})
 
     def __post_init__(self) -> None:
         for name, low, high in (('channels', 8, 256), ('levels', 1, 5), ('blocks', 1, 8)):
@@ -51,10 +59,20 @@ class NetworkSettings:
                 raise InputError(
                     f'network {name} is {value!r}; a whole number from {low} to {high} is needed'
                 )
+        check_planes(self.planes, 'network planes')
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON; the constructor's keywords."""
         return asdict(self)
+
+
+def check_planes(count: Any, name: str) -> None:
+    """Raise InputError unless so many planes can be seen at once: ``name`` is what they are."""
+    if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
+        raise InputError(
+            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: as many on '
+            'each side of the middle one, 1 for each by itself'
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -83,6 +101,9 @@ class ScoreNetwork(nn.Module):
     -----
     It is not told ``sigma_a``: it reads the noise off the image, and so goes on to ``sigma_a = 0``
     where a network that is told a value it was never trained with goes astray.
+
+    Planes beside the middle one enter at full resolution, as their difference from its local mean,
+    through a convolution that starts at zero: at first they change nothing.
     """
 
     def __init__(
@@ -97,6 +118,8 @@ class ScoreNetwork(nn.Module):
             return nn.Sequential(*(ResidualBlock(width) for _ in range(settings.blocks)))
 
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
+        beside = settings.planes - 1
+        self.beside = nn.Conv2d(beside, widths[0], 3, padding=1, bias=False) if beside else None
         self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
         self.down = nn.ModuleList(blocks(w) for w in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
@@ -108,7 +131,7 @@ class ScoreNetwork(nn.Module):
     def _initialise(self, generator: torch.Generator | None) -> None:
         """He's initialisation; what ends a branch starts at zero."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module is not self.beside:
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
                 nn.init.zeros_(cast(Tensor, module.bias))
         for module in self.modules():
@@ -116,6 +139,8 @@ class ScoreNetwork(nn.Module):
                 nn.init.zeros_(module.last.weight)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.correlated.weight)
+        if self.beside is not None:
+            nn.init.zeros_(self.beside.weight)
 
     @property
     def size_multiple(self) -> int:
@@ -143,8 +168,9 @@ class ScoreNetwork(nn.Module):
 
         Parameters
         ----------
-        z : (B, 1, Y, X)
-            Perturbed image in the unit-noise coordinate; Y and X multiples of `size_multiple`.
+        z : (B, P, Y, X)
+            Perturbed image in the unit-noise coordinate, and beside it the P - 1 planes that are
+            seen too, NaN where there is none; Y and X multiples of `size_multiple`.
         sigma_a : (B, 1, 1, 1)
             Standard deviation of the perturbation, in noise standard deviations, >= 0. Not used
             (see the notes); networks that use it keep this signature.
@@ -157,12 +183,19 @@ class ScoreNetwork(nn.Module):
         Returns
         -------
         (B, 1, Y, X) float32
+            The middle plane.
         """
-        mean = local_mean(z)
+        here = middle(z)
+        mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
-        x = torch.cat([z - mean, (mean - self.centre) / _SPREAD, surplus], dim=1)
+        x = torch.cat([here - mean, (mean - self.centre) / _SPREAD, surplus], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.head(x)
+        if self.beside is not None:
+            half = self.settings.planes // 2
+            beside = torch.cat([z[:, :half], z[:, half + 1 :]], dim=1) - mean
+            beside = torch.where(beside.isnan(), 0.0, beside)  # beyond the end of the stack
+            x = x + self.beside(beside.contiguous(memory_format=torch.channels_last))
         if correlation is not None:
             x = x + self.correlated(correlation)[:, :, None, None]
         kept: list[Tensor] = []
@@ -186,3 +219,37 @@ def local_mean(z: Tensor) -> Tensor:
 def centre_of(patches: Tensor) -> float:
     """Level that the network takes as its zero: the median of the patches."""
     return float(patches.median())
+
+
+def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
+    """A copy of a network that sees more planes and gives the same, whatever is in the new ones.
+
+    Parameters
+    ----------
+    network : ScoreNetwork
+        On the CPU.
+    planes : int
+        Planes that the copy sees; those it saw before keep their weights, the others have zeros.
+
+    Raises
+    ------
+    InputError
+        If the network sees more than that.
+    """
+    seen = network.settings.planes
+    if planes < seen:
+        raise InputError(
+            f'the network sees {seen} slices at once, and {planes} are asked for; give {seen} or '
+            'more, or start from other weights'
+        )
+    settings = replace(network.settings, planes=planes)
+    wide = ScoreNetwork(settings, torch.Generator()).train(network.training)
+    weights = dict(network.state_dict())
+    if wide.beside is not None:
+        beside = torch.zeros_like(wide.beside.weight)
+        if network.beside is not None:
+            new = (planes - seen) // 2
+            beside[:, new : new + seen - 1] = network.beside.weight.detach()
+        weights['beside.weight'] = beside
+    wide.load_state_dict(weights)
+    return wide

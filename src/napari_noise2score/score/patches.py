@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
@@ -31,6 +32,14 @@ class Planes(Protocol):
 
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index``, (Y, X) float32, noise standard deviations."""
+        ...
+
+    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
+        """Numbers of ``count`` neighbouring planes, ``index`` in their middle.
+
+        None for those beyond the end of a stack. Raises InputError if ``count`` is above 1 and
+        planes have no neighbours.
+        """
         ...
 
 
@@ -60,7 +69,10 @@ class NoisyPlanes(Planes, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldPlanes:
-    """Planes (N, Y, X) float32 in memory, with the noise of a channel; no two of one scene."""
+    """Slabs (N, P, Y, X) float32 in memory, with the noise of a channel; no two of one scene.
+
+    Number n is the middle plane of slab n; from N on come all planes of all slabs, only seen.
+    """
 
     array: NDArray[np.float32]
     curve: VarianceCurve
@@ -70,20 +82,31 @@ class HeldPlanes:
 
     @classmethod
     def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
-        """These planes, with the noise of ``channel``."""
+        """These slabs (N, P, Y, X), with the noise of ``channel``."""
         values = array.astype(np.float32, copy=False)
         return cls(values, channel.curve, channel.correlation, channel.recorruptible)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, Y, X)."""
-        count, rows, columns = self.array.shape
+        count, _, rows, columns = self.array.shape
         return count, rows, columns
 
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index``, (Y, X) float32."""
-        plane: NDArray[np.float32] = self.array[index]
+        count, planes = self.array.shape[:2]
+        where = (index, planes // 2) if index < count else divmod(index - count, planes)
+        plane: NDArray[np.float32] = self.array[where]
         return plane
+
+    def slab(self, index: int, count: int) -> tuple[int, ...]:
+        """Numbers of ``count`` planes of slab ``index``, its middle plane in their middle."""
+        slabs, planes = self.array.shape[:2]
+        if count > planes:
+            raise InputError(f'slabs of {planes} planes are held, and {count} are to be seen')
+        first = slabs + index * planes + (planes - count) // 2
+        numbers = range(first, first + count)
+        return (*numbers[: count // 2], index, *numbers[count // 2 + 1 :])
 
 
 class Box(NamedTuple):
@@ -102,9 +125,10 @@ class Box(NamedTuple):
 
 
 class Patches(NamedTuple):
-    """A batch: ``values`` (B, 1, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
+    """A batch: ``values`` (B, P, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
     and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
-    pixels are held back from the training.
+    pixels of the middle plane are held back from the training. Planes beyond the end of a stack
+    are NaN.
     """
 
     values: Tensor
@@ -126,6 +150,8 @@ class PatchSampler:
         Source of the random numbers, on the CPU.
     held : sequence of Box
         Pixels that are held back from the training.
+    planes : int
+        Neighbouring planes that a patch is cut from, odd.
     """
 
     def __init__(
@@ -134,8 +160,9 @@ class PatchSampler:
         size: int,
         generator: torch.Generator,
         held: Sequence[Box] = (),
+        planes: int = 1,
     ) -> None:
-        self._images = images
+        self._images, self._planes = images, planes
         self._size = size
         self._generator = generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
@@ -151,9 +178,9 @@ class PatchSampler:
         drawn, weights = [], []
         for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
             box = self.place(image, self._whole(self._images[image].shape[0]))
-            drawn.append(turned(self.cut(box), way))
+            drawn.append(turned(self.slab(box), way))
             weights.append(turned(self.weight(box), way))
-        return Patches(torch.stack(drawn)[:, None], chosen, ways, torch.stack(weights)[:, None])
+        return Patches(torch.stack(drawn), chosen, ways, torch.stack(weights)[:, None])
 
     def images(self, count: int) -> Tensor:
         """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
@@ -169,6 +196,16 @@ class PatchSampler:
         """The pixels of a box, upright, (size, size) float32."""
         plane = self._plane(box.image, box.plane)
         return plane[box.top : box.top + box.size, box.left : box.left + box.size]
+
+    def slab(self, box: Box) -> Tensor:
+        """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
+
+        NaN beyond the end of a stack.
+        """
+        numbers = self._images[box.image].slab(box.plane, self._planes)
+        nothing = torch.full((box.size, box.size), torch.nan)
+        planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
+        return torch.stack(planes)
 
     def weight(self, box: Box) -> Tensor:
         """(size, size) float32: 0 for pixels that are held back from the training, else 1."""

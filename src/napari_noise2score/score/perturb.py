@@ -82,6 +82,13 @@ def noise_source(correlation: Correlation) -> NoiseSource:
     return MeasuredSource(correlation)
 
 
+def slab_noise(
+    source: NoiseSource, planes: int, shape: tuple[int, int], generator: torch.Generator
+) -> Tensor:
+    """Noise (P, Y, X), independent between planes."""
+    return torch.stack([source.draw(shape, generator) for _ in range(planes)])
+
+
 class Perturbation:
     """Draws the perturbation of a batch: for each patch that of its image.
 
@@ -103,8 +110,8 @@ class Perturbation:
         self._shape = size, size
         self._generator = generator
 
-    def draw(self, image: Tensor, orientation: Tensor) -> Tensor:
-        """Noise of unit variance, (B, 1, size, size).
+    def draw(self, image: Tensor, orientation: Tensor, planes: int = 1) -> Tensor:
+        """Noise of unit variance, (B, P, size, size), independent between planes.
 
         Parameters
         ----------
@@ -112,11 +119,13 @@ class Perturbation:
             Which image each patch comes from.
         orientation : (B,) int64
             How each patch was turned; its noise is turned with it.
+        planes : int
+            Planes of a patch.
         """
         if self._white:
-            return torch.randn(len(image), 1, *self._shape, generator=self._generator)
-        drawn = [
-            turned(self._sources[int(i)].draw(self._shape, self._generator), int(way))
-            for i, way in zip(image, orientation, strict=True)
-        ]
-        return torch.stack(drawn)[:, None]
+            return torch.randn(len(image), planes, *self._shape, generator=self._generator)
+        drawn = []
+        for number, way in zip(image.tolist(), orientation.tolist(), strict=True):
+            source = self._sources[number]
+            drawn.append(turned(slab_noise(source, planes, self._shape, self._generator), way))
+        return torch.stack(drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.patches import NoisyPlanes
-from napari_noise2score.score.perturb import noise_source
+from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.slabs import middle, read_slab
 from napari_noise2score.score.tiling import round_up, tiles
 from napari_noise2score.score.told import NoiseKnowledge
 
@@ -55,7 +57,8 @@ def predict_clean(
     model : ScoreModel
         Trained on images like this one.
     planes : NoisyPlanes
-        The channel, (N, Y, X), in its unit-noise coordinate; any size.
+        The channel, (N, Y, X), in its unit-noise coordinate; any size. As many planes are held in
+        memory as the network sees at once.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
@@ -78,12 +81,18 @@ def predict_clean(
     -------
     (N, Y, X) float32
         ``D``, in the unit-noise coordinate.
+
+    Raises
+    ------
+    InputError
+        If the network sees neighbouring planes and the channel has none.
     """
     where = choose_device(device)
     network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss, noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
     knowledge = NoiseKnowledge(noise, [planes.correlation], where)
     image = torch.zeros(1, dtype=torch.long, device=where)
+    together = model.network.settings.planes
     count, height, width = planes.shape
     multiple = network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
@@ -93,26 +102,30 @@ def predict_clean(
     source, generator = noise_source(planes.correlation), torch.Generator().manual_seed(0)
 
     def views(z: Tensor) -> Tensor:
-        total = torch.zeros_like(z)
+        total = torch.zeros_like(middle(z))
         for view in range(orientations):
             seen = z
             if sigma_a > 0:
-                u = source.draw((z.shape[2], z.shape[3]), generator).to(where)
-                seen = z + sigma_a * u
+                u = slab_noise(source, together, (z.shape[2], z.shape[3]), generator)
+                seen = z + sigma_a * u.to(where)
             told = knowledge.told(network, image, torch.full_like(image, view))
             total += turned_back(told(turned(seen, view), strength), view)
         return total / orientations
 
+    @lru_cache(maxsize=together)
+    def padded(number: int) -> NDArray[np.float32]:
+        plane = planes.plane(number).astype(np.float32, copy=False)
+        gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
+        return np.pad(plane, gaps, mode='symmetric')
+
     done = 0
     for index in range(count):
-        plane = planes.plane(index).astype(np.float32, copy=False)
-        gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
-        whole = torch.from_numpy(np.pad(plane, gaps, mode='symmetric'))[None, None]
+        whole = torch.from_numpy(read_slab(planes.slab(index, together), padded))[None]
         for rows, columns in cuts:
             z = whole[:, :, rows.read, columns.read].to(where)
             with torch.no_grad(), nullcontext() if exact else fast_precision(where):
                 output = views(z)
-            clean = loss.clean(output, z, noise.at(image, output))
+            clean = loss.clean(output, middle(z), noise.at(image, output))
             kept = clean[0, 0, rows.inner, columns.inner].cpu().numpy()
             place = result[index, rows.keep, columns.keep]
             place[...] = kept[: place.shape[0], : place.shape[1]]

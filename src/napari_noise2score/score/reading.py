@@ -24,6 +24,7 @@ from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import relay
 
 Array = NDArray[np.float64]
@@ -139,7 +140,11 @@ def read_score(
     rng = np.random.default_rng(seed)
     indices = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
     rows, columns = (_middle(side, size) for side in channel.shape[1:])
-    window = np.stack([channel.plane(i)[rows, columns] for i in indices.tolist()])
+    seen = model.network.settings.planes
+    half = seen // 2
+    numbers = [channel.slab(i, seen) for i in indices.tolist()]
+    slabs = [read_slab(slab, lambda n: channel.plane(n)[rows, columns]) for slab in numbers]
+    window = np.stack(slabs)
     smoothing = READ_AT.get(LOSSES[model.loss], 0.0)
     extra = smoothing**2
     parts: dict[str, list[Array]] = {
@@ -148,7 +153,8 @@ def read_score(
     total = 2 * draws
     for number in range(draws):
         noise = smoothing * _noise(window.shape, channel.correlation, rng)
-        step = _STEP * rng.choice([-1.0, 1.0], window.shape)
+        step = np.zeros(window.shape)
+        step[:, half] = _STEP * rng.choice([-1.0, 1.0], window[:, half].shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
             planes_at = HeldPlanes.like(channel, window + noise + place * step)
             steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
@@ -158,14 +164,14 @@ def read_score(
 
             clean = yield from relay(steps, of_all)
             level = clean.astype(np.float64)
-            z = planes_at.array.astype(np.float64)
+            z = planes_at.array[:, half].astype(np.float64)
             variance = np.maximum(table.variance_at(level), SMALLEST_VARIANCE)
             parts[at].append(z)
             parts[score].append((level - z) / (variance + extra))
             if place == 0:
                 parts['level'].append(level)
     blocks = {name: np.stack([_blocks(a) for a in arrays]) for name, arrays in parts.items()}
-    noisy = _blocks(window.astype(np.float64))[None]
+    noisy = _blocks(window[:, half].astype(np.float64))[None]
     return ScoreReading(noisy=noisy, smoothing=smoothing, **blocks)
 
 
@@ -176,15 +182,13 @@ def _middle(side: int, size: int) -> slice:
     return slice(start, start + kept)
 
 
-def _noise(
-    shape: tuple[int, int, int], correlation: Correlation, rng: np.random.Generator
-) -> Array:
-    """Noise of unit variance with this correlation, (N, Y, X)."""
+def _noise(shape: tuple[int, ...], correlation: Correlation, rng: np.random.Generator) -> Array:
+    """Noise of unit variance with this correlation, (..., Y, X)."""
     white: Array = rng.normal(size=shape)
     if correlation.is_white:
         return white
-    root = np.sqrt(correlation.power(shape[1:]))
-    return np.fft.irfft2(np.fft.rfft2(white) * root, s=shape[1:])
+    root = np.sqrt(correlation.power((shape[-2], shape[-1])))
+    return np.fft.irfft2(np.fft.rfft2(white) * root, s=shape[-2:])
 
 
 def _blocks(array: Array) -> Array:

@@ -11,6 +11,9 @@ that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
   Stein's unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani
   et al., IEEE TIP 2008), so ``a`` may be small.
 
+Where a network sees neighbouring planes the inputs are slabs, recorrupted or at one time as a
+whole, and the target is their middle plane.
+
 A network that was trained on the very noise of a trial has a risk that is too low: for pixels that
 it may have learned by heart they are held back from the training (`Probe.held`).
 
@@ -31,7 +34,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
-from napari_noise2score.score.perturb import noise_source
+from napari_noise2score.score.perturb import noise_source, slab_noise
 
 Array = NDArray[np.float64]
 
@@ -100,8 +103,8 @@ class Probe:
 
     Attributes
     ----------
-    noisy : (2 K, S, S) float32
-        Inputs, in the unit-noise coordinate.
+    slabs : (2 K, P, S, S) float32
+        Inputs, in the unit-noise coordinate: P planes each, the middle one to be estimated.
     target : (2 K, S, S) float32
         Targets, there too.
     image : (2 K,) int64
@@ -116,13 +119,18 @@ class Probe:
         What is compared, to be held back from a training that is judged.
     """
 
-    noisy: NDArray[np.float32]
+    slabs: NDArray[np.float32]
     target: NDArray[np.float32]
     image: NDArray[np.int64]
     known: Array
     two_frames: float
     margin: int
     held: tuple[Box, ...]
+
+    @property
+    def noisy(self) -> NDArray[np.float32]:
+        """(2 K, S, S) float32: the middle planes of the inputs."""
+        return self.slabs[:, self.slabs.shape[1] // 2]
 
     def risk(self, clean: NDArray[np.floating]) -> Risk:
         """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image."""
@@ -144,6 +152,7 @@ def draw_probe(
     places: int = PLACES,
     margin: int = 0,
     strength: float = STRENGTH,
+    planes: int = 1,
 ) -> Probe:
     """Trials at random places: two frames where an image has such, else recorrupted.
 
@@ -164,8 +173,10 @@ def draw_probe(
         Width of the border that is not compared, pixels.
     strength : float
         ``a`` of the recorruption, noise standard deviations.
+    planes : int
+        Neighbouring planes of an input, odd.
     """
-    sampler = PatchSampler(images, size, generator)
+    sampler = PatchSampler(images, size, generator, planes=planes)
     sources = [noise_source(image.correlation) for image in images]
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
@@ -173,21 +184,22 @@ def draw_probe(
     known = []
     for number in chosen.tolist():
         image = images[number]
-        planes = image.pairs or [(index,) for index in range(image.shape[0])]
-        pick = planes[int(torch.randint(len(planes), (), generator=generator))]
+        frames = image.pairs or [(index,) for index in range(image.shape[0])]
+        pick = frames[int(torch.randint(len(frames), (), generator=generator))]
         place = sampler.place(number, pick[0])
         boxes = [place._replace(plane=index) for index in pick]
         held += [box.inside(margin) for box in boxes]
-        one, *others = (sampler.cut(box) for box in boxes)
+        one, *others = (sampler.slab(box) for box in boxes)
+        half = planes // 2
         if others:
             (other,) = others
-            trials += [(one, other), (other, one)]
-            known.append(_mean_inside((one - other) ** 2, margin) / 2)
+            trials += [(one, other[half]), (other, one[half])]
+            known.append(_mean_inside((one[half] - other[half]) ** 2, margin) / 2)
             continue
-        variance = _variance(image, one)
-        noise = variance**0.5 * sources[number].draw((size, size), generator)
-        trials += [(one + a * noise, one - noise / a) for a in (strength, -strength)]
-        own = _mean_inside(variance + (noise / strength) ** 2, margin)
+        variance = torch.stack([_variance(image, plane) for plane in one])
+        noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
+        trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
+        own = _mean_inside((variance + (noise / strength) ** 2)[half], margin)
         known.append(own if image.recorruptible else math.nan)
     return Probe(
         np.stack([noisy.numpy() for noisy, _ in trials]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.loss import LOSSES
-from napari_noise2score.score.network import NetworkSettings
+from napari_noise2score.score.network import NetworkSettings, check_planes
 from napari_noise2score.score.warm.weights import SCRATCH, WARM
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class TrainSettings:
         random ones; or the path of a model file.
     network : NetworkSettings, optional
         Size of a network that starts from scratch.
+    slices : int
+        Neighbouring slices of a z-stack that the network sees at once, to clean the one in their
+        middle: odd, 1 to 9; 1 is slice by slice. What the training starts from may see fewer, but
+        not more.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class TrainSettings:
     device: str = 'auto'
     init: str = WARM
     network: NetworkSettings | None = None
+    slices: int = 1
 
     def __post_init__(self) -> None:
         if self.seconds is None and self.steps is None:
@@ -83,6 +88,12 @@ class TrainSettings:
             raise InputError(
                 f'a network is given, but init is {self.init!r}, which has one of its own; '
                 "init 'scratch' takes a network"
+            )
+        check_planes(self.slices, 'slices')
+        if self.network is not None and self.network.planes not in (1, self.slices):
+            raise InputError(
+                f'a network that sees {self.network.planes} planes is given, but slices is '
+                f'{self.slices}; give slices alone'
             )
         if self.loss not in LOSSES:
             raise InputError(f'loss {self.loss!r} is unknown; known are {", ".join(LOSSES)}')

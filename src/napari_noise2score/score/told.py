@@ -12,6 +12,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
+from napari_noise2score.score.slabs import middle
 
 
 class NoiseKnowledge:
@@ -50,6 +51,6 @@ class Told:
     def __call__(self, z: Tensor, sigma_a: Tensor) -> Tensor:
         times = len(z) // len(self._image)
         image = self._image.repeat(times)
-        variance = self._noise.at(image, local_mean(z.detach()))
+        variance = self._noise.at(image, local_mean(middle(z.detach())))
         output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1))
         return output

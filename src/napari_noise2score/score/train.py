@@ -25,7 +25,7 @@ from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of, widened
 from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.risk import (
     PLACES,
@@ -36,6 +36,7 @@ from napari_noise2score.score.risk import (
     places_to_hold,
 )
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
+from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.threads import ThreadTuner
 from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.warm.weights import starting_model
@@ -104,7 +105,8 @@ def train(
     TrainingError
         If the loss becomes non-finite, or nothing was learned, also after restarts.
     InputError
-        If there are no images or the device does not exist.
+        If there are no images, the device does not exist, the network is to see neighbouring
+        slices and an image has none, or the start sees more slices than the settings say.
     """
     settings = settings or TrainSettings()
     if not images:
@@ -166,10 +168,14 @@ class _Run:
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
+        for image in images:
+            image.slab(0, settings.slices)  # says so if it has no neighbours
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
         most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
         places = places_to_hold(images, settings.patch - 2 * margin, most)
-        self.probe = draw_probe(images, settings.patch, separate, places, margin)
+        self.probe = draw_probe(
+            images, settings.patch, separate, places, margin, planes=settings.slices
+        )
         self.lessons = Lessons(
             images,
             settings.patch,
@@ -179,16 +185,19 @@ class _Run:
             self.generator,
             self.device,
             self.probe.held,
+            settings.slices,
         )
-        self.centre = centre_of(self.lessons.sampler.draw(64).values)
+        self.centre = centre_of(middle(self.lessons.sampler.draw(64).values))
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
             self.look(0)
 
     def _first_network(self) -> ScoreNetwork:
+        slices = self.settings.slices
         if self.start is None:
-            return ScoreNetwork(self.settings.network or NetworkSettings(), self.generator)
-        return copy.deepcopy(self.start.network).requires_grad_(True).train()
+            size = replace(self.settings.network or NetworkSettings(), planes=slices)
+            return ScoreNetwork(size, self.generator)
+        return widened(self.start.network, slices).requires_grad_(True).train()
 
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
         self.rate = learning_rate
@@ -219,9 +228,8 @@ class _Run:
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
         if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
-            weights = self.network.parameters()
-            self.optimiser = torch.optim.Adam(weights, self.rate, betas=(0.9, 0.99))
-        _set_rate(self.optimiser, self.rate, self.done, progress)
+            self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
+        _set_rate(self.optimiser, self.done, progress)
         self.optimiser.zero_grad(set_to_none=True)
         with fast_precision(self.device):
             loss = self.lessons.loss(self.network, self.settings.batch, progress)
@@ -232,6 +240,17 @@ class _Run:
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
             _update_average(self.average, self.network, memory)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The weights with the peaks of their rates: new ones have nothing to forget."""
+        added = []
+        if self.start is not None and self.start.network.settings.planes < self.settings.slices:
+            added = [w for name, w in self.network.named_parameters() if name == 'beside.weight']
+        old = [w for w in self.network.parameters() if all(w is not new for new in added)]
+        groups = [{'params': old, 'peak': self.rate}]
+        if added:
+            groups.append({'params': added, 'peak': self.settings.learning_rate})
+        return groups
 
     def so_far(self) -> ScoreModel:
         """A copy of the running average."""
@@ -270,23 +289,23 @@ class _Run:
         """Clean levels at the places of a probe, (K, S, S)."""
         found = []
         size = max(16, self.settings.batch)
-        for start in range(0, len(probe.noisy), size):
+        for start in range(0, len(probe.slabs), size):
             part = slice(start, start + size)
-            z = torch.from_numpy(probe.noisy[part])[:, None].to(self.device)
+            z = torch.from_numpy(probe.slabs[part]).to(self.device)
             image = torch.from_numpy(probe.image[part]).to(self.device)
             still = torch.zeros(len(z), 1, 1, 1, device=self.device)
             told = self.knowledge.told(self.average, image, torch.zeros_like(image))
             with fast_precision(self.device):
                 output = told(z, still)
-            clean = self.loss_of.clean(output, z, self.noise.at(image, output))
+            clean = self.loss_of.clean(output, middle(z), self.noise.at(image, output))
             found.append(clean[:, 0].float().cpu().numpy())
         return np.concatenate(found)
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, peak: float, step: int, progress: float) -> None:
+def _set_rate(optimiser: torch.optim.Optimizer, step: int, progress: float) -> None:
     cosine = _LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
     for group in optimiser.param_groups:
-        group['lr'] = peak * min(1.0, (step + 1) / _WARM_UP) * cosine
+        group['lr'] = group['peak'] * min(1.0, (step + 1) / _WARM_UP) * cosine
 
 
 @torch.no_grad()

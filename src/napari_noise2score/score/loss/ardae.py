@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
+from napari_noise2score.score.slabs import middle
 
 
 class ARDAE(ScoreLoss):
@@ -52,8 +53,8 @@ class ARDAE(ScoreLoss):
         sigma_a = self.draw_sigma_a(len(noisy), progress, generator).to(noisy.device)
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
-        score = self.score(output, z, sigma_a, variance_at(output.detach()))
-        return weighted_mean((u + sigma_a * score) ** 2, weight)
+        score = self.score(output, middle(z), sigma_a, variance_at(output.detach()))
+        return weighted_mean((middle(u) + sigma_a * score) ** 2, weight)
 
 
 class Preconditioned(ARDAE):

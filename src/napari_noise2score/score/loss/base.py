@@ -50,10 +50,12 @@ class ScoreLoss(ABC):
         ----------
         network : callable
             ``network(z, sigma_a)``; for several batches in a row too.
-        noisy : (B, 1, Y, X)
-            Patches in the unit-noise coordinate.
-        u : (B, 1, Y, X)
-            Gaussian field of unit variance, with the correlation of the noise.
+        noisy : (B, P, Y, X)
+            Patches in the unit-noise coordinate, each a slab of P planes, NaN for those beyond the
+            end of a stack; the score is learned at the middle one.
+        u : (B, P, Y, X)
+            Gaussian field of unit variance, with the correlation of the noise, independent
+            between planes.
         variance_at : callable
             Noise variance, (B, 1, Y, X), for a clean level of that shape; 1 where the
             coordinate does its job.

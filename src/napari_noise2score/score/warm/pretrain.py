@@ -72,6 +72,11 @@ class PretrainSettings:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise InputError(f'{self.steps} steps of {self.batch} patches; 1 or more are needed')
+        if self.network.planes != 1:
+            raise InputError(
+                f'the network sees {self.network.planes} planes; drawn images have 1, and a '
+                'training on z-stacks widens what it starts from'
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -176,6 +181,7 @@ def pretrain(
 def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str, Any]:
     kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
     found, wanted = kept['settings'], settings.to_dict()
+    found['network'] = NetworkSettings(**found['network']).to_dict()
     other = [name for name in wanted if found.get(name) != wanted[name] and name != 'device']
     if other:
         raise CheckpointError(
