@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import Judge, choose_form, compare_forms, judge_channel, risk_of
+from napari_noise2score.misfit import Seen
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
@@ -139,9 +141,11 @@ def train_score(
                 'shape': list(image.source.shape),
                 'axes': image.source.axes,
                 'noise': [channel.family.to_dict() for channel in image.channels],
+                'seen': [Seen.of(channel).to_dict() for channel in image.channels],
             }
             for image in prepared
         ],
+        'made': datetime.now(UTC).isoformat(timespec='seconds'),
         'versions': versions(),
     }
     return model

@@ -6,6 +6,8 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.misfit import misfits, risk_warning
+
 if TYPE_CHECKING:
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.results import Corrected, ScoreMap
@@ -41,6 +43,9 @@ def describe(
                     'much of it stays in place.'
                 )
         warnings += check.warnings
+    warnings += misfits(model, prepared)
+    worse = risk_warning(corrected.risks[corrected.correction])
+    warnings += [worse] if worse is not None else []
     return {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
@@ -51,6 +56,7 @@ def describe(
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),
         'channels': channels,
+        'model': {'sha256': model.digest},
         'training': model.training,
         'trained_on': model.data.get('images', []),
         'warnings': list(dict.fromkeys(warnings)),
