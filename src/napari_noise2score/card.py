@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import family_from_dict
 from napari_noise2score.report import gain_words
+from napari_noise2score.score.header import UNSAVED
 
 if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
@@ -88,7 +89,7 @@ def _training_words(training: Mapping[str, Any]) -> str:
     start = _STARTS.get(init)
     if start is None:
         digest = str((training.get('start') or {}).get('sha256', ''))[:_DIGITS]
-        name = 'another model' if init == 'model' else Path(init).name
+        name = 'another model' if init == UNSAVED else Path(init).name
         start = f'{name} (SHA-256 {digest})' if digest else name
     return f'{", ".join(parts)}, from {start}'
 

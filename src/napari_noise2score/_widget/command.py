@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
+from napari_noise2score.score.header import UNSAVED
 
 
 def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
@@ -19,7 +20,8 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
     Raises
     ------
     InputError
-        If there is no layer, or the axes differ: the command takes one ``--axes`` for all.
+        If there is no layer, the axes differ (the command takes one ``--axes`` for all), or the
+        training is to go on from a model that is in no file.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')
@@ -28,6 +30,10 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
         raise InputError(
             f'The ticked layers have the axes {", ".join(axes)}; the command line takes the same '
             'axes for all its images. Tick those that share them.'
+        )
+    if settings.init == UNSAVED:
+        raise InputError(
+            'The training is to start from a model that is not in a file; save it first.'
         )
     one = len(targets) == 1
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]

@@ -30,7 +30,7 @@ from napari_noise2score._widget import worker
 from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.controller import Controller, State, Status
-from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings
+from napari_noise2score._widget.jobs import PREVIEWED, Estimated, RunSettings, Trained
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
     Target,
@@ -40,10 +40,12 @@ from napari_noise2score._widget.layers import (
     put_plane,
     replace_image,
 )
+from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.words import CORRECTIONS, preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correct import Correction
+from napari_noise2score.score.header import UNSAVED
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -57,6 +59,7 @@ _DEVICES = [
 _STARTS = [
     ('Pretrained weights', 'warm'),
     ('Nothing (from scratch)', 'scratch'),
+    ('The model above', UNSAVED),
 ]
 _CORRECTION_TIP = (
     'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
@@ -71,7 +74,8 @@ _SECONDS_TIP = (
 _START_TIP = (
     'What the training begins with. The pretrained weights, which have seen drawn images only, '
     'give a preview at once, and a training never delivers anything worse by the estimated error. '
-    'From scratch, all that is known comes of these layers alone; it takes longer.'
+    'From scratch, all that is known comes of these layers alone; it takes longer. The model '
+    'above goes on learning from these layers.'
 )
 _LIVE_TIP = (
     'While training, correct the slice that is looked at again and again in the preview layer. '
@@ -122,6 +126,7 @@ class Noise2ScorePanel(QWidget):
         self._viewer = viewer
         self.controller = Controller(self, worker.start)
         self.layers = LayerTable(viewer)
+        self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
         self.correction = ComboBox(
             choices=[(label, form) for form, label in CORRECTIONS.items()],
@@ -191,7 +196,7 @@ class Noise2ScorePanel(QWidget):
             self.correction.value,
             float(self.seconds.value),
             self.device.value,
-            init=self.start.value,
+            init=self.controller.init if self.start.value == UNSAVED else self.start.value,
         )
 
     def show_status(self, status: Status) -> None:
@@ -209,6 +214,11 @@ class Noise2ScorePanel(QWidget):
     def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
         """Show the course of the training."""
         self.chart.show_curves(learning_curve(history))
+
+    def show_model(self, trained: Trained) -> None:
+        """Show the model that is in use now."""
+        self.model.show_model(trained)
+        self._refresh()
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
@@ -336,6 +346,7 @@ class Noise2ScorePanel(QWidget):
         self.train.enabled = self.noise.estimate.enabled = idle and chosen
         self.correct.enabled = self.change.enabled = idle and chosen and status.has_model
         self.copy.enabled = chosen
+        self.model.show_status(status)
         self.stop.enabled = not idle
         self.pause.enabled = not idle and status.state is not State.STOPPING
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
@@ -372,6 +383,8 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.layers)
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
+        column.addWidget(_heading('Model'))
+        column.addWidget(self.model)
         column.addWidget(_heading('Denoise'))
         column.addLayout(form)
         column.addLayout(buttons)
