@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,7 @@ def card_of(model: ScoreModel) -> dict[str, str]:
     if gain is not None:
         card['Gain'] = gain
     card['Made'] = _made_words(model.data)
+    card['Versions'] = _versions_words(model.data)
     network = model.network.settings
     card['Network'] = (
         f'{network.channels} channels, {network.levels} levels, {network.blocks} blocks a level; '
@@ -82,7 +82,8 @@ def _noise_words(data: Mapping[str, Any]) -> str:
 def _training_words(training: Mapping[str, Any]) -> str:
     if 'steps_done' not in training:
         return _UNKNOWN
-    parts = [f'{training["steps_done"]} steps']
+    steps = training['steps_done']
+    parts = [f'{steps} step' if steps == 1 else f'{steps} steps']
     if training.get('seconds') is not None:
         parts.append(f'{training["seconds"]:g} s at most')
     init = str(training.get('init', 'scratch'))
@@ -102,10 +103,14 @@ def _gain_words(training: Mapping[str, Any]) -> str | None:
 
 
 def _made_words(data: Mapping[str, Any]) -> str:
+    try:
+        return f'{datetime.fromisoformat(str(data["made"])):%Y-%m-%d %H:%M} UTC'
+    except (KeyError, ValueError):
+        return _UNKNOWN
+
+
+def _versions_words(data: Mapping[str, Any]) -> str:
     versions = data.get('versions')
-    names = ('napari-noise2score', 'torch')
     found = versions if isinstance(versions, dict) else {}
-    parts = [f'{name} {found[name]}' for name in names if name in found]
-    with suppress(KeyError, ValueError):
-        parts.insert(0, f'{datetime.fromisoformat(str(data["made"])):%Y-%m-%d %H:%M} UTC')
-    return ', '.join(parts) or _UNKNOWN
+    names = ('napari-noise2score', 'torch')
+    return ', '.join(f'{name} {found[name]}' for name in names if name in found) or _UNKNOWN

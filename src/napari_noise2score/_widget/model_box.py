@@ -32,7 +32,9 @@ _EXPORT_TIP = (
     'Write the network as a package for bioimage.io, for other programs. It works on images in '
     'the unit-noise coordinate; the description inside says how to get there and back.'
 )
-_SHOWN = ('Trained on', 'Noise', 'Training', 'Gain', 'Made')
+_SHOWN = ('Trained on', 'Noise', 'Training', 'Made')
+"""Headings of the card that are shown; the others are in the tool tip."""
+
 _MODELS = f'Score models (*{SUFFIX})'
 _PACKAGES = 'bioimage.io packages (*.zip)'
 
@@ -62,6 +64,7 @@ class ModelBox(QWidget):
         self._path: Path | None = None
         self.words = QLabel(_NONE)
         self.words.setWordWrap(True)
+        self.words.setMinimumWidth(1)  # a long name does not widen the panel
         self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.save = _button('Save model...', _SAVE_TIP)
