@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari_noise2score.misfit import Seen, misfits, risk_warning, seen_by
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.pipeline import train_score
+from napari_noise2score.pipeline import score_image, train_score
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.settings import TrainSettings
@@ -124,3 +125,20 @@ def test_a_risk_clearly_above_that_of_the_noisy_image_is_said():
     assert risk_warning(Risk(rng.normal(1.01, 1.0, 64), 0.0)) is None
     assert risk_warning(Risk(np.array([np.nan, np.nan]), 0.0)) is None
     assert risk_warning(Risk(np.array([5.0]), 0.0)) is None
+
+
+def risk_sentence(model, prepared):
+    score_map = finish(
+        score_image(model, prepared, device='cpu', orientations=1, sigma_a=0.0, foreign=True)
+    )
+    return score_map.warnings
+
+
+def test_a_model_that_is_worse_than_the_pretrained_weights_is_said(model):
+    spoilt = replace(model, network=copy.deepcopy(model.network))
+    spoilt.network.tail.weight.mul_(0.3)  # takes most of the detail for noise
+    prepared = taken(100)
+    (words,) = risk_sentence(spoilt, prepared)
+    assert 'the pretrained weights would do better on this image' in words
+    assert risk_sentence(model, prepared) == ()
+    assert misfits(spoilt, prepared) == []  # nothing else tells it

@@ -18,8 +18,15 @@ import numpy as np
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.judge import Judge, choose_form, compare_forms, judge_channel, risk_of
-from napari_noise2score.misfit import Seen
+from napari_noise2score.judge import (
+    VIEWS,
+    Judge,
+    choose_form,
+    compare_forms,
+    judge_channel,
+    risk_of,
+)
+from napari_noise2score.misfit import Seen, beaten_by_pretrained
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
@@ -158,6 +165,7 @@ def score_image(
     device: str = 'auto',
     orientations: int = 8,
     sigma_a: float | None = None,
+    foreign: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile.
 
@@ -173,6 +181,9 @@ def score_image(
         Turned and mirrored views that are averaged, 1 to 8.
     sigma_a : float, optional
         Perturbation at inference, noise standard deviations; chosen by the risk if not given.
+    foreign : bool
+        Whether the model was trained on other images: then its risk is compared with that of the
+        pretrained weights, which takes about a second.
     """
     levels, judges = [], []
     count = len(prepared.channels)
@@ -194,7 +205,17 @@ def score_image(
 
         levels.append((yield from relay(steps, of_all)))
         judges.append(judge)
-    return ScoreMap(prepared, tuple(levels), tuple(judges))
+    warning = None
+    if foreign:
+
+        def at_the_end(tile: PredictProgress) -> PredictProgress:
+            return PredictProgress(count, count)
+
+        comparison = beaten_by_pretrained(
+            judges, device=device, orientations=min(VIEWS, orientations)
+        )
+        warning = yield from relay(comparison, at_the_end)
+    return ScoreMap(prepared, tuple(levels), tuple(judges), (warning,) if warning else ())
 
 
 def correct_image(
@@ -288,6 +309,7 @@ def denoise_steps(
     for number, source in enumerate(images):
         yield Progress('estimate', number / len(images))
         prepared.append(prepare(source, settings.noise))
+    foreign = model is not None
     if model is None:
         steps = train_score(prepared, settings.training, stop=stop)
         model = yield from relay(steps, lambda at: Progress('train', at.fraction, at))
@@ -299,6 +321,7 @@ def denoise_steps(
             device=settings.training.device,
             orientations=settings.views(image.source.size),
             sigma_a=settings.left_in,
+            foreign=foreign,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> Progress:

@@ -43,7 +43,7 @@ def describe(
                     'much of it stays in place.'
                 )
         warnings += check.warnings
-    warnings += misfits(model, prepared)
+    warnings += [*misfits(model, prepared), *score_map.warnings]
     worse = risk_warning(corrected.risks[corrected.correction])
     warnings += [worse] if worse is not None else []
     return {

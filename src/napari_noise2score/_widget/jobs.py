@@ -478,7 +478,9 @@ def _correct(
         if scored is None or not scored.holds_for(source):
             prepared = engine().prepare(source, settings.noise)
             start = latest.start if scored is None else scored.start
-            scored = yield from _score(model, trained, prepared, number, len(images))
+            scored = yield from _score(
+                model, trained, prepared, number, len(images), foreign=scored is None
+            )
             scored = replace(scored, start=start)
         now = replace(trained, noise=settings.noise, correction=settings.correction)
         yield _result(number, scored, settings.noise, now)
@@ -497,6 +499,7 @@ def _score(
     number: int,
     count: int,
     stage: str = 'correct',
+    foreign: bool = False,
 ) -> Generator[Event, None, Scored]:
     begin = time.perf_counter()
     tiles = engine().score_image(
@@ -505,6 +508,7 @@ def _score(
         device=settings.training.device,
         orientations=settings.views(image.source.size),
         sigma_a=settings.left_in,
+        foreign=foreign,
     )
 
     def update(tile: PredictProgress) -> Update:
