@@ -327,3 +327,20 @@ def test_risk_and_perturbation_are_in_the_report(noisy, tmp_path, capsys):
     assert record['training']['risk']['value'] < 1
     assert main([*arguments, *QUICK, '--sigma-a', '3']) == 2
     assert 'sigma_a is 3.0; 0 to 2 are accepted' in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_fit_is_said(noisy, stack, tmp_path, capsys):
+    model, out, report = (tmp_path / n for n in ('m.safetensors', 'out.tif', 'r.json'))
+    known = ['--noise', 'poisson', '--gain', '4', '--offset', '20', '--correlation', 'none']
+    assert main(['train', str(noisy), '--model', str(model), *QUICK, *known]) == 0
+    bright = tmp_path / 'bright.tif'
+    light = np.random.default_rng(0).poisson(25 * np.maximum((stack.truth - 20) / 4, 0))
+    tifffile.imwrite(bright, (20 + 4 * light).astype(np.float32), photometric='minisblack')
+    apply = ['apply', str(model), str(bright), '--output', str(out), '--report', str(report)]
+    assert main([*apply, *known, '--device', 'cpu']) == 0
+    said = capsys.readouterr().err
+    assert 'warning: The model does not fit: ' in said
+    assert 'brighter than all it was trained on' in said
+    record = json.loads(report.read_text())
+    assert any('brighter than all' in warning for warning in record['warnings'])
+    assert len(record['model']['sha256']) == 64

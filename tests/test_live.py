@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_noise2score._widget.jobs import Screen
+from napari_noise2score._widget.jobs import Screen, View
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.live import correct_plane
@@ -74,15 +74,15 @@ def test_what_has_been_learned_so_far_can_be_had_at_every_step():
 def test_watched_planes_come_at_once_when_the_place_changes_and_seldom_else():
     image = prepared(3)
     model = finish(train_score([image], AT_ONCE))
-    place = {'T': 1}
-    screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: place)
+    view = View({'T': 1})
+    screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: view)
     (first,) = screen.show(model)
     assert first.number == 0
     assert first.index == (1, slice(None), slice(None))
     assert first.values.shape == (64, 64)
     assert list(screen.show(lambda: model)) == []
-    place = {'T': 2}
+    view = View({'T': 2})
     (second,) = screen.show(lambda: model)
     assert second.index[0] == 2
-    place = None
+    view = None
     assert list(screen.show(lambda: model)) == []

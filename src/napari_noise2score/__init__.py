@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.correcting import correct_image
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+    from napari_noise2score.export import export_bioimageio
     from napari_noise2score.noise.estimate import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline import (
@@ -39,6 +40,7 @@ __all__ = [
     'correct_image',
     'denoise',
     'estimate_noise',
+    'export_bioimageio',
     'score_image',
     'train_score',
 ]
@@ -56,6 +58,7 @@ _HOME = {
     'correct_image': 'correcting',
     'denoise': 'pipeline',
     'estimate_noise': 'noise.estimate',
+    'export_bioimageio': 'export',
     'score_image': 'pipeline',
     'train_score': 'pipeline',
 }

@@ -70,8 +70,15 @@ class Change:
     largest: tuple[LargestChange, ...]
 
 
-def start_of(model: ScoreModel) -> ScoreModel:
+def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
     """The weights that the training of a model began with.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        What was trained.
+    start : ScoreModel, optional
+        The weights themselves, where they are in no file.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def start_of(model: ScoreModel) -> ScoreModel:
         If they are not here any more.
     """
     init = model.training.get('init', SCRATCH)
-    start = starting_model(init)
+    start = start or starting_model(init)
     if start is None:
         raise InputError(
             'this score was trained from scratch, so there is nothing to compare it with; '
@@ -98,7 +105,12 @@ def start_of(model: ScoreModel) -> ScoreModel:
 
 
 def what_changed(
-    score_map: ScoreMap, model: ScoreModel, *, device: str = 'auto', orientations: int = 8
+    score_map: ScoreMap,
+    model: ScoreModel,
+    *,
+    device: str = 'auto',
+    orientations: int = 8,
+    start: ScoreModel | None = None,
 ) -> Generator[PredictProgress, None, Change]:
     """Apply the start of a model to an image that the model itself was applied to.
 
@@ -112,13 +124,15 @@ def what_changed(
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
         Turned and mirrored views that are averaged; as many as for ``score_map``.
+    start : ScoreModel, optional
+        What the training began with, where that is in no file.
 
     Raises
     ------
     InputError, CheckpointError
         As `start_of`.
     """
-    start = start_of(model)
+    start = start_of(model, start)
     source, channels = score_map.prepared.source, score_map.prepared.channels
     image = np.empty(source.shape, np.float32)
     largest = []

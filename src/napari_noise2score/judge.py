@@ -27,7 +27,9 @@ correction are steep between them."""
 SIGMA_A = 0.5
 """Perturbation at inference that is tried beside none, noise standard deviations."""
 
-_VIEWS = 2
+VIEWS = 2
+"""Most views that are averaged in a trial."""
+
 _WORTH = 0.01
 """Share of the risk by which another form must be lower."""
 _FORMS = (Correction.STABILISED, Correction.CHAINED, Correction.PAPER)
@@ -84,7 +86,7 @@ def judge_channel(
     generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
     probe = draw_probe([channel], SIZE, generator, PLACES, 0, STRENGTH, seen)
     planes = HeldPlanes.like(channel, probe.slabs)
-    views = min(_VIEWS, orientations)
+    views = min(VIEWS, orientations)
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     judged: list[Judge] = []
     for strength in tried:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import numpy as np
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.judge import Judge, judge_channel
+from napari_noise2score.judge import VIEWS, Judge, judge_channel
+from napari_noise2score.misfit import Seen, beaten_by_pretrained
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.prepare import Prepared, prepare
@@ -152,9 +154,11 @@ def train_score(
                 'axes': image.source.axes,
                 'region': str(image.source.region),
                 'noise': [channel.family.to_dict() for channel in image.channels],
+                'seen': [Seen.of(channel).to_dict() for channel in image.channels],
             }
             for image in prepared
         ],
+        'made': datetime.now(UTC).isoformat(timespec='seconds'),
         'versions': versions(),
     }
     return model
@@ -167,6 +171,7 @@ def score_image(
     device: str = 'auto',
     orientations: int = 8,
     sigma_a: float | None = None,
+    foreign: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile.
 
@@ -182,6 +187,9 @@ def score_image(
         Turned and mirrored views that are averaged, 1 to 8.
     sigma_a : float, optional
         Perturbation at inference, noise standard deviations; chosen by the risk if not given.
+    foreign : bool
+        Whether the model was trained on other images: then its risk is compared with that of the
+        pretrained weights, which takes about a second.
     """
     levels, judges = [], []
     count = len(prepared.channels)
@@ -203,7 +211,17 @@ def score_image(
 
         levels.append((yield from relay(steps, of_all)))
         judges.append(judge)
-    return ScoreMap(prepared, tuple(levels), tuple(judges))
+    warning = None
+    if foreign:
+
+        def at_the_end(tile: PredictProgress) -> PredictProgress:
+            return PredictProgress(count, count)
+
+        comparison = beaten_by_pretrained(
+            judges, device=device, orientations=min(VIEWS, orientations)
+        )
+        warning = yield from relay(comparison, at_the_end)
+    return ScoreMap(prepared, tuple(levels), tuple(judges), (warning,) if warning else ())
 
 
 def denoise_steps(
@@ -247,6 +265,7 @@ def denoise_steps(
     for number, source in enumerate(images):
         yield Progress('estimate', number / len(images))
         prepared.append(prepare(source, settings.noise))
+    foreign = model is not None
     if model is None:
         taught = [prepare(source, settings.noise) for source in lessons] or prepared
         steps = train_score(taught, settings.training, stop=stop)
@@ -259,6 +278,7 @@ def denoise_steps(
             device=settings.training.device,
             orientations=settings.views(image.source.size),
             sigma_a=settings.left_in,
+            foreign=foreign,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> Progress:

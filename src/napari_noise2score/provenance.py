@@ -6,6 +6,8 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.misfit import misfits, risk_warning
+
 if TYPE_CHECKING:
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.results import Corrected, ScoreMap
@@ -47,6 +49,9 @@ def describe(
             f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
             f'{corrected.image.dtype} and were clipped to it.'
         )
+    warnings += [*misfits(model, prepared), *score_map.warnings]
+    worse = risk_warning(corrected.risks[corrected.correction])
+    warnings += [worse] if worse is not None else []
     return {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
@@ -61,6 +66,7 @@ def describe(
         'views': settings.views(score_map.prepared.source.size),
         'slices': model.network.settings.planes,
         'channels': channels,
+        'model': {'sha256': model.digest},
         'training': model.training,
         'trained_on': model.data.get('images', []),
         'warnings': list(dict.fromkeys(warnings)),

@@ -31,11 +31,14 @@ class ScoreMap:
         ``(D - t) / v(D)``.
     judges : tuple of Judge
         For each channel trials that tell the risk of a correction.
+    warnings : tuple of str
+        What a user should know of the score.
     """
 
     prepared: Prepared
     clean: tuple[NDArray[np.float32], ...]
     judges: tuple[Judge, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,3 +48,10 @@ def running(qtbot: Any) -> Callable[[Any], None]:
         qtbot.waitUntil(lambda: 'step' in panel.status.text(), timeout=LONGEST_WAIT)
 
     return wait
+
+
+@pytest.fixture(autouse=True)
+def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests leave the user's own list as it is."""
+    file = tmp_path_factory.mktemp('settings') / 'recent.json'
+    monkeypatch.setattr('napari_noise2score._widget.recent.default_file', lambda: file)

@@ -27,6 +27,8 @@ class Panel:
         self.show_status = self.statuses.append
         self.show_error = self.errors.append
         self.show_notes = self.notes.extend
+        self.models = []
+        self.show_model = self.models.append
         self.learning = []
         self.show_learning = lambda history: self.learning.append(list(history))
 

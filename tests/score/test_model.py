@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.model import FORMAT, ScoreModel
+from napari_noise2score.score.header import FORMAT, is_score_model
+from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 
 
@@ -148,3 +149,28 @@ def test_weights_that_are_not_finite_are_refused(model, tmp_path):
     model.save(path)
     with pytest.raises(CheckpointError, match='not finite'):
         ScoreModel.load(path)
+
+
+def test_a_model_file_is_told_by_its_header_alone(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    assert not is_score_model(path)
+    assert not is_score_model(tmp_path)
+    model.save(path)
+    assert is_score_model(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert is_score_model(path)  # ours, so that loading can say that it is damaged
+    for other in (
+        b'',
+        b'\x00',
+        b'PK\x03\x04 a zip, perhaps a pickle',
+        b'\x05' + 7 * b'\x00' + b'[[]]',
+    ):
+        path.write_bytes(other)
+        assert not is_score_model(path)
+    save_file({'a': torch.zeros(1)}, path)
+    assert not is_score_model(path)
+    save_file({'a': torch.zeros(1)}, path, {'format': 'pt'})
+    assert not is_score_model(path)
+    save_file({'a': torch.zeros(1)}, path, {'format': FORMAT, 'version': '99'})
+    assert is_score_model(path)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
+from napari_noise2score.score.header import UNSAVED
 
 
 def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
@@ -19,7 +20,8 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
     Raises
     ------
     InputError
-        If there is no layer, or the axes or regions differ: the command takes one for all.
+        If there is no layer, the axes or regions differ (the command takes one for all), or the
+        training is to go on from a model that is in no file.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')
@@ -36,6 +38,10 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
             'The command line takes one region for all its images; this would need '
             f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of one size.'
         )
+    if settings.init == UNSAVED:
+        raise InputError(
+            'The training is to start from a model that is not in a file; save it first.'
+        )
     one = len(targets) == 1
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
     words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
@@ -46,6 +52,7 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
     for name, value in settings.noise.parameters.items():
         words += ['--' + name.replace('_', '-'), repr(float(value))]
     words += ['--correlation', settings.noise.correlation]
+    words += ['--slices', str(settings.slices)]
     words += ['--correction', str(settings.correction), '--seconds', f'{settings.seconds:g}']
     words += ['--init', settings.init, '--device', settings.device, '--seed', str(settings.seed)]
     return shlex.join(words)

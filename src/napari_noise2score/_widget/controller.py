@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,7 @@ from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
+from napari_noise2score.score.header import UNSAVED
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ class State(StrEnum):
     ESTIMATING = 'estimating'
     TRAINING = 'training'
     CORRECTING = 'correcting'
+    LOADING = 'loading'
+    EXPORTING = 'exporting'
     PAUSED = 'paused'
     STOPPING = 'stopping'
 
@@ -86,6 +90,9 @@ class Listener(Protocol):
 
     def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
         """Show the course of a training: time in seconds and loss."""
+
+    def show_model(self, trained: jobs.Trained) -> None:
+        """Show the model that is in use now."""
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
@@ -178,6 +185,17 @@ class Controller:
         """A snapshot."""
         return Status(self._state, self._text, self._fraction, self._latest is not None)
 
+    @property
+    def model(self) -> jobs.Trained | None:
+        """The model in use: the last one that was trained or loaded."""
+        return self._latest
+
+    @property
+    def init(self) -> str:
+        """How a training that goes on from the model in use names its start."""
+        path = self._latest.path if self._latest is not None else None
+        return UNSAVED if path is None else str(path)
+
     def score_of(self, layer: Any) -> Scored | None:
         """The learned score of a layer, if it has one."""
         return self._scored.get(layer)
@@ -201,36 +219,103 @@ class Controller:
     ) -> None:
         """Train one score on all layers together and correct each of them.
 
-        ``watched`` tells what of a layer is looked at, None if nothing is; it is called in the
-        thread of the training.
+        From the model in use, if the settings begin with `init`. ``watched`` tells what of a layer
+        is looked at, None if nothing is; it is called in the thread of the training.
         """
-        if self._may_begin(targets):
-            sources = [target.source for target in targets]
-            lessons = [source for target in targets for source in target.learned]
+        if not self._may_begin(targets):
+            return
+        sources = [target.source for target in targets]
+        lessons = [source for target in targets for source in target.learned]
+        start = None
+        if self._latest is not None and settings.init == self.init:
+            start = self._latest.model
+        elif settings.init == UNSAVED:
+            self._listener.show_error(
+                'There is no model to continue from yet; load one, or start from other weights.'
+            )
+            return
+        self._begin(
+            State.TRAINING,
+            'Training the score',
+            targets,
+            lambda stop: jobs.train_job(
+                sources,
+                settings,
+                stop,
+                lambda number: watched(targets[number]),
+                lessons,
+                start,
+            ),
+        )
+
+    def load(self, path: Path) -> None:
+        """Read a model file and use it from then on; the model in use stays if that fails."""
+        if self._is_free():
             self._begin(
-                State.TRAINING,
-                'Training the score',
-                targets,
-                lambda stop: jobs.train_job(
-                    sources, settings, stop, lambda number: watched(targets[number]), lessons
-                ),
+                State.LOADING,
+                f'Loading {path.name}',
+                (),
+                lambda stop: jobs.load_job(path),
+            )
+
+    def use(self, trained: jobs.Trained) -> None:
+        """Correct with this model, and continue trainings from it, from now on."""
+        self._latest = trained
+        self._listener.show_model(trained)
+
+    def save(self, path: Path) -> bool:
+        """Write the model in use to a file; whether that worked."""
+        if self._latest is None:
+            self._listener.show_error('There is no model to save yet; press Train first.')
+            return False
+        try:
+            self._latest.model.save(path)
+        except OSError as error:
+            self._listener.show_error(
+                f'{path}: the model could not be saved ({error.strerror or error}); it is kept '
+                'here, save it elsewhere.'
+            )
+            return False
+        self.use(replace(self._latest, path=path))
+        return True
+
+    def export(self, path: Path) -> None:
+        """Write the model in use as a package for bioimage.io."""
+        latest = self._latest
+        if latest is None:
+            self._listener.show_error('There is no model to export yet; press Train first.')
+        elif self._is_free():
+            self._begin(
+                State.EXPORTING,
+                f'Exporting {path.name}',
+                (),
+                lambda stop: jobs.export_job(latest.model, path, path.stem),
             )
 
     def correct(self, targets: Sequence[Target], settings: RunSettings) -> None:
-        """Correct layers: from their own score; where they have none, with the latest model."""
+        """Correct layers: from their own score; where they have none, with the latest model.
+
+        With a model that was loaded, all of them.
+        """
         if not self._may_begin(targets):
             return
         latest = self._latest
         if latest is None:
             self._listener.show_error('There is no trained score yet; press Train first.')
             return
-        images = [(target.source, self._scored.get(target.layer)) for target in targets]
+        images = [(target.source, self._score_by(latest, target.layer)) for target in targets]
         self._begin(
             State.CORRECTING,
             'Correcting',
             targets,
             lambda stop: jobs.correct_job(images, latest, settings),
         )
+
+    def _score_by(self, latest: jobs.Trained, layer: Any) -> Scored | None:
+        """The score of a layer; where a model was loaded, only if it is from that."""
+        scored = self._scored.get(layer)
+        other = scored is not None and latest.loaded and scored.model is not latest.model
+        return None if other else scored
 
     def show_change(self, targets: Sequence[Target]) -> None:
         """Show what the training changed in layers that were corrected."""
@@ -334,12 +419,17 @@ class Controller:
             self._run.cancel()
             self._run = None
 
+    def _is_free(self) -> bool:
+        if self._state is State.IDLE:
+            return True
+        self._listener.show_error(
+            f'One run at a time: the panel is still {self._state}. '
+            'Wait for its end, or press Stop.'
+        )
+        return False
+
     def _may_begin(self, targets: Sequence[Target]) -> bool:
-        if self._state is not State.IDLE:
-            self._listener.show_error(
-                f'One run at a time: the panel is still {self._state}. '
-                'Wait for its end, or press Stop.'
-            )
+        if not self._is_free():
             return False
         if not targets:
             self._listener.show_error('No layer is chosen; tick at least one Image layer.')
@@ -383,7 +473,7 @@ class Controller:
             case jobs.Estimated():
                 self._estimates.append(event)
             case jobs.Trained():
-                self._latest = event
+                self.use(event)
             case jobs.Result():
                 self._hear_result(event)
             case jobs.Live():
@@ -448,6 +538,10 @@ class Controller:
             self._show(State.IDLE, 'The noise was estimated.', 1.0)
         elif self._cancelled:
             self._show(State.IDLE, self._ending('Cancelled.'), 0.0)
+        elif was is State.LOADING:
+            self._show(State.IDLE, 'The model was loaded.', 1.0)
+        elif was is State.EXPORTING:
+            self._show(State.IDLE, 'The model was exported.', 1.0)
         elif self._added:
             count = 'one layer' if self._added == 1 else f'{self._added} layers'
             self._show(State.IDLE, f'Done: {count} added.', 1.0)

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -55,12 +56,17 @@ class RunSettings:
     seed: int = 0
     init: str = 'warm'
     output: str = 'float32'
+    slices: int = 1
 
     def resolved(self) -> DenoiseSettings:
         """The settings of the pipeline; raises InputError for what is out of range."""
         pipeline = engine()
         training = pipeline.TrainSettings(
-            seconds=self.seconds, device=self.device, seed=self.seed, init=self.init
+            seconds=self.seconds,
+            device=self.device,
+            seed=self.seed,
+            init=self.init,
+            slices=self.slices,
         )
         settings: DenoiseSettings = pipeline.DenoiseSettings(
             self.noise, self.correction, training, output=self.output
@@ -75,7 +81,7 @@ class Update:
     Attributes
     ----------
     stage : str
-        ``'load'``, ``'estimate'``, ``'preview'``, ``'train'`` or ``'correct'``.
+        ``'load'``, ``'estimate'``, ``'preview'``, ``'train'``, ``'correct'`` or ``'export'``.
     fraction : float
         Share of the stage that is done, 0 to 1.
     step, loss : int, float or None
@@ -109,10 +115,25 @@ class Estimated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A score model, ready for use."""
+    """A score model, ready for use.
+
+    Attributes
+    ----------
+    model, settings : ScoreModel, DenoiseSettings
+        The model and how to apply it.
+    start : ScoreModel or None
+        What its training went on from, if that was the model in use.
+    path : Path or None
+        The file that holds it.
+    loaded : bool
+        Whether it was loaded, and so is to be applied to layers that have another score too.
+    """
 
     model: ScoreModel
     settings: DenoiseSettings
+    start: ScoreModel | None = None
+    path: Path | None = None
+    loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,12 +148,15 @@ class Scored:
         Whence it came.
     checksum : int
         Of the grey levels, to notice a change of the image in place.
+    start : ScoreModel or None
+        What the training went on from, if that was the model in use.
     """
 
     score_map: ScoreMap
     model: ScoreModel
     settings: DenoiseSettings
     checksum: int
+    start: ScoreModel | None = None
 
     def holds_for(self, source: ImageSource) -> bool:
         """Whether the image is still the one that was scored."""
@@ -280,17 +304,19 @@ def train_job(
     stop: Stop,
     watched: Watched = unwatched,
     lessons: Sequence[ImageSource] = (),
+    start: ScoreModel | None = None,
 ) -> Job:
     """Train one score on all images together and correct each.
 
-    ``stop`` ends the training; what was learned is applied. Stopped before its first step, the
-    job ends without a result. Planes that are watched are corrected again and again meanwhile.
-    Where there are ``lessons``, they are learned from instead of the images.
+    ``start`` are weights to begin with, instead of those that the settings name. ``stop`` ends
+    the training; what was learned is applied. Stopped before its first step, the job ends without
+    a result. Planes that are watched are corrected again and again meanwhile. Where there are
+    ``lessons``, they are learned from instead of the images.
     """
     yield Update('load', 0.0)
     engine()
     with one_core_free():
-        yield from _train(sources, settings, stop, watched, lessons or sources)
+        yield from _train(sources, settings, stop, watched, lessons or sources, start)
 
 
 def _train(
@@ -299,6 +325,7 @@ def _train(
     stop: Stop,
     watched: Watched,
     lessons: Sequence[ImageSource],
+    start: ScoreModel | None,
 ) -> Job:
     pipeline, resolved = engine(), settings.resolved()
     ready: dict[ImageSource, Prepared] = {}
@@ -311,8 +338,8 @@ def _train(
         yield from _fits_of(image)
     screen = Screen(prepared, resolved, watched)
     if resolved.training.trains and not stop.is_set():
-        yield from _previews(prepared, taught, resolved, screen)
-    steps = pipeline.train_score(taught, resolved.training, stop=stop)
+        yield from _previews(prepared, taught, resolved, screen, start)
+    steps = pipeline.train_score(taught, resolved.training, start=start, stop=stop)
 
     def show(at: TrainProgress) -> Job:
         left = max(0.0, settings.seconds - at.seconds)
@@ -325,10 +352,10 @@ def _train(
     model = yield from _shown(steps, show)
     if resolved.training.trains and not model.training['steps_done']:
         return
-    yield Trained(model, resolved)
+    yield Trained(model, resolved, start)
     for number, image in enumerate(prepared):
         scored = yield from _score(model, resolved, image, number, len(prepared))
-        yield _result(number, scored, None, resolved)
+        yield _result(number, replace(scored, start=start), None, resolved)
 
 
 def _shown(
@@ -407,6 +434,7 @@ def _previews(
     taught: Sequence[Prepared],
     settings: DenoiseSettings,
     screen: Screen,
+    start: ScoreModel | None,
 ) -> Job:
     """What comes of the weights that the training begins with, for images of moderate size.
 
@@ -420,7 +448,7 @@ def _previews(
     small = [image for image in prepared if np.prod(image.source.shape) <= PREVIEWED]
     if not small:
         return
-    model = finish(pipeline.train_score(taught, training))
+    model = finish(pipeline.train_score(taught, training, start=start))
     yield from screen.show(model)
     for number, image in enumerate(prepared):
         if image in small:
@@ -474,6 +502,7 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
             scored.model,
             device=settings.training.device,
             orientations=settings.views(scored.score_map.prepared.source.size),
+            start=scored.start,
         )
 
         def update(tile: PredictProgress, number: int = number) -> Update:
@@ -481,6 +510,25 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
 
         with one_core_free():
             yield Changed(number, (yield from engine().relay(steps, update)))
+
+
+def load_job(path: Path) -> Job:
+    """Read a model file."""
+    yield Update('load', 0.0)
+    engine()
+    from napari_noise2score.score.model import ScoreModel
+
+    model = ScoreModel.load(path)
+    yield Trained(model, RunSettings().resolved(), path=path, loaded=True)
+
+
+def export_job(model: ScoreModel, path: Path, name: str) -> Job:
+    """Write a model as a package for bioimage.io."""
+    yield Update('export', 0.0)
+    engine()
+    from napari_noise2score.export import export_bioimageio
+
+    export_bioimageio(model, path, name=name)
 
 
 def correct_job(
@@ -501,9 +549,14 @@ def _correct(
         model, trained = (
             (latest.model, latest.settings) if scored is None else (scored.model, scored.settings)
         )
+        trained = replace(trained, training=replace(trained.training, device=settings.device))
         if scored is None or not scored.holds_for(source):
             prepared = engine().prepare(source, settings.noise)
-            scored = yield from _score(model, trained, prepared, number, len(images))
+            start = latest.start if scored is None else scored.start
+            scored = yield from _score(
+                model, trained, prepared, number, len(images), foreign=scored is None
+            )
+            scored = replace(scored, start=start)
         now = replace(
             trained,
             noise=settings.noise,
@@ -526,6 +579,7 @@ def _score(
     number: int,
     count: int,
     stage: str = 'correct',
+    foreign: bool = False,
 ) -> Generator[Event, None, Scored]:
     begin = time.perf_counter()
     tiles = engine().score_image(
@@ -534,6 +588,7 @@ def _score(
         device=settings.training.device,
         orientations=settings.views(image.source.size),
         sigma_a=settings.left_in,
+        foreign=foreign,
     )
 
     def update(tile: PredictProgress) -> Update:

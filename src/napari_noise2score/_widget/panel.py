@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -29,7 +30,7 @@ from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
-from napari_noise2score._widget.jobs import Estimated, RunSettings, View
+from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
     Target,
@@ -40,11 +41,13 @@ from napari_noise2score._widget.layers import (
     rest_preview,
     view_of,
 )
+from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.region_box import RegionBox
 from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
+from napari_noise2score.score.header import UNSAVED
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -87,6 +90,7 @@ class Noise2ScorePanel(QWidget):
         self._viewer = viewer
         self.controller = Controller(self, worker.start)
         self.layers = LayerTable(viewer)
+        self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
         self.region = RegionBox(viewer)
         self.form = SettingsForm()
@@ -149,7 +153,10 @@ class Noise2ScorePanel(QWidget):
         InputError
             If a noise parameter is not acceptable.
         """
-        return self.form.settings(self.noise.request())
+        settings = self.form.settings(self.noise.request())
+        return (
+            replace(settings, init=self.controller.init) if settings.init == UNSAVED else settings
+        )
 
     def show_status(self, status: Status) -> None:
         """Show a snapshot of the controller."""
@@ -166,6 +173,11 @@ class Noise2ScorePanel(QWidget):
     def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
         """Show the course of the training."""
         self.chart.show_curves(learning_curve(history))
+
+    def show_model(self, trained: Trained) -> None:
+        """Show the model that is in use now."""
+        self.model.show_model(trained)
+        self._refresh()
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """Show what a user should know of a result."""
@@ -333,6 +345,7 @@ class Noise2ScorePanel(QWidget):
         self.correct.enabled = idle and chosen and status.has_model
         self.copy.enabled = chosen
         self.compare.follow(idle)
+        self.model.show_status(status)
         self.stop.enabled = not idle
         self.pause.enabled = not idle and status.state is not State.STOPPING
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
@@ -363,6 +376,8 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.messages)
         column.addWidget(_heading('Compare'))
         column.addWidget(self.compare)
+        column.addWidget(_heading('Model'))
+        column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
         self.messages.hide()

@@ -12,6 +12,7 @@ from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.words import CORRECTIONS
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
+from napari_noise2score.score.header import UNSAVED
 
 _DEVICES = [
     ('Automatic', 'auto'),
@@ -22,6 +23,13 @@ _DEVICES = [
 _STARTS = [
     ('Pretrained weights', 'warm'),
     ('Nothing (from scratch)', 'scratch'),
+    ('The model below', UNSAVED),
+]
+_SLICES = [
+    ('Slice by slice', 1),
+    ('3 slices at once', 3),
+    ('5 slices at once', 5),
+    ('7 slices at once', 7),
 ]
 _OUTPUTS = [
     ('32-bit real numbers', 'float32'),
@@ -40,7 +48,13 @@ _SECONDS_TIP = (
 _START_TIP = (
     'What the training begins with. The pretrained weights, which have seen drawn images only, '
     'give a preview at once, and a training never delivers anything worse by the estimated error. '
-    'From scratch, all that is known comes of these layers alone; it takes longer.'
+    'From scratch, all that is known comes of these layers alone; it takes longer. The model '
+    'below goes on learning from these layers.'
+)
+_SLICES_TIP = (
+    'How many neighbouring slices of a z-stack the network sees at once. More tell more where '
+    'structures go on from slice to slice; each step takes a little longer, and the pretrained '
+    'weights must first learn what the neighbours are worth. Needs an axis Z.'
 )
 _LIVE_TIP = (
     'While training, correct the slice that is looked at again and again in the preview layer. '
@@ -84,6 +98,7 @@ class SettingsForm(QWidget):
             tooltip=_CORRECTION_TIP,
         )
         self.start = ComboBox(choices=_STARTS, value=default.init, tooltip=_START_TIP)
+        self.slices = ComboBox(choices=_SLICES, value=default.slices, tooltip=_SLICES_TIP)
         self.device = ComboBox(choices=_DEVICES, value=default.device, tooltip=_DEVICE_TIP)
         self.output = ComboBox(choices=_OUTPUTS, value=default.output, tooltip=_OUTPUT_TIP)
         first = form_of(('Training time (s)', self.seconds), ('', self.live))
@@ -92,6 +107,7 @@ class SettingsForm(QWidget):
             form_of(
                 ('Correction', self.correction),
                 ('Start from', self.start),
+                ('Network', self.slices),
                 ('Device', self.device),
                 ('Result', self.output),
             )
@@ -116,6 +132,7 @@ class SettingsForm(QWidget):
             self.device.value,
             init=self.start.value,
             output=self.output.value,
+            slices=self.slices.value,
         )
 
 

@@ -67,6 +67,8 @@ def update_words(update: Update) -> str:
     match update.stage:
         case 'load':
             return 'Loading PyTorch ...'
+        case 'export':
+            return 'Exporting the model ...'
         case 'estimate':
             return 'Estimating the noise ...'
         case 'train':

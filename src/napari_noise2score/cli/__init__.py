@@ -1,4 +1,4 @@
-"""The command line: ``napari-noise2score denoise | train | apply | estimate | demo``.
+"""The command line: ``napari-noise2score denoise | train | apply | estimate | export | demo``.
 
 Exit status: 0 done, 1 the work failed, 2 the input is not acceptable (one line says what was got
 and what would be accepted), 130 interrupted. Output files appear whole or not at all.
@@ -104,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(estimate)
     add_device(estimate)
     estimate.set_defaults(command=run.estimate)
+
+    export = commands.add_parser('export', help='write a trained score for bioimage.io')
+    export.add_argument('model', type=Path, metavar='M', help='a score kept by train or denoise')
+    export.add_argument('output', type=Path, metavar='OUT', help='the package, .zip')
+    export.add_argument('--name', help='of the model (default: that of the package)')
+    export.add_argument('--author', action='append', metavar='A', help='who made it; repeatable')
+    export.add_argument('--licence', default='CC-BY-4.0', help='SPDX name (default CC-BY-4.0)')
+    export.set_defaults(command=run.export)
 
     pretrain = commands.add_parser('pretrain', help='make weights for trainings to start from')
     pretrain.add_argument(

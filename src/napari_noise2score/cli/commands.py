@@ -176,6 +176,22 @@ def place_words(place: dict[str, int]) -> str:
     return f'{where}: ' if where else ''
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write a trained score as a package for bioimage.io."""
+    from napari_noise2score.export import export_bioimageio
+    from napari_noise2score.score.model import ScoreModel
+
+    check_writable(options.output, [options.model])
+    export_bioimageio(
+        ScoreModel.load(options.model),
+        options.output,
+        name=options.name or options.output.stem,
+        authors=tuple(options.author or ('Unknown author',)),
+        licence=options.licence,
+    )
+    return 0
+
+
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image

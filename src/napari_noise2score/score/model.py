@@ -20,13 +20,9 @@ from torch import Tensor
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
+from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
-
-FORMAT = 'napari-noise2score model'
-VERSION = 2
-_READABLE = ('1', '2')
-SUFFIX = '.safetensors'
 
 
 @dataclass(slots=True, eq=False)
@@ -112,10 +108,10 @@ class ScoreModel:
             raise CheckpointError(
                 f'{path}: no {FORMAT} file; got {header.get("format", "none")!r}'
             )
-        if header.get('version') not in _READABLE:
+        if header.get('version') not in READABLE:
             raise CheckpointError(
                 f'{path}: file version {header.get("version")!r}; '
-                f'this program reads {" and ".join(_READABLE)}'
+                f'this program reads {" and ".join(READABLE)}'
             )
         try:
             settings = json.loads(header['settings'])

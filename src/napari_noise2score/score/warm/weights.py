@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from napari_noise2score.errors import CheckpointError
+from napari_noise2score.score.header import UNSAVED
 from napari_noise2score.score.model import ScoreModel
 
 WARM, SCRATCH = 'warm', 'scratch'
@@ -38,6 +39,10 @@ def starting_model(init: str) -> ScoreModel | None:
     """
     if init == SCRATCH:
         return None
+    if init == UNSAVED and not Path(init).is_file():
+        raise CheckpointError(
+            'the training began with a model that was not saved, so its weights are not here'
+        )
     return warm_start() if init == WARM else ScoreModel.load(init)
 
 

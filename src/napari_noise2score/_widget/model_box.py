@@ -1,0 +1,166 @@
+"""The model in use: what it is, and saving, loading and exporting it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.jobs import Trained
+from napari_noise2score._widget.recent import Recent
+from napari_noise2score.card import card_of
+from napari_noise2score.score.header import SUFFIX
+
+_NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'
+_SAVE_TIP = 'Keep the model in use in a file, to apply it to other images or to continue from it.'
+_LOAD_TIP = (
+    'Use a model from a file: Correct then applies it to the ticked layers. Dropping the file on '
+    'the viewer does the same.'
+)
+_RECENT_TIP = 'Models that were saved or loaded lately.'
+_EXPORT_TIP = (
+    'Write the network as a package for bioimage.io, for other programs. It works on images in '
+    'the unit-noise coordinate; the description inside says how to get there and back.'
+)
+_SHOWN = ('Trained on', 'Noise', 'Training', 'Made')
+"""Headings of the card that are shown; the others are in the tool tip."""
+
+_MODELS = f'Score models (*{SUFFIX})'
+_PACKAGES = 'bioimage.io packages (*.zip)'
+
+
+class ModelBox(QWidget):
+    """Shows the model in use in words, with buttons to save, load and export it.
+
+    Parameters
+    ----------
+    controller : Controller
+        Whose model it is.
+    recent : Recent, optional
+        Models that were used last; those of the user if not given.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        recent: Recent | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._recent = recent or Recent()
+        self._path: Path | None = None
+        self.words = QLabel(_NONE)
+        self.words.setWordWrap(True)
+        self.words.setMinimumWidth(1)  # a long name does not widen the panel
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.save = _button('Save model...', _SAVE_TIP)
+        self.load = _button('Load model...', _LOAD_TIP)
+        self.recent = _button('Recent models', _RECENT_TIP)
+        self.export = _button('Export...', _EXPORT_TIP)
+        self.menu = QMenu(self)
+        self.recent.setMenu(self.menu)
+        self.menu.aboutToShow.connect(self.fill_menu)
+        self.save.clicked.connect(self._save)
+        self.load.clicked.connect(self._load)
+        self.export.clicked.connect(self._export)
+        buttons = QGridLayout()
+        for place, button in enumerate((self.save, self.load, self.recent, self.export)):
+            buttons.addWidget(button, place // 2, place % 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.words)
+        layout.addLayout(buttons)
+
+    def show_model(self, trained: Trained) -> None:
+        """Say what the model in use is."""
+        self._path = trained.path
+        card = card_of(trained.model)
+        name = trained.path.name if trained.path is not None else 'trained here, not saved yet'
+        lines = [f'{heading}: {card[heading]}' for heading in _SHOWN if heading in card]
+        self.words.setText('\n'.join([f'In use: {name}', *lines]))
+        rest = [f'{heading}: {text}' for heading, text in card.items() if heading not in _SHOWN]
+        self.words.setToolTip('\n'.join(rest))
+        if trained.path is not None:
+            self._recent.add(trained.path)
+
+    def show_status(self, status: Status) -> None:
+        """Offer what can be done now."""
+        idle = status.state is State.IDLE
+        self.save.setEnabled(status.has_model)
+        self.export.setEnabled(idle and status.has_model)
+        self.load.setEnabled(idle)
+        self.recent.setEnabled(idle)
+
+    def fill_menu(self) -> None:
+        """List the models that were used last."""
+        self.menu.clear()
+        paths = self._recent.paths()
+        for path in paths:
+            action = self.menu.addAction(path.name)
+            action.setToolTip(str(path))
+            action.triggered.connect(lambda _=False, path=path: self._controller.load(path))
+        self.menu.setToolTipsVisible(True)
+        if not paths:
+            self.menu.addAction('None yet').setEnabled(False)
+
+    def _load(self) -> None:
+        path = ask_open(self, 'Load model', self._folder(), _MODELS)
+        if path is not None:
+            self._controller.load(path)
+
+    def _save(self) -> None:
+        suggested = self._path or self._folder() / f'model{SUFFIX}'
+        path = ask_save(self, 'Save model', suggested, _MODELS)
+        if path is not None:
+            self._controller.save(path)
+
+    def _export(self) -> None:
+        name = self._path.stem if self._path is not None else 'model'
+        path = ask_save(self, 'Export model', self._folder() / f'{name}.zip', _PACKAGES)
+        if path is not None:
+            self._controller.export(path)
+
+    def _folder(self) -> Path:
+        """Where the last model was."""
+        recent = self._recent.paths()
+        return (self._path or (recent[0] if recent else Path.home() / 'model')).parent
+
+
+def ask_open(parent: QWidget, title: str, folder: Path, kinds: str) -> Path | None:
+    """Let the user choose a file; None if they do not."""
+    name, _ = QFileDialog.getOpenFileName(parent, title, str(folder), kinds)
+    return Path(name) if name else None
+
+
+def ask_save(parent: QWidget, title: str, suggested: Path, kinds: str) -> Path | None:
+    """Let the user name a file, with the suffix of ``suggested``; None if they do not.
+
+    An existing file is asked about by the dialog.
+    """
+    dialog = QFileDialog(parent, title, str(suggested.parent), kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(suggested.suffix.removeprefix('.'))
+    dialog.selectFile(suggested.name)
+    chosen = dialog.selectedFiles() if dialog.exec() else []
+    dialog.deleteLater()
+    return Path(chosen[0]) if chosen else None
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button

@@ -1,0 +1,289 @@
+"""Models in the panel: save, load, continue, export, drag and drop; in a real viewer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from npe2 import PluginManifest
+from npe2.manifest.utils import import_python_name
+from safetensors.torch import save_file
+
+from napari_noise2score._widget import model_box
+from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score._widget.reader import get_reader
+from napari_noise2score.score.header import FORMAT, UNSAVED
+from napari_noise2score.score.model import ScoreModel
+from tests.napari.helpers import noisy_stack
+
+MANIFEST = Path(model_box.__file__).parents[1] / 'napari.yaml'
+
+
+def choose(monkeypatch, path):
+    """The user's answer in every file dialog."""
+    monkeypatch.setattr(model_box, 'ask_save', lambda *question: path)
+    monkeypatch.setattr(model_box, 'ask_open', lambda *question: path)
+
+
+def train(panel, idle, seconds=1):
+    panel.form.seconds.value = seconds
+    panel.train.native.click()
+    idle(panel)
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+    """A model file: the pretrained weights, as a training of no time leaves them."""
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.pipeline import train_score
+    from napari_noise2score.prepare import prepare
+    from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.steps import finish
+
+    prepared = prepare(ImageSource(noisy_stack(), 'TYX', 'cells'))
+    model = finish(train_score([prepared], TrainSettings(seconds=0, device='cpu')))
+    path = tmp_path_factory.mktemp('models') / 'cells.safetensors'
+    model.save(path)
+    return path
+
+
+def test_train_save_load_elsewhere_and_correct(
+    open_panel, stack, qtbot, idle, tmp_path, monkeypatch
+):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    assert 'None yet' in panel.model.words.text()
+    assert not panel.model.save.isEnabled()
+    train(panel, idle)
+    assert 'trained here, not saved yet' in panel.model.words.text()
+    assert 'Trained on: cells (TYX, 2 × 96 × 96)' in panel.model.words.text()
+    path = tmp_path / 'cells.safetensors'
+    choose(monkeypatch, path)
+    panel.model.save.click()
+    assert 'In use: cells.safetensors' in panel.model.words.text()
+    digest = ScoreModel.load(path).digest
+    viewer.close()
+
+    viewer, panel = open_panel()
+    other = unwrapped(viewer.add_image(noisy_stack(seed=5), name='others'))
+    assert not panel.correct.enabled
+    panel.model.fill_menu()
+    (recent,) = panel.model.menu.actions()
+    assert recent.text() == 'cells.safetensors'
+    recent.trigger()
+    idle(panel)
+    assert panel.status.text() == 'The model was loaded.'
+    assert panel.correct.enabled
+    panel.correct.native.click()
+    idle(panel)
+    result = unwrapped(viewer.layers[-1])
+    assert result.data.shape == other.data.shape
+    assert result.data.std() < other.data.std()
+    assert result.metadata[METADATA]['model']['sha256'] == digest
+    assert result.metadata[METADATA]['trained_on'][0]['name'] == 'cells'
+
+
+def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle, saved):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.form.start.value = UNSAVED
+    train(panel, idle)
+    assert 'no model to continue from' in panel.messages.text()
+    assert len(viewer.layers) == 1
+    panel.controller.load(saved)
+    idle(panel)
+    train(panel, idle)
+    first = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
+    assert first['start']['sha256'] == ScoreModel.load(saved).digest
+    assert first['init'] == str(saved)
+    now = panel.controller.model.model.digest
+    panel.copy.native.click()
+    assert 'save it first' in panel.messages.text()
+    train(panel, idle)  # from what was just trained, which is in no file
+    second = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
+    assert second['start']['sha256'] == now
+    assert second['init'] == UNSAVED
+    panel.compare.change.native.click()
+    idle(panel)
+    assert 'Error' not in panel.messages.text()
+    assert viewer.layers[2].name == 'cells changed by training'
+
+
+def test_a_loaded_model_takes_the_place_of_the_score_of_a_layer(
+    open_panel, stack, qtbot, idle, saved
+):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    train(panel, idle)
+    trained = panel.controller.model.model.digest
+    panel.controller.load(saved)
+    idle(panel)
+    panel.correct.native.click()
+    idle(panel)
+    sha256 = unwrapped(viewer.layers[1]).metadata[METADATA]['model']['sha256']
+    assert sha256 == ScoreModel.load(saved).digest
+    assert panel.controller.model.model.digest == sha256
+    assert trained in [
+        unwrapped(x).metadata[METADATA]['model']['sha256'] for x in viewer.layers[1:]
+    ]
+
+
+def test_what_the_model_does_not_fit_is_noted(open_panel, qtbot, idle, saved):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(), name='cells')
+    panel.controller.load(saved)
+    idle(panel)
+    panel.correct.native.click()
+    idle(panel)
+    assert 'does not fit' not in panel.messages.text()
+    viewer.layers.clear()
+    rng = np.random.default_rng(0)
+    light = rng.poisson(np.linspace(600, 900, 96 * 96).reshape(96, 96), (2, 96, 96))
+    viewer.add_image((4.0 * light + 20).astype(np.float32), name='bright')
+    panel.correct.native.click()
+    idle(panel)
+    assert (
+        'bright: The model does not fit: 100 % of the image is brighter' in panel.messages.text()
+    )
+
+
+def broken(folder, kind):
+    path = folder / 'model.safetensors'
+    if kind == 'foreign':
+        save_file({'a': torch.zeros(1)}, path)
+    elif kind == 'newer':
+        save_file({'a': torch.zeros(1)}, path, {'format': FORMAT, 'version': '99'})
+    elif kind == 'damaged':
+        path.write_bytes(b'PK\x03\x04 a zip, perhaps a pickle')
+    return path
+
+
+@pytest.mark.parametrize(
+    ('kind', 'text'),
+    [
+        ('missing', 'no such file'),
+        ('damaged', 'damaged or no score model'),
+        ('foreign', f'no {FORMAT} file'),
+        ('newer', "file version '99'; this program reads 1 and 2"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_costs_nothing(
+    open_panel, qtbot, idle, saved, tmp_path, monkeypatch, kind, text
+):
+    _, panel = open_panel()
+    panel.controller.load(saved)
+    idle(panel)
+    before = panel.controller.model
+    choose(monkeypatch, broken(tmp_path, kind))
+    panel.model.load.click()
+    idle(panel)
+    assert text in panel.messages.text()
+    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    assert panel.controller.model is before
+    assert 'In use: cells.safetensors' in panel.model.words.text()
+
+
+def test_a_full_disk_keeps_the_model_and_the_old_file(
+    open_panel, qtbot, idle, saved, tmp_path, monkeypatch
+):
+    _, panel = open_panel()
+    panel.controller.load(saved)
+    idle(panel)
+    path = tmp_path / 'old.safetensors'
+    path.write_bytes(b'old')
+    choose(monkeypatch, path)
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('pathlib.Path.write_bytes', full)
+        panel.model.save.click()
+    assert 'could not be saved (No space left on device)' in panel.messages.text()
+    assert path.read_bytes() == b'old'
+    assert panel.controller.model.path == saved
+    panel.model.save.click()
+    assert ScoreModel.load(path).digest == ScoreModel.load(saved).digest
+
+
+def test_no_loading_while_a_training_runs(open_panel, stack, qtbot, idle, running, saved):
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.form.seconds.value = 600
+    panel.train.native.click()
+    running(panel)
+    assert not panel.model.load.isEnabled()
+    viewer.open(str(saved), plugin='napari-noise2score')
+    assert 'One run at a time: the panel is still training' in panel.messages.text()
+    panel.stop.native.click()
+    idle(panel)
+    assert 'trained here' in panel.model.words.text()
+
+
+def test_a_dialog_that_is_left_changes_nothing(open_panel, qtbot, idle, saved, monkeypatch):
+    _, panel = open_panel()
+    panel.controller.load(saved)
+    idle(panel)
+    before = panel.model.words.text()
+    choose(monkeypatch, None)
+    for button in (panel.model.save, panel.model.load, panel.model.export):
+        button.click()
+    assert panel.controller.state == 'idle'
+    assert panel.model.words.text() == before
+
+
+def test_export(open_panel, qtbot, idle, saved, tmp_path, monkeypatch):
+    _, panel = open_panel()
+    panel.controller.load(saved)
+    idle(panel)
+    choose(monkeypatch, tmp_path / 'cells.zip')
+    panel.model.export.click()
+    idle(panel)
+    assert panel.status.text() == 'The model was exported.'
+    assert (tmp_path / 'cells.zip').stat().st_size > 1000
+
+
+def test_a_model_file_opens_the_panel_and_adds_no_layer(make_napari_viewer, qtbot, idle, saved):
+    viewer = make_napari_viewer()
+    assert viewer.open(str(saved), plugin='napari-noise2score') == []
+    assert len(viewer.layers) == 0
+    _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+    idle(panel)
+    assert panel.status.text() == 'The model was loaded.'
+    assert 'In use: cells.safetensors' in panel.model.words.text()
+    viewer.open(str(saved), plugin='napari-noise2score')
+    assert panel.controller.state == 'loading'
+    idle(panel)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'ours'), [('newer', True), ('damaged', False), ('foreign', False)]
+)
+def test_the_reader_takes_our_files_only(tmp_path, saved, kind, ours):
+    assert (get_reader(str(broken(tmp_path, kind))) is not None) is ours
+    assert get_reader(str(saved)) is get_reader([str(saved)]) is not None
+    assert get_reader([str(saved), str(saved)]) is None
+    assert get_reader(str(tmp_path)) is None
+
+
+def test_the_manifest_offers_the_reader():
+    contributions = PluginManifest.from_file(MANIFEST).contributions
+    (reader,) = contributions.readers
+    assert reader.filename_patterns == ['*.safetensors']
+    assert not reader.accepts_directories
+    commands = {command.id: command.python_name for command in contributions.commands}
+    assert import_python_name(commands[reader.command]) is get_reader
+
+
+def test_asking_for_a_reader_loads_nothing_heavy(saved):
+    code = (
+        'import sys; from napari_noise2score._widget.reader import get_reader; '
+        f'assert get_reader({str(saved)!r}); '
+        'print(sorted({"torch", "qtpy", "napari", "scipy", "numpy"} & set(sys.modules)))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'
