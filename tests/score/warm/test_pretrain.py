@@ -72,6 +72,16 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
         assert torch.equal(one, other)
 
 
+def test_a_state_that_says_nothing_of_planes_goes_on(tmp_path):
+    """It was begun before networks could see neighbours."""
+    state = tmp_path / 'state.pt'
+    finish(pretrain(quick(2), source=flat, state=state))
+    kept = torch.load(state, weights_only=True)
+    del kept['settings']['network']['planes']
+    torch.save(kept, state)
+    assert finish(pretrain(quick(2), source=flat, state=state)).network.settings.planes == 1
+
+
 def test_a_state_of_other_settings_is_refused(tmp_path):
     state = tmp_path / 'state.pt'
     finish(pretrain(quick(2), source=flat, state=state))
