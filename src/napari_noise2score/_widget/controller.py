@@ -103,9 +103,6 @@ class Listener(Protocol):
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer beside its source; in the place of its preview, if there is one."""
 
-    def add_preview(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer that is to be replaced."""
-
     def show_live(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
     ) -> None:
@@ -506,12 +503,7 @@ class Controller:
 
     def _hear_result(self, result: Result) -> None:
         target, corrected = self._targets[result.number], result.corrected
-        name = result_name(
-            target.source.name, corrected.families, corrected.correction, result.preview
-        )
-        if result.preview:
-            self._listener.add_preview(target, corrected.image, name, result.report)
-            return
+        name = result_name(target.source.name, corrected.families, corrected.correction)
         self._scored[target.layer] = result.scored
         self._listener.add_result(target, corrected.image, name, result.report)
         self._added += 1

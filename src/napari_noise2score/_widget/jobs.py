@@ -26,12 +26,12 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.steps import finish, relay
+from napari_noise2score.steps import relay
 
 if TYPE_CHECKING:
     from napari_noise2score.changed import Change
     from napari_noise2score.pipeline import DenoiseSettings
-    from napari_noise2score.prepare import Prepared
+    from napari_noise2score.prepare import Prepared, PreparedChannel
     from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.predict import PredictProgress
@@ -169,17 +169,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The clean image number ``number`` of a job.
-
-    A ``preview`` comes of the weights that a training begins with, and is to be replaced by what
-    comes of the training.
-    """
+    """The clean image number ``number`` of a job."""
 
     number: int
     scored: Scored
     corrected: Corrected
     report: dict[str, Any]
-    preview: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,6 +323,8 @@ def _train(
     start: ScoreModel | None,
 ) -> Job:
     pipeline, resolved = engine(), settings.resolved()
+    from napari_noise2score.score.train import beginning
+
     ready: dict[ImageSource, Prepared] = {}
     every = list(dict.fromkeys([*sources, *lessons]))
     for number, source in enumerate(every):
@@ -338,7 +335,9 @@ def _train(
         yield from _fits_of(image)
     screen = Screen(prepared, resolved, watched)
     if resolved.training.trains and not stop.is_set():
-        yield from _previews(prepared, taught, resolved, screen, start)
+        channels = [channel for image in taught for channel in image.channels]
+        first = beginning(channels, resolved.training, start)
+        yield from _previews(prepared, screen, first, stop)
     steps = pipeline.train_score(taught, resolved.training, start=start, stop=stop)
 
     def show(at: TrainProgress) -> Job:
@@ -407,53 +406,62 @@ class Screen:
                 continue
             self._last[number] = view
             now = model() if callable(model) else model
-            yield from self._planes(number, image, view, now)
+            yield from self._in_view(number, image, view, now)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 
-    def _planes(self, number: int, image: Prepared, view: View, model: ScoreModel) -> Job:
-        from napari_noise2score.live import correct_plane
-
+    def _in_view(self, number: int, image: Prepared, view: View, model: ScoreModel) -> Job:
         for channel in image.channels:
             plane = channel.channel.plane_at(view.place)
-            if plane is None:
-                continue
-            values = correct_plane(
-                model,
-                channel,
-                plane,
-                self._settings.correction,
-                window=view.window,
-                device=self._settings.training.device,
-            )
-            yield Live(number, *channel.channel.laid(plane, values, view.window))
+            if plane is not None:
+                yield from self.plane(number, channel, plane, model, view.window)
+
+    def plane(
+        self,
+        number: int,
+        channel: PreparedChannel,
+        plane: int,
+        model: ScoreModel,
+        window: Region = WHOLE,
+    ) -> Job:
+        """A plane of a channel of image ``number``, or a window of it."""
+        from napari_noise2score.live import correct_plane
+
+        settings = self._settings
+        device = settings.training.device
+        values = correct_plane(
+            model, channel, plane, settings.correction, window=window, device=device
+        )
+        yield Live(number, *channel.channel.laid(plane, values, window))
 
 
 def _previews(
-    prepared: Sequence[Prepared],
-    taught: Sequence[Prepared],
-    settings: DenoiseSettings,
-    screen: Screen,
-    start: ScoreModel | None,
+    prepared: Sequence[Prepared], screen: Screen, model: ScoreModel | None, stop: Stop
 ) -> Job:
     """What comes of the weights that the training begins with, for images of moderate size.
 
     What is looked at comes first.
     """
-    if settings.training.init == 'scratch':
+    if model is None:
         return
-    pipeline = engine()
-    training = replace(settings.training, seconds=0.0)
-    quick = replace(settings, training=training, orientations=1)
-    small = [image for image in prepared if np.prod(image.source.shape) <= PREVIEWED]
-    if not small:
-        return
-    model = finish(pipeline.train_score(taught, training, start=start))
-    yield from screen.show(model)
-    for number, image in enumerate(prepared):
-        if image in small:
-            scored = yield from _score(model, quick, image, number, len(prepared), 'preview')
-            yield replace(_result(number, scored, None, quick), preview=True)
+    shown = []
+    for live in screen.show(model):
+        if isinstance(live, Live):
+            shown.append((live.number, live.index))
+        yield live
+    planes = [
+        (number, channel, plane)
+        for number, image in enumerate(prepared)
+        if image.source.size <= PREVIEWED
+        for channel in image.channels
+        for plane in range(channel.shape[0])
+        if (number, channel.channel.index(plane)) not in shown
+    ]
+    for done, (number, channel, plane) in enumerate(planes):
+        if stop.is_set():
+            return
+        yield Update('preview', done / len(planes))
+        yield from screen.plane(number, channel, plane, model)
 
 
 def glance_job(

@@ -206,13 +206,6 @@ def add_preview(viewer: Any, target: Target, name: str, base: Any = None) -> Ima
     return add_result(viewer, target, Overlay(below, dtype), name, {})
 
 
-def rest_preview(preview: Image, target: Target, image: Any, report: dict[str, Any]) -> None:
-    """Show an image of ``target`` in a layer that `add_preview` has made."""
-    preview.data.rest_on(_colours(target, image) if target.layer.rgb else image)
-    preview.metadata = {METADATA: report}
-    preview.refresh(extent=False, highlight=False)
-
-
 def put_plane(preview: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
     """Replace a plane, or a window of it, of a layer that `add_preview` has made."""
     preview.data.put(index, as_dtype(values, preview.data.dtype)[0])

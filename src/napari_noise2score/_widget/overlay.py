@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_KEPT = 64
-"""Replaced parts that are remembered; the oldest is forgotten first."""
+_KEPT = 1 << 28
+"""Bytes of replaced parts that are remembered; the oldest are forgotten first."""
 
 Key = tuple[tuple[int, int], ...]
 
@@ -27,16 +27,11 @@ class Overlay:
     """
 
     def __init__(self, base: Any, dtype: Any) -> None:
-        self.base = base
+        self._base = base
         self.shape = tuple(int(side) for side in base.shape)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(dtype)
         self._parts: OrderedDict[Key, NDArray[Any]] = OrderedDict()
-
-    def rest_on(self, base: Any) -> None:
-        """Take another image below, of the same shape, and forget what was replaced."""
-        self.base = base
-        self._parts.clear()
 
     def put(self, index: Sequence[int | slice], values: NDArray[Any]) -> None:
         """Replace the part at ``index``, whole numbers and slices of step 1, one for each axis."""
@@ -46,13 +41,13 @@ class Overlay:
         )
         self._parts.pop(key, None)
         self._parts[key] = np.asarray(values, self.dtype).reshape([b - a for a, b in key])
-        while len(self._parts) > _KEPT:
+        while len(self._parts) > 1 and sum(p.nbytes for p in self._parts.values()) > _KEPT:
             self._parts.popitem(last=False)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """What is seen there; whole numbers and slices are accepted."""
         given = whole_index(index, self.ndim)
-        found = np.array(self.base[given], self.dtype)
+        found = np.array(self._base[given], self.dtype)
         places = [
             np.atleast_1d(np.arange(side)[at]) for at, side in zip(given, self.shape, strict=True)
         ]

@@ -38,7 +38,6 @@ from napari_noise2score._widget.layers import (
     add_preview,
     add_result,
     put_plane,
-    rest_preview,
     view_of,
 )
 from napari_noise2score._widget.model_box import ModelBox
@@ -194,11 +193,6 @@ class Noise2ScorePanel(QWidget):
         self._edited = False
         self._results[target.layer] = ref(add_result(self._viewer, target, image, name, report))
         self._refresh()
-
-    def add_preview(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Show an image in the preview layer, which is replaced by the result."""
-        self._show_preview(target)
-        rest_preview(self._previews[target.layer], target, image, report)
 
     def show_live(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]

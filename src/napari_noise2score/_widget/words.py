@@ -115,12 +115,8 @@ def preview_name(source: str) -> str:
     return f'{source} preview'
 
 
-def result_name(
-    source: str, families: Sequence[NoiseFamily], correction: Correction, preview: bool = False
-) -> str:
+def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
     """Name of a result: its source and what was done."""
-    if preview:
-        return preview_name(source)
     labels = ' + '.join(dict.fromkeys(family.label for family in families))
     one_formula = all(isinstance(family, Gaussian) for family in families)
     return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'

@@ -26,7 +26,7 @@ from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of, widened
-from napari_noise2score.score.patches import NoisyPlanes
+from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.risk import (
     PLACES,
     Probe,
@@ -148,6 +148,22 @@ def train(
     return ScoreModel(
         run.average.to('cpu').eval().requires_grad_(False), loss=settings.loss, training=training
     )
+
+
+def beginning(
+    images: Sequence[NoisyPlanes], settings: TrainSettings, start: ScoreModel | None = None
+) -> ScoreModel | None:
+    """What a training of these images would begin with, at once; None if with random weights.
+
+    Parameters are those of `train`. Not judged on the images, but ready to be applied to them.
+    """
+    start = start or starting_model(settings.init)
+    if start is None:
+        return None
+    network = widened(start.network, settings.slices)
+    drawn = PatchSampler(images, settings.patch, torch.Generator().manual_seed(settings.seed))
+    network.centre.fill_(centre_of(drawn.draw(64).values))
+    return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
 
 
 class _Run:
