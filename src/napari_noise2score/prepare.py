@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
 from napari_noise2score.noise.coordinates import UnitNoise
@@ -20,6 +21,9 @@ from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, leve
 from napari_noise2score.noise.measured import measured_table
 
 _ESTIMATE_PLANES = 24
+_ESTIMATE_PIXELS = 1 << 25
+"""Most pixels of a channel that its noise is estimated from."""
+_TOP_PLANES = 4
 _MEASURED_PAIRS = 6
 
 
@@ -120,7 +124,7 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         else:
             fit = _fit_or_none(sample)
         _check(family, sample, source.name)
-        top = max(float(group.max()) for group in sample)
+        top = _top(channel, sample)
         table = level_table(family, top)
         correlation = Correlation.white()
         if fit is not None and noise.correlation == AUTO:
@@ -196,7 +200,8 @@ def _sample(channel: Channel) -> tuple[list[range], list[NDArray[Any]]]:
     share = max(min(frames, 4), _ESTIMATE_PLANES // len(groups))
     step = max(1, len(groups) * min(frames, share) // _ESTIMATE_PLANES)
     places = [group[:share] for group in groups[::step]]
-    stacks = [np.stack([channel.raw_plane(i) for i in place]) for place in places]
+    middle = _middle(channel, sum(len(place) for place in places))
+    stacks = [np.stack([middle.raw_plane(i) for i in place]) for place in places]
     for stack in stacks:
         if not np.isfinite(stack).all():
             raise InputError(
@@ -204,6 +209,30 @@ def _sample(channel: Channel) -> tuple[list[range], list[NDArray[Any]]]:
                 'finite grey levels are needed'
             )
     return places, stacks
+
+
+def _middle(channel: Channel, count: int) -> Channel:
+    """A channel, or the middle of its planes where ``count`` of them are too many pixels."""
+    rows, columns = channel.shape[1:]
+    share = (_ESTIMATE_PIXELS / (count * rows * columns)) ** 0.5
+    if share >= 1:
+        return channel
+    window = {}
+    for letter, side in (('Y', rows), ('X', columns)):
+        width = max(SMALLEST, int(share * side))
+        start = (side - width) // 2
+        window[letter] = start, start + width
+    return Channel(channel.source.part(Region(window)), channel.place)
+
+
+def _top(channel: Channel, sample: list[NDArray[Any]]) -> float:
+    """The largest value of a sample, and of some planes where it holds only their middle."""
+    top = max(float(stack.max()) for stack in sample)
+    if sample[0].shape[1:] == channel.shape[1:]:
+        return top
+    step = -(-channel.shape[0] // _TOP_PLANES)
+    planes = range(0, channel.shape[0], step)
+    return max(top, *(float(np.nanmax(channel.raw_plane(plane))) for plane in planes))
 
 
 def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:

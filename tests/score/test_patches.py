@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from napari_noise2score.score import patches
 from napari_noise2score.score.patches import Box, PatchSampler
 from tests.score.helpers import ArrayPlanes
 
@@ -85,3 +86,40 @@ def test_pixels_that_are_held_back_have_no_weight():
 
 def test_a_box_without_its_margin():
     assert Box(1, 2, 30, 40, 64).inside(16) == Box(1, 2, 46, 56, 32)
+
+
+class Counted:
+    """Planes that keep which of them were read."""
+
+    def __init__(self, count, side=32):
+        self.shape, self.read = (count, side, side), []
+
+    def plane(self, index):
+        self.read.append(index)
+        return np.full(self.shape[1:], index, np.float32)
+
+    def slab(self, plane, count):
+        return (plane,)
+
+
+def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches(monkeypatch):
+    monkeypatch.setattr(patches, '_CACHE_BYTES', 10 * 32 * 32 * 4)
+    images = Counted(1000)
+    sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
+    seen = set()
+    for _ in range(100):
+        seen |= set(sampler.draw(8).values[:, 0, 0, 0].int().tolist())
+    assert 40 < len(images.read) < 80
+    assert seen == set(images.read)
+    assert len(set(images.read)) > 0.9 * len(images.read)
+    assert min(images.read) < 100
+    assert max(images.read) > 900
+
+
+def test_planes_that_fit_are_read_once(monkeypatch):
+    monkeypatch.setattr(patches, '_CACHE_BYTES', 10 * 32 * 32 * 4)
+    images = Counted(10)
+    sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
+    for _ in range(20):
+        sampler.draw(8)
+    assert sorted(images.read) == list(range(10))

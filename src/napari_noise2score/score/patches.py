@@ -18,6 +18,10 @@ from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 
 _CACHE_BYTES = 1 << 29
+_REUSE = 16
+"""Patches for which a plane is read where not all fit in memory."""
+_FIRST = 8
+"""Planes that are read one after the other at the beginning."""
 
 Bools = NDArray[np.bool_]
 
@@ -166,6 +170,8 @@ class PatchSampler:
         self._size = size
         self._generator = generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
+        self._shelves: dict[int, list[int]] = {}
+        self._drawn = 0
         self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
         self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
         for box in held:
@@ -177,7 +183,7 @@ class PatchSampler:
         ways = torch.randint(ORIENTATIONS, (count,), generator=self._generator)
         drawn, weights = [], []
         for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
-            box = self.place(image, self._whole(self._images[image].shape[0]))
+            box = self.place(image, self._pick(image))
             drawn.append(turned(self.slab(box), way))
             weights.append(turned(self.weight(box), way))
         return Patches(torch.stack(drawn), chosen, ways, torch.stack(weights)[:, None])
@@ -223,6 +229,23 @@ class PatchSampler:
             origin = np.pad(np.arange(side), (0, max(0, self._size - side)), mode='symmetric')
             found.append(np.isin(origin, origin[first : first + box.size]))
         return found[0], found[1]
+
+    def _pick(self, image: int) -> int:
+        """A random plane; of images that do not fit in memory one of those that are at hand.
+
+        These change bit by bit, so that each is read once for many patches.
+        """
+        count = self._images[image].shape[0]
+        room = int(_CACHE_BYTES / self._weights.sum() / 4 * count) // self._planes
+        if room >= count:
+            return self._whole(count)
+        shelf = self._shelves.setdefault(image, [])
+        self._drawn += 1
+        if len(shelf) < _FIRST or self._drawn % _REUSE == 0:
+            shelf.append(self._whole(count))
+        if len(shelf) > max(1, room):
+            self._cache.pop((image, shelf.pop(0)), None)
+        return shelf[self._whole(len(shelf))]
 
     def _whole(self, stop: int) -> int:
         return int(torch.randint(stop, (), generator=self._generator))

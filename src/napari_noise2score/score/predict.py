@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.images.storage import room
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
@@ -97,7 +98,7 @@ def predict_clean(
     multiple = network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
     cuts = list(tiles(size, tile, network.receptive_radius, multiple))
-    result = np.empty((count, height, width), np.float32)
+    result = room((count, height, width), np.float32)
     strength = torch.full((1, 1, 1, 1), sigma_a, device=where)
     source, generator = noise_source(planes.correlation), torch.Generator().manual_seed(0)
 
