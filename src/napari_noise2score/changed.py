@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.images.storage import room
 from napari_noise2score.results import ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
@@ -106,20 +107,17 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
 
 def what_changed(
     score_map: ScoreMap,
-    model: ScoreModel,
     *,
     device: str = 'auto',
     orientations: int = 8,
     start: ScoreModel | None = None,
 ) -> Generator[PredictProgress, None, Change]:
-    """Apply the start of a model to an image that the model itself was applied to.
+    """Apply the start of a training to an image that its model was applied to.
 
     Parameters
     ----------
     score_map : ScoreMap
-        What the model has found.
-    model : ScoreModel
-        Trained from pretrained weights.
+        What a model, or one for each channel, has found that was trained from pretrained weights.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
@@ -132,20 +130,24 @@ def what_changed(
     InputError, CheckpointError
         As `start_of`.
     """
-    start = start_of(model, start)
+    starts = {id(model): start_of(model, start) for model in score_map.distinct}
     source, channels = score_map.prepared.source, score_map.prepared.channels
-    image = np.empty(source.shape, np.float32)
+    image = room(source.shape, np.float32)
     largest = []
     count = len(channels)
-    for number, (channel, clean, judge) in enumerate(
-        zip(channels, score_map.clean, score_map.judges, strict=True)
+    for number, (channel, clean, judge, model) in enumerate(
+        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=True)
     ):
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
         steps = predict_clean(
-            start, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
+            starts[id(model)],
+            channel,
+            device=device,
+            orientations=orientations,
+            sigma_a=judge.sigma_a,
         )
         difference = clean - (yield from relay(steps, of_all))
         for index in range(channel.shape[0]):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_noise2score.apart import Apart, lessons_of, units
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
@@ -61,6 +62,9 @@ class DenoiseSettings:
     output : str
         ``'float32'``, or ``'source'`` for the dtype of the image: whole numbers are rounded, and
         clipped to the range of the dtype.
+    apart : Apart
+        What gets a score of its own: nothing, so that one is trained on all images together, or
+        each image, channel, or time point. Each is trained for the time of the settings.
 
     Raises
     ------
@@ -74,6 +78,7 @@ class DenoiseSettings:
     orientations: int | None = None
     sigma_a: float | None = None
     output: str = FLOAT
+    apart: Apart = Apart.NONE
 
     def __post_init__(self) -> None:
         if self.correction not in list(Correction):
@@ -85,6 +90,9 @@ class DenoiseSettings:
             raise InputError(f'orientations are {self.orientations}; 1 to 8 are accepted')
         if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
             raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
+        if self.apart not in list(Apart):
+            raise InputError(f'apart {self.apart!r} is unknown; known are {", ".join(Apart)}')
+        object.__setattr__(self, 'apart', Apart(self.apart))
         if self.output not in OUTPUTS:
             raise InputError(f'output {self.output!r} is unknown; known are {", ".join(OUTPUTS)}')
 
@@ -111,6 +119,7 @@ class DenoiseSettings:
             'orientations': self.orientations,
             'sigma_a': self.sigma_a,
             'output': self.output,
+            'apart': str(self.apart),
         }
 
 
@@ -153,6 +162,7 @@ def train_score(
                 'shape': list(image.source.shape),
                 'axes': image.source.axes,
                 'region': str(image.source.region),
+                'places': [channel.channel.place for channel in image.channels],
                 'noise': [channel.family.to_dict() for channel in image.channels],
                 'seen': [Seen.of(channel).to_dict() for channel in image.channels],
             }
@@ -165,7 +175,7 @@ def train_score(
 
 
 def score_image(
-    model: ScoreModel,
+    model: ScoreModel | Sequence[ScoreModel],
     prepared: Prepared,
     *,
     device: str = 'auto',
@@ -177,8 +187,8 @@ def score_image(
 
     Parameters
     ----------
-    model : ScoreModel
-        Trained on this image or others like it.
+    model : ScoreModel or sequence of ScoreModel
+        Trained on this image or others like it; one for all channels, or one for each.
     prepared : Prepared
         The image with its noise models.
     device : str
@@ -190,20 +200,31 @@ def score_image(
     foreign : bool
         Whether the model was trained on other images: then its risk is compared with that of the
         pretrained weights, which takes about a second.
+
+    Raises
+    ------
+    InputError
+        If the models are not as many as the channels.
     """
     levels, judges = [], []
     count = len(prepared.channels)
-    for number, channel in enumerate(prepared.channels):
+    models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
+    if len(models) != count:
+        raise InputError(
+            f'{prepared.source.name} has {count} channels, but {len(models)} models are given; '
+            'one for each is needed, or one for all'
+        )
+    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
 
         def judging(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
 
         judge: Judge = yield from relay(
-            judge_channel(model, channel, sigma_a, device=device, orientations=orientations),
+            judge_channel(own, channel, sigma_a, device=device, orientations=orientations),
             judging,
         )
         steps = predict_clean(
-            model, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
+            own, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
@@ -221,18 +242,19 @@ def score_image(
             judges, device=device, orientations=min(VIEWS, orientations)
         )
         warning = yield from relay(comparison, at_the_end)
-    return ScoreMap(prepared, tuple(levels), tuple(judges), (warning,) if warning else ())
+    warnings = (warning,) if warning else ()
+    return ScoreMap(prepared, tuple(levels), tuple(judges), models, warnings)
 
 
 def denoise_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
     *,
-    lessons: Sequence[ImageSource] = (),
+    lessons: Sequence[Sequence[ImageSource]] = (),
     model: ScoreModel | None = None,
     stop: Stop | None = None,
 ) -> Generator[Progress, None, list[Denoised]]:
-    """Denoise images, yielding progress; one score is trained on all of them together.
+    """Denoise images, yielding progress; what shares a score is trained on together.
 
     Parameters
     ----------
@@ -240,8 +262,8 @@ def denoise_steps(
         Noisy images.
     settings : DenoiseSettings, optional
         What to do.
-    lessons : sequence of ImageSource, optional
-        What to learn from instead of the images, such as parts of them.
+    lessons : sequence of sequence of ImageSource, optional
+        Parts of each of the images to learn from, instead of the whole.
     model : ScoreModel, optional
         A trained score, to apply instead of training one.
     stop : object with ``is_set()``, optional
@@ -264,21 +286,19 @@ def denoise_steps(
     prepared = []
     for number, source in enumerate(images):
         yield Progress('estimate', number / len(images))
-        prepared.append(prepare(source, settings.noise))
-    foreign = model is not None
+        prepared.append(prepare(source, settings.noise, settings.apart.axes))
+    models: list[list[ScoreModel]] = []
     if model is None:
-        taught = [prepare(source, settings.noise) for source in lessons] or prepared
-        steps = train_score(taught, settings.training, stop=stop)
-        model = yield from relay(steps, lambda at: Progress('train', at.fraction, at))
+        models = yield from _train_units(prepared, lessons, settings, stop)
     results = []
     for number, image in enumerate(prepared):
         tiles = score_image(
-            model,
+            models[number] if model is None else model,
             image,
             device=settings.training.device,
             orientations=settings.views(image.source.size),
             sigma_a=settings.left_in,
-            foreign=foreign,
+            foreign=model is not None,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> Progress:
@@ -287,10 +307,36 @@ def denoise_steps(
         score_map = yield from relay(tiles, of_all)
         dtype = settings.dtype_of(image.source)
         corrected = correct_image(score_map, None, settings.correction, dtype)
-        report = describe(corrected, score_map, model, settings)
+        report = describe(corrected, score_map, settings)
         report['seconds'] = round(time.perf_counter() - begin, 3)
-        results.append(Denoised(corrected, score_map, model, report))
+        results.append(Denoised(corrected, score_map, report))
     return results
+
+
+def _train_units(
+    prepared: Sequence[Prepared],
+    lessons: Sequence[Sequence[ImageSource]],
+    settings: DenoiseSettings,
+    stop: Stop | None,
+) -> Generator[Progress, None, list[list[ScoreModel]]]:
+    """A model for each channel of each image."""
+    taught = [
+        [prepare(part, settings.noise, settings.apart.axes) for part in parts] for parts in lessons
+    ]
+    found = units(prepared, settings.apart)
+    models: dict[tuple[int, int], ScoreModel] = {}
+    for number, unit in enumerate(found):
+
+        def of_all(at: TrainProgress, number: int = number) -> Progress:
+            return Progress('train', (number + at.fraction) / len(found), at)
+
+        steps = train_score(lessons_of(unit, prepared, taught), settings.training, stop=stop)
+        model = yield from relay(steps, of_all)
+        models |= {(image, place): model for image, places in unit for place in places}
+    return [
+        [models[image, place] for place in range(len(one.channels))]
+        for image, one in enumerate(prepared)
+    ]
 
 
 def denoise(

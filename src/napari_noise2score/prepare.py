@@ -97,7 +97,7 @@ class Prepared:
     channels: tuple[PreparedChannel, ...]
 
 
-def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
+def prepare(source: ImageSource, noise: NoiseRequest | None = None, apart: str = '') -> Prepared:
     """Give every channel of an image its noise model.
 
     Parameters
@@ -106,6 +106,8 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
         The image.
     noise : NoiseRequest, optional
         What is known of the noise; the rest is estimated channel by channel.
+    apart : str
+        Axes that are taken for channel axes too, such as ``'T'``.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None) -> Prepared:
     """
     noise = noise or NoiseRequest()
     channels = []
-    for channel in source.channels():
+    for channel in source.channels(apart):
         places, sample = _sample(channel)
         family = noise.known()
         fit: NoiseFit | None

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.misfit import misfits, risk_warning
+from napari_noise2score.prepare import Prepared
 
 if TYPE_CHECKING:
     from napari_noise2score.pipeline import DenoiseSettings
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def describe(
-    corrected: Corrected, score_map: ScoreMap, model: ScoreModel, settings: DenoiseSettings
+    corrected: Corrected, score_map: ScoreMap, settings: DenoiseSettings
 ) -> dict[str, Any]:
     """Report of a result: settings, noise, checks, versions; plain values."""
-    prepared = score_map.prepared
+    prepared, models = score_map.prepared, score_map.distinct
     channels = []
     warnings: list[str] = []
     for channel, family, check, judge in zip(
@@ -49,7 +50,11 @@ def describe(
             f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
             f'{corrected.image.dtype} and were clipped to it.'
         )
-    warnings += [*misfits(model, prepared), *score_map.warnings]
+    for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=True):
+        warnings += misfits(own, Prepared(prepared.source, (channel,)))
+        if len(models) > 1:
+            record.update(_of_model(own))
+    warnings += score_map.warnings
     worse = risk_warning(corrected.risks[corrected.correction])
     warnings += [worse] if worse is not None else []
     return {
@@ -64,14 +69,18 @@ def describe(
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),
-        'slices': model.network.settings.planes,
+        'slices': models[0].network.settings.planes,
         'channels': channels,
-        'model': {'sha256': model.digest},
-        'training': model.training,
-        'trained_on': model.data.get('images', []),
+        'scores': len(models),
+        **_of_model(models[0]),
+        'trained_on': models[0].data.get('images', []),
         'warnings': list(dict.fromkeys(warnings)),
         'versions': versions(),
     }
+
+
+def _of_model(model: ScoreModel) -> dict[str, Any]:
+    return {'model': {'sha256': model.digest}, 'training': model.training}
 
 
 def versions() -> dict[str, str]:

@@ -31,6 +31,8 @@ class ScoreMap:
         ``(D - t) / v(D)``.
     judges : tuple of Judge
         For each channel trials that tell the risk of a correction.
+    models : tuple of ScoreModel
+        For each channel the model that its score is of.
     warnings : tuple of str
         What a user should know of the score.
     """
@@ -38,7 +40,13 @@ class ScoreMap:
     prepared: Prepared
     clean: tuple[NDArray[np.float32], ...]
     judges: tuple[Judge, ...]
+    models: tuple[ScoreModel, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def distinct(self) -> list[ScoreModel]:
+        """The models, each once."""
+        return list({id(model): model for model in self.models}.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,18 +89,20 @@ class Denoised:
         The image with its noise models and residual checks.
     score_map : ScoreMap
         For other corrections without the network.
-    model : ScoreModel
-        The trained score.
     report : dict
         Settings, noise, checks, versions; plain values.
     """
 
     corrected: Corrected
     score_map: ScoreMap
-    model: ScoreModel
     report: dict[str, Any]
 
     @property
     def image(self) -> NDArray[Any]:
         """The clean image."""
         return self.corrected.image
+
+    @property
+    def model(self) -> ScoreModel:
+        """The trained score; of several the first."""
+        return self.score_map.models[0]

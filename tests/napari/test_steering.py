@@ -130,3 +130,26 @@ def test_without_a_result_there_is_nothing_to_compare(denoised):
     viewer.layers.remove(result)
     buttons = box.toggle, box.split, box.residual, box.change
     assert not any(button.enabled for button in buttons)
+
+
+def test_each_channel_may_have_a_score_of_its_own(open_panel, idle, qtbot):
+    viewer, panel = open_panel()
+    data = np.stack([noisy_stack(2, seed=seed) for seed in (0, 1)])
+    viewer.add_image(data, name='cells', axis_labels=('c', 't', 'y', 'x'))
+    panel.form.apart.value = 'channels'
+    panel.form.seconds.value = 3
+    panel.train.native.click()
+    qtbot.waitUntil(lambda: 'Training 2 of 2' in panel.status.text(), timeout=60_000)
+    idle(panel)
+    result = unwrapped(viewer.layers[1])
+    assert result.data.shape == data.shape
+    report = result.metadata[METADATA]
+    assert report['scores'] == 2
+    assert '2 scores were trained' in panel.messages.text()
+    panel.correct.native.click()
+    idle(panel)
+    again = unwrapped(viewer.layers[1])
+    np.testing.assert_array_equal(again.data, result.data)
+    panel.compare.change.native.click()
+    idle(panel)
+    assert 'Error' not in panel.messages.text()

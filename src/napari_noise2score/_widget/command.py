@@ -52,6 +52,7 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
     for name, value in settings.noise.parameters.items():
         words += ['--' + name.replace('_', '-'), repr(float(value))]
     words += ['--correlation', settings.noise.correlation]
+    words += ['--apart', settings.apart]
     words += ['--slices', str(settings.slices)]
     words += ['--correction', str(settings.correction), '--seconds', f'{settings.seconds:g}']
     words += ['--init', settings.init, '--device', settings.device, '--seed', str(settings.seed)]

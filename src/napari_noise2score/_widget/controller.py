@@ -222,7 +222,7 @@ class Controller:
         if not self._may_begin(targets):
             return
         sources = [target.source for target in targets]
-        lessons = [source for target in targets for source in target.learned]
+        lessons = [target.lessons for target in targets]
         start = None
         if self._latest is not None and settings.init == self.init:
             start = self._latest.model
@@ -311,7 +311,9 @@ class Controller:
     def _score_by(self, latest: jobs.Trained, layer: Any) -> Scored | None:
         """The score of a layer; where a model was loaded, only if it is from that."""
         scored = self._scored.get(layer)
-        other = scored is not None and latest.loaded and scored.model is not latest.model
+        other = (
+            scored is not None and latest.loaded and latest.model not in scored.score_map.models
+        )
         return None if other else scored
 
     def show_change(self, targets: Sequence[Target]) -> None:
@@ -492,6 +494,8 @@ class Controller:
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
         if update.stage == 'train' and update.loss is not None and update.spent is not None:
+            if self._history and update.spent < self._history[-1][0]:  # the next of several
+                self._history = []
             self._history.append((update.spent, update.loss))
             self._listener.show_learning(self._history)
         text = update_words(update)
@@ -508,8 +512,10 @@ class Controller:
         self._listener.add_result(target, corrected.image, name, result.report)
         self._added += 1
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
-        gain = gain_words(result.scored.model.training)
-        self._listener.show_notes([*notes, gain] if gain is not None else notes)
+        gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
+        if len(gains) > 1:
+            gains = [f'{len(gains)} scores were trained; the report says what each gained.']
+        self._listener.show_notes([*notes, *filter(None, gains)])
 
     def _hear_map(
         self, number: int, name: Callable[[str], str], image: Any, report: dict[str, Any]

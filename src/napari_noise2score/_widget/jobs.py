@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -57,6 +58,7 @@ class RunSettings:
     init: str = 'warm'
     output: str = 'float32'
     slices: int = 1
+    apart: str = 'none'
 
     def resolved(self) -> DenoiseSettings:
         """The settings of the pipeline; raises InputError for what is out of range."""
@@ -69,7 +71,7 @@ class RunSettings:
             slices=self.slices,
         )
         settings: DenoiseSettings = pipeline.DenoiseSettings(
-            self.noise, self.correction, training, output=self.output
+            self.noise, self.correction, training, output=self.output, apart=self.apart
         )
         return settings
 
@@ -92,6 +94,8 @@ class Update:
         Seconds until the stage ends, where known.
     start_risk, risk : float or None
         Estimated error before and after the training so far, in units of the noise variance.
+    part : (int, int) or None
+        Which of how many trainings.
     """
 
     stage: str
@@ -102,6 +106,7 @@ class Update:
     left: float | None = None
     start_risk: float | None = None
     risk: float | None = None
+    part: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +149,7 @@ class Scored:
     ----------
     score_map : ScoreMap
         The score.
-    model, settings : ScoreModel, DenoiseSettings
+    settings : DenoiseSettings
         Whence it came.
     checksum : int
         Of the grey levels, to notice a change of the image in place.
@@ -153,7 +158,6 @@ class Scored:
     """
 
     score_map: ScoreMap
-    model: ScoreModel
     settings: DenoiseSettings
     checksum: int
     start: ScoreModel | None = None
@@ -298,20 +302,20 @@ def train_job(
     settings: RunSettings,
     stop: Stop,
     watched: Watched = unwatched,
-    lessons: Sequence[ImageSource] = (),
+    lessons: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
 ) -> Job:
-    """Train one score on all images together and correct each.
+    """Train a score on all images together, or one for each part, and correct each image.
 
     ``start`` are weights to begin with, instead of those that the settings name. ``stop`` ends
     the training; what was learned is applied. Stopped before its first step, the job ends without
     a result. Planes that are watched are corrected again and again meanwhile. Where there are
-    ``lessons``, they are learned from instead of the images.
+    ``lessons``, parts of each image, they are learned from instead of the whole.
     """
     yield Update('load', 0.0)
     engine()
     with one_core_free():
-        yield from _train(sources, settings, stop, watched, lessons or sources, start)
+        yield from _train(sources, settings, stop, watched, lessons, start)
 
 
 def _train(
@@ -319,42 +323,71 @@ def _train(
     settings: RunSettings,
     stop: Stop,
     watched: Watched,
-    lessons: Sequence[ImageSource],
+    lessons: Sequence[Sequence[ImageSource]],
     start: ScoreModel | None,
 ) -> Job:
     pipeline, resolved = engine(), settings.resolved()
+    from napari_noise2score.apart import Apart, lessons_of, units
     from napari_noise2score.score.train import beginning
 
+    axes = Apart(settings.apart).axes
     ready: dict[ImageSource, Prepared] = {}
-    every = list(dict.fromkeys([*sources, *lessons]))
+    every = list(dict.fromkeys([*sources, *chain.from_iterable(lessons)]))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
-        ready[source] = pipeline.prepare(source, settings.noise)
-    prepared, taught = ([ready[source] for source in some] for some in (sources, lessons))
+        ready[source] = pipeline.prepare(source, settings.noise, axes)
+    prepared = [ready[source] for source in sources]
+    taught = [[ready[part] for part in parts] for parts in lessons]
     for image in prepared:
         yield from _fits_of(image)
     screen = Screen(prepared, resolved, watched)
+    found = units(prepared, Apart(settings.apart))
     if resolved.training.trains and not stop.is_set():
-        channels = [channel for image in taught for channel in image.channels]
+        channels = [
+            channel
+            for unit in found
+            for part in lessons_of(unit, prepared, taught)
+            for channel in part.channels
+        ]
         first = beginning(channels, resolved.training, start)
         yield from _previews(prepared, screen, first, stop)
-    steps = pipeline.train_score(taught, resolved.training, start=start, stop=stop)
+    models: dict[tuple[int, int], ScoreModel] = {}
+    for number, unit in enumerate(found):
+        own = [(image, place) for image, places in unit for place in places]
+        shown = [prepared[image].channels[place] for image, place in own]
+        part = (number + 1, len(found))
 
-    def show(at: TrainProgress) -> Job:
-        left = max(0.0, settings.seconds - at.seconds)
-        yield Update(
-            'train', at.fraction, at.step, at.loss, at.seconds, left, at.start_risk, at.risk
+        def show(
+            at: TrainProgress,
+            shown: Sequence[PreparedChannel] = shown,
+            part: tuple[int, int] = part,
+        ) -> Job:
+            yield _training_update(at, settings.seconds, part)
+            if at.model is not None:
+                yield from screen.show(at.model, shown)
+
+        steps = pipeline.train_score(
+            lessons_of(unit, prepared, taught), resolved.training, start=start, stop=stop
         )
-        if at.model is not None:
-            yield from screen.show(at.model)
-
-    model = yield from _shown(steps, show)
-    if resolved.training.trains and not model.training['steps_done']:
-        return
-    yield Trained(model, resolved, start)
+        model = yield from _shown(steps, show)
+        untrained = resolved.training.trains and not model.training['steps_done']
+        if untrained and (not models or settings.init == 'scratch'):
+            return
+        yield Trained(model, resolved, start)
+        models |= dict.fromkeys(own, model)
     for number, image in enumerate(prepared):
-        scored = yield from _score(model, resolved, image, number, len(prepared))
+        owners = [models[number, place] for place in range(len(image.channels))]
+        scored = yield from _score(owners, resolved, image, number, len(prepared))
         yield _result(number, replace(scored, start=start), None, resolved)
+
+
+def _training_update(at: TrainProgress, seconds: float, part: tuple[int, int]) -> Update:
+    """Where the training is of which this is one ``part`` of so many."""
+    number, count = part
+    left = max(0.0, seconds - at.seconds) + (count - number) * seconds
+    fraction = (number - 1 + at.fraction) / count
+    risks = at.start_risk, at.risk
+    return Update('train', fraction, at.step, at.loss, at.seconds, left, *risks, part)
 
 
 def _shown(
@@ -395,23 +428,30 @@ class Screen:
         self._last: list[View | None] = [None] * len(prepared)
         self._due = [0.0] * len(prepared)
 
-    def show(self, model: ScoreModel | Callable[[], ScoreModel]) -> Job:
-        """The planes whose turn it is, by a model or by what gives one."""
+    def show(
+        self,
+        model: ScoreModel | Callable[[], ScoreModel],
+        channels: Sequence[PreparedChannel] | None = None,
+    ) -> Job:
+        """The planes whose turn it is, by a model or by what gives one; of these channels."""
         for number, image in enumerate(self._prepared):
             view = self._watched(number)
-            if view is None:
+            shown = [one for one in image.channels if channels is None or one in channels]
+            if view is None or not shown:
                 continue
             begin = time.perf_counter()
             if begin < self._due[number] and view == self._last[number]:
                 continue
             self._last[number] = view
             now = model() if callable(model) else model
-            yield from self._in_view(number, image, view, now)
+            yield from self._in_view(number, shown, view, now)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 
-    def _in_view(self, number: int, image: Prepared, view: View, model: ScoreModel) -> Job:
-        for channel in image.channels:
+    def _in_view(
+        self, number: int, channels: Sequence[PreparedChannel], view: View, model: ScoreModel
+    ) -> Job:
+        for channel in channels:
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
                 yield from self.plane(number, channel, plane, model, view.window)
@@ -507,7 +547,6 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
         settings = scored.settings
         steps = what_changed(
             scored.score_map,
-            scored.model,
             device=settings.training.device,
             orientations=settings.views(scored.score_map.prepared.source.size),
             start=scored.start,
@@ -554,15 +593,14 @@ def _correct(
 ) -> Job:
     for number, (source, scored) in enumerate(images):
         yield Update('correct', number / len(images))
-        model, trained = (
-            (latest.model, latest.settings) if scored is None else (scored.model, scored.settings)
-        )
+        trained = latest.settings if scored is None else scored.settings
         trained = replace(trained, training=replace(trained.training, device=settings.device))
         if scored is None or not scored.holds_for(source):
-            prepared = engine().prepare(source, settings.noise)
+            prepared = engine().prepare(source, settings.noise, trained.apart.axes)
             start = latest.start if scored is None else scored.start
+            owners = [latest.model] if scored is None else scored.score_map.models
             scored = yield from _score(
-                model, trained, prepared, number, len(images), foreign=scored is None
+                owners, trained, prepared, number, len(images), foreign=scored is None
             )
             scored = replace(scored, start=start)
         now = replace(
@@ -581,7 +619,7 @@ def _fits_of(image: Prepared) -> Job:
 
 
 def _score(
-    model: ScoreModel,
+    models: Sequence[ScoreModel],
     settings: DenoiseSettings,
     image: Prepared,
     number: int,
@@ -590,8 +628,9 @@ def _score(
     foreign: bool = False,
 ) -> Generator[Event, None, Scored]:
     begin = time.perf_counter()
+    one = len({id(model) for model in models}) == 1
     tiles = engine().score_image(
-        model,
+        models[0] if one else models,
         image,
         device=settings.training.device,
         orientations=settings.views(image.source.size),
@@ -605,7 +644,7 @@ def _score(
         return Update(stage, (number + tile.fraction) / count, left=left)
 
     score_map = yield from engine().relay(tiles, update)
-    return Scored(score_map, model, settings, checksum(image.source))
+    return Scored(score_map, settings, checksum(image.source))
 
 
 def _result(
@@ -614,7 +653,7 @@ def _result(
     pipeline = engine()
     dtype = settings.dtype_of(scored.score_map.prepared.source)
     corrected = pipeline.correct_image(scored.score_map, noise, settings.correction, dtype)
-    report = pipeline.describe(corrected, scored.score_map, scored.model, settings)
+    report = pipeline.describe(corrected, scored.score_map, settings)
     report['seed'] = settings.training.seed
     return Result(number, scored, corrected, report)
 

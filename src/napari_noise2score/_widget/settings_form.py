@@ -25,6 +25,12 @@ _STARTS = [
     ('Nothing (from scratch)', 'scratch'),
     ('The model below', UNSAVED),
 ]
+_APART = [
+    ('All ticked layers', 'none'),
+    ('Each layer', 'images'),
+    ('Each channel', 'channels'),
+    ('Each time point', 'times'),
+]
 _SLICES = [
     ('Slice by slice', 1),
     ('3 slices at once', 3),
@@ -50,6 +56,11 @@ _START_TIP = (
     'give a preview at once, and a training never delivers anything worse by the estimated error. '
     'From scratch, all that is known comes of these layers alone; it takes longer. The model '
     'below goes on learning from these layers.'
+)
+_APART_TIP = (
+    'What shares a score. One for all ticked layers learns from the most data and is mostly best; '
+    'one for each layer, channel or time point suits what looks different. Each is trained for '
+    'the training time.'
 )
 _SLICES_TIP = (
     'How many neighbouring slices of a z-stack the network sees at once. More tell more where '
@@ -98,6 +109,7 @@ class SettingsForm(QWidget):
             tooltip=_CORRECTION_TIP,
         )
         self.start = ComboBox(choices=_STARTS, value=default.init, tooltip=_START_TIP)
+        self.apart = ComboBox(choices=_APART, value=default.apart, tooltip=_APART_TIP)
         self.slices = ComboBox(choices=_SLICES, value=default.slices, tooltip=_SLICES_TIP)
         self.device = ComboBox(choices=_DEVICES, value=default.device, tooltip=_DEVICE_TIP)
         self.output = ComboBox(choices=_OUTPUTS, value=default.output, tooltip=_OUTPUT_TIP)
@@ -107,6 +119,7 @@ class SettingsForm(QWidget):
             form_of(
                 ('Correction', self.correction),
                 ('Start from', self.start),
+                ('One score for', self.apart),
                 ('Network', self.slices),
                 ('Device', self.device),
                 ('Result', self.output),
@@ -133,6 +146,7 @@ class SettingsForm(QWidget):
             init=self.start.value,
             output=self.output.value,
             slices=self.slices.value,
+            apart=self.apart.value,
         )
 
 

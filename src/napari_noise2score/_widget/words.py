@@ -19,6 +19,10 @@ CORRECTIONS = {
 """Every form of the correction as a menu lists it."""
 
 
+_LISTED = 4
+"""Estimates that are written out."""
+
+
 def parameter_label(name: str) -> str:
     """A parameter's name in running text."""
     return name.replace('_', ' ')
@@ -46,12 +50,15 @@ def channel_words(estimate: Estimated) -> str:
 def estimate_words(estimates: Sequence[Estimated]) -> str:
     """Estimates, one after the other, with what a user should know before relying on them."""
     lines = []
-    for estimate in estimates:
+    more = len(estimates) - _LISTED
+    for estimate in estimates[: len(estimates) if more <= 1 else _LISTED]:
         fit = estimate.fit
         frames = f'{fit.evidence.method}, {fit.frames} frames' if fit.frames > 1 else 'one frame'
         words = noise_words(fit.family, fit.errors)
         lines.append(f'{channel_words(estimate)} - {words} (from {frames}).')
         lines += [f'Note: {warning}' for warning in fit.warnings]
+    if more > 1:
+        lines.append(f'... and {more} more, in the report of the result.')
     return '\n'.join(lines)
 
 
@@ -72,13 +79,19 @@ def update_words(update: Update) -> str:
         case 'estimate':
             return 'Estimating the noise ...'
         case 'train':
-            return f'Training: {_steps(update)}, loss {update.loss:.3f}{_gained(update)}{left}'
+            loss = f'loss {update.loss:.3f}{_gained(update)}'
+            return f'Training{_part(update)}: {_steps(update)}, {loss}{left}'
         case 'compare':
             return f'Comparing: {100 * update.fraction:.0f} %'
         case 'preview':
             return 'Applying the pretrained weights ...'
         case _:
             return f'Correcting: {100 * update.fraction:.0f} %{left}'
+
+
+def _part(update: Update) -> str:
+    """Which of several trainings."""
+    return '' if update.part in (None, (1, 1)) else ' {} of {}'.format(*update.part)
 
 
 def _steps(update: Update) -> str:

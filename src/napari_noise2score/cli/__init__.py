@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(denoise)
     add_correction(denoise)
     add_training(denoise)
+    denoise.add_argument(
+        '--apart',
+        choices=('none', 'images', 'channels', 'times'),
+        default='none',
+        help='what gets a score of its own, trained for that time each (default: none, together)',
+    )
     denoise.add_argument('--model-out', type=Path, metavar='M', help='keep the trained score here')
     denoise.add_argument(
         '--difference',

@@ -34,6 +34,10 @@ def denoise(options: argparse.Namespace) -> int:
             '--difference compares with the weights that the training begins with; '
             '--init scratch has none'
         )
+    if options.model_out is not None and settings.apart != 'none':
+        raise InputError(
+            f'--model-out keeps one score; --apart {settings.apart} trains several; leave out one'
+        )
     return _write_clean(options, settings, None, options.model_out)
 
 
@@ -64,16 +68,17 @@ def _write_clean(
     choose_device(settings.training.device)
     images = read(options.images, options.axes, options.region)
     sources = [source for _, source in images]
-    lessons = parts(sources, getattr(options, 'learn_from', ''))
+    lessons = [[part] for part in parts(sources, getattr(options, 'learn_from', ''))]
     results: list[Denoised] = run(denoise_steps(sources, settings, lessons=lessons, model=model))
     options.output.mkdir(exist_ok=True) if is_folder(options) else None
     for (tiff, source), target, result in zip(images, outputs, results, strict=True):
         write_tiff(target, result.image, source.axes, tiff.resolution)
         for warning in result.report['warnings']:
             print(f'{PROGRAM}: {source.name}: warning: {warning}', file=sys.stderr)
-    gain = gain_words(results[0].model.training)
-    if model is None and gain is not None:
-        print(gain)
+    trained = {id(own): own for result in results for own in result.score_map.models}
+    gains = [gain_words(own.training) for own in trained.values()]
+    if model is None:
+        print(*filter(None, gains), sep='\n')
     if maps:
         _write_maps(options, images, maps, results, settings)
     if model_out is not None:
@@ -101,7 +106,6 @@ def _write_maps(
         change = run(
             what_changed(
                 result.score_map,
-                result.model,
                 device=settings.training.device,
                 orientations=settings.views(source.size),
             )

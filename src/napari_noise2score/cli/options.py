@@ -162,6 +162,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
 
 def settings_of(options: argparse.Namespace) -> DenoiseSettings:
     """All settings of a command that corrects."""
+    from napari_noise2score.apart import Apart
     from napari_noise2score.noise.correct import Correction
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.score.settings import TrainSettings
@@ -172,5 +173,6 @@ def settings_of(options: argparse.Namespace) -> DenoiseSettings:
         correction=Correction(options.correction),
         sigma_a=options.sigma_a,
         output=options.dtype,
+        apart=Apart(getattr(options, 'apart', Apart.NONE)),
         training=train_settings(options) if trains else TrainSettings(device=options.device),
     )

@@ -63,9 +63,12 @@ class ImageSource:
         """Number of values."""
         return math.prod(self.shape)
 
-    def channels(self) -> list[Channel]:
-        """The channels, in the order of the array; one if there is no channel axis."""
-        axes = [letter for letter in self.axes if letter in CHANNEL]
+    def channels(self, apart: str = '') -> list[Channel]:
+        """The channels, in the order of the array; one if there is no channel axis.
+
+        Axes in ``apart`` are taken for channel axes too, such as ``'T'``.
+        """
+        axes = [letter for letter in self.axes if letter in CHANNEL + apart]
         places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
         return [Channel(self, dict(zip(axes, place, strict=True))) for place in places]
 

@@ -1,0 +1,79 @@
+"""What shares a score: all images together, or each image, channel or time point for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.prepare import Prepared
+
+Unit = tuple[tuple[int, tuple[int, ...]], ...]
+"""Numbers of images, each with the numbers of its channels, that share a score."""
+
+
+class Apart(StrEnum):
+    """What gets a score of its own."""
+
+    NONE = 'none'
+    IMAGES = 'images'
+    CHANNELS = 'channels'
+    TIMES = 'times'
+
+    @property
+    def axes(self) -> str:
+        """Axes that are taken for channel axes besides C and S."""
+        return 'T' if self is Apart.TIMES else ''
+
+
+def units(images: Sequence[Prepared], apart: Apart) -> list[Unit]:
+    """What is trained on, one score after the other.
+
+    Parameters
+    ----------
+    images : sequence of Prepared
+        With channels as ``apart.axes`` says.
+    apart : Apart
+        What gets a score of its own.
+    """
+    whole = [(number, tuple(range(len(image.channels)))) for number, image in enumerate(images)]
+    match apart:
+        case Apart.NONE:
+            return [tuple(whole)]
+        case Apart.IMAGES:
+            return [(one,) for one in whole]
+        case _:
+            return [((number, (place,)),) for number, places in whole for place in places]
+
+
+def lessons_of(
+    unit: Unit, images: Sequence[Prepared], lessons: Sequence[Sequence[Prepared]]
+) -> list[Prepared]:
+    """What a score learns from.
+
+    Parameters
+    ----------
+    unit : Unit
+        What the score is for.
+    images : sequence of Prepared
+        All images.
+    lessons : sequence of sequence of Prepared
+        Parts of each image to learn from; an image without any is learned from as a whole.
+
+    Raises
+    ------
+    InputError
+        If a part has not all the channels or time points of its image.
+    """
+    found = []
+    for number, places in unit:
+        image = images[number]
+        for part in lessons[number] if lessons and lessons[number] else [image]:
+            if len(part.channels) != len(image.channels):
+                raise InputError(
+                    f'{image.source.name}: the part to learn from has {len(part.channels)} of its '
+                    f'{len(image.channels)} channels or time points, and each is to be trained '
+                    'for itself; learn from all of them'
+                )
+            found.append(Prepared(part.source, tuple(part.channels[place] for place in places)))
+    return found
