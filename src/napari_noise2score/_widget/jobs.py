@@ -337,6 +337,7 @@ def _train(
         yield Update('estimate', number / len(every))
         ready[source] = pipeline.prepare(source, settings.noise, axes)
     prepared = [ready[source] for source in sources]
+    before = [checksum(source) for source in sources]
     taught = [[ready[part] for part in parts] for parts in lessons]
     for image in prepared:
         yield from _fits_of(image)
@@ -378,7 +379,13 @@ def _train(
     for number, image in enumerate(prepared):
         owners = [models[number, place] for place in range(len(image.channels))]
         scored = yield from _score(owners, resolved, image, number, len(prepared))
-        yield _result(number, replace(scored, start=start), None, resolved)
+        result = _result(number, replace(scored, start=start), None, resolved)
+        if scored.checksum != before[number]:
+            result.report['warnings'].append(
+                'The layer was changed while it was learned from: the result is of what it is '
+                'now, with the noise of before. Train again if that differs.'
+            )
+        yield result
 
 
 def _training_update(at: TrainProgress, seconds: float, part: tuple[int, int]) -> Update:
