@@ -130,6 +130,7 @@ def train(options: argparse.Namespace) -> int:
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
     from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.prepare import estimate_channel
 
     measured = calibration(options)
@@ -150,7 +151,9 @@ def estimate(options: argparse.Namespace) -> int:
         print(f'{place_words(place)}{fit.family}')
         for name, error in fit.errors.items():
             value = fit.family.parameters()[name]
-            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g}')
+            unit = parameters_of(type(fit.family))[name].metadata['unit']
+            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g} {unit}'.rstrip())
+        print(f'  {fit.correlation_words}')
         print(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
         for warning in fit.warnings:
             print(f'  {warning}')
