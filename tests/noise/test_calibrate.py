@@ -118,6 +118,19 @@ def test_flat_alone_gives_the_gain_and_says_what_is_open(flat):
     assert 'dark frames do' in found.notes[-1]
 
 
+def test_a_lamp_that_flickers_does_not_move_the_zero():
+    """Uneven light that comes and goes would be noise, most of it where there is little light."""
+    pulls = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        ramp = np.linspace(200, 3000, SIDE) * np.ones((SIDE, 1))
+        lamp = 1 + 0.02 * rng.normal(size=(8, 1, 1))
+        light = measure_flat(TRUE.sample(TRUE.offset + lamp * ramp, rng))
+        zero = TRUE.offset - TRUE.read_noise**2 / TRUE.gain
+        pulls.append((light.zero - zero) / light.zero_error)
+    assert abs(np.mean(pulls)) < 3 / 6**0.5
+
+
 def test_one_dark_frame_counts_the_fixed_pattern_and_says_so():
     even = measure_dark(Camera(3, pattern=0.0).frames(1)[0])
     rounded = (TRUE.read_noise**2 + 1 / 12) ** 0.5

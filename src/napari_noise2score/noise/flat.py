@@ -106,8 +106,16 @@ def measure_flat(frames: ArrayLike, dark: Dark | None = None) -> Flat:
     that is uneven enough.
     """
     raw = captures(frames, 'flat field')
+    if dark is not None:
+        return _measured(raw, dark.offset, dark)
+    lowest = float(raw.mean(axis=(1, 2), dtype=np.float64).min())
+    first = _measured(raw, min(0.0, float(raw.min())), None)
+    return _measured(raw, min(first.zero, lowest - 0.1 * abs(lowest)), None)
+
+
+def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
+    """What frames tell if ``base`` is their grey level without light."""
     notes: list[str] = []
-    base = 0.0 if dark is None else dark.offset
     lights, levels, count = _lights(raw, base, notes)
     points = [light.points() for light in lights]
     level, variance, weight = (np.concatenate(each) for each in zip(*points, strict=True))
