@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_noise2score.correcting import correct_image
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
     from napari_noise2score.export import export_bioimageio
+    from napari_noise2score.noise.calibrate import calibrate
     from napari_noise2score.noise.estimate import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline import (
@@ -37,6 +38,7 @@ __all__ = [
     'TrainSettings',
     'TrainingError',
     '__version__',
+    'calibrate',
     'correct_image',
     'denoise',
     'estimate_noise',
@@ -55,6 +57,7 @@ _HOME = {
     'ScoreModel': 'score.model',
     'TrainSettings': 'score.settings',
     'TrainingError': 'errors',
+    'calibrate': 'noise.calibrate',
     'correct_image': 'correcting',
     'denoise': 'pipeline',
     'estimate_noise': 'noise.estimate',

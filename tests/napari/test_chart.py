@@ -1,5 +1,7 @@
 """Charts: what is drawn, and that something is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,24 @@ def test_photon_transfer_has_the_measured_points_and_the_model():
     assert 'Poisson-Gaussian' in curves.words
     other = photon_transfer(fit, Poisson(2 * NOISE.gain, 0.0))
     assert not np.allclose(other.line, curves.line)
+
+
+def test_bars_show_how_certain_the_measured_points_are(qtbot):
+    few, many = (estimate_noise(noisy_stack(2, size)) for size in (64, 256))
+    doubts = [
+        photon_transfer(fit, fit.family).doubt / fit.evidence.variance for fit in (few, many)
+    ]
+    assert np.median(doubts[0]) > 2 * np.median(doubts[1])
+    curves = photon_transfer(few, few.family)
+    assert 'Bars: 2 standard errors' in curves.words
+    charts = []
+    for shown in (curves, replace(curves, doubt=0 * curves.doubt)):
+        chart = Chart()
+        qtbot.addWidget(chart)
+        chart.resize(300, 130)
+        chart.show_curves(shown)
+        charts.append(colours(chart))
+    assert not np.array_equal(*charts)
 
 
 def test_a_chart_draws_its_line_and_hides_without_one(qtbot):

@@ -229,3 +229,23 @@ def test_the_course_of_a_training_is_shown_and_begins_anew(controller, panel, ru
     controller.train(targets, RunSettings())
     runs.started[1].on_event(Update('train', 0.1, 5, 0.8, 1.0, 9.0))
     assert panel.learning[-1] == [(1.0, 0.8)]
+
+
+def test_calibration_needs_frames_and_says_what_it_does(controller, panel, runs):
+    controller.calibrate(None, None)
+    assert 'No calibration frames are chosen' in panel.errors[-1]
+    assert not runs.started
+    found = []
+    panel.show_calibration = found.append
+    controller.calibrate(ImageSource(np.ones((4, 16, 16)), 'TYX', 'dark'), None)
+    assert controller.state is State.CALIBRATING
+    run = runs.started[0]
+    event = jobs.Calibrated(SimpleNamespace())
+    run.on_event(event)
+    run.on_end(None)
+    assert found == [event.calibration]
+    assert panel.statuses[-1].text == 'The noise was measured on the calibration frames.'
+    controller.calibrate(None, ImageSource(np.ones((4, 16, 16)), 'TYX', 'flat'))
+    controller.stop()
+    runs.started[1].on_end(None)
+    assert panel.statuses[-1].text == 'Cancelled.'

@@ -65,6 +65,23 @@ def test_auto_with_photon_parameters_is_poisson_gaussian(fit):
     assert float(family.variance(centre)) == pytest.approx(float(fit.family.variance(centre)))
 
 
+def test_gain_from_known_darkness(fit, flat):
+    dark = {'offset': TRUE.offset, 'read_noise': TRUE.read_noise}
+    family = NoiseRequest(parameters=dark).resolve(fit)
+    assert family.parameters() == {**dark, 'gain': family.gain}
+    assert family.gain == pytest.approx(TRUE.gain, rel=0.01)
+    for offset, read_noise in ((-10.0, 9.0), (-10.0, 5.0), (200.0, 1.0)):
+        request = NoiseRequest(parameters={'offset': offset, 'read_noise': read_noise})
+        with pytest.raises(InputError, match='no gain can be estimated'):
+            request.resolve(flat)
+
+
+def test_read_noise_from_known_gain_and_offset(fit):
+    known = {'gain': TRUE.gain, 'offset': TRUE.offset}
+    family = NoiseRequest('poisson-gaussian', known).resolve(fit)
+    assert family.read_noise == pytest.approx(TRUE.read_noise, rel=0.15)
+
+
 def test_gain_of_signal_independent_noise_must_be_given(flat):
     with pytest.raises(InputError, match='no gain can be estimated'):
         NoiseRequest('poisson').resolve(flat)

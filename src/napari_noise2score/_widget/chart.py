@@ -21,24 +21,40 @@ _TICKS = 4
 _ACCENT = QColor('#5a7bd0')
 _GAP = 4
 _DOT = 1.8
+_ERRORS = 2
+"""Length of a bar each way, standard errors."""
 _ROOM = 0.05
 """Free space around what is drawn, share of its extent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """What a chart shows: (x, y) of dots and of a line, and what the axes are."""
+    """What a chart shows.
+
+    Attributes
+    ----------
+    dots, line : (K, 2) and (N, 2) float64
+        x and y.
+    across, up : str
+        What the axes are.
+    words : str
+        The same in words.
+    doubt : (K,) float64 or None
+        Half-length of a bar through each dot, in y.
+    """
 
     dots: NDArray[np.float64]
     line: NDArray[np.float64]
     across: str
     up: str
     words: str = ''
+    doubt: NDArray[np.float64] | None = None
 
 
 def photon_transfer(fit: NoiseFit, family: NoiseFamily) -> Curves:
     """Measured variance against the mean level, and the variance of a noise model."""
     level, variance = fit.evidence.level, fit.evidence.variance
+    doubt = _ERRORS * fit.evidence.error
     grid = np.linspace(float(level.min()), float(level.max()), 60)
     model = np.broadcast_to(np.asarray(family.variance(grid), float), grid.shape)
     return Curves(
@@ -46,7 +62,9 @@ def photon_transfer(fit: NoiseFit, family: NoiseFamily) -> Curves:
         np.stack([grid, model], axis=1),
         'mean (grey levels)',
         'variance',
-        f'{family}; the measured variance is {100 * fit.misfit(family):.0f} % off it (rms).',
+        f'{family}; the measured variance is {100 * fit.misfit(family):.0f} % off it (rms). '
+        f'Bars: {_ERRORS} standard errors of the measured variance each way.',
+        doubt,
     )
 
 
@@ -94,8 +112,9 @@ class Chart(QWidget):
 
 
 def _draw(painter: QPainter, area: QRectF, curves: Curves, ink: QColor) -> None:
-    both = np.concatenate([curves.dots, curves.line])
-    low, high = _range(both[:, 0]), _range(both[:, 1])
+    bars = _bars(curves)
+    whole = np.concatenate([curves.dots, curves.line, *bars])
+    low, high = _range(whole[:, 0]), _range(whole[:, 1])
     across, up = ticks(*low), ticks(*high)
     metrics = painter.fontMetrics()
     row = metrics.height()
@@ -125,6 +144,8 @@ def _draw(painter: QPainter, area: QRectF, curves: Curves, ink: QColor) -> None:
         painter.drawText(box, right | Qt.AlignmentFlag.AlignVCenter, text)
     painter.drawText(QRectF(0, area.bottom() - row, area.width(), row), centre, curves.across)
     painter.drawText(QRectF(_GAP, 0, area.width(), row), Qt.AlignmentFlag.AlignLeft, curves.up)
+    for (x, bottom), (_, top) in np.stack(bars, axis=1).tolist():
+        painter.drawLine(at(x, bottom), at(x, top))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(ink)
     for x, y in curves.dots.tolist():
@@ -132,6 +153,14 @@ def _draw(painter: QPainter, area: QRectF, curves: Curves, ink: QColor) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(_ACCENT, 2))
     painter.drawPolyline(QPolygonF([at(x, y) for x, y in curves.line.tolist()]))
+
+
+def _bars(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper ends of the bars, (K, 2) each; none if nothing is in doubt."""
+    if curves.doubt is None:
+        return np.empty((0, 2)), np.empty((0, 2))
+    half = np.stack([np.zeros_like(curves.doubt), curves.doubt], axis=1)
+    return curves.dots - half, curves.dots + half
 
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -37,6 +37,7 @@ from napari_noise2score._widget.words import (
 )
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
 from napari_noise2score.score.header import UNSAVED
@@ -49,6 +50,7 @@ class State(StrEnum):
 
     IDLE = 'idle'
     ESTIMATING = 'estimating'
+    CALIBRATING = 'calibrating'
     TRAINING = 'training'
     CORRECTING = 'correcting'
     LOADING = 'loading'
@@ -99,6 +101,9 @@ class Listener(Protocol):
 
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show the noise that was estimated, because the user asked for it or on the way."""
+
+    def show_calibration(self, calibration: Calibration) -> None:
+        """Show the noise that was measured on calibration frames."""
 
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer beside its source; in the place of its preview, if there is one."""
@@ -207,6 +212,23 @@ class Controller:
                 targets,
                 lambda stop: jobs.estimate_job(sources),
             )
+
+    def calibrate(self, dark: ImageSource | None, flat: ImageSource | None) -> None:
+        """Measure the noise of the camera on its dark frames, its flat field, or both."""
+        if not self._is_free():
+            return
+        if dark is None and flat is None:
+            self._listener.show_error(
+                'No calibration frames are chosen; choose a layer with dark frames, with a flat '
+                'field, or both.'
+            )
+            return
+        self._begin(
+            State.CALIBRATING,
+            'Measuring on the calibration frames',
+            (),
+            lambda stop: jobs.calibrate_job(dark, flat),
+        )
 
     def train(
         self,
@@ -471,6 +493,8 @@ class Controller:
                 self._hear_update(event)
             case jobs.Estimated():
                 self._estimates.append(event)
+            case jobs.Calibrated():
+                self._listener.show_calibration(event.calibration)
             case jobs.Trained():
                 self.use(event)
             case jobs.Result():
@@ -538,6 +562,8 @@ class Controller:
             self._show(State.IDLE, self._ending('Cancelled.'), 0.0)
         elif was is State.LOADING:
             self._show(State.IDLE, 'The model was loaded.', 1.0)
+        elif was is State.CALIBRATING:
+            self._show(State.IDLE, 'The noise was measured on the calibration frames.', 1.0)
         elif was is State.EXPORTING:
             self._show(State.IDLE, 'The model was exported.', 1.0)
         elif self._added:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.estimate import NoiseFit
@@ -83,7 +84,8 @@ class Update:
     Attributes
     ----------
     stage : str
-        ``'load'``, ``'estimate'``, ``'preview'``, ``'train'``, ``'correct'`` or ``'export'``.
+        ``'load'``, ``'estimate'``, ``'calibrate'``, ``'preview'``, ``'train'``, ``'correct'`` or
+        ``'export'``.
     fraction : float
         Share of the stage that is done, 0 to 1.
     step, loss : int, float or None
@@ -230,7 +232,14 @@ class View:
     window: Region = WHOLE
 
 
-Event: TypeAlias = Update | Estimated | Trained | Result | Changed | Live | Residual
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """What was measured on calibration frames."""
+
+    calibration: Calibration
+
+
+Event: TypeAlias = Update | Estimated | Calibrated | Trained | Result | Changed | Live | Residual
 Watched: TypeAlias = 'Callable[[int], View | None]'
 """What is looked at now of an image, by its number; None if nothing is."""
 Job: TypeAlias = Generator[Event, None, None]
@@ -291,6 +300,14 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
     for number, channel in enumerate(channels):
         yield Update('estimate', number / len(channels))
         yield Estimated(channel.source, channel.place, estimate_channel(channel))
+
+
+def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:
+    """Measure the noise of a camera on its dark frames, its flat field, or both."""
+    from napari_noise2score.calibrating import calibrate_images
+
+    yield Update('calibrate', 0.0)
+    yield Calibrated(calibrate_images(dark, flat))
 
 
 def unwatched(number: int) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_noise2score._widget.calibration_box import CalibrationBox
 from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.jobs import Estimated
+from napari_noise2score._widget.settings_form import folded
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
-from napari_noise2score.noise.families import FAMILIES
+from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
 
 _FAMILY_TIP = (
     'The noise of the detector. Automatic estimates it from the image, each channel by itself. '
@@ -37,6 +41,8 @@ class NoiseForm(QWidget):
 
     Parameters
     ----------
+    viewer : Viewer
+        The viewer whose layers may hold calibration frames, or napari's proxy of it.
     parent : QWidget, optional
         Qt parent.
     """
@@ -44,7 +50,7 @@ class NoiseForm(QWidget):
     wants_estimate = Signal()
     edited = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._fits: list[Estimated] = []
         self._shown: str | None = None
@@ -56,6 +62,7 @@ class NoiseForm(QWidget):
             tooltip=_CORRELATION_TIP,
         )
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
+        self.calibration = CalibrationBox(viewer)
         self.fields: dict[tuple[str, str], LineEdit] = {}
         self.words = QLabel()
         self.words.setWordWrap(True)
@@ -114,6 +121,22 @@ class NoiseForm(QWidget):
             self._fill(name)
         self._family_chosen(self.family.value)
 
+    def show_calibration(self, calibration: Calibration) -> None:
+        """Show what was measured on calibration frames, and fill it in.
+
+        A parameter that was not measured is left open, to be estimated.
+        """
+        self.calibration.show_calibration(calibration)
+        name = PoissonGaussian.name
+        for (family, parameter), edit in self.fields.items():
+            if family == name:
+                value = calibration.parameters.get(parameter)
+                edit.value = '' if value is None else f'{value:.5g}'
+        if self.family.value == name:
+            self._draw()
+            self.edited.emit()
+        self.family.value = name
+
     def _build(self) -> None:
         first = QHBoxLayout()
         first.addWidget(self.family.native, 1)
@@ -133,6 +156,8 @@ class NoiseForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addLayout(self._form)
+        layout.addWidget(folded('Calibration', self.calibration))
+        layout.addWidget(self.calibration.words)
         layout.addWidget(self.chart)
         layout.addWidget(self.words)
 

@@ -38,6 +38,7 @@ from napari_noise2score._widget.layers import (
     add_preview,
     add_result,
     put_plane,
+    target_of,
     view_of,
 )
 from napari_noise2score._widget.model_box import ModelBox
@@ -46,6 +47,8 @@ from napari_noise2score._widget.region_box import RegionBox
 from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.score.header import UNSAVED
 
 if TYPE_CHECKING:
@@ -90,7 +93,7 @@ class Noise2ScorePanel(QWidget):
         self.controller = Controller(self, worker.start)
         self.layers = LayerTable(viewer)
         self.model = ModelBox(self.controller)
-        self.noise = NoiseForm()
+        self.noise = NoiseForm(viewer)
         self.region = RegionBox(viewer)
         self.form = SettingsForm()
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
@@ -121,6 +124,7 @@ class Noise2ScorePanel(QWidget):
         self.compare.wants_change.connect(self._show_change)
         self.copy.changed.connect(self._copy)
         self.noise.wants_estimate.connect(self._estimate)
+        self.noise.calibration.wanted.connect(self._calibrate)
         self.noise.edited.connect(self._glance.start)
         self.form.correction.changed.connect(lambda: self._glance.start())
         self._glance.timeout.connect(self._look_again)
@@ -186,6 +190,10 @@ class Noise2ScorePanel(QWidget):
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show the noise that was estimated."""
         self.noise.show_estimates(estimates, asked=asked)
+
+    def show_calibration(self, calibration: Calibration) -> None:
+        """Show the noise that was measured on calibration frames."""
+        self.noise.show_calibration(calibration)
 
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a clean layer beside its source, in the place of its preview."""
@@ -312,6 +320,21 @@ class Noise2ScorePanel(QWidget):
         except InputError as error:
             self.show_error(str(error))
 
+    def _calibrate(self) -> None:
+        self._clear_notes()
+        try:
+            dark, flat = (self._source_of(layer) for layer in self.noise.calibration.layers())
+        except InputError as error:
+            self.show_error(str(error))
+        else:
+            self.controller.calibrate(dark, flat)
+
+    def _source_of(self, layer: Any) -> ImageSource | None:
+        """A layer as the axes in the table say."""
+        if layer is None:
+            return None
+        return target_of(layer, self.layers.axes_of(layer).currentText()).source
+
     def _targets_now(self) -> list[Target]:
         return [self.region.narrowed(target) for target in self.layers.targets()]
 
@@ -337,6 +360,7 @@ class Noise2ScorePanel(QWidget):
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
         self.train.enabled = self.noise.estimate.enabled = idle and chosen
         self.correct.enabled = idle and chosen and status.has_model
+        self.noise.calibration.calibrate.enabled = idle
         self.copy.enabled = chosen
         self.compare.follow(idle)
         self.model.show_status(status)

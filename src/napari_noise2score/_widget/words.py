@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_noise2score._widget.jobs import Estimated, Update
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.correct import Correction
-from napari_noise2score.noise.families import FAMILIES, Gaussian, NoiseFamily
+from napari_noise2score.noise.families import (
+    FAMILIES,
+    Gaussian,
+    NoiseFamily,
+    PoissonGaussian,
+    parameters_of,
+)
 
 CORRECTIONS = {
     Correction.AUTO: 'Automatic (least risk)',
@@ -29,16 +36,39 @@ def parameter_label(name: str) -> str:
 
 
 def noise_words(family: NoiseFamily, errors: dict[str, float]) -> str:
-    """A noise model with its standard errors: ``Poisson-Gaussian: gain 4.02 ± 0.03, ...``."""
+    """A noise model with its standard errors: ``Poisson-Gaussian: gain 4.02 ± 0.03 ...``."""
+    words = parameter_words(type(family), family.parameters(), errors)
+    return f'{family.label}: {words}' if words else family.label
+
+
+def parameter_words(
+    family: type[NoiseFamily], values: Mapping[str, float], errors: Mapping[str, float]
+) -> str:
+    """Parameters of a family with units and standard errors; read noise in photons too."""
     parts = []
-    for name, value in family.parameters().items():
-        error = errors.get(name)
+    for name, spec in parameters_of(family).items():
+        if name not in values:
+            continue
+        value, error = values[name], errors.get(name)
         number = f'{value:.4g}'
-        if error:
+        if error and math.isfinite(error):
             digits = max(0, 1 - math.floor(math.log10(error)))
             number = f'{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}'
-        parts.append(f'{parameter_label(name)} {number}')
-    return f'{family.label}: {", ".join(parts)} grey levels'
+        words = f'{parameter_label(name)} {number} {spec.metadata["unit"]}'.rstrip()
+        if name == 'read_noise' and value > 0 and 'gain' in values:
+            words += f' ({value / values["gain"]:.2g} photons)'
+        parts.append(words)
+    return ', '.join(parts)
+
+
+def calibration_words(found: Calibration) -> str:
+    """What was measured on calibration frames, and what is left to the image."""
+    words = parameter_words(PoissonGaussian, found.parameters, found.errors)
+    lines = [f'From {found.source}: {words}; {found.correlation.words}.']
+    if found.missing:
+        missing = ' and '.join(parameter_label(name) for name in found.missing)
+        lines.append(f'Estimated from the image: {missing}.')
+    return '\n'.join([*lines, *(f'Note: {note}' for note in found.notes)])
 
 
 def channel_words(estimate: Estimated) -> str:
@@ -55,7 +85,9 @@ def estimate_words(estimates: Sequence[Estimated]) -> str:
         fit = estimate.fit
         frames = f'{fit.evidence.method}, {fit.frames} frames' if fit.frames > 1 else 'one frame'
         words = noise_words(fit.family, fit.errors)
-        lines.append(f'{channel_words(estimate)} - {words} (from {frames}).')
+        lines.append(
+            f'{channel_words(estimate)} - {words}; {fit.correlation_words} (from {frames}).'
+        )
         lines += [f'Note: {warning}' for warning in fit.warnings]
     if more > 1:
         lines.append(f'... and {more} more, in the report of the result.')
@@ -76,6 +108,8 @@ def update_words(update: Update) -> str:
             return 'Loading PyTorch ...'
         case 'export':
             return 'Exporting the model ...'
+        case 'calibrate':
+            return 'Measuring on the calibration frames ...'
         case 'estimate':
             return 'Estimating the noise ...'
         case 'train':

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.cli.calibration import calibration, calibration_lines
 from napari_noise2score.cli.options import noise_request, settings_of, train_settings
 from napari_noise2score.cli.paths import check_writable, is_folder, parts, read, targets
 from napari_noise2score.errors import InputError
@@ -16,6 +17,7 @@ from napari_noise2score.errors import InputError
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.images.tiff import TiffImage
+    from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.comparison import ChannelParameters
     from napari_noise2score.pipeline import DenoiseSettings
@@ -119,7 +121,7 @@ def train(options: argparse.Namespace) -> int:
     from napari_noise2score.pipeline import train_score
     from napari_noise2score.prepare import prepare
 
-    settings, noise = train_settings(options), noise_request(options)
+    settings, noise = train_settings(options), noise_request(options, calibration(options))
     check_writable(options.model, options.images)
     sources = [source for _, source in read(options.images, options.axes, options.region)]
     lessons = parts(sources, options.learn_from) or sources
@@ -132,14 +134,18 @@ def train(options: argparse.Namespace) -> int:
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
     from napari_noise2score.noise.choose import NoiseRequest
+    from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.prepare import estimate_channel
 
-    request = noise_request(options)
-    if options.model is None and request != NoiseRequest():
+    measured = calibration(options)
+    request = noise_request(options, measured)
+    if options.model is None and measured is None and request != NoiseRequest():
         raise InputError('noise that is given is compared by means of a score: give --model too')
     ((_, source),) = read(options.images, options.axes)
     if options.model is not None:
         return _compare(options, source, request)
+    if measured is not None:
+        return _measured(options, source, measured, request)
     fits = [(channel.place, estimate_channel(channel)) for channel in source.channels()]
     if options.json:
         channels = [{'place': place, **fit.to_dict()} for place, fit in fits]
@@ -149,9 +155,47 @@ def estimate(options: argparse.Namespace) -> int:
         print(f'{place_words(place)}{fit.family}')
         for name, error in fit.errors.items():
             value = fit.family.parameters()[name]
-            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g}')
+            unit = parameters_of(type(fit.family))[name].metadata['unit']
+            print(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g} {unit}'.rstrip())
+        print(f'  {fit.correlation_words}')
         print(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
         for warning in fit.warnings:
+            print(f'  {warning}')
+    return 0
+
+
+def _measured(
+    options: argparse.Namespace,
+    source: ImageSource,
+    measured: Calibration,
+    request: NoiseRequest,
+) -> int:
+    """The noise of an image, with what was measured on calibration frames."""
+    from napari_noise2score.prepare import prepare
+
+    channels = prepare(source, request).channels
+    if options.json:
+        found = [
+            {
+                'place': channel.channel.place,
+                'noise': channel.family.to_dict(),
+                'blind_estimate': channel.fit and channel.fit.to_dict(),
+                'warnings': []
+                if channel.fit is None
+                else channel.fit.warnings_for(channel.family),
+            }
+            for channel in channels
+        ]
+        record = {'source': source.name, 'calibration': measured.to_dict(), 'channels': found}
+        print(json.dumps(record, indent=2))
+        return 0
+    print('\n'.join(calibration_lines(measured)))
+    for channel in channels:
+        print(f'{place_words(channel.channel.place)}{channel.family}')
+        left = [n.replace('_', ' ') for n in measured.missing if n not in request.parameters]
+        if left:
+            print(f'  {" and ".join(left)} estimated from the image')
+        for warning in () if channel.fit is None else channel.fit.warnings_for(channel.family):
             print(f'  {warning}')
     return 0
 

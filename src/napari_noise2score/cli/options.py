@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.cli.calibration import add_calibration, calibration
+
 if TYPE_CHECKING:
+    from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.score.settings import TrainSettings
@@ -62,6 +65,7 @@ def add_noise(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
     )
+    add_calibration(group)
 
 
 def noise_parameters() -> dict[str, Any]:
@@ -132,13 +136,16 @@ def add_seed(parser: argparse._ActionsContainer) -> None:
     parser.add_argument('--seed', type=int, default=0, help='start of the random numbers')
 
 
-def noise_request(options: argparse.Namespace) -> NoiseRequest:
-    """The noise model that is asked for."""
+def noise_request(
+    options: argparse.Namespace, measured: Calibration | None = None
+) -> NoiseRequest:
+    """The noise model that is asked for; what was ``measured`` fills in what is not given."""
     from napari_noise2score.noise.choose import NoiseRequest
 
     given = {name: getattr(options, name) for name in noise_parameters()}
     known = {name: value for name, value in given.items() if value is not None}
-    return NoiseRequest(options.noise, known, options.correlation)
+    request = NoiseRequest(options.noise, known, options.correlation)
+    return request if measured is None else measured.request(request)
 
 
 def train_settings(options: argparse.Namespace) -> TrainSettings:
@@ -169,7 +176,7 @@ def settings_of(options: argparse.Namespace) -> DenoiseSettings:
 
     trains = hasattr(options, 'seconds')
     return DenoiseSettings(
-        noise=noise_request(options),
+        noise=noise_request(options, calibration(options)),
         correction=Correction(options.correction),
         sigma_a=options.sigma_a,
         output=options.dtype,

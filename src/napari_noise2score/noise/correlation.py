@@ -59,10 +59,29 @@ class Correlation:
     @cached_property
     def neighbours(self) -> float:
         """Largest correlation between next neighbours in a row or column."""
+        return max(self.along_rows, self.along_columns)
+
+    @property
+    def along_rows(self) -> float:
+        """Correlation between next neighbours in a row."""
         middle = len(self.kernel) // 2
-        if middle == 0:
-            return 0.0
-        return float(max(self.kernel[middle, middle + 1], self.kernel[middle + 1, middle]))
+        return float(self.kernel[middle, middle + 1]) if middle else 0.0
+
+    @property
+    def along_columns(self) -> float:
+        """Correlation between next neighbours in a column."""
+        middle = len(self.kernel) // 2
+        return float(self.kernel[middle + 1, middle]) if middle else 0.0
+
+    @property
+    def words(self) -> str:
+        """What it is between next neighbours, in plain words."""
+        if self.is_white:
+            return 'independent pixels'
+        return (
+            f'correlation between neighbouring pixels {self.along_rows:.2f} along rows, '
+            f'{self.along_columns:.2f} along columns'
+        )
 
     @property
     def noticed(self) -> Correlation:

@@ -81,6 +81,13 @@ class NoiseFit:
         return Correlation.white() if measured is None else measured.noticed
 
     @property
+    def correlation_words(self) -> str:
+        """What is known of the correlation between next neighbours."""
+        if self.evidence.correlation is None:
+            return 'correlation unknown, taken for independent pixels'
+        return self.correlation.words
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         return self.warnings_for(self.family)

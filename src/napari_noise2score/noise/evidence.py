@@ -100,6 +100,11 @@ class PhotonTransfer:
     correlation: Correlation | None = None
     disturbances: Disturbances = Disturbances()
 
+    @property
+    def error(self) -> Array:
+        """Standard error of the variances, (K,); a mean of N squares scatters by ``3 / N``."""
+        return np.asarray(self.variance * np.sqrt(3 / self.count))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:

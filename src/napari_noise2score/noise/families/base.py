@@ -20,16 +20,21 @@ from napari_noise2score.noise.level_table import level_table
 if TYPE_CHECKING:
     from napari_noise2score.noise.estimate import NoiseFit
 
+GREY_LEVELS = 'grey levels'
+PER_PHOTON = 'grey levels per photon'
+
 FloatArray = NDArray[np.floating[Any]]
 Array = NDArray[np.float64]
 
 
-def parameter(label: str, tooltip: str, metavar: str, **constraints: float) -> Any:
+def parameter(label: str, tooltip: str, metavar: str, unit: str = '', **constraints: float) -> Any:
     """A dataclass field with what a form needs to show it and a check needs to test it.
 
-    ``constraints`` are ``above`` (exclusive), ``least`` and ``most`` (inclusive).
+    ``unit`` is the unit in words, empty for a plain number. ``constraints`` are ``above``
+    (exclusive), ``least`` and ``most`` (inclusive).
     """
-    return field(metadata={'label': label, 'tooltip': tooltip, 'metavar': metavar, **constraints})
+    words = {'label': label, 'tooltip': tooltip, 'metavar': metavar, 'unit': unit}
+    return field(metadata={**words, **constraints})
 
 
 @dataclass(frozen=True, slots=True)

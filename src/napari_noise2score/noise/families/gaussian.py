@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from napari_noise2score.noise import tweedie
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import (
+    GREY_LEVELS,
     AffineVarianceFamily,
     Array,
     FloatArray,
@@ -44,7 +45,7 @@ class Gaussian(AffineVarianceFamily):
     label: ClassVar[str] = 'Gaussian'
 
     sigma: float = parameter(
-        'Sigma', 'Standard deviation of the noise, grey levels.', 'S', above=0.0
+        'Sigma', 'Standard deviation of the noise, grey levels.', 'S', GREY_LEVELS, above=0.0
     )
 
     @property

@@ -9,7 +9,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.families.base import AffineVarianceFamily, Array, parameter
+from napari_noise2score.noise.families.base import (
+    GREY_LEVELS,
+    PER_PHOTON,
+    AffineVarianceFamily,
+    Array,
+    parameter,
+)
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
 
 if TYPE_CHECKING:
@@ -21,12 +27,12 @@ COUNTED = 300.0
 
 def gain() -> Any:
     """The parameter."""
-    return parameter('Gain', 'Grey levels for one detected photon.', 'G', above=0.0)
+    return parameter('Gain', 'Grey levels for one detected photon.', 'G', PER_PHOTON, above=0.0)
 
 
 def offset() -> Any:
     """The parameter."""
-    return parameter('Offset', 'Grey level of a pixel that received no light.', 'O')
+    return parameter('Offset', 'Grey level of a pixel that received no light.', 'O', GREY_LEVELS)
 
 
 def counts(rate: float) -> tuple[Array, Array]:
@@ -77,3 +83,33 @@ def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
     evidence = fit.evidence
     centre = float(np.average(evidence.level, weights=evidence.count))
     return gain, float(family.variance(centre)) - gain * centre
+
+
+def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
+    """Slope of the photon-transfer line through the point of darkness, which is known.
+
+    Raises
+    ------
+    InputError
+        If the image holds no light, or no noise beyond that of darkness.
+    """
+    evidence = fit.evidence
+    lit = evidence.level > offset
+    light, count = evidence.level[lit] - offset, evidence.count[lit]
+    own = evidence.variance[lit] - read_noise**2
+    slope = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
+    error = 0.0
+    for _ in range(4):
+        if slope <= 3 * error:
+            raise InputError(
+                f'the image has no light above the offset {offset:.5g}, or no noise above the '
+                f'read noise {read_noise:.4g}, so no gain can be estimated; give the gain, or '
+                'check them'
+            )
+        # a mean of squares scatters by 3 squared variances over their number
+        weight = count / (3 * (slope * light + read_noise**2) ** 2)
+        pull = np.abs(own - slope * light) * np.sqrt(weight)
+        weight /= np.maximum(1.0, pull / max(2.0 * float(np.median(pull)), 1e-300))
+        square = float((weight * light**2).sum())
+        slope, error = float((weight * light * own).sum()) / square, square**-0.5
+    return slope

@@ -13,6 +13,7 @@ from napari_noise2score.noise import tweedie
 from napari_noise2score.noise.correct import LARGEST_EXPONENT, Correction, LocalScore
 from napari_noise2score.noise.families import photons
 from napari_noise2score.noise.families.base import (
+    GREY_LEVELS,
     AffineVarianceFamily,
     Array,
     FloatArray,
@@ -46,7 +47,11 @@ class PoissonGaussian(AffineVarianceFamily):
     gain: float = photons.gain()
     offset: float = photons.offset()
     read_noise: float = parameter(
-        'Read noise', 'Standard deviation of the read noise, grey levels.', 'R', least=0.0
+        'Read noise',
+        'Standard deviation of the read noise, grey levels.',
+        'R',
+        GREY_LEVELS,
+        least=0.0,
     )
 
     @property
@@ -91,12 +96,16 @@ class PoissonGaussian(AffineVarianceFamily):
 
     @classmethod
     def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
-        """The estimate itself, or what its line says once the gain is known."""
+        """The estimate itself, or what its line says once the gain or darkness is known."""
         gain = given.get('gain')
+        if gain is None and {'offset', 'read_noise'} <= set(given):
+            gain = photons.gain_through(fit, given['offset'], given['read_noise'])
+            return {'gain': gain, **given}
         if isinstance(fit.family, PoissonGaussian) and gain is None:
             return fit.family.parameters()
         slope, intercept = photons.photon_line(fit, gain)
-        offset = max(-intercept / slope, min(0.0, float(fit.evidence.level.min())))
+        zero = max(-intercept / slope, min(0.0, float(fit.evidence.level.min())))
+        offset = given.get('offset', zero)
         return {
             'gain': slope,
             'offset': offset,

@@ -1,0 +1,87 @@
+"""Choice of the layers with calibration frames, and what was measured on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import ComboBox, PushButton
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_noise2score._widget.layers import image_layers
+from napari_noise2score._widget.settings_form import form_of
+from napari_noise2score._widget.words import calibration_words
+from napari_noise2score.noise.calibrate import Calibration
+
+_NONE = ('None', '')
+_DARK_TIP = (
+    'Frames taken without light: they tell offset and read noise. Several are better than one, as '
+    'a fixed pattern of the offset is then told from noise. They may be of another size.'
+)
+_FLAT_TIP = (
+    'Frames of even light, such as an empty field, two or more of each light level: they tell the '
+    'gain. Of one light level only together with dark frames; not saturated.'
+)
+_BUTTON_TIP = (
+    'Measures gain, offset and read noise on the calibration frames (a few seconds) and fills '
+    'them in above, where they may be changed. What the frames do not tell is estimated from the '
+    'image.'
+)
+
+
+class CalibrationBox(QWidget):
+    """Menus of the Image layers of a viewer, which they follow.
+
+    ``words`` is a label for what was measured; it has no place in here, as a part that folds
+    does not grow with its text.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    wanted = Signal()
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.dark = ComboBox(choices=[_NONE], tooltip=_DARK_TIP)
+        self.flat = ComboBox(choices=[_NONE], tooltip=_FLAT_TIP)
+        self.calibrate = PushButton(text='Calibrate', tooltip=_BUTTON_TIP)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words.hide()
+        layout = QVBoxLayout(self)
+        layout.addLayout(form_of(('Dark frames', self.dark), ('Flat field', self.flat)))
+        layout.addWidget(self.calibrate.native)
+        self.calibrate.changed.connect(lambda: self.wanted.emit())
+        self._events = viewer.layers.events
+        for emitter in (self._events.inserted, self._events.removed):
+            emitter.connect(self._fill)
+        self.destroyed.connect(self._forget)
+        self._fill()
+
+    def layers(self) -> tuple[Any, Any]:
+        """The layers with dark frames and with the flat field; None where none is chosen."""
+        return self.dark.value or None, self.flat.value or None
+
+    def show_calibration(self, calibration: Calibration) -> None:
+        """Show what was measured."""
+        self.words.setText(calibration_words(calibration))
+        self.words.show()
+
+    def _fill(self, event: Any = None) -> None:
+        layers = image_layers(self._viewer)
+        for menu in (self.dark, self.flat):
+            kept = menu.value
+            menu.choices = [_NONE, *((str(layer.name), layer) for layer in layers)]
+            menu.value = kept if any(kept is layer for layer in layers) else ''
+
+    def _forget(self, gone: Any = None) -> None:
+        for emitter in (self._events.inserted, self._events.removed):
+            emitter.disconnect(self._fill)

@@ -1,0 +1,77 @@
+"""Calibration files on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_noise2score.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.noise.calibrate import Calibration
+
+
+def add_calibration(group: argparse._ActionsContainer) -> None:
+    """Dark frames and flat field."""
+    group.add_argument(
+        '--dark',
+        type=Path,
+        metavar='D.tif',
+        help='frames without light: offset and read noise are measured on them',
+    )
+    group.add_argument(
+        '--flat',
+        type=Path,
+        metavar='F.tif',
+        help='frames of even light, at least two of each light level: the gain is measured on '
+        'them; a parameter that is given wins over one that is measured',
+    )
+
+
+def calibration(options: argparse.Namespace) -> Calibration | None:
+    """What the calibration files tell, if there are any; notes go to standard error.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or does not tell what it should.
+    """
+    if options.dark is None and options.flat is None:
+        return None
+    from napari_noise2score.calibrating import calibrate_images
+
+    dark, flat = (path and _frames(path) for path in (options.dark, options.flat))
+    found = calibrate_images(dark, flat)
+    for note in found.notes:
+        print(f'napari-noise2score: calibration: {note}', file=sys.stderr)
+    return found
+
+
+def calibration_lines(found: Calibration) -> list[str]:
+    """What was measured, for the terminal."""
+    from napari_noise2score.noise.families import PoissonGaussian, parameters_of
+
+    units = {name: spec.metadata['unit'] for name, spec in parameters_of(PoissonGaussian).items()}
+    lines = [f'measured on {found.source}:']
+    for name, value in found.parameters.items():
+        error = found.errors[name]
+        lines.append(f'  {name.replace("_", " ")}: {value:.5g} +- {error:.2g} {units[name]}')
+    return lines
+
+
+def _frames(path: Path) -> ImageSource:
+    """A file whose planes are frames, also where it does not say so."""
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.images.tiff import read_tiff
+
+    try:
+        image = read_tiff(path)
+    except InputError as error:
+        try:
+            image = read_tiff(path, 'TYX')
+        except InputError:
+            raise error from None
+    return ImageSource(image.data, image.axes, path.name)
