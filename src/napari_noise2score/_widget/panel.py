@@ -43,6 +43,7 @@ from napari_noise2score._widget.layers import (
 )
 from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
+from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.region_box import RegionBox
 from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
 from napari_noise2score._widget.words import preview_name
@@ -93,7 +94,7 @@ class Noise2ScorePanel(QWidget):
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
         self.region = RegionBox(viewer)
-        self.form = SettingsForm()
+        self.form = SettingsForm(preferences())
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.pause = PushButton(text='Pause', tooltip=_PAUSE_TIP)
@@ -109,7 +110,7 @@ class Noise2ScorePanel(QWidget):
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
         self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._targets: Sequence[Target] = ()
-        self._live, self._edited = True, False
+        self._live, self._edited = self.form.live.value, False
         self._glance = QTimer(self)
         self._glance.setSingleShot(True)
         self._glance.setInterval(_GLANCE_AFTER)

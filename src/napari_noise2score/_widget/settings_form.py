@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_noise2score._widget.jobs import RunSettings
+from napari_noise2score._widget.preferences import Preferences
 from napari_noise2score._widget.words import CORRECTIONS
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
@@ -77,21 +78,23 @@ class SettingsForm(QWidget):
 
     Parameters
     ----------
+    first : Preferences, optional
+        Its first values; the built-in ones if not given.
     parent : QWidget, optional
         Qt parent.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, first: Preferences | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        default = RunSettings()
+        default, first = RunSettings(), first or Preferences()
         self.seconds = SpinBox(
-            value=round(default.seconds),
+            value=first.seconds,
             min=0,
             max=_LONGEST_TIME,
             step=10,
             tooltip=_SECONDS_TIP,
         )
-        self.live = CheckBox(text='Live preview', value=True, tooltip=_LIVE_TIP)
+        self.live = CheckBox(text='Live preview', value=first.live, tooltip=_LIVE_TIP)
         self.correction = ComboBox(
             choices=[(label, form) for form, label in CORRECTIONS.items()],
             value=Correction.AUTO,
@@ -99,9 +102,9 @@ class SettingsForm(QWidget):
         )
         self.start = ComboBox(choices=_STARTS, value=default.init, tooltip=_START_TIP)
         self.slices = ComboBox(choices=_SLICES, value=default.slices, tooltip=_SLICES_TIP)
-        self.device = ComboBox(choices=_DEVICES, value=default.device, tooltip=_DEVICE_TIP)
-        self.output = ComboBox(choices=_OUTPUTS, value=default.output, tooltip=_OUTPUT_TIP)
-        first = form_of(('Training time (s)', self.seconds), ('', self.live))
+        self.device = ComboBox(choices=_DEVICES, value=first.device, tooltip=_DEVICE_TIP)
+        self.output = ComboBox(choices=_OUTPUTS, value=first.output, tooltip=_OUTPUT_TIP)
+        above = form_of(('Training time (s)', self.seconds), ('', self.live))
         more = QWidget()
         more.setLayout(
             form_of(
@@ -114,7 +117,7 @@ class SettingsForm(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(first)
+        layout.addLayout(above)
         layout.addWidget(folded('More settings', more))
 
     def settings(self, noise: NoiseRequest) -> RunSettings:
