@@ -106,7 +106,7 @@ class CompareBox(QWidget):
         self.slider.setRange(0, _STEPS)
         self.slider.setValue(_STEPS // 2)
         self.slider.setToolTip(_SLIDE_TIP)
-        self.slider.setAccessibleName(_SLIDE_TIP)
+        self.slider.setAccessibleName('Border of the split view')
         self.slider.hide()
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)

@@ -63,6 +63,8 @@ class NoiseForm(QWidget):
         self.words.hide()
         self.chart = Chart()
         self._build()
+        self.family.native.setAccessibleName('Noise model')
+        self.correlation.native.setAccessibleName('Correlation')
         self.family.changed.connect(self._family_chosen)
         self.family.changed.connect(lambda: self.edited.emit())
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
@@ -126,6 +128,7 @@ class NoiseForm(QWidget):
                 edit = LineEdit(tooltip=f'{spec.metadata["tooltip"]} Empty: estimated.')
                 edit.native.setPlaceholderText(_LEFT_OPEN)
                 edit.native.textEdited.connect(self._edited)
+                edit.native.setAccessibleName(spec.metadata['label'])
                 self.fields[name, spec.name] = edit
                 self._form.addRow(spec.metadata['label'], edit.native)
         self._form.addRow('Correlation', self.correlation.native)

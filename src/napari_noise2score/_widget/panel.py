@@ -30,6 +30,7 @@ from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
@@ -41,11 +42,13 @@ from napari_noise2score._widget.layers import (
     rest_preview,
     view_of,
 )
+from napari_noise2score._widget.look import STYLE
 from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.region_box import RegionBox
-from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
+from napari_noise2score._widget.settings_form import SettingsForm, narrow
+from napari_noise2score._widget.tab_order import order_tabs
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.header import UNSAVED
@@ -53,6 +56,10 @@ from napari_noise2score.score.header import UNSAVED
 if TYPE_CHECKING:
     import napari.viewer
 
+_REGION_TIP = (
+    'Learn from a part of the layers, or clean a part only: quicker where layers are large. '
+    'Closed and untouched, everything is used.'
+)
 _TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer beside each of them.'
 _STOP_TIP = (
     'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
@@ -72,7 +79,6 @@ _COPY_TIP = (
 _PRELOAD_AFTER = 250
 _GLANCE_AFTER = 150
 """Time from the last edit to its effect, ms."""
-_BAR = 'QProgressBar::chunk { background-color: #5a7bd0; }'
 _WIDTH = 340
 _HEIGHT = 600
 
@@ -342,16 +348,22 @@ class Noise2ScorePanel(QWidget):
     def _refresh(self) -> None:
         status = self.controller.status
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
-        self.train.enabled = self.noise.estimate.enabled = idle and chosen
-        self.correct.enabled = idle and chosen and status.has_model
-        self.copy.enabled = chosen
+        on = {
+            self.train: idle and chosen,
+            self.noise.estimate: idle and chosen,
+            self.correct: idle and chosen and status.has_model,
+            self.copy: chosen,
+            self.stop: not idle,
+            self.pause: not idle and status.state is not State.STOPPING,
+        }
+        for button in sorted(on, key=lambda button: not on[button]):
+            button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
         self.compare.follow(idle)
         self.model.show_status(status)
-        self.stop.enabled = not idle
-        self.pause.enabled = not idle and status.state is not State.STOPPING
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
 
     def _build(self) -> None:
+        self.setStyleSheet(STYLE)
         for combo in (self.noise.family, self.noise.correlation):
             narrow(combo)
         buttons = QHBoxLayout()
@@ -359,13 +371,13 @@ class Noise2ScorePanel(QWidget):
             buttons.addWidget(button.native, 1)
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setStyleSheet(_BAR)
+        self.bar.setAccessibleName('Progress')
 
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
-        column.addWidget(folded('Region', self.region))
+        column.addWidget(Fold('Region', self.region, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
@@ -386,11 +398,13 @@ class Noise2ScorePanel(QWidget):
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
+        order_tabs(column)
         bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
         self.setMinimumWidth(inner.minimumSizeHint().width() + bar)
 

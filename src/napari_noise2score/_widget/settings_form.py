@@ -6,8 +6,8 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
+from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.preferences import Preferences
 from napari_noise2score._widget.words import CORRECTIONS
@@ -70,6 +70,10 @@ _OUTPUT_TIP = (
     'disk; values are rounded, and those outside the range of the type are set to its end - how '
     'many is said below.'
 )
+_MORE_TIP = (
+    'Formula of the correction, what the training begins with, neighbouring slices, device and '
+    'numbers of the result. The defaults suit most images.'
+)
 _LONGEST_TIME = 7 * 24 * 3600
 
 
@@ -118,7 +122,7 @@ class SettingsForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(above)
-        layout.addWidget(folded('More settings', more))
+        layout.addWidget(Fold('More settings', more, _MORE_TIP))
 
     def settings(self, noise: NoiseRequest) -> RunSettings:
         """What is asked for, with a noise model.
@@ -146,6 +150,7 @@ def form_of(*rows: tuple[str, Any]) -> QFormLayout:
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for label, widget in rows:
         form.addRow(label, widget.native)
+        widget.native.setAccessibleName(label)
         if isinstance(widget, ComboBox):
             narrow(widget)
     return form
@@ -157,14 +162,3 @@ def narrow(combo: ComboBox) -> None:
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     combo.native.setMinimumContentsLength(10)
-
-
-def folded(title: str, content: QWidget) -> QCollapsible:
-    """A part of the panel that opens at a click on its title."""
-    part = QCollapsible(title)
-    part.setContent(content)
-    part.setDuration(0)
-    part.layout().setContentsMargins(0, 0, 0, 0)
-    content.layout().setContentsMargins(12, 0, 0, 0)
-    part.collapse(animate=False)
-    return part
