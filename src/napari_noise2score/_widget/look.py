@@ -15,6 +15,9 @@ QComboBox > QLineEdit, QAbstractSpinBox > QLineEdit {{ border: 0px; padding: 2px
 QCheckBox {{ border: 1px solid transparent; padding: 0px; }}
 QCheckBox:focus {{ border: 1px solid {ACCENT}; }}
 QSlider:focus::handle:horizontal {{ background-color: {ACCENT}; }}
+QScrollArea {{ padding: 0px; }}
+QTextEdit {{ background-color: transparent; padding: 0px; }}
+QTextEdit > QWidget {{ background-color: transparent; }}
 QTableView::item:focus {{ border: 1px solid {ACCENT}; }}
 QTableView::indicator:unchecked {{ border: 1px solid #7f8790; border-radius: 2px; }}
 """

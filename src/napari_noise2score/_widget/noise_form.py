@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.jobs import Estimated
+from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
@@ -57,9 +58,7 @@ class NoiseForm(QWidget):
         )
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
         self.fields: dict[tuple[str, str], LineEdit] = {}
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words = Text('Estimated noise')
         self.words.hide()
         self.chart = Chart()
         self._build()

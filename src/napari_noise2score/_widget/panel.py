@@ -12,21 +12,19 @@ import numpy as np
 from magicgui.widgets import PushButton
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QScrollArea,
-    QStyle,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.chart import Chart, learning_curve
+from napari_noise2score._widget.column import Column
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
@@ -49,6 +47,7 @@ from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.region_box import RegionBox
 from napari_noise2score._widget.settings_form import SettingsForm, narrow
 from napari_noise2score._widget.tab_order import order_tabs
+from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.header import UNSAVED
@@ -109,8 +108,8 @@ class Noise2ScorePanel(QWidget):
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.chart = Chart()
         self.bar = QProgressBar()
-        self.status = _text()
-        self.messages = _text()
+        self.status = Text('What is going on')
+        self.messages = Text('Messages')
         self._notes: list[str] = []
         self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
@@ -395,18 +394,10 @@ class Noise2ScorePanel(QWidget):
         column.addStretch(1)
         self.messages.hide()
 
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        order_tabs(column)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
-        order_tabs(column)
-        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        self.setMinimumWidth(inner.minimumSizeHint().width() + bar)
+        layout.addWidget(Column(inner))
 
 
 def _forget(emitter: Any, act: Any, gone: Any = None) -> None:
@@ -418,12 +409,4 @@ def _heading(text: str) -> QLabel:
     font = label.font()
     font.setBold(True)
     label.setFont(font)
-    return label
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

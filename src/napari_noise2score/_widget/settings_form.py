@@ -34,7 +34,7 @@ _SLICES = [
 ]
 _OUTPUTS = [
     ('32-bit real numbers', 'float32'),
-    ('As the layer, rounded and clipped', 'source'),
+    ('As the layer (rounded)', 'source'),
 ]
 _CORRECTION_TIP = (
     'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
