@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -69,20 +70,21 @@ def test_everything_is_in_sight_at_any_size(panel):
         resize(panel, width, height)
         assert scroll.widget().width() <= scroll.viewport().width()
         assert scroll.horizontalScrollBar().maximum() == 0
-        nothing_is_cut_off(scroll.widget())
+        nothing_is_cut_off(panel)
 
 
-def nothing_is_cut_off(inner):
-    for button in shown(inner, QPushButton) + shown(inner, QCheckBox):
+def nothing_is_cut_off(panel):
+    for button in shown(panel, QPushButton) + shown(panel, QCheckBox):
         assert button.width() >= button.sizeHint().width(), button.text()
         assert button.height() >= button.sizeHint().height(), button.text()
-    for label in shown(inner, QLabel):
+    for label in shown(panel, QLabel):
         assert label.width() >= label.sizeHint().width(), label.text()
         assert label.height() >= label.sizeHint().height(), label.text()
-    for text in shown(inner, Text):
-        assert text.verticalScrollBar().maximum() == 0, text.text()
+    for text in shown(panel, Text):
+        if text is not panel.messages:
+            assert text.verticalScrollBar().maximum() == 0, text.text()
         assert text.horizontalScrollBar().maximum() == 0, text.text()
-    for widget in shown(inner, (*CONTROLS, QLabel, Text)):
+    for widget in shown(panel, (*CONTROLS, QLabel, Text)):
         assert widget.parentWidget().rect().contains(widget.geometry()), widget
 
 
@@ -100,3 +102,35 @@ def test_no_control_without_a_tooltip(panel):
     for widget in shown(panel, CONTROLS):
         if not isinstance(widget.parent(), (QComboBox, QAbstractSpinBox, LayerTable)):
             assert len(widget.toolTip()) > 30, (widget, widget.accessibleName())
+
+
+def test_what_steers_a_run_and_what_is_said_of_it_is_always_in_sight(panel):
+    panel.show_notes([f'{number}: {LONG}' for number in range(20)])
+    resize(panel, 340, 535)
+    for widget in (panel.train.native, panel.stop.native, panel.bar, panel.status, panel.messages):
+        place = widget.mapTo(panel, widget.rect().bottomRight())
+        assert panel.rect().contains(place)
+        assert not widget.visibleRegion().isEmpty()
+        assert widget.visibleRegion().boundingRect() == widget.rect()
+    assert panel.messages.verticalScrollBar().maximum() > 0
+    assert panel.messages.focusPolicy() & Qt.FocusPolicy.TabFocus
+    assert panel.column.height() > panel.height() / 2
+
+
+def test_the_plot_of_a_training_and_the_comparison_come_into_sight(panel):
+    resize(panel, 340, 535)
+    panel.chart.show_curves(None)
+    panel.column.verticalScrollBar().setValue(0)
+    panel.form.device.native.setFocus()
+    panel.show_learning([(0.0, 1.0), (1.0, 0.5)])
+    QTest.qWait(50)
+    assert panel.chart.visibleRegion().boundingRect() == panel.chart.rect()
+    panel.column.verticalScrollBar().setValue(0)
+    panel.show_learning([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
+    QTest.qWait(50)
+    assert panel.column.verticalScrollBar().value() == 0
+    panel.form.seconds.native.setFocus()
+    panel.chart.show_curves(None)
+    panel.show_learning([(0.0, 1.0), (1.0, 0.5)])
+    QTest.qWait(50)
+    assert panel.column.verticalScrollBar().value() == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtWidgets import QAbstractSpinBox, QFrame, QLineEdit, QScrollArea, QWidget
 
 
 class Column(QScrollArea):
@@ -21,6 +21,7 @@ class Column(QScrollArea):
 
     def __init__(self, inner: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._wanted: QWidget | None = None
         self.setWidget(inner)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -38,3 +39,14 @@ class Column(QScrollArea):
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
+
+    def show_part(self, widget: QWidget) -> None:
+        """Scroll to a widget once its place is known, unless something is being typed in here."""
+        self._wanted = widget
+        QTimer.singleShot(0, self._scroll)
+
+    def _scroll(self) -> None:
+        focus = self.window().focusWidget()
+        typing = isinstance(focus, (QAbstractSpinBox, QLineEdit)) and self.isAncestorOf(focus)
+        if self._wanted is not None and not typing:
+            self.ensureWidgetVisible(self._wanted)

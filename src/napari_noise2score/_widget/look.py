@@ -16,6 +16,7 @@ QCheckBox {{ border: 1px solid transparent; padding: 0px; }}
 QCheckBox:focus {{ border: 1px solid {ACCENT}; }}
 QSlider:focus::handle:horizontal {{ background-color: {ACCENT}; }}
 QScrollArea {{ padding: 0px; }}
+QFrame#steering {{ border-top: 1px solid rgba(127, 135, 144, 50%); }}
 QTextEdit {{ background-color: transparent; padding: 0px; }}
 QTextEdit > QWidget {{ background-color: transparent; }}
 QTableView::item:focus {{ border: 1px solid {ACCENT}; }}

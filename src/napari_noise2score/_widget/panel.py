@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
+    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -78,6 +79,7 @@ _COPY_TIP = (
 _PRELOAD_AFTER = 250
 _GLANCE_AFTER = 150
 """Time from the last edit to its effect, ms."""
+_MESSAGES = 120
 _WIDTH = 340
 _HEIGHT = 600
 
@@ -109,7 +111,7 @@ class Noise2ScorePanel(QWidget):
         self.chart = Chart()
         self.bar = QProgressBar()
         self.status = Text('What is going on')
-        self.messages = Text('Messages')
+        self.messages = Text('Messages', highest=_MESSAGES)
         self._notes: list[str] = []
         self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
@@ -178,7 +180,10 @@ class Noise2ScorePanel(QWidget):
 
     def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
         """Show the course of the training."""
+        hidden = self.chart.isHidden()
         self.chart.show_curves(learning_curve(history))
+        if hidden and not self.chart.isHidden():
+            self.column.show_part(self.chart)
 
     def show_model(self, trained: Trained) -> None:
         """Show the model that is in use now."""
@@ -200,6 +205,7 @@ class Noise2ScorePanel(QWidget):
         self._edited = False
         self._results[target.layer] = ref(add_result(self._viewer, target, image, name, report))
         self._refresh()
+        self.column.show_part(self.compare)
 
     def add_preview(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Show an image in the preview layer, which is replaced by the result."""
@@ -381,23 +387,30 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
         column.addWidget(self.form)
-        column.addLayout(buttons)
-        column.addWidget(self.bar)
-        column.addWidget(self.status)
         column.addWidget(self.chart)
-        column.addWidget(self.messages)
         column.addWidget(_heading('Compare'))
         column.addWidget(self.compare)
         column.addWidget(_heading('Model'))
         column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
+        self.column = Column(inner)
+
+        steering = QFrame()
+        steering.setObjectName('steering')
+        below = QVBoxLayout(steering)
+        below.setSpacing(6)
+        below.addLayout(buttons)
+        for widget in (self.bar, self.status, self.messages):
+            below.addWidget(widget)
         self.messages.hide()
 
-        order_tabs(column)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(Column(inner))
+        layout.setSpacing(0)
+        layout.addWidget(self.column, 1)
+        layout.addWidget(steering)
+        order_tabs(column, below)
 
 
 def _forget(emitter: Any, act: Any, gone: Any = None) -> None:

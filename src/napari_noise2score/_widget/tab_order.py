@@ -23,7 +23,7 @@ def controls(layout: Any) -> Iterator[QWidget]:
             yield from controls(inner)
 
 
-def order_tabs(layout: Any) -> None:
-    """Let Tab go through a layout in that order."""
-    for first, second in pairwise(controls(layout)):
+def order_tabs(*layouts: Any) -> None:
+    """Let Tab go through layouts in that order, from one to the next."""
+    for first, second in pairwise(each for layout in layouts for each in controls(layout)):
         QWidget.setTabOrder(first, second)

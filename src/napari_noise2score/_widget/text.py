@@ -18,19 +18,30 @@ class Text(QTextEdit):
         What a screen reader calls it.
     text : str
         Plain text.
+    highest : int, optional
+        Pixels; a text that is higher is scrolled, also by keyboard.
     parent : QWidget, optional
         Qt parent.
     """
 
-    def __init__(self, name: str, text: str = '', parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str = '',
+        highest: int | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._text = ''
         self.setReadOnly(True)
         self.setAccessibleName(name)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._highest = highest
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        if highest is None:
+            self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTabChangesFocus(True)
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
@@ -45,7 +56,7 @@ class Text(QTextEdit):
         """Show another text, taken literally."""
         if text != self._text:
             self._text = text
-            self.setPlainText(text)
+            self.setPlainText(text.replace(' %', '\N{NO-BREAK SPACE}%'))
             self.updateGeometry()
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802 - Qt's name
@@ -57,7 +68,8 @@ class Text(QTextEdit):
         document = self.document().clone()
         document.setTextWidth(max(1, width - self._around(self.width(), self.viewport().width())))
         around = self._around(self.height(), self.viewport().height())
-        return math.ceil(document.size().height()) + around
+        height = math.ceil(document.size().height()) + around
+        return height if self._highest is None else min(height, self._highest)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """At its present width."""
