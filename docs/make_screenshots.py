@@ -86,12 +86,14 @@ def wait(done: Callable[[], bool], longest: float) -> None:
     QTest.qWait(500)
 
 
-def shoot(viewer: Any, picture: Picture, folder: Path) -> None:
+def shoot(viewer: Any, panel: Any, picture: Picture, folder: Path) -> None:
     """Write a picture, with as many colours as a small file needs."""
     viewer.theme = picture.theme
     viewer.window.resize(*picture.size)
     QTest.qWait(400)
     viewer.reset_view()
+    if picture.stage in ('after', 'compare'):
+        panel.column.show_part(panel.compare)
     QTest.qWait(400)
     path = folder / picture.name
     viewer.window.screenshot(str(path), canvas_only=False, flash=False)
@@ -119,7 +121,7 @@ def main() -> None:
     for stage in stages(viewer, panel, arguments.seconds):
         for picture in pictures:
             if picture.stage == stage:
-                shoot(viewer, picture, arguments.output)
+                shoot(viewer, panel, picture, arguments.output)
     viewer.close()
 
 

@@ -267,6 +267,7 @@ class Noise2ScorePanel(QWidget):
                     self._remove_preview(target.layer)
                 self._note_views()
             self.controller.train(*request, self._watched)
+            self.pause.native.setFocus()
 
     def _note_views(self) -> None:
         """Note what is looked at of the layers in training."""
