@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_noise2score._widget.preferences import Preferences
 from tests.napari.helpers import noisy_stack
 
 LONGEST_WAIT = 120_000
@@ -55,3 +56,9 @@ def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.Monkey
     """Tests leave the user's own list as it is."""
     file = tmp_path_factory.mktemp('settings') / 'recent.json'
     monkeypatch.setattr('napari_noise2score._widget.recent.default_file', lambda: file)
+
+
+@pytest.fixture(autouse=True)
+def _built_in_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not depend on what the user prefers."""
+    monkeypatch.setattr('napari_noise2score._widget.panel.preferences', Preferences)

@@ -112,6 +112,7 @@ def test_toggle_split_and_removed_noise(denoised, qtbot, idle):
     np.testing.assert_array_equal(shown[..., border:], result.data[..., border:])
     panel.compare.split.native.click()
     assert split not in viewer.layers
+    assert viewer.layers.selection.active.name.startswith('cells denoised')
     panel.compare.split.native.click()
     viewer.layers.remove(viewer.layers['cells noisy | clean'])
     assert not panel.compare.split.native.isChecked()

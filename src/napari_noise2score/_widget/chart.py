@@ -13,12 +13,12 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_noise2score._widget.look import ACCENT
 from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
 
 _HEIGHT = 130
 _TICKS = 4
-_ACCENT = QColor('#5a7bd0')
 _GAP = 4
 _DOT = 1.8
 _ERRORS = 2
@@ -151,7 +151,7 @@ def _draw(painter: QPainter, area: QRectF, curves: Curves, ink: QColor) -> None:
     for x, y in curves.dots.tolist():
         painter.drawEllipse(at(x, y), _DOT, _DOT)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(_ACCENT, 2))
+    painter.setPen(QPen(QColor(ACCENT), 2))
     painter.drawPolyline(QPolygonF([at(x, y) for x, y in curves.line.tolist()]))
 
 

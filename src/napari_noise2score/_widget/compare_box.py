@@ -106,7 +106,7 @@ class CompareBox(QWidget):
         self.slider.setRange(0, _STEPS)
         self.slider.setValue(_STEPS // 2)
         self.slider.setToolTip(_SLIDE_TIP)
-        self.slider.setAccessibleName(_SLIDE_TIP)
+        self.slider.setAccessibleName('Border of the split view')
         self.slider.hide()
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -138,12 +138,13 @@ class CompareBox(QWidget):
 
     def _show_split(self, on: bool) -> None:
         self.slider.setVisible(on)
+        pairs = self._pairs()
         if not on:
             split, self._split = self._split, None
             if split is not None and split in self._viewer.layers:
                 self._viewer.layers.remove(split)
+                self._viewer.layers.selection.active = pairs[0].result if pairs else None
             return
-        pairs = self._pairs()
         if not pairs:
             self.split.native.setChecked(False)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -26,8 +27,6 @@ from napari_noise2score._widget.layers import (
     unwrapped,
 )
 
-_TICK_BOX = 'QTableView::indicator:unchecked { border: 1px solid #7f8790; border-radius: 2px; }'
-"""napari's own are hard to see on its list background, in both themes."""
 _AXES_WIDTH = 84
 _ROW_HEIGHT = 30
 _ROWS = 4
@@ -67,9 +66,10 @@ class LayerTable(QTableWidget):
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        self.setStyleSheet(_TICK_BOX)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)  # Tab leaves the table; arrows and space bar move and tick
+        self.setAccessibleName('Image layers')
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setToolTip(
@@ -129,6 +129,7 @@ class LayerTable(QTableWidget):
         """Rows anew, the topmost layer first; ticks and axes are kept."""
         ticked = self.layers()
         typed = {id(layer): axes.currentText() for layer, _, axes in self._rows}
+        current = self.currentRow()
         self._watch.forget_layers()
         self.blockSignals(True)
         layers = image_layers(self._viewer)[::-1]
@@ -148,8 +149,10 @@ class LayerTable(QTableWidget):
             for change in ('data', 'axis_labels'):
                 follow(change, partial(self._guess_row, layer))
         self.tick(ticked)
+        self.setCurrentCell(min(max(current, 0), len(layers) - 1), 0)
         self.blockSignals(False)
         self._fit_height()
+        self._order_tabs()
         self._item_changed()
 
     def _axes_box(self, layer: Any, typed: str | None) -> QComboBox:
@@ -171,8 +174,9 @@ class LayerTable(QTableWidget):
     def _name_row(self, layer: Any, event: Any = None) -> None:
         row = self._row(layer)
         if row is not None:
-            item = self._rows[row][1]
+            _, item, axes = self._rows[row]
             item.setText(layer.name)
+            axes.setAccessibleName(f'Axes of {layer.name}')
             shape = ' x '.join(str(side) for side in full_data(layer).shape)
             item.setToolTip(f'{layer.name}: {shape}, {full_data(layer).dtype}')
 
@@ -184,6 +188,7 @@ class LayerTable(QTableWidget):
             self.setCellWidget(row, 1, axes)
             self._rows[row] = (*self._rows[row][:2], axes)
             self._name_row(layer)
+            self._order_tabs()
 
     def _item_changed(self, item: Any = None) -> None:
         for _, ticked, axes in self._rows:
@@ -194,6 +199,12 @@ class LayerTable(QTableWidget):
         """Fit the height once the style of the window is known."""
         super().showEvent(event)
         self._fit_height()
+        self._order_tabs()
+
+    def _order_tabs(self) -> None:
+        """From the rows Tab goes to their axes."""
+        for first, second in pairwise([self, *(axes for _, _, axes in self._rows)]):
+            QWidget.setTabOrder(first, second)
 
     def _fit_height(self) -> None:
         """Some rows high, so that the rest of the panel stays in sight."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QVBoxLayout,
@@ -18,6 +16,7 @@ from qtpy.QtWidgets import (
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.recent import Recent
+from napari_noise2score._widget.text import Text
 from napari_noise2score.card import card_of
 from napari_noise2score.score.header import SUFFIX
 
@@ -62,11 +61,7 @@ class ModelBox(QWidget):
         self._controller = controller
         self._recent = recent or Recent()
         self._path: Path | None = None
-        self.words = QLabel(_NONE)
-        self.words.setWordWrap(True)
-        self.words.setMinimumWidth(1)  # a long name does not widen the panel
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words = Text('Model in use', _NONE)
         self.save = _button('Save model...', _SAVE_TIP)
         self.load = _button('Load model...', _LOAD_TIP)
         self.recent = _button('Recent models', _RECENT_TIP)

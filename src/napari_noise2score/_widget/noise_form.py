@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from magicgui.widgets import ComboBox, LineEdit, PushButton
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.calibration_box import CalibrationBox
 from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.settings_form import folded
+from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.calibrate import Calibration
@@ -64,12 +65,12 @@ class NoiseForm(QWidget):
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
         self.calibration = CalibrationBox(viewer)
         self.fields: dict[tuple[str, str], LineEdit] = {}
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words = Text('Estimated noise')
         self.words.hide()
         self.chart = Chart()
         self._build()
+        self.family.native.setAccessibleName('Noise model')
+        self.correlation.native.setAccessibleName('Correlation')
         self.family.changed.connect(self._family_chosen)
         self.family.changed.connect(lambda: self.edited.emit())
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
@@ -149,6 +150,7 @@ class NoiseForm(QWidget):
                 edit = LineEdit(tooltip=f'{spec.metadata["tooltip"]} Empty: estimated.')
                 edit.native.setPlaceholderText(_LEFT_OPEN)
                 edit.native.textEdited.connect(self._edited)
+                edit.native.setAccessibleName(spec.metadata['label'])
                 self.fields[name, spec.name] = edit
                 self._form.addRow(spec.metadata['label'], edit.native)
         self._form.addRow('Correlation', self.correlation.native)

@@ -12,24 +12,24 @@ import numpy as np
 from magicgui.widgets import PushButton
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QScrollArea,
-    QStyle,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.chart import Chart, learning_curve
+from napari_noise2score._widget.column import Column
 from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
@@ -41,10 +41,14 @@ from napari_noise2score._widget.layers import (
     target_of,
     view_of,
 )
+from napari_noise2score._widget.look import STYLE
 from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
+from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.region_box import RegionBox
-from napari_noise2score._widget.settings_form import SettingsForm, folded, narrow
+from napari_noise2score._widget.settings_form import SettingsForm, narrow
+from napari_noise2score._widget.tab_order import order_tabs
+from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
@@ -54,6 +58,10 @@ from napari_noise2score.score.header import UNSAVED
 if TYPE_CHECKING:
     import napari.viewer
 
+_REGION_TIP = (
+    'Learn from a part of the layers, or clean a part only: quicker where layers are large. '
+    'Closed and untouched, everything is used.'
+)
 _TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer beside each of them.'
 _STOP_TIP = (
     'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
@@ -73,7 +81,7 @@ _COPY_TIP = (
 _PRELOAD_AFTER = 250
 _GLANCE_AFTER = 150
 """Time from the last edit to its effect, ms."""
-_BAR = 'QProgressBar::chunk { background-color: #5a7bd0; }'
+_MESSAGES = 120
 _WIDTH = 340
 _HEIGHT = 600
 
@@ -95,7 +103,7 @@ class Noise2ScorePanel(QWidget):
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm(viewer)
         self.region = RegionBox(viewer)
-        self.form = SettingsForm()
+        self.form = SettingsForm(preferences())
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.pause = PushButton(text='Pause', tooltip=_PAUSE_TIP)
@@ -104,14 +112,14 @@ class Noise2ScorePanel(QWidget):
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.chart = Chart()
         self.bar = QProgressBar()
-        self.status = _text()
-        self.messages = _text()
+        self.status = Text('What is going on')
+        self.messages = Text('Messages', highest=_MESSAGES)
         self._notes: list[str] = []
         self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
         self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._targets: Sequence[Target] = ()
-        self._live, self._edited = True, False
+        self._live, self._edited = self.form.live.value, False
         self._glance = QTimer(self)
         self._glance.setSingleShot(True)
         self._glance.setInterval(_GLANCE_AFTER)
@@ -175,7 +183,10 @@ class Noise2ScorePanel(QWidget):
 
     def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
         """Show the course of the training."""
+        hidden = self.chart.isHidden()
         self.chart.show_curves(learning_curve(history))
+        if hidden and not self.chart.isHidden():
+            self.column.show_part(self.chart)
 
     def show_model(self, trained: Trained) -> None:
         """Show the model that is in use now."""
@@ -201,6 +212,7 @@ class Noise2ScorePanel(QWidget):
         self._edited = False
         self._results[target.layer] = ref(add_result(self._viewer, target, image, name, report))
         self._refresh()
+        self.column.show_part(self.compare)
 
     def show_live(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
@@ -257,6 +269,7 @@ class Noise2ScorePanel(QWidget):
                     self._remove_preview(target.layer)
                 self._note_views()
             self.controller.train(*request, self._watched)
+            self.pause.native.setFocus()
 
     def _note_views(self) -> None:
         """Note what is looked at of the layers in training."""
@@ -358,17 +371,23 @@ class Noise2ScorePanel(QWidget):
     def _refresh(self) -> None:
         status = self.controller.status
         idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
-        self.train.enabled = self.noise.estimate.enabled = idle and chosen
-        self.correct.enabled = idle and chosen and status.has_model
-        self.noise.calibration.calibrate.enabled = idle
-        self.copy.enabled = chosen
+        on = {
+            self.train: idle and chosen,
+            self.noise.estimate: idle and chosen,
+            self.noise.calibration.calibrate: idle,
+            self.correct: idle and chosen and status.has_model,
+            self.copy: chosen,
+            self.stop: not idle,
+            self.pause: not idle and status.state is not State.STOPPING,
+        }
+        for button in sorted(on, key=lambda button: not on[button]):
+            button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
         self.compare.follow(idle)
         self.model.show_status(status)
-        self.stop.enabled = not idle
-        self.pause.enabled = not idle and status.state is not State.STOPPING
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
 
     def _build(self) -> None:
+        self.setStyleSheet(STYLE)
         for combo in (self.noise.family, self.noise.correlation):
             narrow(combo)
         buttons = QHBoxLayout()
@@ -376,40 +395,41 @@ class Noise2ScorePanel(QWidget):
             buttons.addWidget(button.native, 1)
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setStyleSheet(_BAR)
+        self.bar.setAccessibleName('Progress')
 
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
-        column.addWidget(folded('Region', self.region))
+        column.addWidget(Fold('Region', self.region, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
         column.addWidget(self.form)
-        column.addLayout(buttons)
-        column.addWidget(self.bar)
-        column.addWidget(self.status)
         column.addWidget(self.chart)
-        column.addWidget(self.messages)
         column.addWidget(_heading('Compare'))
         column.addWidget(self.compare)
         column.addWidget(_heading('Model'))
         column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
+        self.column = Column(inner)
+
+        steering = QFrame()
+        steering.setObjectName('steering')
+        below = QVBoxLayout(steering)
+        below.setSpacing(6)
+        below.addLayout(buttons)
+        for widget in (self.bar, self.status, self.messages):
+            below.addWidget(widget)
         self.messages.hide()
 
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
-        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        self.setMinimumWidth(inner.minimumSizeHint().width() + bar)
+        layout.setSpacing(0)
+        layout.addWidget(self.column, 1)
+        layout.addWidget(steering)
+        order_tabs(column, below)
 
 
 def _forget(emitter: Any, act: Any, gone: Any = None) -> None:
@@ -421,12 +441,4 @@ def _heading(text: str) -> QLabel:
     font = label.font()
     font.setBold(True)
     label.setFont(font)
-    return label
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

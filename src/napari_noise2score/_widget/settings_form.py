@@ -6,9 +6,10 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
+from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import RunSettings
+from napari_noise2score._widget.preferences import Preferences
 from napari_noise2score._widget.words import CORRECTIONS
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
@@ -39,7 +40,7 @@ _SLICES = [
 ]
 _OUTPUTS = [
     ('32-bit real numbers', 'float32'),
-    ('As the layer, rounded and clipped', 'source'),
+    ('As the layer (rounded)', 'source'),
 ]
 _CORRECTION_TIP = (
     'Formula that turns the score into clean grey levels. Automatic takes the one of the least '
@@ -80,6 +81,10 @@ _OUTPUT_TIP = (
     'disk; values are rounded, and those outside the range of the type are set to its end - how '
     'many is said below.'
 )
+_MORE_TIP = (
+    'Formula of the correction, what the training begins with, neighbouring slices, device and '
+    'numbers of the result. The defaults suit most images.'
+)
 _LONGEST_TIME = 7 * 24 * 3600
 
 
@@ -88,21 +93,23 @@ class SettingsForm(QWidget):
 
     Parameters
     ----------
+    first : Preferences, optional
+        Its first values; the built-in ones if not given.
     parent : QWidget, optional
         Qt parent.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, first: Preferences | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        default = RunSettings()
+        default, first = RunSettings(), first or Preferences()
         self.seconds = SpinBox(
-            value=round(default.seconds),
+            value=first.seconds,
             min=0,
             max=_LONGEST_TIME,
             step=10,
             tooltip=_SECONDS_TIP,
         )
-        self.live = CheckBox(text='Live preview', value=True, tooltip=_LIVE_TIP)
+        self.live = CheckBox(text='Live preview', value=first.live, tooltip=_LIVE_TIP)
         self.correction = ComboBox(
             choices=[(label, form) for form, label in CORRECTIONS.items()],
             value=Correction.AUTO,
@@ -111,9 +118,9 @@ class SettingsForm(QWidget):
         self.start = ComboBox(choices=_STARTS, value=default.init, tooltip=_START_TIP)
         self.apart = ComboBox(choices=_APART, value=default.apart, tooltip=_APART_TIP)
         self.slices = ComboBox(choices=_SLICES, value=default.slices, tooltip=_SLICES_TIP)
-        self.device = ComboBox(choices=_DEVICES, value=default.device, tooltip=_DEVICE_TIP)
-        self.output = ComboBox(choices=_OUTPUTS, value=default.output, tooltip=_OUTPUT_TIP)
-        first = form_of(('Training time (s)', self.seconds), ('', self.live))
+        self.device = ComboBox(choices=_DEVICES, value=first.device, tooltip=_DEVICE_TIP)
+        self.output = ComboBox(choices=_OUTPUTS, value=first.output, tooltip=_OUTPUT_TIP)
+        above = form_of(('Training time (s)', self.seconds), ('', self.live))
         more = QWidget()
         more.setLayout(
             form_of(
@@ -127,8 +134,8 @@ class SettingsForm(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(first)
-        layout.addWidget(folded('More settings', more))
+        layout.addLayout(above)
+        layout.addWidget(Fold('More settings', more, _MORE_TIP))
 
     def settings(self, noise: NoiseRequest) -> RunSettings:
         """What is asked for, with a noise model.
@@ -157,6 +164,7 @@ def form_of(*rows: tuple[str, Any]) -> QFormLayout:
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for label, widget in rows:
         form.addRow(label, widget.native)
+        widget.native.setAccessibleName(label)
         if isinstance(widget, ComboBox):
             narrow(widget)
     return form
@@ -168,14 +176,3 @@ def narrow(combo: ComboBox) -> None:
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     combo.native.setMinimumContentsLength(10)
-
-
-def folded(title: str, content: QWidget) -> QCollapsible:
-    """A part of the panel that opens at a click on its title."""
-    part = QCollapsible(title)
-    part.setContent(content)
-    part.setDuration(0)
-    part.layout().setContentsMargins(0, 0, 0, 0)
-    content.layout().setContentsMargins(12, 0, 0, 0)
-    part.collapse(animate=False)
-    return part
