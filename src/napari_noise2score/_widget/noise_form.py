@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.calibration_box import CalibrationBox
 from napari_noise2score._widget.chart import Chart, photon_transfer
+from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import Estimated
-from napari_noise2score._widget.settings_form import folded
 from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
 from napari_noise2score.errors import InputError
@@ -33,6 +33,10 @@ _CORRELATION_TIP = (
     'Whether noise may be correlated between neighbouring pixels, as cameras that interpolate or '
     'sharpen leave it. Measured takes the correlation found in the image into account; '
     'independent ignores it, and much of such noise stays. Takes effect in the next training.'
+)
+_CALIBRATION_TIP = (
+    'Measure offset, read noise and gain on frames that were taken for it, instead of estimating '
+    'them from the image. Click to open or fold.'
 )
 _LEFT_OPEN = 'estimated'
 
@@ -158,7 +162,7 @@ class NoiseForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addLayout(self._form)
-        layout.addWidget(folded('Calibration', self.calibration))
+        layout.addWidget(Fold('Calibration', self.calibration, _CALIBRATION_TIP))
         layout.addWidget(self.calibration.words)
         layout.addWidget(self.chart)
         layout.addWidget(self.words)
