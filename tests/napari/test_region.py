@@ -124,3 +124,19 @@ def test_several_shapes_are_learned_from_together(open_panel):
     target = panel.region.narrowed(target_of(layer, 'YX'))
     assert str(target.region) == 'Y0:80,X0:60'
     assert len(target.learned) == 2
+
+
+def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):
+    viewer, panel = open_panel()
+    layer = unwrapped(viewer.add_image(np.zeros((3, 4, 90, 100)), name='cells'))
+    guessed = 'cells: time 3, depth 4, rows 90, columns 100. Guessed: choose others'
+    assert panel.reading.text().startswith(guessed)
+    panel.layers.axes_of(layer).setCurrentText('ZCYX')
+    assert panel.reading.text() == 'cells: depth 3, channels 4, rows 90, columns 100.'
+    panel.layers.axes_of(layer).setCurrentText('ZZYX')
+    assert 'a letter stands twice' in panel.reading.text()
+    layer.axis_labels = ('c', 't', 'y', 'x')
+    assert panel.reading.text() == 'cells: channels 3, time 4, rows 90, columns 100.'
+    viewer.add_image(np.zeros((90, 100)), name='plane')
+    panel.layers.tick([viewer.layers['plane']])
+    assert panel.reading.isHidden()

@@ -23,14 +23,18 @@ from napari_noise2score._widget.layers import (
     full_data,
     image_layers,
     likely_axes,
+    stated_axes,
     target_of,
     unwrapped,
 )
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.axes import check_axes
 
 _AXES_WIDTH = 84
 _ROW_HEIGHT = 30
 _ROWS = 4
 _COMMON = ('YX', 'TYX', 'ZYX', 'CYX', 'TZYX', 'TCYX', 'CZYX', 'ZCYX', 'TCZYX')
+_NAMES = {'T': 'time', 'C': 'channels', 'Z': 'depth', 'Y': 'rows', 'X': 'columns', 'S': 'colours'}
 _AXES_TIP = (
     'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, '
     'S colour. Frames along T of one scene are compared with each other to estimate the noise; '
@@ -97,6 +101,24 @@ class LayerTable(QTableWidget):
     def layers(self) -> list[Any]:
         """The ticked layers."""
         return [layer for layer, _, _ in self._chosen()]
+
+    def words(self) -> str:
+        """How the ticked layers are read, where that is not plain: to be confirmed by the user."""
+        lines = []
+        for layer, _, box in self._chosen():
+            shape = full_data(layer).shape
+            try:
+                axes = check_axes(box.currentText().strip(), shape)
+            except InputError as error:
+                lines.append(f'{layer.name}: {error}.')
+                continue
+            if len(axes) == 2 + bool(layer.rgb):
+                continue
+            sides = ', '.join(f'{_NAMES[a]} {side}' for a, side in zip(axes, shape, strict=True))
+            guessed = stated_axes(layer) is None and axes == likely_axes(layer)
+            doubt = ' Guessed: choose others in the list if that is wrong.' if guessed else ''
+            lines.append(f'{layer.name}: {sides}.{doubt}')
+        return '\n'.join(lines)
 
     def tick(self, layers: list[Any]) -> None:
         """Tick these layers and no other."""
@@ -166,6 +188,7 @@ class LayerTable(QTableWidget):
         common = [axes + colour for axes in _COMMON if len(axes + colour) == count]
         box.addItems(list(dict.fromkeys([likely, *common])))
         box.setCurrentText(typed if typed is not None and len(typed) == count else likely)
+        box.currentTextChanged.connect(lambda text: self.ticked.emit())
         return box
 
     def _row(self, layer: Any) -> int | None:
@@ -189,6 +212,7 @@ class LayerTable(QTableWidget):
             self._rows[row] = (*self._rows[row][:2], axes)
             self._name_row(layer)
             self._order_tabs()
+            self.ticked.emit()
 
     def _item_changed(self, item: Any = None) -> None:
         for _, ticked, axes in self._rows:

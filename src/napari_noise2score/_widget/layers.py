@@ -77,13 +77,18 @@ def full_data(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def likely_axes(layer: Image) -> str:
-    """Axes of a layer: its labels where they are letters of ``TCZYXS``, else a guess."""
+def stated_axes(layer: Image) -> str | None:
+    """Axes of a layer by its labels; None where they are not letters of ``TCZYXS``."""
     letters = ''.join(str(label).upper() for label in layer.axis_labels)
     meant = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
     if meant and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
         return letters + ('S' if layer.rgb else '')
-    return guess_axes(full_data(layer).shape, rgb=bool(layer.rgb))
+    return None
+
+
+def likely_axes(layer: Image) -> str:
+    """Axes of a layer as its labels state them, else a guess."""
+    return stated_axes(layer) or guess_axes(full_data(layer).shape, rgb=bool(layer.rgb))
 
 
 def target_of(layer: Image, axes: str) -> Target:

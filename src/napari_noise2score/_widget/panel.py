@@ -100,6 +100,7 @@ class Noise2ScorePanel(QWidget):
         self._viewer = viewer
         self.controller = Controller(self, worker.start)
         self.layers = LayerTable(viewer)
+        self.reading = Text('How the layers are read')
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm(viewer)
         self.region = RegionBox(viewer)
@@ -382,6 +383,8 @@ class Noise2ScorePanel(QWidget):
         }
         for button in sorted(on, key=lambda button: not on[button]):
             button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
+        self.reading.setText(self.layers.words())
+        self.reading.setVisible(bool(self.reading.text()))
         self.compare.follow(idle)
         self.model.show_status(status)
         self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
@@ -401,6 +404,7 @@ class Noise2ScorePanel(QWidget):
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
+        column.addWidget(self.reading)
         column.addWidget(Fold('Region', self.region, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
