@@ -17,19 +17,20 @@ from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily, family_from_dict
 
-_TOGGLE_TIP = 'Show the noisy layers in the place of the clean ones, and back.'
+_TOGGLE_TIP = 'Show the noisy layers in the place of the clean ones, and back. At once.'
 _SPLIT_TIP = (
     'Add a layer that is noisy on the left and clean on the right; the slider below moves the '
     'border. Nothing is computed or copied.'
 )
-_SLIDE_TIP = 'Where the noisy left ends and the clean right begins.'
+_SLIDE_TIP = 'Where the noisy left ends and the clean right begins. The arrow keys move it too.'
 _RESIDUAL_TIP = (
     'Add a layer with what was removed, in standard deviations of the noise. It should look like '
-    'pure noise; structure in it was taken out of the image.'
+    'pure noise; structure in it was taken out of the image. Takes about a second.'
 )
 _CHANGE_TIP = (
     'Add a layer with the difference between the result and that of the pretrained weights, in '
-    'standard deviations of the noise: where it is large the layers themselves have decided.'
+    'standard deviations of the noise: where it is large the layers themselves have decided. '
+    'Takes one pass of the network through the layers.'
 )
 _STEPS = 1000
 

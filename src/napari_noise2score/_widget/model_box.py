@@ -26,7 +26,10 @@ _LOAD_TIP = (
     'Use a model from a file: Correct then applies it to the ticked layers. Dropping the file on '
     'the viewer does the same.'
 )
-_RECENT_TIP = 'Models that were saved or loaded lately.'
+_RECENT_TIP = (
+    'Models that were saved or loaded lately. Choosing one loads it, and Correct then applies it '
+    'without any training.'
+)
 _EXPORT_TIP = (
     'Write the network as a package for bioimage.io, for other programs. It works on images in '
     'the unit-noise coordinate; the description inside says how to get there and back.'

@@ -62,7 +62,10 @@ _REGION_TIP = (
     'Learn from a part of the layers, or clean a part only: quicker where layers are large. '
     'Closed and untouched, everything is used.'
 )
-_TRAIN_TIP = 'Learn the score of the ticked layers, then add a clean layer beside each of them.'
+_TRAIN_TIP = (
+    'Learn the score of the ticked layers for the training time, then add a clean layer beside '
+    'each of them.'
+)
 _STOP_TIP = (
     'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
 )
