@@ -1,0 +1,70 @@
+"""The jobs of the panel as plain generators: estimate, train, correct.
+
+They yield what they have as soon as they have it, so that a job that ends early loses nothing:
+a trained model before it is applied, each clean image before the next. No Qt and no thread in
+here. PyTorch is loaded when the first job needs it.
+
+events -> what a job says; training, correcting, comparing, noise, models -> the jobs;
+screen, scoring -> what they share; loading -> PyTorch.
+"""
+
+from __future__ import annotations
+
+from napari_noise2score._widget.jobs.comparing import change_job, residual_job
+from napari_noise2score._widget.jobs.correcting import correct_job, glance_job
+from napari_noise2score._widget.jobs.events import (
+    Calibrated,
+    Changed,
+    Estimated,
+    Event,
+    Job,
+    Live,
+    MakeJob,
+    Residual,
+    Result,
+    Scored,
+    Trained,
+    Update,
+    View,
+    Watched,
+    checksum,
+)
+from napari_noise2score._widget.jobs.loading import engine, one_core_free, warm_up
+from napari_noise2score._widget.jobs.models import export_job, load_job
+from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
+from napari_noise2score._widget.jobs.screen import PREVIEWED, Screen
+from napari_noise2score._widget.jobs.settings import RunSettings
+from napari_noise2score._widget.jobs.training import train_job
+
+__all__ = [
+    'PREVIEWED',
+    'Calibrated',
+    'Changed',
+    'Estimated',
+    'Event',
+    'Job',
+    'Live',
+    'MakeJob',
+    'Residual',
+    'Result',
+    'RunSettings',
+    'Scored',
+    'Screen',
+    'Trained',
+    'Update',
+    'View',
+    'Watched',
+    'calibrate_job',
+    'change_job',
+    'checksum',
+    'correct_job',
+    'engine',
+    'estimate_job',
+    'export_job',
+    'glance_job',
+    'load_job',
+    'one_core_free',
+    'residual_job',
+    'train_job',
+    'warm_up',
+]

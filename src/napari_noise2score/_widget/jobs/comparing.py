@@ -1,0 +1,49 @@
+"""What was removed from an image, and what a training changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_noise2score._widget.jobs.events import Changed, Job, Residual, Scored, Update
+from napari_noise2score._widget.jobs.loading import engine, one_core_free
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.steps import relay
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.predict import PredictProgress
+
+
+def residual_job(images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily]]]) -> Job:
+    """What was removed from images: noisy, clean, and the noise of each."""
+    from napari_noise2score.residual import residual_steps
+
+    for number, (noisy, clean, families) in enumerate(images):
+
+        def update(share: float, number: int = number) -> Update:
+            return Update('compare', (number + share) / len(images))
+
+        yield Residual(number, (yield from relay(residual_steps(noisy, clean, families), update)))
+
+
+def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
+    """What the training changed in images that were corrected."""
+    yield Update('load', 0.0)
+    engine()
+    from napari_noise2score.changed import what_changed
+
+    for number, (_, scored) in enumerate(images):
+        settings = scored.settings
+        steps = what_changed(
+            scored.score_map,
+            device=settings.training.device,
+            orientations=settings.views(scored.score_map.prepared.source.size),
+            start=scored.start,
+        )
+
+        def update(tile: PredictProgress, number: int = number) -> Update:
+            return Update('correct', (number + tile.fraction) / len(images))
+
+        with one_core_free():
+            yield Changed(number, (yield from engine().relay(steps, update)))

@@ -1,0 +1,32 @@
+"""Model files, in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_noise2score._widget.jobs.events import Job, Trained, Update
+from napari_noise2score._widget.jobs.loading import engine
+from napari_noise2score._widget.jobs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.model import ScoreModel
+
+
+def load_job(path: Path) -> Job:
+    """Read a model file."""
+    yield Update('load', 0.0)
+    engine()
+    from napari_noise2score.score.model import ScoreModel
+
+    model = ScoreModel.load(path)
+    yield Trained(model, RunSettings().resolved(), path=path, loaded=True)
+
+
+def export_job(model: ScoreModel, path: Path, name: str) -> Job:
+    """Write a model as a package for bioimage.io."""
+    yield Update('export', 0.0)
+    engine()
+    from napari_noise2score.export import export_bioimageio
+
+    export_bioimageio(model, path, name=name)
