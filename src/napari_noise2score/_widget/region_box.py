@@ -47,7 +47,7 @@ class RegionBox(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.where = ComboBox(choices=[('Whole layers', None)], nullable=True, tooltip=_WHERE_TIP)
+        self.where = ComboBox(choices=[('Whole layers', '')], value='', tooltip=_WHERE_TIP)
         self.frames = LineEdit(tooltip=_FRAMES_TIP)
         self.frames.native.setPlaceholderText(_ALL)
         self.clean = ComboBox(
@@ -72,7 +72,7 @@ class RegionBox(QWidget):
             If the region cannot be read, or does not lie in the layer.
         """
         frames = self._frames(target)
-        boxes = [{}] if self.where.value is None else boxes_of(self.where.value, target)
+        boxes = boxes_of(self.where.value, target) if self.where.value else [{}]
         if not frames and boxes == [{}]:
             if self.clean.value == PART:
                 raise InputError(
@@ -116,10 +116,10 @@ class RegionBox(QWidget):
         shapes = [layer for layer in layers if isinstance(layer, Shapes)]
         kept = self.where.value
         self.where.choices = [
-            ('Whole layers', None),
+            ('Whole layers', ''),
             *((f'Shapes: {layer.name}', layer) for layer in shapes),
         ]
-        self.where.value = kept if any(kept is layer for layer in shapes) else None
+        self.where.value = kept if any(kept is layer for layer in shapes) else ''
 
     def _forget(self, gone: Any = None) -> None:
         self._events.inserted.disconnect(self._fill)

@@ -103,7 +103,7 @@ def _train(
             if at.model is not None:
                 yield from screen.show(at.model, shown)
 
-        steps = pipeline.trainscore(
+        steps = pipeline.train_score(
             lessons_of(unit, prepared, taught), resolved.training, start=start, stop=stop
         )
         model = yield from _shown(steps, show)
