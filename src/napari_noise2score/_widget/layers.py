@@ -208,7 +208,17 @@ def add_preview(viewer: Any, target: Target, name: str, base: Any = None) -> Ima
     axes = target.source.axes
     below = base if base is not None else Part(noisy, target.region.slices(axes, noisy.shape))
     dtype = noisy.dtype if target.layer.rgb else np.float32
-    return add_result(viewer, target, Overlay(below, dtype), name, {})
+    report = {'region': str(target.region)}
+    return add_result(viewer, target, Overlay(below, dtype), name, report)
+
+
+def turn_into_result(
+    preview: Image, target: Target, image: NDArray[Any], name: str, report: dict[str, Any]
+) -> None:
+    """Make a result of the layer that `add_preview` has made: to remove it would take longer."""
+    preview.data = _colours(target, image) if target.layer.rgb else image
+    preview.name = name
+    preview.metadata = {METADATA: report}
 
 
 def put_plane(preview: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:

@@ -33,12 +33,14 @@ from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
+    METADATA,
     Target,
     add_map,
     add_preview,
     add_result,
     put_plane,
     target_of,
+    turn_into_result,
     view_of,
 )
 from napari_noise2score._widget.look import STYLE
@@ -123,6 +125,7 @@ class Noise2ScorePanel(QWidget):
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
         self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._targets: Sequence[Target] = ()
+        self._shown: tuple[State, bool] | None = None
         self._live, self._edited = self.form.live.value, False
         self._glance = QTimer(self)
         self._glance.setSingleShot(True)
@@ -177,7 +180,9 @@ class Noise2ScorePanel(QWidget):
         """Show a snapshot of the controller."""
         self.status.setText(status.text)
         self.bar.setValue(round(1000 * status.fraction))
-        self._refresh()
+        if (status.state, status.has_model) != self._shown:
+            self._shown = status.state, status.has_model
+            self._refresh()
 
     def show_error(self, text: str) -> None:
         """Show an error in the panel and as a notification."""
@@ -212,9 +217,15 @@ class Noise2ScorePanel(QWidget):
 
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a clean layer beside its source, in the place of its preview."""
-        self._remove_preview(target.layer)
+        preview = self._preview_of(target)
+        if preview is None:
+            result = add_result(self._viewer, target, image, name, report)
+        else:
+            turn_into_result(preview, target, image, name, report)
+            result = preview
+        self._previews.pop(target.layer, None)
+        self._results[target.layer] = ref(result)
         self._edited = False
-        self._results[target.layer] = ref(add_result(self._viewer, target, image, name, report))
         self._refresh()
         self.column.show_part(self.compare)
 
@@ -241,18 +252,22 @@ class Noise2ScorePanel(QWidget):
     def _show_preview(self, target: Target) -> None:
         """Have a preview layer: of the result where there is one, else of the noisy image."""
         layer = target.layer
-        preview = self._previews.get(layer)
-        if preview is not None and preview in self._viewer.layers:
+        if self._preview_of(target) is not None:
             return
         pairs = [pair for pair in self._pairs([layer]) if pair.target.region == target.region]
         base = pairs[0].result.data if pairs else None
         name = preview_name(target.source.name)
         self._previews[layer] = add_preview(self._viewer, target, name, base)
 
-    def _remove_preview(self, layer: Any) -> None:
-        preview = self._previews.pop(layer, None)
-        if preview is not None and preview in self._viewer.layers:
+    def _preview_of(self, target: Target) -> Any:
+        """The preview layer of a target, if there is one in the viewer; of another region none."""
+        preview = self._previews.get(target.layer)
+        if preview is None or preview not in self._viewer.layers:
+            return None
+        if preview.metadata[METADATA]['region'] != str(target.region):
             self._viewer.layers.remove(preview)
+            return None
+        return preview
 
     def _pairs(self, layers: Sequence[Any] | None = None) -> list[Pair]:
         """Layers with their results, as far as these are in the viewer; the ticked ones."""
@@ -270,7 +285,8 @@ class Noise2ScorePanel(QWidget):
             if self.controller.state is State.IDLE:
                 self._targets = request[0]
                 for target in self._targets:
-                    self._remove_preview(target.layer)
+                    if self._preview_of(target) is None:
+                        self._previews.pop(target.layer, None)
                 self._note_views()
             self.controller.train(*request, self._watched)
             self.pause.native.setFocus()
