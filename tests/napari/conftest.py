@@ -56,6 +56,9 @@ def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.Monkey
     """Tests leave the user's own list as it is."""
     file = tmp_path_factory.mktemp('settings') / 'recent.json'
     monkeypatch.setattr('napari_noise2score._widget.recent.default_file', lambda: file)
+    last = file.with_name('last.safetensors')
+    for module in ('kept', 'model_box'):
+        monkeypatch.setattr(f'napari_noise2score._widget.{module}.default_file', lambda: last)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from safetensors.torch import save_file
 
-from napari_noise2score._widget import model_box
+from napari_noise2score._widget import kept, model_box
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
 from napari_noise2score.score.header import FORMAT, UNSAVED
@@ -72,7 +74,7 @@ def test_train_save_load_elsewhere_and_correct(
     other = unwrapped(viewer.add_image(noisy_stack(seed=5), name='others'))
     assert not panel.correct.enabled
     panel.model.fill_menu()
-    (recent,) = panel.model.menu.actions()
+    _, recent = panel.model.menu.actions()  # the first is the training that is kept by itself
     assert recent.text() == 'cells.safetensors'
     recent.trigger()
     idle(panel)
@@ -287,3 +289,41 @@ def test_asking_for_a_reader_loads_nothing_heavy(saved):
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
+
+
+def test_a_training_is_kept_on_disk_by_itself(open_panel, idle, stack, monkeypatch):
+    monkeypatch.setattr('napari_noise2score._widget.kept.EVERY', 0.5)
+    saved = []
+    real = kept.Kept.save
+    monkeypatch.setattr(kept.Kept, 'save', lambda self, model: saved.append(real(self, model)))
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.form.seconds.value = 3
+    panel.train.native.click()
+    idle(panel)
+    assert len(saved) > 2  # in between, and at the end
+    model = panel.controller.model.model
+    assert ScoreModel.load(kept.default_file()).digest == model.digest
+    panel.model.fill_menu()
+    action = panel.model.menu.actions()[0]
+    assert action.text() == 'Last training (kept by itself)'
+    action.trigger()
+    idle(panel)
+    assert panel.controller.model.model.digest == model.digest
+    assert 'Error' not in panel.messages.text()
+
+
+def test_a_disk_that_is_full_costs_no_training(open_panel, idle, stack, monkeypatch):
+    def full(self, path, **more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    panel.form.seconds.value = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(ScoreModel, 'save', full)
+        panel.train.native.click()
+        idle(panel)
+    assert 'Error' not in panel.messages.text()
+    assert len(viewer.layers) == 2
+    assert panel.correct.enabled

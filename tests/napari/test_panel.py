@@ -330,12 +330,12 @@ def test_layer_removed_in_training_and_another_corrected_with_its_model(
     running(panel)
     viewer.layers.remove(layer)
     idle(panel)
-    assert names(viewer) == ['left', 'gone denoised (Poisson-Gaussian, stabilised)']
-    panel.layers.tick([viewer.layers[0]])
+    assert names(viewer) == ['gone denoised (Poisson-Gaussian, stabilised)', 'left']
+    panel.layers.tick([viewer.layers['left']])
     panel.correct.native.click()
     idle(panel)
-    assert names(viewer)[1] == 'left denoised (Poisson-Gaussian, stabilised)'
-    assert viewer.layers[1].metadata[METADATA]['trained_on'][0]['name'] == 'gone'
+    assert names(viewer)[2] == 'left denoised (Poisson-Gaussian, stabilised)'
+    assert viewer.layers[2].metadata[METADATA]['trained_on'][0]['name'] == 'gone'
 
 
 def test_changed_data_are_scored_again(open_panel, stack, idle):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_noise2score.score import predict as module
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
@@ -75,3 +76,32 @@ def test_published_reading_is_scaled_by_the_noise_variance(model):
         for read in (published, model)
     )
     np.testing.assert_allclose(result - array, 0.5 * (plain - array), atol=1e-5)
+
+
+def test_where_memory_runs_out_tiles_are_halved_and_the_result_is_the_same(model, monkeypatch):
+    array = np.random.default_rng(0).normal(10, 3, (2, 150, 210))
+    whole = predict(model, array)
+    real, sizes = module._Lens.clean, []
+
+    def small_memory(self, slab):
+        sizes.append(slab.shape[-1])
+        if slab.shape[-1] > 180:
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
+        return real(self, slab)
+
+    monkeypatch.setattr(module._Lens, 'clean', small_memory)
+    np.testing.assert_allclose(predict(model, array), whole, atol=1e-4)
+    assert max(sizes) > 180 >= min(sizes)
+    steps = list(predict_clean(model, ArrayPlanes(array), device='cpu'))
+    assert steps[-1].fraction == 1
+
+
+def test_what_never_fits_and_other_errors_are_raised(model, monkeypatch):
+    for text in ('MPS backend out of memory', 'illegal memory access'):
+
+        def fail(self, slab, text=text):
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(module._Lens, 'clean', fail)
+        with pytest.raises(RuntimeError, match=text):
+            predict(model, np.zeros((1, 64, 64)))

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.jobs import Trained
+from napari_noise2score._widget.kept import default_file
 from napari_noise2score._widget.recent import Recent
 from napari_noise2score._widget.text import Text
 from napari_noise2score.card import card_of
@@ -22,6 +23,7 @@ from napari_noise2score.score.header import SUFFIX
 
 _NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'
 _SAVE_TIP = 'Keep the model in use in a file, to apply it to other images or to continue from it.'
+_LAST = 'Last training (kept by itself)'
 _LOAD_TIP = (
     'Use a model from a file: Correct then applies it to the ticked layers. Dropping the file on '
     'the viewer does the same.'
@@ -106,13 +108,15 @@ class ModelBox(QWidget):
     def fill_menu(self) -> None:
         """List the models that were used last."""
         self.menu.clear()
-        paths = self._recent.paths()
-        for path in paths:
-            action = self.menu.addAction(path.name)
+        last = default_file()
+        named = {last: _LAST} if last.is_file() else {}
+        named |= {path: path.name for path in self._recent.paths()}
+        for path, name in named.items():
+            action = self.menu.addAction(name)
             action.setToolTip(str(path))
             action.triggered.connect(lambda _=False, path=path: self._controller.load(path))
         self.menu.setToolTipsVisible(True)
-        if not paths:
+        if not named:
             self.menu.addAction('None yet').setEnabled(False)
 
     def _load(self) -> None:

@@ -20,7 +20,7 @@ from napari_noise2score.noise.families import (
 CORRECTIONS = {
     Correction.AUTO: 'Automatic (least risk)',
     Correction.STABILISED: 'Stabilised',
-    Correction.CHAINED: 'Chained Tweedie (exact)',
+    Correction.CHAINED: 'Chained (exact)',
     Correction.PAPER: 'As in the paper',
 }
 """Every form of the correction as a menu lists it."""

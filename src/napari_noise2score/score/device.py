@@ -50,3 +50,16 @@ def _cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself (elsewhere it is slower than float32)."""
     capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
     return bool(capabilities.get('avx512_bf16') or capabilities.get('amx_bf16'))
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch says that the memory of a device is used up."""
+    return isinstance(error, torch.OutOfMemoryError) or 'out of memory' in str(error).lower()
+
+
+def free_memory() -> None:
+    """Give back what PyTorch keeps of the memory of a device for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

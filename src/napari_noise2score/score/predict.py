@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.images.storage import room
-from napari_noise2score.score.device import choose_device, fast_precision
+from napari_noise2score.score.device import (
+    choose_device,
+    fast_precision,
+    free_memory,
+    out_of_memory,
+)
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
@@ -26,6 +32,11 @@ from napari_noise2score.score.told import NoiseKnowledge
 
 TILE = 512
 """Pixels a tile keeps, to each side."""
+
+_LEAST_TILE = 64
+"""What it is halved down to where memory runs out; then the CPU takes over."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,8 @@ def predict_clean(
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
-        Pixels a tile keeps to each side; the memory needed goes with its square.
+        Pixels a tile keeps to each side; the memory needed goes with its square. Halved where
+        memory runs out, down to 64; then the CPU takes over.
     orientations : int
         1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
         the time goes with it.
@@ -89,29 +101,12 @@ def predict_clean(
         If the network sees neighbouring planes and the channel has none.
     """
     where = choose_device(device)
-    network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss, noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
-    knowledge = NoiseKnowledge(noise, [planes.correlation], where)
-    image = torch.zeros(1, dtype=torch.long, device=where)
+    lens = _Lens(model, planes, where, orientations, sigma_a, exact)
     together = model.network.settings.planes
     count, height, width = planes.shape
-    multiple = network.size_multiple
+    multiple = model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
-    cuts = list(tiles(size, tile, network.receptive_radius, multiple))
     result = room((count, height, width), np.float32)
-    strength = torch.full((1, 1, 1, 1), sigma_a, device=where)
-    source, generator = noise_source(planes.correlation), torch.Generator().manual_seed(0)
-
-    def views(z: Tensor) -> Tensor:
-        total = torch.zeros_like(middle(z))
-        for view in range(orientations):
-            seen = z
-            if sigma_a > 0:
-                u = slab_noise(source, together, (z.shape[2], z.shape[3]), generator)
-                seen = z + sigma_a * u.to(where)
-            told = knowledge.told(network, image, torch.full_like(image, view))
-            total += turned_back(told(turned(seen, view), strength), view)
-        return total / orientations
 
     @lru_cache(maxsize=together)
     def padded(number: int) -> NDArray[np.float32]:
@@ -119,17 +114,73 @@ def predict_clean(
         gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
         return np.pad(plane, gaps, mode='symmetric')
 
-    done = 0
-    for index in range(count):
+    index = 0
+    while index < count:
         whole = torch.from_numpy(read_slab(planes.slab(index, together), padded))[None]
-        for rows, columns in cuts:
-            z = whole[:, :, rows.read, columns.read].to(where)
-            with torch.no_grad(), nullcontext() if exact else fast_precision(where):
-                output = views(z)
-            clean = loss.clean(output, middle(z), noise.at(image, output))
-            kept = clean[0, 0, rows.inner, columns.inner].cpu().numpy()
-            place = result[index, rows.keep, columns.keep]
-            place[...] = kept[: place.shape[0], : place.shape[1]]
-            done += 1
-            yield PredictProgress(done, count * len(cuts))
+        cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
+        try:
+            for number, (rows, columns) in enumerate(cuts, 1):
+                clean = lens.clean(whole[:, :, rows.read, columns.read])
+                kept = clean[0, 0, rows.inner, columns.inner].numpy()
+                place = result[index, rows.keep, columns.keep]
+                place[...] = kept[: place.shape[0], : place.shape[1]]
+                yield PredictProgress(index * len(cuts) + number, count * len(cuts))
+        except RuntimeError as error:
+            if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
+                raise
+            if tile > _LEAST_TILE:
+                tile = max(_LEAST_TILE, tile // 2)
+            else:
+                where = torch.device('cpu')
+                lens = _Lens(model, planes, where, orientations, sigma_a, exact)
+            log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
+            free_memory()
+            continue
+        index += 1
     return result
+
+
+class _Lens:
+    """A network on a device, told of the noise of a channel; averages views."""
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        planes: NoisyPlanes,
+        where: torch.device,
+        orientations: int,
+        sigma_a: float,
+        exact: bool,
+    ) -> None:
+        self._network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._loss, self._noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
+        self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
+        self._image = torch.zeros(1, dtype=torch.long, device=where)
+        self._planes = model.network.settings.planes
+        self._where, self._views, self._exact = where, orientations, exact
+        self._sigma_a = sigma_a
+        self._source = noise_source(planes.correlation)
+        self._generator = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def clean(self, slab: Tensor) -> Tensor:
+        """Clean level of the middle plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU."""
+        z = slab.to(self._where)
+        with nullcontext() if self._exact else fast_precision(self._where):
+            output = self._mean_of_views(z)
+        clean = self._loss.clean(output, middle(z), self._noise.at(self._image, output))
+        return clean.cpu()
+
+    def _mean_of_views(self, z: Tensor) -> Tensor:
+        total = torch.zeros_like(middle(z))
+        strength = torch.full((1, 1, 1, 1), self._sigma_a, device=self._where)
+        for view in range(self._views):
+            seen = z
+            if self._sigma_a > 0:
+                size = z.shape[2], z.shape[3]
+                u = slab_noise(self._source, self._planes, size, self._generator)
+                seen = z + self._sigma_a * u.to(self._where)
+            way = torch.full_like(self._image, view)
+            told = self._knowledge.told(self._network, self._image, way)
+            total += turned_back(told(turned(seen, view), strength), view)
+        return total / self._views

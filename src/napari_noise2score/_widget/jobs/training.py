@@ -20,6 +20,7 @@ from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score
 from napari_noise2score._widget.jobs.screen import Screen, previews
 from napari_noise2score._widget.jobs.settings import RunSettings
+from napari_noise2score._widget.kept import Kept
 from napari_noise2score.images.source import ImageSource
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _train(
         first = beginning(channels, resolved.training, start)
         yield from previews(prepared, screen, first, stop)
     models: dict[tuple[int, int], ScoreModel] = {}
+    kept = Kept()
     for number, unit in enumerate(found):
         own = [(image, place) for image, places in unit for place in places]
         shown = [prepared[image].channels[place] for image, place in own]
@@ -101,6 +103,7 @@ def _train(
         ) -> Job:
             yield _training_update(at, settings.seconds, part)
             if at.model is not None:
+                kept.sometimes(at.model)
                 yield from screen.show(at.model, shown)
 
         steps = pipeline.train_score(
@@ -110,6 +113,8 @@ def _train(
         untrained = resolved.training.trains and not model.training['steps_done']
         if untrained and (not models or settings.init == 'scratch'):
             return
+        if resolved.training.trains:
+            kept.save(model)
         yield Trained(model, resolved, start)
         models |= dict.fromkeys(own, model)
     for number, image in enumerate(prepared):
