@@ -129,3 +129,12 @@ def test_an_image_without_slices_has_no_neighbours(axes, shape):
     assert channel.slab(0, 1) == (0,)
     with pytest.raises(InputError, match=f'cells: axes {axes}.* name the axis of the slices Z'):
         channel.slab(0, 3)
+
+
+def test_checksum_sees_a_change_in_place():
+    data = np.random.default_rng(0).integers(0, 999, (3, 16, 16))
+    source = ImageSource(data, 'TYX')
+    before = source.checksum()
+    assert ImageSource(data.copy(), 'TYX').checksum() == before
+    data[1, 5, 5] += 1
+    assert source.checksum() != before

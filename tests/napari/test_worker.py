@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
 import pytest
 import torch
 from qtpy.QtCore import QThread
@@ -180,11 +179,3 @@ def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
     monkeypatch.setattr(builtins, '__import__', fail)
     with pytest.raises(TrainingError, match=r'WinError 1114.*Visual C\+\+'):
         jobs.engine()
-
-
-def test_checksum_sees_a_change_in_place(stack):
-    source = ImageSource(stack, 'TYX')
-    before = jobs.checksum(source)
-    assert jobs.checksum(ImageSource(np.array(stack), 'TYX')) == before
-    stack[1, 5, 5] += 1
-    assert jobs.checksum(source) != before

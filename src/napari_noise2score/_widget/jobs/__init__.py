@@ -27,7 +27,6 @@ from napari_noise2score._widget.jobs.events import (
     Update,
     View,
     Watched,
-    checksum,
 )
 from napari_noise2score._widget.jobs.loading import engine, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
@@ -56,7 +55,6 @@ __all__ = [
     'Watched',
     'calibrate_job',
     'change_job',
-    'checksum',
     'correct_job',
     'engine',
     'estimate_job',

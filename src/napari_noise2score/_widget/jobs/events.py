@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
-
-
-_CHECKED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class Scored:
         same = all(
             getattr(scored, key) == getattr(source, key) for key in ('axes', 'shape', 'region')
         )
-        return same and self.checksum == checksum(source)
+        return same and self.checksum == source.checksum()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,15 +194,3 @@ Job: TypeAlias = Generator[Event, None, None]
 
 MakeJob: TypeAlias = 'Callable[[Stop], Job]'
 """Makes a job that looks at the flag it is given."""
-
-
-def checksum(source: ImageSource) -> int:
-    """CRC-32 of the grey levels, of evenly spread planes where the image is large."""
-    found = 0
-    for channel in source.channels():
-        count, rows, columns = channel.shape
-        size = max(1, rows * columns * np.dtype(source.data.dtype).itemsize)
-        step = max(1, count * size // _CHECKED_BYTES)
-        for plane in range(0, count, step):
-            found = zlib.crc32(channel.raw_plane(plane).tobytes(), found)
-    return found

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Event, Result, Scored, Update, checksum
+from napari_noise2score._widget.jobs.events import Event, Result, Scored, Update
 from napari_noise2score._widget.jobs.loading import engine
 from napari_noise2score.noise.choose import NoiseRequest
 
@@ -43,7 +43,7 @@ def score(
         return Update(stage, (number + tile.fraction) / count, left=left)
 
     score_map = yield from engine().relay(tiles, update)
-    return Scored(score_map, settings, checksum(image.source))
+    return Scored(score_map, settings, image.source.checksum())
 
 
 def result_of(

@@ -14,7 +14,6 @@ from napari_noise2score._widget.jobs.events import (
     Trained,
     Update,
     Watched,
-    checksum,
 )
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score
@@ -74,7 +73,7 @@ def _train(
         yield Update('estimate', number / len(every))
         ready[source] = pipeline.prepare(source, settings.noise, axes)
     prepared = [ready[source] for source in sources]
-    before = [checksum(source) for source in sources]
+    before = [source.checksum() for source in sources]
     taught = [[ready[part] for part in parts] for parts in lessons]
     for image in prepared:
         yield from _fits_of(image)
