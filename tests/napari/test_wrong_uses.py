@@ -83,6 +83,7 @@ def test_axes_that_do_not_fit(ready, axes):
     panel.layers.axes_of(layer).setCurrentText(axes)
     panel.train.native.click()
     assert 'axes' in panel.messages.text()
+    assert panel.status.text() == 'Not done; see below.'
     assert panel.controller.state == 'idle'
     assert panel.layers.axes_of(layer).currentText() == axes
     works()

@@ -341,7 +341,7 @@ class Noise2ScorePanel(QWidget):
         try:
             command = command_line(*request)
         except InputError as error:
-            self.show_error(str(error))
+            self._refuse(error)
         else:
             QGuiApplication.clipboard().setText(command)
             self.show_notes([f'copied to the clipboard: {command}'])
@@ -351,14 +351,14 @@ class Noise2ScorePanel(QWidget):
             self._clear_notes()
             self.controller.estimate(self._targets_now())
         except InputError as error:
-            self.show_error(str(error))
+            self._refuse(error)
 
     def _calibrate(self) -> None:
         self._clear_notes()
         try:
             dark, flat = (self._source_of(layer) for layer in self.noise.calibration.layers())
         except InputError as error:
-            self.show_error(str(error))
+            self._refuse(error)
         else:
             self.controller.calibrate(dark, flat)
 
@@ -376,8 +376,13 @@ class Noise2ScorePanel(QWidget):
         try:
             return self._targets_now(), self.settings()
         except InputError as error:
-            self.show_error(str(error))
+            self._refuse(error)
             return None
+
+    def _refuse(self, error: InputError) -> None:
+        """What is asked for cannot be done; whatever was said before is no longer to the point."""
+        self.status.setText('Not done; see below.')
+        self.show_error(str(error))
 
     def _clear_notes(self) -> None:
         self._notes.clear()
