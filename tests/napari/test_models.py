@@ -112,7 +112,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     panel.compare.change.native.click()
     idle(panel)
     assert 'Error' not in panel.messages.text()
-    assert viewer.layers[2].name == 'cells changed by training'
+    assert viewer.layers[-1].name == 'cells changed by training'
 
 
 def test_a_loaded_model_takes_the_place_of_the_score_of_a_layer(

@@ -154,3 +154,16 @@ def test_each_channel_may_have_a_score_of_its_own(open_panel, idle, qtbot):
     panel.compare.change.native.click()
     idle(panel)
     assert 'Error' not in panel.messages.text()
+
+
+def test_the_newest_is_what_is_seen(denoised, idle):
+    viewer, panel, _, first = denoised
+    panel.compare.residual.native.click()
+    idle(panel)
+    panel.compare.split.native.click()
+    assert viewer.layers[-1].name == 'cells noisy | clean'
+    panel.compare.split.native.click()
+    panel.correct.native.click()
+    idle(panel)
+    second = unwrapped(viewer.layers[1])
+    assert (first.visible, second.visible) == (False, True)

@@ -149,7 +149,7 @@ def add_result(
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
-    _insert_above(viewer, above or layer, result)
+    _insert_above(viewer, layer, above, result)
     return result
 
 
@@ -271,13 +271,17 @@ def add_map(
         contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
         **kept,
     )
-    _insert_above(viewer, above or layer, result)
+    _insert_above(viewer, layer, above, result)
     return result
 
 
-def _insert_above(viewer: Any, layer: Image, result: Image) -> None:
+def _insert_above(viewer: Any, source: Image, above: Image | None, result: Image) -> None:
+    """Right above its source; or above another layer and all that was made beside that one."""
     present = [unwrapped(other) for other in viewer.layers]
-    where = next((i + 1 for i, other in enumerate(present) if other is layer), len(present))
+    below = above or source
+    where = next((i + 1 for i, other in enumerate(present) if other is below), len(present))
+    while above is not None and where < len(present) and METADATA in present[where].metadata:
+        where += 1
     viewer.layers.insert(where, result)
 
 

@@ -224,6 +224,8 @@ class Noise2ScorePanel(QWidget):
             turn_into_result(preview, target, image, name, report)
             result = preview
         self._previews.pop(target.layer, None)
+        for earlier in self._pairs([target.layer]):  # it would cover the new one
+            earlier.result.visible = False
         self._results[target.layer] = ref(result)
         self._edited = False
         self._refresh()
