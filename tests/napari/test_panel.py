@@ -99,7 +99,7 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
     panel.stop.native.click()
     idle(panel)
     assert len(viewer.layers) == 4
-    training = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
+    training = unwrapped(viewer.layers[3]).metadata[METADATA]['training']
     assert training['seconds'] == 600
     assert training['steps_done'] > 0
     assert panel.correct.enabled

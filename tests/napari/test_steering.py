@@ -51,7 +51,7 @@ def test_another_noise_changes_the_slice_in_sight_and_correct_the_layer(denoised
     panel.correct.native.click()
     idle(panel)
     assert preview_of(viewer) is None
-    again = unwrapped(viewer.layers[1])
+    again = unwrapped(viewer.layers[2])
     assert again.metadata[METADATA]['channels'][0]['noise'] == {'family': 'gaussian', 'sigma': 40}
     np.testing.assert_allclose(again.data[1], strong, atol=1e-3)
     np.testing.assert_array_equal(source.data, before)

@@ -200,16 +200,18 @@ def view_of(viewer: Any, target: Target) -> View:
     return View(place, Region(window))
 
 
-def add_preview(viewer: Any, target: Target, name: str, base: Any = None) -> Image:
+def add_preview(
+    viewer: Any, target: Target, name: str, base: Any = None, above: Image | None = None
+) -> Image:
     """Add a layer whose planes can be replaced; ``base`` is seen elsewhere, the noisy image if
-    not given. Nothing is copied.
+    not given. Nothing is copied. It covers ``above``, if given, else its source.
     """
     noisy = full_data(target.layer)
     axes = target.source.axes
     below = base if base is not None else Part(noisy, target.region.slices(axes, noisy.shape))
     dtype = noisy.dtype if target.layer.rgb else np.float32
     report = {'region': str(target.region)}
-    return add_result(viewer, target, Overlay(below, dtype), name, report)
+    return add_result(viewer, target, Overlay(below, dtype), name, report, above)
 
 
 def turn_into_result(

@@ -256,10 +256,12 @@ class Noise2ScorePanel(QWidget):
         layer = target.layer
         if self._preview_of(target) is not None:
             return
-        pairs = [pair for pair in self._pairs([layer]) if pair.target.region == target.region]
-        base = pairs[0].result.data if pairs else None
+        pair = next(iter(self._pairs([layer])), None)
+        covered = None if pair is None else pair.result
+        alike = pair is not None and pair.target.region == target.region
+        base = covered.data if covered is not None and alike else None
         name = preview_name(target.source.name)
-        self._previews[layer] = add_preview(self._viewer, target, name, base)
+        self._previews[layer] = add_preview(self._viewer, target, name, base, covered)
 
     def _preview_of(self, target: Target) -> Any:
         """The preview layer of a target, if there is one in the viewer; of another region none."""
