@@ -106,7 +106,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     panel.copy.native.click()
     assert 'save it first' in panel.messages.text()
     train(panel, idle)  # from what was just trained, which is in no file
-    second = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
+    second = unwrapped(viewer.layers[2]).metadata[METADATA]['training']
     assert second['start']['sha256'] == now
     assert second['init'] == UNSAVED
     panel.compare.change.native.click()
