@@ -243,7 +243,8 @@ def score_image(
         )
         warning = yield from relay(comparison, at_the_end)
     warnings = (warning,) if warning else ()
-    return ScoreMap(prepared, tuple(levels), tuple(judges), models, warnings)
+    checksum = prepared.source.checksum()
+    return ScoreMap(prepared, tuple(levels), tuple(judges), models, checksum, warnings)
 
 
 def denoise_steps(

@@ -61,7 +61,7 @@ def describe(
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
         'axes': prepared.source.axes,
-        'crc32': f'{prepared.source.checksum():08x}',
+        'crc32': f'{score_map.checksum:08x}',
         'region': str(prepared.source.region),
         'dtype': str(corrected.image.dtype),
         'clipped': corrected.clipped,

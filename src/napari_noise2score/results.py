@@ -33,6 +33,8 @@ class ScoreMap:
         For each channel trials that tell the risk of a correction.
     models : tuple of ScoreModel
         For each channel the model that its score is of.
+    checksum : int
+        Of the grey levels, to notice a change of the image in place.
     warnings : tuple of str
         What a user should know of the score.
     """
@@ -41,6 +43,7 @@ class ScoreMap:
     clean: tuple[NDArray[np.float32], ...]
     judges: tuple[Judge, ...]
     models: tuple[ScoreModel, ...]
+    checksum: int
     warnings: tuple[str, ...] = ()
 
     @property

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from magicgui.widgets import ComboBox, PushButton
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_noise2score._widget.following import follow, offer
 from napari_noise2score._widget.layers import image_layers
 from napari_noise2score._widget.settings_form import form_of
+from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import calibration_words
 from napari_noise2score.noise.calibrate import Calibration
 
-_NONE = ('None', '')
+_NONE = 'None'
 _DARK_TIP = (
     'Frames taken without light: they tell offset and read noise. Several are better than one, as '
     'a fixed pattern of the offset is then told from noise. They may be of another size.'
@@ -48,22 +50,16 @@ class CalibrationBox(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.dark = ComboBox(choices=[_NONE], tooltip=_DARK_TIP)
-        self.flat = ComboBox(choices=[_NONE], tooltip=_FLAT_TIP)
+        self.dark = ComboBox(choices=[(_NONE, '')], tooltip=_DARK_TIP)
+        self.flat = ComboBox(choices=[(_NONE, '')], tooltip=_FLAT_TIP)
         self.calibrate = PushButton(text='Calibrate', tooltip=_BUTTON_TIP)
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words = Text('Noise of the calibration frames')
         self.words.hide()
         layout = QVBoxLayout(self)
         layout.addLayout(form_of(('Dark frames', self.dark), ('Flat field', self.flat)))
         layout.addWidget(self.calibrate.native)
         self.calibrate.changed.connect(lambda: self.wanted.emit())
-        self._events = viewer.layers.events
-        for emitter in (self._events.inserted, self._events.removed):
-            emitter.connect(self._fill)
-        self.destroyed.connect(self._forget)
+        follow(self, self._fill, viewer.layers.events.inserted, viewer.layers.events.removed)
         self._fill()
 
     def layers(self) -> tuple[Any, Any]:
@@ -76,12 +72,6 @@ class CalibrationBox(QWidget):
         self.words.show()
 
     def _fill(self, event: Any = None) -> None:
-        layers = image_layers(self._viewer)
+        layers = [(str(layer.name), layer) for layer in image_layers(self._viewer)]
         for menu in (self.dark, self.flat):
-            kept = menu.value
-            menu.choices = [_NONE, *((str(layer.name), layer) for layer in layers)]
-            menu.value = kept if any(kept is layer for layer in layers) else ''
-
-    def _forget(self, gone: Any = None) -> None:
-        for emitter in (self._events.inserted, self._events.removed):
-            emitter.disconnect(self._fill)
+            offer(menu, _NONE, layers)

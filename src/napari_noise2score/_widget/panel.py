@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -30,6 +29,7 @@ from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.fold import Fold
+from napari_noise2score._widget.following import follow
 from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
@@ -145,9 +145,7 @@ class Noise2ScorePanel(QWidget):
         self._glance.timeout.connect(self._look_again)
         self.form.live.changed.connect(self._set_live)
         camera = getattr(viewer, 'scene', viewer).camera  # of the viewer itself before napari 0.9
-        for emitter in (viewer.dims.events.current_step, camera.events):
-            emitter.connect(self._look)
-            self.destroyed.connect(partial(_forget, emitter, self._look))
+        follow(self, self._look, viewer.dims.events.current_step, camera.events)
         self.layers.ticked.connect(self._refresh)
         self.destroyed.connect(self.controller.close)
         self.show_status(self.controller.status)
@@ -462,10 +460,6 @@ class Noise2ScorePanel(QWidget):
         layout.addWidget(self.column, 1)
         layout.addWidget(steering)
         order_tabs(column, below)
-
-
-def _forget(emitter: Any, act: Any, gone: Any = None) -> None:
-    emitter.disconnect(act)
 
 
 def _heading(text: str) -> QLabel:

@@ -11,13 +11,14 @@ from magicgui.widgets import ComboBox, LineEdit
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QWidget
 
+from napari_noise2score._widget.following import follow, offer
 from napari_noise2score._widget.layers import Target, unwrapped
 from napari_noise2score._widget.settings_form import form_of
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 
 WHOLE, PART = 'whole', 'part'
-_ALL = 'all'
+_ALL, _WHOLE = 'all', 'Whole layers'
 _ROUNDING = 1e-6
 _WHERE_TIP = (
     'What to learn from. The shapes of a Shapes layer, by the rectangles around them, leave out '
@@ -47,20 +48,17 @@ class RegionBox(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.where = ComboBox(choices=[('Whole layers', '')], value='', tooltip=_WHERE_TIP)
+        self.where = ComboBox(choices=[(_WHOLE, '')], tooltip=_WHERE_TIP)
         self.frames = LineEdit(tooltip=_FRAMES_TIP)
         self.frames.native.setPlaceholderText(_ALL)
         self.clean = ComboBox(
-            choices=[('Whole layers', WHOLE), ('Only that region', PART)],
+            choices=[(_WHOLE, WHOLE), ('Only that region', PART)],
             value=WHOLE,
             tooltip=_CLEAN_TIP,
         )
         rows = ('Learn from', self.where), ('Frames', self.frames), ('Clean', self.clean)
         self.setLayout(form_of(*rows))
-        self._events = viewer.layers.events
-        self._events.inserted.connect(self._fill)
-        self._events.removed.connect(self._fill)
-        self.destroyed.connect(self._forget)
+        follow(self, self._fill, viewer.layers.events.inserted, viewer.layers.events.removed)
         self._fill()
 
     def narrowed(self, target: Target) -> Target:
@@ -114,16 +112,7 @@ class RegionBox(QWidget):
 
         layers = [unwrapped(layer) for layer in self._viewer.layers]
         shapes = [layer for layer in layers if isinstance(layer, Shapes)]
-        kept = self.where.value
-        self.where.choices = [
-            ('Whole layers', ''),
-            *((f'Shapes: {layer.name}', layer) for layer in shapes),
-        ]
-        self.where.value = kept if any(kept is layer for layer in shapes) else ''
-
-    def _forget(self, gone: Any = None) -> None:
-        self._events.inserted.disconnect(self._fill)
-        self._events.removed.disconnect(self._fill)
+        offer(self.where, _WHOLE, [(f'Shapes: {layer.name}', layer) for layer in shapes])
 
 
 def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:

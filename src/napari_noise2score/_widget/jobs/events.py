@@ -106,15 +106,12 @@ class Scored:
         The score.
     settings : DenoiseSettings
         Whence it came.
-    checksum : int
-        Of the grey levels, to notice a change of the image in place.
     start : ScoreModel or None
         What the training went on from, if that was the model in use.
     """
 
     score_map: ScoreMap
     settings: DenoiseSettings
-    checksum: int
     start: ScoreModel | None = None
 
     def holds_for(self, source: ImageSource) -> bool:
@@ -123,7 +120,7 @@ class Scored:
         same = all(
             getattr(scored, key) == getattr(source, key) for key in ('axes', 'shape', 'region')
         )
-        return same and self.checksum == source.checksum()
+        return same and self.score_map.checksum == source.checksum()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,6 @@ def score(
     image: Prepared,
     number: int,
     count: int,
-    stage: str = 'correct',
     foreign: bool = False,
 ) -> Generator[Event, None, Scored]:
     begin = time.perf_counter()
@@ -40,10 +39,10 @@ def score(
     def update(tile: PredictProgress) -> Update:
         spent = time.perf_counter() - begin
         left = spent * (1 / tile.fraction - 1) if tile.fraction else None
-        return Update(stage, (number + tile.fraction) / count, left=left)
+        return Update('correct', (number + tile.fraction) / count, left=left)
 
     score_map = yield from engine().relay(tiles, update)
-    return Scored(score_map, settings, image.source.checksum())
+    return Scored(score_map, settings)
 
 
 def result_of(

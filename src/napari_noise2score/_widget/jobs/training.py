@@ -120,7 +120,7 @@ def _train(
         owners = [models[number, place] for place in range(len(image.channels))]
         scored = yield from score(owners, resolved, image, number, len(prepared))
         result = result_of(number, replace(scored, start=start), None, resolved)
-        if scored.checksum != before[number]:
+        if scored.score_map.checksum != before[number]:
             result.report['warnings'].append(
                 'The layer was changed while it was learned from: the result is of what it is '
                 'now, with the noise of before. Train again if that differs.'
