@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -78,6 +79,43 @@ def test_updates_are_thinned_out_and_results_are_not(qtbot):
         400,
     ]
     assert sum(isinstance(event, Update) for event in events) < 100
+
+
+def test_a_job_waits_until_what_it_yields_is_dealt_with(qtbot):
+    order, ends = [], []
+
+    def job(stop):
+        for number in range(3):
+            yield jobs.Trained(number, None)
+            order.append(('goes on', number))
+
+    def deal(event):
+        time.sleep(0.1)  # gives the job the lock of Python
+        order.append(('dealt with', event.model))
+
+    worker.start(job, title='test', on_event=deal, on_end=ends.append)
+    qtbot.waitUntil(lambda: bool(ends), timeout=30_000)
+    assert order == [(what, n) for n in range(3) for what in ('dealt with', 'goes on')]
+
+
+def test_a_job_ends_although_nobody_deals_with_what_it_yields(qtbot):
+    """As at the closing of the viewer, whose thread waits for the jobs."""
+    closed = threading.Event()
+
+    def job(stop):
+        try:
+            yield jobs.Trained(None, None)
+            yield jobs.Trained(None, None)
+        finally:
+            closed.set()
+
+    heard = Heard()
+    flags = worker.start(job, title='test', on_event=heard.event, on_end=heard.end)
+    time.sleep(0.3)
+    assert not closed.is_set()
+    flags.cancel()
+    assert closed.wait(10)  # this thread has not heard anything yet
+    qtbot.waitUntil(lambda: bool(heard.ends), timeout=30_000)
 
 
 def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):

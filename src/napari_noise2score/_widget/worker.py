@@ -40,11 +40,14 @@ class Flags:
         End at the next step and forget the rest.
     paused : Event
         Wait after the next step.
+    heard : Event
+        What the job has yielded was dealt with.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
+    heard: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
         """End the training and apply what was learned."""
@@ -66,6 +69,14 @@ class Flags:
     def wait(self) -> None:
         """Return when the job may go on: not paused, or to be ended."""
         while self.paused.is_set() and not self.stopped.wait(_GLANCE):
+            pass
+
+    def wait_heard(self) -> None:
+        """Return when the viewer has dealt with what was yielded, or the job is to be ended.
+
+        Both would want Python's lock meanwhile, and the viewer would stall for longer.
+        """
+        while not self.heard.wait(_GLANCE) and not self.stopped.is_set():
             pass
 
 
@@ -113,7 +124,10 @@ def start(
     errors: list[Exception | None] = [None]
 
     def show(event: Event) -> None:
-        on_event(event)
+        try:
+            on_event(event)
+        finally:
+            flags.heard.set()
         # The bar lets Qt deliver what is waiting, so it comes last: the next event may be next.
         if isinstance(event, Update) and not bar.disable:
             bar.update(round(_PERCENT * event.fraction) - bar.n)
@@ -152,7 +166,9 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
                 if event.stage == stage and now - last < INTERVAL:
                     continue
                 last, stage = now, event.stage
+            flags.heard.clear()
             yield event
+            flags.wait_heard()
     except Exception as error:
         log.debug('job failed', exc_info=True)
         return Ending(error)
