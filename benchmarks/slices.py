@@ -1,6 +1,7 @@
 """Slice by slice against networks that see neighbouring slices, on a synthetic z-stack.
 
-``python benchmarks/slices.py --slices 1 3 5 --seconds 30``
+``python benchmarks/slices.py --slices 1 3 5 --seconds 30``; ``--no-redraw`` learns by perturbation
+alone, which few photons lead astray.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument('--depth', type=int, default=16)
     parser.add_argument('--size', type=int, default=192)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--no-redraw', action='store_true')
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed + 1)
     photons = BACKGROUND + PHOTONS * filaments(options.depth, options.size, options.seed)
@@ -73,7 +75,9 @@ def main() -> None:
     )
     for slices in options.slices:
         begin = time.perf_counter()
-        training = TrainSettings(options.seconds, options.steps, slices=slices)
+        training = TrainSettings(
+            options.seconds, options.steps, redraw=not options.no_redraw, slices=slices
+        )
         settings = DenoiseSettings(
             training=training, correction=Correction.STABILISED, orientations=2
         )

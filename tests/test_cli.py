@@ -54,6 +54,19 @@ def test_denoise_writes_image_report_and_model(noisy, stack, tmp_path):
     np.testing.assert_array_equal(tifffile.imread(again), result)
 
 
+def test_learning_by_perturbation_alone_is_another_result(noisy, tmp_path):
+    results = {}
+    for option in ('--no-frames', '--no-redraw'):
+        out, report = tmp_path / f'out{option}.tif', tmp_path / 'r.json'
+        call = ['denoise', str(noisy), '--output', str(out), '--report', str(report), *QUICK]
+        assert main([*call, '--no-frames', option]) == 0
+        settings = json.loads(report.read_text())['settings']['training']
+        assert settings['frames'] is False
+        assert settings['redraw'] is (option == '--no-frames')
+        results[option] = tifffile.imread(out)
+    assert not np.array_equal(*results.values())
+
+
 def test_0_seconds_start_from_the_shipped_weights_or_a_file(noisy, stack, tmp_path):
     out, report, model = (tmp_path / n for n in ('out.tif', 'r.json', 'm.safetensors'))
     call = ['denoise', str(noisy), '--output', str(out), '--seconds', '0', '--device', 'cpu']

@@ -204,7 +204,7 @@ def test_the_loss_is_least_at_the_posterior_mean_of_the_middle_given_all_planes(
 def test_frames_are_compared_with_the_slab_of_one_time(monkeypatch):
     """The mean of three planes of one flat scene has a third of the noise: (1 + 1/3) / 2."""
     monkeypatch.setattr(slabs, 'HIDDEN', 0.0)
-    monkeypatch.setattr(lesson, 'FRAMES_SHARE', 1.0)
+    monkeypatch.setattr(lesson, 'UNPERTURBED', 1.0)
     noisy = 10 + np.random.default_rng(0).normal(size=(2 * 12, 64, 64))
     pairs = tuple((n, n + 1) for n in range(2, 22, 2))  # no ends
     planes = FramesOfSlices(noisy, pairs=pairs)

@@ -109,6 +109,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help='do not take frames of one scene for targets of each other',
     )
     group.add_argument(
+        '--no-redraw',
+        action='store_true',
+        help='do not learn from pixels whose noise is drawn anew; by perturbation alone',
+    )
+    group.add_argument(
         '--init',
         default='warm',
         metavar='warm|scratch|M',
@@ -163,6 +168,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
         device=options.device,
         init=options.init,
         frames=not options.no_frames,
+        redraw=not options.no_redraw,
         slices=options.slices,
     )
 

@@ -3,7 +3,9 @@
 From every image it learns by perturbation: the AR-DAE loss and its relatives need single noisy
 frames only. Where frames show one scene, each of them is also a target for its neighbour, with
 noise of its own: the least noisy lesson there is without a clean image, and one that needs no
-noise model.
+noise model. Where there are no such frames, but the noise of pixels is independent and a good
+network is at hand to begin with, pixels are drawn anew: a lesson that holds for noise that is not
+Gaussian too.
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ from torch import Tensor
 
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import ScoreLoss
+from napari_noise2score.score.loss.base import weighted_mean
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.slabs import cut_off, middle
 from napari_noise2score.score.told import NoiseKnowledge
 
-FRAMES_SHARE = 0.75
-"""Share of the steps on images with frames of one scene that compare frames; the others keep the
-score known at the perturbed image too, where it is read to tell the noise."""
+UNPERTURBED = 0.75
+"""Share of the steps that compare frames or draw pixels anew, on images where that can be done;
+the others keep the score known at the perturbed image too, where it is read to tell the noise."""
 
 WINDOW = 9
 """Width in pixels over which two frames are compared."""
@@ -59,6 +63,8 @@ class Lessons:
         Pixels that are seen, but are no targets.
     planes : int
         Neighbouring planes that the network sees at once.
+    redrawing : Redrawing, optional
+        Draws pixels anew, where there is a good network to begin with.
     """
 
     def __init__(
@@ -72,12 +78,20 @@ class Lessons:
         device: torch.device,
         held: Sequence[Box] = (),
         planes: int = 1,
+        redrawing: Redrawing | None = None,
     ) -> None:
         self.sampler = PatchSampler(images, size, generator, held, planes)
         self._images, self._loss, self._knowledge = images, loss, knowledge
-        self._generator, self._device = generator, device
+        self._generator, self._device, self._redrawing = generator, device, redrawing
         self._perturbation = Perturbation([image.correlation for image in images], size, generator)
-        self._paired = torch.tensor([frames and bool(image.pairs) for image in images])
+        paired = [frames and bool(image.pairs) for image in images]
+        self._paired = torch.tensor(paired)
+        self._alone = torch.tensor(
+            [
+                redrawing is not None and not pair and image.correlation.is_white
+                for pair, image in zip(paired, images, strict=True)
+            ]
+        )
 
     @property
     def _noise(self) -> NoiseVariance:
@@ -96,11 +110,15 @@ class Lessons:
             Share of the training that is done, 0 to 1.
         """
         chosen = self.sampler.images(count)
-        paired = self._paired[chosen]
-        share = float(paired.float().mean()) * FRAMES_SHARE
+        paired, alone = self._paired[chosen], self._alone[chosen]
+        compared, redrawn = (UNPERTURBED * float(kind.float().mean()) for kind in (paired, alone))
         # one kind a step: a batch that is split in two is slower
-        if share > 0 and float(torch.rand((), generator=self._generator)) < share:
-            return self._compared(network, chosen[paired])
+        if compared + redrawn > 0:
+            drawn = float(torch.rand((), generator=self._generator))
+            if drawn < compared:
+                return self._compared(network, chosen[paired])
+            if drawn < compared + redrawn:
+                return self._redrawn(network, chosen[alone][: (count + 1) // 2])
         return self._perturbed(network, count, progress)
 
     def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
@@ -141,6 +159,27 @@ class Lessons:
         weight = weight * self._still(image, here, target)
         distance = weight * (clean - target) ** 2 / (2 * variance)
         return distance.sum() / weight.sum().clamp_min(1)
+
+    def _redrawn(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
+        r"""``((D(t) - t)^2 + (D(t) - D(t')) (t - t')) / 2 v``, the second where ``t'`` differs.
+
+        Its expectation is ``(risk / v + 1) / 2``, as that of compared frames, and 1 for ``D = t``.
+        See `napari_noise2score.score.redraw`.
+        """
+        assert self._redrawing is not None
+        patches, image, _, weight = self.sampler.draw_of(chosen)
+        patches = cut_off(patches, self._generator)
+        patches, image, weight = (a.to(self._device) for a in (patches, image, weight))
+        other, change = self._redrawing.draw(patches, image, self._generator)
+        told = self._knowledge.told(network, image, torch.zeros_like(image))
+        z = torch.cat([patches, other])
+        output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
+        variance = self._noise.at(image.repeat(2), output.detach())
+        one, two = self._loss.clean(output, middle(z), variance).chunk(2)
+        variance, _ = variance.chunk(2)
+        apparent = (one - middle(patches)) ** 2 / (2 * variance)
+        kept = (one - two) * change / (2 * variance)
+        return weighted_mean(apparent, weight) + weighted_mean(kept, weight * (change != 0))
 
     def _still(self, image: Tensor, one: Tensor, other: Tensor) -> Tensor:
         """1 where two frames differ by noise alone, 0 where something changed; (B, 1, S, S)."""

@@ -179,8 +179,11 @@ class PatchSampler:
 
     def draw(self, count: int) -> Patches:
         """``count`` patches, turned and mirrored at random."""
-        chosen = self.images(count)
-        ways = torch.randint(ORIENTATIONS, (count,), generator=self._generator)
+        return self.draw_of(self.images(count))
+
+    def draw_of(self, chosen: Tensor) -> Patches:
+        """A patch of each of these images, (B,) int64, turned and mirrored at random."""
+        ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self._generator)
         drawn, weights = [], []
         for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
             box = self.place(image, self._pick(image))

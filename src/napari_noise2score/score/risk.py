@@ -1,6 +1,6 @@
 r"""Risk without ground truth: how far a clean estimate is from the truth, on average.
 
-Two kinds of trials, both with an input and a target of the same scene and uncorrelated noise, so
+Three kinds of trials. Two have an input and a target of the same scene and uncorrelated noise, so
 that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
 
 - *two frames*: planes of one scene. No assumption about the noise but that it is independent
@@ -10,6 +10,11 @@ that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
   covariance is known; the risk is that at a slightly noisier input. The mean of the two is
   Stein's unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani
   et al., IEEE TIP 2008), so ``a`` may be small.
+
+The third needs no Gaussian noise, but independent pixels and a good estimate to begin with:
+
+- *redrawn*: the image itself, and the same with pixels drawn anew, by which it is measured what an
+  estimate keeps of the noise (`napari_noise2score.score.redraw`).
 
 Where a network sees neighbouring planes the inputs are slabs, recorrupted or at one time as a
 whole, and the target is their middle plane.
@@ -23,7 +28,7 @@ The unit is the noise variance in the unit-noise coordinate: 1 is the noisy imag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,8 +40,12 @@ from torch import Tensor
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.redraw import Redrawn
 
 Array = NDArray[np.float64]
+
+Redraw = Callable[[Tensor, Tensor, torch.Generator], Redrawn]
+"""`napari_noise2score.score.redraw.Redrawing.draw`."""
 
 STRENGTH = 0.25
 """``a`` of the recorruption, noise standard deviations."""
@@ -63,7 +72,7 @@ class Risk:
         Estimate at each place, in units of the noise variance; may be negative by chance, and NaN
         where it is not known, which is not better than anything.
     two_frames : float
-        Share of the places where two frames were compared; recorrupted elsewhere.
+        Share of the places where two frames were compared.
     """
 
     places: Array
@@ -109,6 +118,9 @@ class Probe:
         Targets, there too.
     image : (2 K,) int64
         Which image each is from.
+    change : (K, S, S) float32
+        Of redrawn trials what the first input differs by from the second, scaled; 0 where the two
+        are the same, and everywhere in others.
     known : (K,) float64
         Noise of the targets, taken off the squared distance.
     two_frames : float
@@ -122,6 +134,7 @@ class Probe:
     slabs: NDArray[np.float32]
     target: NDArray[np.float32]
     image: NDArray[np.int64]
+    change: NDArray[np.float32]
     known: Array
     two_frames: float
     margin: int
@@ -135,8 +148,13 @@ class Probe:
     def risk(self, clean: NDArray[np.floating]) -> Risk:
         """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image."""
         inner = slice(self.margin, clean.shape[-1] - self.margin)
-        distance = (clean.astype(np.float64) - self.target)[:, inner, inner] ** 2
-        return Risk(distance.reshape(len(self.known), -1).mean(1) - self.known, self.two_frames)
+        clean = clean[:, inner, inner].astype(np.float64)
+        distance = ((clean - self.target[:, inner, inner]) ** 2).mean((1, 2))
+        change = self.change[:, inner, inner]
+        count = np.count_nonzero(change, axis=(1, 2))
+        kept = ((clean[::2] - clean[1::2]) * change).sum((1, 2)) / np.maximum(count, 1)
+        mean = np.where(count > 0, distance[::2] + kept, (distance[::2] + distance[1::2]) / 2)
+        return Risk(mean - self.known, self.two_frames)
 
 
 def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
@@ -153,8 +171,11 @@ def draw_probe(
     margin: int = 0,
     strength: float = STRENGTH,
     planes: int = 1,
+    redraw: Redraw | None = None,
 ) -> Probe:
-    """Trials at random places: two frames where an image has such, else recorrupted.
+    """Trials at random places: two frames where an image has such, else redrawn or recorrupted.
+
+    Redrawn where it is said how, and the noise of an image is white.
 
     Noise of a few values is told from a perturbation; there a recorrupted risk would be wrong, and
     is NaN.
@@ -175,6 +196,8 @@ def draw_probe(
         ``a`` of the recorruption, noise standard deviations.
     planes : int
         Neighbouring planes of an input, odd.
+    redraw : callable, optional
+        Draws pixels anew.
     """
     sampler = PatchSampler(images, size, generator, planes=planes)
     sources = [noise_source(image.correlation) for image in images]
@@ -182,6 +205,8 @@ def draw_probe(
     trials: list[tuple[Tensor, Tensor]] = []
     held: list[Box] = []
     known = []
+    alone: dict[int, int] = {}
+    half = planes // 2
     for number in chosen.tolist():
         image = images[number]
         frames = image.pairs or [(index,) for index in range(image.shape[0])]
@@ -190,26 +215,48 @@ def draw_probe(
         boxes = [place._replace(plane=index) for index in pick]
         held += [box.inside(margin) for box in boxes]
         one, *others = (sampler.slab(box) for box in boxes)
-        half = planes // 2
         if others:
             (other,) = others
             trials += [(one, other[half]), (other, one[half])]
             known.append(_mean_inside((one[half] - other[half]) ** 2, margin) / 2)
             continue
         variance = torch.stack([_variance(image, plane) for plane in one])
+        if redraw is not None and image.correlation.is_white:
+            alone[len(known)] = number
+            trials += [(one, one[half])] * 2
+            known.append(_mean_inside(variance[half], margin))
+            continue
         noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
         trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
         own = _mean_inside((variance + (noise / strength) ** 2)[half], margin)
         known.append(own if image.recorruptible else math.nan)
+    slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
+    change = torch.zeros(len(known), size, size)
+    if redraw is not None and alone:
+        _redraw(redraw, alone, slabs, change, generator)
     return Probe(
-        np.stack([noisy.numpy() for noisy, _ in trials]),
-        np.stack([target.numpy() for _, target in trials]),
+        slabs.numpy(),
+        target.numpy(),
         np.repeat(chosen.numpy(), 2),
+        change.numpy(),
         np.array(known),
         float(np.mean([bool(images[number].pairs) for number in chosen.tolist()])),
         margin,
         tuple(held),
     )
+
+
+def _redraw(
+    redraw: Redraw,
+    alone: Mapping[int, int],
+    slabs: Tensor,
+    change: Tensor,
+    generator: torch.Generator,
+) -> None:
+    """Draw pixels anew in the second inputs of the places ``alone``, with the image of each."""
+    places, image = (torch.tensor(list(part)) for part in (alone, alone.values()))
+    drawn = redraw(slabs[2 * places], image, generator)
+    slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
 
 
 def _mean_inside(patch: Tensor, margin: int) -> float:

@@ -33,6 +33,9 @@ class TrainSettings:
     frames : bool
         Whether frames that are found to show one scene are targets for each other, beside the
         perturbation.
+    redraw : bool
+        Whether, from good weights, pixels are drawn anew where no frames show one scene and the
+        noise of pixels is independent, beside the perturbation.
     batch : int
         Patches a step.
     patch : int
@@ -63,6 +66,7 @@ class TrainSettings:
     steps: int | None = None
     loss: str = 'preconditioned'
     frames: bool = True
+    redraw: bool = True
     batch: int = 8
     patch: int = 64
     learning_rate: float = 2e-3

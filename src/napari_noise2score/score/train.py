@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_device, fast_precision
@@ -27,9 +27,11 @@ from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of, widened
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.redraw import Redrawing, Redrawn
 from napari_noise2score.score.risk import (
     PLACES,
     Probe,
+    Redraw,
     Snapshots,
     draw_probe,
     known,
@@ -161,9 +163,14 @@ def beginning(
     if start is None:
         return None
     network = widened(start.network, settings.slices)
-    drawn = PatchSampler(images, settings.patch, torch.Generator().manual_seed(settings.seed))
-    network.centre.fill_(centre_of(drawn.draw(64).values))
+    network.centre.fill_(centre_of(_some_patches(images, settings)))
     return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
+
+
+def _some_patches(images: Sequence[NoisyPlanes], settings: TrainSettings) -> Tensor:
+    """(64, 1, Y, X), to tell the level of the images."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    return PatchSampler(images, settings.patch, generator).draw(64).values
 
 
 class _Run:
@@ -178,7 +185,14 @@ class _Run:
         self.settings, self.start = settings, start
         self.device = choose_device(settings.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.loss_of = LOSSES[settings.loss](pretrained=start is not None)
+        alone = [
+            not (settings.frames and image.pairs) and image.correlation.is_white
+            for image in images
+        ]
+        redraws = start is not None and settings.redraw and any(alone)
+        # where pixels are drawn anew nothing is forgotten among strong perturbations
+        gentle = start is not None and not (redraws and all(alone))
+        self.loss_of = LOSSES[settings.loss](pretrained=gentle)
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
         self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
@@ -188,9 +202,17 @@ class _Run:
             image.slab(0, settings.slices)  # says so if it has no neighbours
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
         most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
+        self.centre = centre_of(_some_patches(images, settings))
+        redrawing = self._redrawing(network) if redraws else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
         self.probe = draw_probe(
-            images, settings.patch, separate, places, margin, planes=settings.slices
+            images,
+            settings.patch,
+            separate,
+            places,
+            margin,
+            planes=settings.slices,
+            redraw=None if redrawing is None else self._redraw_here(redrawing),
         )
         self.lessons = Lessons(
             images,
@@ -202,11 +224,24 @@ class _Run:
             self.device,
             self.probe.held,
             settings.slices,
+            redrawing,
         )
-        self.centre = centre_of(middle(self.lessons.sampler.draw(64).values))
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
             self.look(0)
+
+    def _redrawing(self, network: ScoreNetwork) -> Redrawing:
+        """By what the training begins with."""
+        good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
+        good.centre.fill_(self.centre)
+        return Redrawing(good, self.knowledge, self.loss_of)
+
+    def _redraw_here(self, redrawing: Redrawing) -> Redraw:
+        def redraw(slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+            drawn = redrawing.draw(slabs.to(self.device), image.to(self.device), generator)
+            return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
+
+        return redraw
 
     def _first_network(self) -> ScoreNetwork:
         slices = self.settings.slices

@@ -1,0 +1,180 @@
+r"""What an estimate keeps of a pixel's own noise, measured by drawing that noise anew.
+
+The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
+
+.. math:: E (D - x)^2 = E (D - t)^2 - v + 2 \operatorname{cov}(D, n)
+
+with the noise variance ``v`` (Efron, "The estimation of prediction error", JASA 2004). For
+Gaussian noise the covariance is ``v`` times a derivative, which makes it Stein's estimate, and
+what a Gaussian perturbation teaches. Noise of few photons is skewed: a network that tells it from
+a perturbation removes the perturbation and keeps the noise, and neither sees it. So the covariance
+is measured: pixels ``t`` are replaced by others ``t'`` of the same distribution. For exchangeable
+ones
+
+.. math:: 2 \operatorname{cov}(D, n) = E (D(t) - D(t')) (t - t')
+
+exactly, whatever the distribution. Here ``t'`` is an estimate that has not seen the pixel, plus
+what another pixel of about the same level differs by from its own. Such an estimate has an error
+of its own, which would count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
+
+The noise of neighbouring pixels has to be independent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from napari_noise2score.score.device import fast_precision
+from napari_noise2score.score.loss import ScoreLoss
+from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.told import NoiseKnowledge
+
+SPACING = 2
+"""Distance of the pixels that are replaced at once."""
+
+_ALIKE = 0.02
+"""Share of the pixels among which one of about the same level is drawn."""
+_BORDER = 1 / 8
+"""Share of a patch, at each side, whose pixels lend no noise: estimates are worse there."""
+_SAFE = 1.05
+"""Share of the noise variance that is counted: where its estimate is too low by some percent,
+noise would be kept, which is worse than to smooth a little more."""
+_CHUNK = 16
+"""Patches that are estimated at once."""
+
+
+class Redrawn(NamedTuple):
+    """Patches with some pixels of their middle planes replaced.
+
+    ``slabs`` (B, P, Y, X) are the patches; ``change`` (B, 1, Y, X) is ``t - t'`` where a pixel was
+    replaced, scaled as said above, and 0 elsewhere.
+    """
+
+    slabs: Tensor
+    change: Tensor
+
+
+class Redrawing:
+    """Draws pixels anew, by the estimates of a network that is good already.
+
+    Parameters
+    ----------
+    network : ScoreNetwork
+        The good one; not to be trained.
+    knowledge : NoiseKnowledge
+        What is known of the noise of the images.
+    loss : ScoreLoss
+        Says what the output of the network means.
+    """
+
+    def __init__(self, network: ScoreNetwork, knowledge: NoiseKnowledge, loss: ScoreLoss) -> None:
+        self._network, self._knowledge, self._loss = network, knowledge, loss
+
+    @torch.no_grad()
+    def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+        """Replace a quarter of the pixels of the middle planes.
+
+        Parameters
+        ----------
+        slabs : (B, P, Y, X) float32
+            Patches in the unit-noise coordinate; Y and X alike.
+        image : (B,) int64
+            Which image each is from; noise is lent within an image only.
+        generator : torch.Generator
+            Source of the random numbers, on the CPU.
+        """
+        replaced = _lattice(slabs, generator)
+        lending = replaced & _inner(slabs)
+        noisy = middle(slabs)
+        seen = self._clean(slabs, image)
+        other = _put(
+            slabs, replaced, self._noisy(noisy, seen, image, replaced, lending, generator)
+        )
+        unseen = self._clean(other, image)
+        fresh = self._noisy(noisy, unseen, image, replaced, lending, generator)
+        variance = self._knowledge.noise.at(image, unseen)
+        change = torch.where(replaced, noisy - fresh, 0.0)
+        for number in sorted(set(image.tolist())):
+            of_it = image == number
+            at = lending[of_it]
+            wanted = 2 * _SAFE * variance[of_it][at].sum()
+            found = change[of_it][at].square().sum()
+            change[of_it] *= (wanted / found.clamp_min(1e-12)).clamp_max(1.0)
+        return Redrawn(_put(slabs, replaced, fresh), change)
+
+    def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
+        """Clean middle planes (B, 1, Y, X)."""
+        found = []
+        for first in range(0, len(slabs), _CHUNK):
+            z, numbers = slabs[first : first + _CHUNK], image[first : first + _CHUNK]
+            told = self._knowledge.told(self._network, numbers, torch.zeros_like(numbers))
+            with fast_precision(z.device):
+                output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
+            variance = self._knowledge.noise.at(numbers, output)
+            found.append(self._loss.clean(output, middle(z), variance))
+        return torch.cat(found)
+
+    def _noisy(
+        self,
+        noisy: Tensor,
+        clean: Tensor,
+        image: Tensor,
+        replaced: Tensor,
+        lending: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Estimates with the noise of other pixels of about the same level, where replaced."""
+        fresh = noisy.clone()
+        for number in sorted(set(image.tolist())):
+            of_it = (image == number).view(-1, 1, 1, 1)
+            levels, order = clean[lending & of_it].sort()
+            noise = (noisy - clean)[lending & of_it][order]
+            wanted = clean[replaced & of_it]
+            place = _alike(levels, wanted, generator)
+            fresh[replaced & of_it] = wanted + noise[place]
+        return fresh
+
+
+def _alike(levels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+    """Where, among increasing levels (N,), others about as high as those wanted (M,) are."""
+    count = len(levels)
+    reach = max(1, round(_ALIKE * count))
+    away = torch.randint(1, reach + 1, wanted.shape, generator=generator)
+    side = 2 * torch.randint(2, wanted.shape, generator=generator) - 1
+    share = torch.rand(wanted.shape, generator=generator).to(wanted.device)
+    first, last = (torch.searchsorted(levels, wanted, right=right) for right in (False, True))
+    place = first + (share * (last - first)).long() + (away * side).to(wanted.device)
+    place = torch.where(place < 0, -1 - place, place)  # mirrored at the ends
+    place = torch.where(place >= count, 2 * count - 1 - place, place)
+    return place.clamp(0, count - 1)
+
+
+def _put(slabs: Tensor, replaced: Tensor, fresh: Tensor) -> Tensor:
+    """Slabs with other values (B, 1, Y, X) in their middle planes, where replaced."""
+    half = slabs.shape[1] // 2
+    other = slabs.clone()
+    other[:, half : half + 1] = torch.where(replaced, fresh, middle(slabs))
+    return other
+
+
+def _lattice(slabs: Tensor, generator: torch.Generator) -> Tensor:
+    """Which pixels are replaced, (B, 1, Y, X) bool: a grid of `SPACING`, shifted for each one."""
+    shifts = torch.randint(SPACING, (2, len(slabs), 1), generator=generator)
+    rows, columns = (
+        torch.arange(size) % SPACING == shift
+        for size, shift in zip(slabs.shape[-2:], shifts, strict=True)
+    )
+    grid: Tensor = rows[:, None, :, None] & columns[:, None, None, :]
+    return grid.to(slabs.device)
+
+
+def _inner(slabs: Tensor) -> Tensor:
+    """Where pixels may lend their noise, (1, 1, Y, X) bool."""
+    inner = torch.zeros(1, 1, *slabs.shape[-2:], dtype=torch.bool, device=slabs.device)
+    rows, columns = (round(_BORDER * size) for size in slabs.shape[-2:])
+    inner[..., rows:-rows, columns:-columns] = True
+    return inner
