@@ -92,7 +92,7 @@ def test_a_network_that_sees_3_is_widened_to_5_around_the_middle():
 def test_a_network_from_scratch_begins_as_one_that_sees_one_plane():
     one, five = (ScoreNetwork(NetworkSettings(8, 2, 1, n), seeded()) for n in (1, 5))
     assert all(torch.equal(five.state_dict()[k], w) for k, w in one.state_dict().items())
-    assert five.beside.weight.abs().max() == 0
+    assert max(block.last.weight.abs().max() for block in five.depth) == 0
 
 
 @pytest.mark.parametrize('planes', [0, 2, 11, 3.0])
@@ -357,4 +357,4 @@ def test_the_same_seed_gives_the_same_weights():
     )
     first, second = (finish(train([planes], settings)) for _ in range(2))
     assert first.digest == second.digest
-    assert first.network.beside.weight.abs().max() > 0
+    assert first.network.depth[0].last.weight.abs().max() > 0

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
+from napari_noise2score.score.depth import DepthBlock
 from napari_noise2score.score.slabs import middle
 
 _SPREAD = 8.0
@@ -102,8 +103,9 @@ class ScoreNetwork(nn.Module):
     It is not told ``sigma_a``: it reads the noise off the image, and so goes on to ``sigma_a = 0``
     where a network that is told a value it was never trained with goes astray.
 
-    Planes beside the middle one enter at full resolution, as their difference from its local mean,
-    through a convolution that starts at zero: at first they change nothing.
+    Planes beside the middle one go through the same first convolution, and then through one
+    three-dimensional block for each pair of them (`DepthBlock`), until the middle plane is left;
+    the U-Net is two-dimensional. At first they change nothing.
     """
 
     def __init__(
@@ -118,29 +120,26 @@ class ScoreNetwork(nn.Module):
             return nn.Sequential(*(ResidualBlock(width) for _ in range(settings.blocks)))
 
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
-        beside = settings.planes - 1
-        self.beside = nn.Conv2d(beside, widths[0], 3, padding=1, bias=False) if beside else None
         self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
         self.down = nn.ModuleList(blocks(w) for w in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.grow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
         self.tail = nn.Conv2d(widths[0], 1, 3, padding=1)
+        self.depth = nn.ModuleList(DepthBlock(widths[0]) for _ in range(settings.planes // 2))
         self._initialise(generator)
 
     def _initialise(self, generator: torch.Generator | None) -> None:
         """He's initialisation; what ends a branch starts at zero."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d) and module is not self.beside:
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
                 nn.init.zeros_(cast(Tensor, module.bias))
         for module in self.modules():
-            if isinstance(module, ResidualBlock):
+            if isinstance(module, ResidualBlock | DepthBlock):
                 nn.init.zeros_(module.last.weight)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.correlated.weight)
-        if self.beside is not None:
-            nn.init.zeros_(self.beside.weight)
 
     @property
     def size_multiple(self) -> int:
@@ -151,7 +150,7 @@ class ScoreNetwork(nn.Module):
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
         levels, blocks = self.settings.levels, self.settings.blocks
-        radius = LOCAL // 2 + 2
+        radius = LOCAL // 2 + 2 + 2 * len(self.depth)
         for level in range(levels):
             passes = 2 if level < levels - 1 else 1
             radius += passes * blocks * 2 * 2**level
@@ -188,14 +187,8 @@ class ScoreNetwork(nn.Module):
         here = middle(z)
         mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
-        x = torch.cat([here - mean, (mean - self.centre) / _SPREAD, surplus], dim=1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = self.head(x)
-        if self.beside is not None:
-            half = self.settings.planes // 2
-            beside = torch.cat([z[:, :half], z[:, half + 1 :]], dim=1) - mean
-            beside = torch.where(beside.isnan(), 0.0, beside)  # beyond the end of the stack
-            x = x + self.beside(beside.contiguous(memory_format=torch.channels_last))
+        told = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
+        x = self._features(z - mean, told)
         if correlation is not None:
             x = x + self.correlated(correlation)[:, :, None, None]
         kept: list[Tensor] = []
@@ -209,6 +202,40 @@ class ScoreNetwork(nn.Module):
             x = kept[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
             x = self.up[index](x)
         return mean + cast(Tensor, self.tail(F.relu(x))).float()
+
+    def _features(self, differences: Tensor, told: Tensor) -> Tensor:
+        """(B, C, Y, X) at full resolution.
+
+        Parameters
+        ----------
+        differences : (B, P, Y, X)
+            The planes less the local mean of the middle one; NaN where there is none.
+        told : (B, 2, Y, X)
+            What else is told.
+        """
+        count, planes, *size = differences.shape
+        missing = differences.isnan()
+        flat = torch.where(missing, 0.0, differences).reshape(count * planes, 1, *size)
+        x = torch.cat([flat, told.repeat_interleave(planes, dim=0)], dim=1)
+        features: Tensor = self.head(x.contiguous(memory_format=torch.channels_last))
+        if planes == 1:
+            return features
+        there = ~missing[:, None, :, :1, :1]
+        deep = features.reshape(count, planes, -1, *size).transpose(1, 2) * there
+        deep = deep.contiguous(memory_format=torch.channels_last_3d)
+        for block in self.depth:
+            deep = block(deep)
+        return deep[:, :, 0].contiguous(memory_format=torch.channels_last)
+
+
+def channels_last(network: ScoreNetwork) -> ScoreNetwork:
+    """The same network, its weights laid out for speed."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        elif isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return network
 
 
 def local_mean(z: Tensor) -> Tensor:
@@ -229,7 +256,8 @@ def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
     network : ScoreNetwork
         On the CPU.
     planes : int
-        Planes that the copy sees; those it saw before keep their weights, the others have zeros.
+        Planes that the copy sees. What was there keeps its weights; new blocks for the outer
+        planes come before it.
 
     Raises
     ------
@@ -244,12 +272,10 @@ def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
         )
     settings = replace(network.settings, planes=planes)
     wide = ScoreNetwork(settings, torch.Generator()).train(network.training)
-    weights = dict(network.state_dict())
-    if wide.beside is not None:
-        beside = torch.zeros_like(wide.beside.weight)
-        if network.beside is not None:
-            new = (planes - seen) // 2
-            beside[:, new : new + seen - 1] = network.beside.weight.detach()
-        weights['beside.weight'] = beside
-    wide.load_state_dict(weights)
+    kept, new = network.state_dict(), len(wide.depth) - len(network.depth)
+    wide.load_state_dict(
+        {k: v for k, v in kept.items() if not k.startswith('depth')}, strict=False
+    )
+    for own, block in zip(wide.depth[new:], network.depth, strict=True):
+        own.load_state_dict(block.state_dict())
     return wide

@@ -23,6 +23,7 @@ from napari_noise2score.score.device import (
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.perturb import noise_source, slab_noise
@@ -152,7 +153,7 @@ class _Lens:
         sigma_a: float,
         exact: bool,
     ) -> None:
-        self._network = model.network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = channels_last(model.network.to(where))
         self._loss, self._noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
         self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
         self._image = torch.zeros(1, dtype=torch.long, device=where)

@@ -25,7 +25,13 @@ from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, centre_of, widened
+from napari_noise2score.score.network import (
+    NetworkSettings,
+    ScoreNetwork,
+    centre_of,
+    channels_last,
+    widened,
+)
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.redraw import Redrawing, Redrawn
 from napari_noise2score.score.risk import (
@@ -253,7 +259,7 @@ class _Run:
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
         self.rate = learning_rate
         self.network = network.to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.network)
         self.network.centre.fill_(self.centre)
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
@@ -296,7 +302,8 @@ class _Run:
         """The weights with the peaks of their rates: new ones have nothing to forget."""
         added = []
         if self.start is not None and self.start.network.settings.planes < self.settings.slices:
-            added = [w for name, w in self.network.named_parameters() if name == 'beside.weight']
+            new = self.settings.slices // 2 - len(self.start.network.depth)
+            added = [w for block in self.network.depth[:new] for w in block.parameters()]
         old = [w for w in self.network.parameters() if all(w is not new for new in added)]
         groups = [{'params': old, 'peak': self.rate}]
         if added:

@@ -26,7 +26,7 @@ from napari_noise2score.files import written_whole
 from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, channels_last
 from napari_noise2score.score.warm.exercise import Exercises, Source
 
 _WARM_UP = 200
@@ -123,7 +123,7 @@ def pretrain(
     device = choose_device(settings.device)
     network = ScoreNetwork(settings.network, torch.Generator().manual_seed(settings.seed))
     network = network.to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     average = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
     step, smoothed = 0, math.nan
