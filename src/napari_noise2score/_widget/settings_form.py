@@ -64,9 +64,10 @@ _APART_TIP = (
     'the training time.'
 )
 _SLICES_TIP = (
-    'How many neighbouring slices of a z-stack the network sees at once. More tell more where '
-    'structures go on from slice to slice; training and correction take 1.4 (3 slices) to 3 times (7) as long, and the pretrained '
-    'weights must first learn what the neighbours are worth. Needs an axis Z.'
+    'Slice by slice, or a 3D network that sees so many neighbouring slices of a z-stack at once. '
+    'More tell more where structures go on from slice to slice; training steps and the correction '
+    'take about 1.4 times as long with 3 slices, twice with 5, and the pretrained weights must '
+    'first learn what the neighbours are worth. Needs an axis Z.'
 )
 _LIVE_TIP = (
     'While training, correct the slice that is looked at again and again in the preview layer. '
