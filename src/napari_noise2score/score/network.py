@@ -213,19 +213,22 @@ class ScoreNetwork(nn.Module):
         told : (B, 2, Y, X)
             What else is told.
         """
+        if not self.depth:
+            return self._head(differences, told)
         count, planes, *size = differences.shape
         missing = differences.isnan()
         flat = torch.where(missing, 0.0, differences).reshape(count * planes, 1, *size)
-        x = torch.cat([flat, told.repeat_interleave(planes, dim=0)], dim=1)
-        features: Tensor = self.head(x.contiguous(memory_format=torch.channels_last))
-        if planes == 1:
-            return features
+        each = self._head(flat, told.repeat_interleave(planes, dim=0))
         there = ~missing[:, None, :, :1, :1]
-        deep = features.reshape(count, planes, -1, *size).transpose(1, 2) * there
+        deep = each.reshape(count, planes, -1, *size).transpose(1, 2) * there
         deep = deep.contiguous(memory_format=torch.channels_last_3d)
         for block in self.depth:
             deep = block(deep)
         return deep[:, :, 0].contiguous(memory_format=torch.channels_last)
+
+    def _head(self, differences: Tensor, told: Tensor) -> Tensor:
+        x = torch.cat([differences, told], dim=1)
+        return cast(Tensor, self.head(x.contiguous(memory_format=torch.channels_last)))
 
 
 def channels_last(network: ScoreNetwork) -> ScoreNetwork:
