@@ -43,7 +43,7 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
     stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
     image = prepare(ImageSource(stack.noisy, 'ZYX'))
     model = finish(train_score([image], TrainSettings(None, 2, slices=5, device='cpu')))
-    model.network.beside.weight.normal_(std=0.02)
+    model.network.depth[0].last.weight.normal_(std=0.02)
     score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
     whole = correct_image(score, correction=Correction.STABILISED).image
     for number in range(4):
