@@ -177,7 +177,9 @@ class Noise2ScorePanel(QWidget):
     def show_status(self, status: Status) -> None:
         """Show a snapshot of the controller."""
         self.status.setText(status.text)
+        self.bar.setUpdatesEnabled(False)  # else it paints at once, and the window once more
         self.bar.setValue(round(1000 * status.fraction))
+        self.bar.setUpdatesEnabled(True)
         if (status.state, status.has_model) != self._shown:
             self._shown = status.state, status.has_model
             self._refresh()

@@ -55,9 +55,11 @@ class Text(QTextEdit):
     def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
         """Show another text, taken literally."""
         if text != self._text:
+            before = self.heightForWidth(self.width())
             self._text = text
             self.setPlainText(text.replace(' %', '\N{NO-BREAK SPACE}%'))
-            self.updateGeometry()
+            if self.heightForWidth(self.width()) != before:  # to lay the panel out takes time
+                self.updateGeometry()
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802 - Qt's name
         """It has."""
