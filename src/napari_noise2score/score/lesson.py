@@ -40,6 +40,11 @@ MOVED = 2.0
 changed, and are no targets for each other there."""
 
 
+def redrawable(image: NoisyPlanes, frames: bool) -> bool:
+    """Whether pixels of an image are to be drawn anew, where ``frames`` are compared or not."""
+    return image.correlation.is_white and not (frames and image.pairs)
+
+
 class Lessons:
     """Draws a batch and its loss, of whichever lesson its turn it is.
 
@@ -84,13 +89,9 @@ class Lessons:
         self._images, self._loss, self._knowledge = images, loss, knowledge
         self._generator, self._device, self._redrawing = generator, device, redrawing
         self._perturbation = Perturbation([image.correlation for image in images], size, generator)
-        paired = [frames and bool(image.pairs) for image in images]
-        self._paired = torch.tensor(paired)
-        self._alone = torch.tensor(
-            [
-                redrawing is not None and not pair and image.correlation.is_white
-                for pair, image in zip(paired, images, strict=True)
-            ]
+        self._paired = torch.tensor([frames and bool(image.pairs) for image in images])
+        self._redrawable = torch.tensor(
+            [redrawing is not None and redrawable(image, frames) for image in images]
         )
 
     @property
@@ -110,15 +111,15 @@ class Lessons:
             Share of the training that is done, 0 to 1.
         """
         chosen = self.sampler.images(count)
-        paired, alone = self._paired[chosen], self._alone[chosen]
-        compared, redrawn = (UNPERTURBED * float(kind.float().mean()) for kind in (paired, alone))
+        paired, single = self._paired[chosen], self._redrawable[chosen]
+        compared, redrawn = (UNPERTURBED * float(kind.float().mean()) for kind in (paired, single))
         # one kind a step: a batch that is split in two is slower
         if compared + redrawn > 0:
             drawn = float(torch.rand((), generator=self._generator))
             if drawn < compared:
                 return self._compared(network, chosen[paired])
             if drawn < compared + redrawn:
-                return self._redrawn(network, chosen[alone][: (count + 1) // 2])
+                return self._redrawn(network, chosen[single][: (count + 1) // 2])
         return self._perturbed(network, count, progress)
 
     def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_device, fast_precision
 from napari_noise2score.score.guard import Guard
-from napari_noise2score.score.lesson import Lessons
+from napari_noise2score.score.lesson import Lessons, redrawable
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
@@ -191,13 +191,10 @@ class _Run:
         self.settings, self.start = settings, start
         self.device = choose_device(settings.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        alone = [
-            not (settings.frames and image.pairs) and image.correlation.is_white
-            for image in images
-        ]
-        redraws = start is not None and settings.redraw and any(alone)
+        single = [redrawable(image, settings.frames) for image in images]
+        redraws = start is not None and settings.redraw and any(single)
         # where pixels are drawn anew nothing is forgotten among strong perturbations
-        gentle = start is not None and not (redraws and all(alone))
+        gentle = start is not None and not (redraws and all(single))
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
         self.noise = NoiseVariance([image.curve for image in images], self.device)
         correlations = [image.correlation for image in images]
