@@ -27,11 +27,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.device import fast_precision
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.slabs import middle
-from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 
 SPACING = 2
 """Distance of the pixels that are replaced at once."""
@@ -43,8 +42,6 @@ _BORDER = 1 / 8
 _SAFE = 1.05
 """Share of the noise variance that is counted: where its estimate is too low by some percent,
 noise would be kept, which is worse than to smooth a little more."""
-_CHUNK = 16
-"""Patches that are estimated at once."""
 
 
 class Redrawn(NamedTuple):
@@ -108,15 +105,7 @@ class Redrawing:
 
     def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
         """Clean middle planes (B, 1, Y, X)."""
-        found = []
-        for first in range(0, len(slabs), _CHUNK):
-            z, numbers = slabs[first : first + _CHUNK], image[first : first + _CHUNK]
-            told = self._knowledge.told(self._network, numbers, torch.zeros_like(numbers))
-            with fast_precision(z.device):
-                output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
-            variance = self._knowledge.noise.at(numbers, output)
-            found.append(self._loss.clean(output, middle(z), variance))
-        return torch.cat(found)
+        return clean_levels(self._network, self._knowledge, self._loss, slabs, image)
 
     def _noisy(
         self,
@@ -131,11 +120,10 @@ class Redrawing:
         fresh = noisy.clone()
         for number in sorted(set(image.tolist())):
             of_it = (image == number).view(-1, 1, 1, 1)
-            levels, order = clean[lending & of_it].sort()
-            noise = (noisy - clean)[lending & of_it][order]
-            wanted = clean[replaced & of_it]
-            place = _alike(levels, wanted, generator)
-            fresh[replaced & of_it] = wanted + noise[place]
+            lent, put = lending & of_it, replaced & of_it
+            levels, order = clean[lent].sort()
+            noise = (noisy - clean)[lent][order]
+            fresh[put] = clean[put] + noise[_alike(levels, clean[put], generator)]
         return fresh
 
 

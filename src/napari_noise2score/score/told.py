@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.score.device import fast_precision
 from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
 from napari_noise2score.score.slabs import middle
@@ -54,3 +56,26 @@ class Told:
         variance = self._noise.at(image, local_mean(middle(z.detach())))
         output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1))
         return output
+
+
+@torch.no_grad()
+def clean_levels(
+    network: ScoreNetwork,
+    knowledge: NoiseKnowledge,
+    loss: ScoreLoss,
+    slabs: Tensor,
+    image: Tensor,
+    at_once: int = 16,
+) -> Tensor:
+    """Clean middle planes (B, 1, Y, X) of upright slabs (B, P, Y, X) of the images (B,).
+
+    ``loss`` says what the output of the network means; ``at_once`` slabs are computed together.
+    """
+    found = []
+    for first in range(0, len(slabs), at_once):
+        z, numbers = (values[first : first + at_once] for values in (slabs, image))
+        told = knowledge.told(network, numbers, torch.zeros_like(numbers))
+        with fast_precision(z.device):
+            output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
+        found.append(loss.clean(output, middle(z), knowledge.noise.at(numbers, output)))
+    return torch.cat(found)

@@ -44,9 +44,8 @@ from napari_noise2score.score.risk import (
     places_to_hold,
 )
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
-from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.threads import ThreadTuner
-from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.warm.weights import starting_model
 
 _WARM_UP = 50
@@ -298,10 +297,10 @@ class _Run:
     def _groups(self) -> list[dict[str, Any]]:
         """The weights with the peaks of their rates: new ones have nothing to forget."""
         added = []
-        if self.start is not None and self.start.network.settings.planes < self.settings.slices:
+        if self.start is not None:
             new = self.settings.slices // 2 - len(self.start.network.depth)
             added = [w for block in self.network.depth[:new] for w in block.parameters()]
-        old = [w for w in self.network.parameters() if all(w is not new for new in added)]
+        old = [w for w in self.network.parameters() if all(w is not other for other in added)]
         groups = [{'params': old, 'peak': self.rate}]
         if added:
             groups.append({'params': added, 'peak': self.settings.learning_rate})
@@ -339,22 +338,12 @@ class _Run:
             'gain': gain.to_dict(),
         }
 
-    @torch.no_grad()
     def _clean(self, probe: Probe) -> NDArray[np.float32]:
-        """Clean levels at the places of a probe, (K, S, S)."""
-        found = []
-        size = max(16, self.settings.batch)
-        for start in range(0, len(probe.slabs), size):
-            part = slice(start, start + size)
-            z = torch.from_numpy(probe.slabs[part]).to(self.device)
-            image = torch.from_numpy(probe.image[part]).to(self.device)
-            still = torch.zeros(len(z), 1, 1, 1, device=self.device)
-            told = self.knowledge.told(self.average, image, torch.zeros_like(image))
-            with fast_precision(self.device):
-                output = told(z, still)
-            clean = self.loss_of.clean(output, middle(z), self.noise.at(image, output))
-            found.append(clean[:, 0].float().cpu().numpy())
-        return np.concatenate(found)
+        """Clean levels at the places of a probe, (2 K, S, S)."""
+        slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
+        at_once = max(16, self.settings.batch)
+        clean = clean_levels(self.average, self.knowledge, self.loss_of, slabs, image, at_once)
+        return clean[:, 0].cpu().numpy()
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, step: int, progress: float) -> None:
