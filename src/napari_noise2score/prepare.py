@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
+from napari_noise2score.noise.pairs import PlanePair
 
 _ESTIMATE_PLANES = 24
 _ESTIMATE_PIXELS = 1 << 25
@@ -45,8 +45,9 @@ class PreparedChannel:
         What the noise is in the coordinate.
     correlation : Correlation
         Correlation of the noise between pixels that the training takes into account.
-    pairs : tuple of (int, int)
-        Planes that show one scene, with independent noise; empty if none are known to.
+    pairs : tuple of PlanePair
+        Planes that show one scene, with independent noise, and what the light changed between
+        them; empty if none are known to.
     """
 
     channel: Channel
@@ -55,7 +56,7 @@ class PreparedChannel:
     coordinate: UnitNoise
     table: LevelTable
     correlation: Correlation
-    pairs: tuple[tuple[int, int], ...]
+    pairs: tuple[PlanePair, ...]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,9 +133,9 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None, apart: str =
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
         coordinate = family.coordinate(top)
-        pairs: tuple[tuple[int, int], ...] = ()
+        pairs: tuple[PlanePair, ...] = ()
         if fit is not None and fit.compared:
-            pairs = _pairs(places, sample)
+            pairs = _pairs(places, fit, table, _corner(channel, sample))
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
             table = measured_table(table, _compared(places, sample, pairs, coordinate), clipped)
         channels.append(
@@ -143,22 +144,34 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None, apart: str =
     return Prepared(source, tuple(channels))
 
 
-def _pairs(places: list[range], sample: list[NDArray[Any]]) -> tuple[tuple[int, int], ...]:
-    """Neighbouring frames, without repeats of the same capture."""
-    return tuple(
-        (first, second)
-        for planes, stack in zip(places, sample, strict=True)
-        for (first, a), (second, b) in pairwise(zip(planes, stack, strict=True))
-        if not np.array_equal(a, b)
+def _pairs(
+    places: list[range], fit: NoiseFit, table: LevelTable, corner: tuple[int, int]
+) -> tuple[PlanePair, ...]:
+    """The frames that the estimate has found to show one scene, as planes of the channel."""
+    found = []
+    for planes, pairs in zip(places, fit.pairs, strict=True):
+        for pair in pairs:
+            still = None if pair.still is None else replace(pair.still, corner=corner)
+            numbers = planes[pair.first], planes[pair.second]
+            found.append(PlanePair(*numbers, pair.change(table), still))
+    return tuple(found)
+
+
+def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
+    """Row and column of the planes where the part begins that a sample holds."""
+    rows, columns = (
+        (whole - part) // 2
+        for whole, part in zip(channel.shape[1:], sample[0].shape[1:], strict=True)
     )
+    return rows, columns
 
 
 def _compared(
     places: list[range],
     sample: list[NDArray[Any]],
-    pairs: tuple[tuple[int, int], ...],
+    pairs: tuple[PlanePair, ...],
     coordinate: UnitNoise,
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], PlanePair]]:
     """Some of the pairs in the coordinate."""
     frames = {
         number: frame
@@ -169,9 +182,9 @@ def _compared(
     seen = {
         number: coordinate.forward(frames[number].astype(np.float32))
         for pair in some
-        for number in pair
+        for number in (pair.first, pair.second)
     }
-    return [(seen[first], seen[second]) for first, second in some]
+    return [(seen[pair.first], seen[pair.second], pair) for pair in some]
 
 
 def estimate_channel(channel: Channel) -> NoiseFit:

@@ -1,11 +1,14 @@
 """Small noisy images in the unit-noise coordinate, for training in seconds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.noise.pairs import PlanePair
 
 FLAT = VarianceCurve(-50.0, 50.0, np.ones(8))
 
@@ -20,12 +23,12 @@ class ArrayPlanes:
         array: NDArray[np.floating],
         curve: VarianceCurve = FLAT,
         correlation: Correlation | None = None,
-        pairs: tuple[tuple[int, int], ...] = (),
+        pairs: Sequence[PlanePair | tuple[int, int]] = (),
     ) -> None:
         self.array = np.asarray(array, np.float32)
         self.curve = curve
         self.correlation = correlation or Correlation.white()
-        self.pairs = pairs
+        self.pairs = tuple(p if isinstance(p, PlanePair) else PlanePair(*p) for p in pairs)
 
     @property
     def shape(self) -> tuple[int, int, int]:

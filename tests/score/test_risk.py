@@ -5,6 +5,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.noise.pairs import PlanePair
 from napari_noise2score.score.risk import STRENGTH, draw_probe, places_to_hold
 from tests.score.helpers import ArrayPlanes, smooth_image
 
@@ -86,7 +87,7 @@ def test_noise_of_a_few_values_has_no_recorrupted_risk_but_one_of_two_frames():
     risk = unknown.risk(unknown.noisy)
     assert risk.to_dict() == {'value': None, 'standard_error': None}
     assert not risk.beats(risk)
-    planes.pairs = ((0, 1),)
+    planes.pairs = (PlanePair(0, 1),)
     known = draw_probe([planes], 32, torch.Generator().manual_seed(0))
     assert known.risk(known.noisy).value == pytest.approx(4 * 0.21, rel=0.1)
 

@@ -1,16 +1,15 @@
 """Photon-transfer evidence from frame differences: what differs between two frames is noise.
 
-Unless something changed. Light that fades and an offset that drifts change every pixel by a
-straight line in its intensity, which is fitted and removed. Motion changes some places more than
-others; blocks where it shows are left out. What is left of it is smooth, as every image is, while
-noise is not, and so a second-difference filter tells how much of the variance it makes up.
+Unless something changed. Which frames can be compared and where is found by `matching`. What is
+left of motion is smooth, as every image is, while noise is not, and so a second-difference filter
+tells how much of the variance it makes up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +21,24 @@ from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
     Disturbances,
     PhotonTransfer,
-    Sample,
     binned,
     neighbour_mean,
     offsets,
     robust_line,
 )
-from napari_noise2score.noise.outliers import FAR, isolated, unclipped
+from napari_noise2score.noise.light import light_line
+from napari_noise2score.noise.matching import Compared, matched
+from napari_noise2score.noise.outliers import FAR, isolated
+from napari_noise2score.noise.pairs import FramePair
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-BLOCK = 32
-"""Side in pixels of the blocks that are tested for motion."""
-
-_CELL = 8
-"""Side in pixels of the cells whose means show bleaching and offset changes."""
-_MOVING = 0.1
-_WIDE = 0.2
-_MOVING_OVERALL = 0.035
-"""Share explained by motion, over all blocks together, that rules frame differences out."""
 _SIGNIFICANT = 4.0
-"""Standard errors from which a change of light or a surplus of variance is taken for real."""
+"""Standard errors from which a surplus of variance is taken for real."""
+_GENTLE = 0.5
+"""Change of the light, as a share of the mean one, up to which the noise of a difference is that
+at the mean level; beyond, read noise counts for more."""
 # Variance of a mean of filtered squares over that of a mean of squares of as many white values.
 _FILTER_COST = float(
     (ndimage.convolve(np.pad(SECOND_DIFFERENCE, 4), SECOND_DIFFERENCE, mode='constant') ** 2).sum()
@@ -51,129 +46,131 @@ _FILTER_COST = float(
 
 
 @dataclass(slots=True, eq=False)
-class _Pair:
-    """Two frames of one scene.
+class _Field:
+    """A stack of frames and what was found in it.
 
     Attributes
     ----------
-    group : int
-        Which stack they come from.
-    first, second : (Y, X) float64
-        The frames.
-    difference : (Y, X) float64
-        First minus second, without what bleaching and the offset changed; its variance is twice
-        that of a frame of the mean level.
-    mean, level : (Y, X) float64
-        Mean of the two frames, and of the neighbours in it.
-    mask : (Y, X) bool
-        Where it is noise alone.
-    fading : float
-        Share of the light lost from the first to the second.
+    frames : (T, Y, X) array
+        In time order.
+    pairs : list of FramePair
+        All of one scene.
+    compared : list of Compared
+        Those that the noise is measured on.
     """
 
-    group: int
-    first: Array
-    second: Array
-    difference: Array
-    mean: Array
-    level: Array
-    mask: Mask
-    fading: float
+    frames: NDArray[Any]
+    pairs: list[FramePair] = field(default_factory=list)
+    compared: list[Compared] = field(default_factory=list)
 
-    def sample(self, square: Array, mask: Mask) -> Sample:
-        """Measurements at the pixels of a mask."""
-        return Sample(self.level[mask], self.mean[mask], square[mask])
+    def light(self) -> list[Array]:
+        """Numbers of the frames of each scene and their light, (2, T): 1 in its first one."""
+        scenes: list[dict[int, float]] = []
+        for pair in self.pairs:
+            for scene in scenes:
+                if pair.first in scene:
+                    scene[pair.second] = scene[pair.first] * pair.light
+                    break
+            else:
+                scenes.append({pair.first: 1.0, pair.second: pair.light})
+        return [np.array(list(scene.items())).T for scene in scenes]
 
 
-def from_frames(groups: Sequence[Array], saturation: float) -> PhotonTransfer | None:
-    """Evidence from frames of one scene; None when too little of it stood still.
+def from_frames(
+    fields: Sequence[NDArray[Any]], saturation: float, counts: Sequence[int]
+) -> tuple[PhotonTransfer | None, list[tuple[FramePair, ...]]]:
+    """Evidence from frames of one scene, and all the pairs of such frames.
 
     Parameters
     ----------
-    groups : sequence of (T, Y, X) float64
-        Frames of the same field, in time order, T >= 2, none repeated.
+    fields : sequence of (T, Y, X) array
+        For each field its frames in time order, none repeated.
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
+    counts : sequence of int
+        Of how many frames of each field, from its first on, the noise is measured.
+
+    Returns
+    -------
+    evidence : PhotonTransfer or None
+        None when too little stood still.
+    pairs : list of tuple of FramePair
+        For each field the pairs of its frames, numbered as they are given.
     """
-    pairs, tried, moving, fading = [], 0, 0.0, 1.0
-    for number, frames in enumerate(groups):
-        kept = 1.0
-        for first, second in pairwise(frames):
-            pair = _pair(number, first, second, saturation)
-            kept *= 1 - pair.fading
-            still, motion = _still(pair.difference, pair.mean)
-            tried += 1
-            moving += 1 - float(still.mean())
-            if still.mean() >= 0.5 and motion <= _MOVING_OVERALL:
-                pair.mask &= _pixels(still, first.shape)
-                if pair.mask.any():
-                    pairs.append(pair)
-        fading = min(fading, kept)
-    if not pairs:
-        return None
-    hot = _leave_out_hot(pairs)
-    shifts = offsets([pair.sample(pair.difference**2 / 2, pair.mask) for pair in pairs])
+    found = [_compared(frames, saturation, n) for frames, n in zip(fields, counts, strict=True)]
+    pairs = [tuple(each.pairs) for each in found]
+    compared = [pair for each in found for pair in each.compared]
+    if not compared:
+        return None, pairs
+    hot, moving = _leave_out_hot(compared), _moving(compared)
+    shifts = offsets([pair.sample(pair.difference**2 / 2, pair.mask) for pair in compared])
     raw = [
         pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
-        for pair, by in zip(pairs, shifts, strict=True)
+        for pair, by in zip(compared, shifts, strict=True)
     ]
-    evidence = binned(raw, 'frame differences', _third_cumulants(groups, pairs))
-    correlation = _correlation(evidence, pairs, shifts)
-    evidence = _without_smooth_surplus(evidence, pairs, shifts)
+    evidence = binned(raw, 'frame differences', _third_cumulants(found))
+    correlation = _correlation(evidence, compared, shifts)
+    evidence = _without_smooth_surplus(evidence, compared, shifts)
+    fading, flicker = _bleaching_and_flicker(found)
     disturbances = Disturbances(
-        moving=moving / tried,
-        bleaching=1 - fading,
+        moving=moving,
+        other_scenes=_other_scenes(found),
+        bleaching=fading,
+        flicker=flicker,
         offset_range=float(np.ptp(shifts)),
         hot=hot,
     )
-    return replace(evidence, correlation=correlation, disturbances=disturbances)
+    return replace(evidence, correlation=correlation, disturbances=disturbances), pairs
 
 
-def _pair(group: int, first: Array, second: Array, saturation: float) -> _Pair:
-    mask = unclipped(np.maximum(first, second), saturation)
-    difference, mean = first - second, (first + second) / 2
-    base, change = _change(difference, mean, mask)
-    difference = difference - base - change * mean
-    # variances of the two, each scaled to the light of the mean, add up to 2 (1 - change^2 / 4)
-    difference /= (1 - change**2 / 4) ** 0.5
-    fading = change / (1 + change / 2)
-    return _Pair(group, first, second, difference, mean, neighbour_mean(mean), mask, fading)
+def _compared(frames: NDArray[Any], saturation: float, count: int) -> _Field:
+    """The pairs of a field; what they consist of where the noise is to be measured on them.
 
-
-def _change(difference: Array, mean: Array, mask: Mask) -> tuple[float, float]:
-    """Line of the difference in the intensity: what an offset and what the light changed.
-
-    Fitted to means of cells, with Huber's weights, so that moving and hot places do not count.
-    A change of the light that is not significant is taken for zero.
+    A strong change of the light is left out of that, unless there is nothing else.
     """
-    rows, columns = (side // _CELL for side in difference.shape)
-    inside = difference[: rows * _CELL, : columns * _CELL]
-
-    def cells(image: Array) -> Array:
-        cut = image[: inside.shape[0], : inside.shape[1]]
-        return np.asarray(cut.reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3)).ravel())
-
-    whole = cells(mask.astype(np.float64)) == 1
-    y, x = cells(difference)[whole], cells(mean)[whole]
-    if y.size < 16:
-        return (float(difference[mask].mean()) if mask.any() else 0.0), 0.0
-    centre = x.mean()
-    design = np.stack([np.ones_like(x), x - centre], axis=1)
-    weight, found, scale = np.ones_like(y), np.zeros(2), 0.0
-    for _ in range(20):
-        found, *_ = np.linalg.lstsq(design * weight[:, None], y * weight, rcond=None)
-        away = np.abs(y - design @ found)
-        scale = 1.4826 * float(np.median(away))
-        weight = np.sqrt(np.minimum(1.0, 1.5 * scale / np.maximum(away, 1e-12)))
-    # sandwich estimate: the noise of a cell grows with its level
-    scatter = (weight**2 * (x - centre) * (y - design @ found)) ** 2
-    error = float(scatter.sum() ** 0.5 / max((weight**2 * (x - centre) ** 2).sum(), 1e-300))
-    if abs(found[1]) < _SIGNIFICANT * error or abs(found[1]) > 1:
-        return float(np.average(y, weights=weight**2)), 0.0
-    return float(found[0] - found[1] * centre), float(found[1])
+    found = _Field(frames)
+    strong: list[Compared] = []
+    for pair in matched(frames, saturation):
+        found.pairs.append(pair.pair)
+        if pair.pair.second < count:
+            gentle = abs(pair.line.change) <= _GENTLE
+            (found.compared if gentle else strong).append(pair)
+    found.compared = found.compared or strong
+    return found
 
 
-def _leave_out_hot(pairs: Sequence[_Pair]) -> float:
+def _moving(compared: Sequence[Compared]) -> float:
+    """Share of the blocks of compared frames that were left out."""
+    still = [pair.pair.still for pair in compared]
+    return float(np.mean([0.0 if s is None else 1 - s.blocks.mean() for s in still]))
+
+
+def _other_scenes(fields: Iterable[_Field]) -> float:
+    """Share of the frames that do not show what the one before them has shown."""
+    steps = sum(len(each.frames) - 1 for each in fields)
+    same = sum(pair.second == pair.first + 1 for each in fields for pair in each.pairs)
+    return 1 - same / max(steps, 1)
+
+
+def _bleaching_and_flicker(fields: Iterable[_Field]) -> tuple[float, float]:
+    """Light lost over the frames of a scene, and by how much single frames are off that trend.
+
+    The trend is the median of the slopes of the logarithm between all frames (Theil and Sen).
+    The light of single frames that is further from it than it goes itself is no bleaching.
+    """
+    fading, flicker = 0.0, 0.0
+    for time, light in (scene for each in fields for scene in each.light()):
+        log, first, second = np.log(light), *np.triu_indices(len(time), 1)
+        slope = float(np.median((log[second] - log[first]) / (time[second] - time[first])))
+        trend = slope * (time - time[0])
+        away = np.abs(log - trend - np.median(log - trend))
+        if abs(trend[-1]) > 2 * float(np.median(away)):
+            fading = max(fading, -float(np.expm1(trend[-1])), key=abs)
+        flicker = max(flicker, float(np.expm1(away.max())))
+    return fading, flicker
+
+
+def _leave_out_hot(pairs: Sequence[Compared]) -> float:
     """Take hot pixels and lasting outliers out of the masks; their share."""
     slope, intercept, least = robust_line(
         [pair.sample(pair.difference**2 / 2, pair.mask) for pair in pairs]
@@ -191,7 +188,9 @@ def _leave_out_hot(pairs: Sequence[_Pair]) -> float:
     return 1 - sum(int(pair.mask.sum()) for pair in pairs) / before
 
 
-def _correlation(evidence: PhotonTransfer, pairs: Sequence[_Pair], shifts: Array) -> Correlation:
+def _correlation(
+    evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
+) -> Correlation:
     """Correlation of the differences, each divided by the noise at its level."""
     unit = []
     for pair, by in zip(pairs, shifts, strict=True):
@@ -202,7 +201,7 @@ def _correlation(evidence: PhotonTransfer, pairs: Sequence[_Pair], shifts: Array
 
 
 def _without_smooth_surplus(
-    evidence: PhotonTransfer, pairs: Sequence[_Pair], shifts: Array
+    evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
 ) -> PhotonTransfer:
     """The evidence with variances after a second-difference filter, if something moved.
 
@@ -240,72 +239,37 @@ def _without_smooth_surplus(
     )
 
 
-def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
-    """Which blocks of a frame difference hold noise alone, and the share of motion in those.
-
-    Something that moves leaves its gradient in the difference, something that bleaches unlike
-    the rest its intensity; what appears or vanishes leaves patches wider than any correlation
-    of the noise.
-    """
-    rows, columns = (max(1, size // BLOCK) for size in difference.shape)
-    height, width = difference.shape[0] // rows, difference.shape[1] // columns
-    smooth = ndimage.gaussian_filter(mean, 1.5)
-    vertical, horizontal = np.gradient(smooth)
-    still = np.zeros((rows, columns), dtype=bool)
-    pooled = np.zeros(3)
-    for row in range(rows):
-        for column in range(columns):
-            place = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
-            noise = difference[place] - difference[place].mean()
-            power = float((noise**2).mean())
-            if power == 0:
-                continue
-            design = np.stack([a[place].ravel() for a in (smooth, vertical, horizontal)], axis=1)
-            design = design - design.mean(axis=0)
-            found, *_ = np.linalg.lstsq(design, noise.ravel(), rcond=None)
-            explained = float(((design @ found) ** 2).mean()) / power
-            wide = _wide_correlation(noise) / power
-            still[row, column] = explained < _MOVING and wide < _WIDE
-            if still[row, column]:
-                pooled += explained - 3 / noise.size, wide, 1.0
-    return still, float(max(pooled[:2]) / max(pooled[2], 1.0))
-
-
-def _wide_correlation(noise: Array) -> float:
-    """Mean covariance at distances of 5 to 8 pixels, which no detector noise reaches."""
-    lags = [lag for lag in (5, 6, 7, 8) if lag < min(noise.shape)]
-    products = [noise[lag:] * noise[:-lag] for lag in lags]
-    products += [noise[:, lag:] * noise[:, :-lag] for lag in lags]
-    return float(np.mean([product.mean() for product in products])) if lags else 0.0
-
-
-def _pixels(blocks: Mask, shape: tuple[int, ...]) -> Mask:
-    """Block mask spread over the pixels of the image."""
-    row = np.minimum(np.arange(shape[0]) // (shape[0] // blocks.shape[0]), blocks.shape[0] - 1)
-    column = np.minimum(np.arange(shape[1]) // (shape[1] // blocks.shape[1]), blocks.shape[1] - 1)
-    return np.asarray(blocks[row[:, None], column[None, :]])
-
-
-def _third_cumulants(
-    groups: Sequence[Array], pairs: Sequence[_Pair]
-) -> tuple[Array, Array] | None:
-    """(key, third cumulant) over three or more frames, at the pixels that all their pairs keep."""
+def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
+    """(key, third cumulant) over three or more frames in a row, at the pixels all pairs keep."""
     keys: list[Array] = []
     thirds: list[Array] = []
-    for number, frames in enumerate(groups):
-        count = len(frames)
-        own = [pair for pair in pairs if pair.group == number]
-        if count < 3 or len(own) < count - 1:
-            continue
-        mask = np.logical_and.reduce([pair.mask for pair in own])
-        mean = frames.mean(axis=0)
-        rest = [frame - mean for frame in frames]
-        lines = [_change(-away, mean, mask) for away in rest]
-        cubes = [
-            (away + base + change * mean) ** 3
-            for away, (base, change) in zip(rest, lines, strict=True)
-        ]
-        factor = count / ((count - 1) * (count - 2))
-        keys.append(neighbour_mean(mean)[mask])
-        thirds.append(factor * np.sum(cubes, axis=0)[mask])
+    for each in fields:
+        for run in _runs(each.compared):
+            frames = [run[0].first, *(pair.second for pair in run)]
+            count = len(frames)
+            if count < 3:
+                continue
+            mask = np.logical_and.reduce([pair.mask for pair in run])
+            mean = np.mean(frames, axis=0)
+            cubes = np.zeros_like(mean)
+            for frame in frames:
+                away = frame - mean
+                line = light_line(away, mean, mask)
+                cubes += (away - line.base - line.change * mean) ** 3
+            factor = count / ((count - 1) * (count - 2))
+            keys.append(neighbour_mean(mean)[mask])
+            thirds.append(factor * cubes[mask])
     return (np.concatenate(keys), np.concatenate(thirds)) if keys else None
+
+
+def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
+    """Pairs in rows, each of which begins with the frame that the one before it ends with."""
+    runs: list[list[Compared]] = []
+    for pair in compared:
+        for run in runs:
+            if run[-1].pair.second == pair.pair.first:
+                run.append(pair)
+                break
+        else:
+            runs.append([pair])
+    return runs

@@ -1,10 +1,4 @@
-r"""Blind estimate of gain, offset and read noise: the photon-transfer fit.
-
-Noise of a photon detector has the variance ``gain (x - offset) + read_noise^2``, a straight line
-in the clean intensity ``x`` (Janesick, "Photon Transfer", 2007). The line gives the gain and one
-combination of offset and read noise. What separates these two is the third cumulant: photons are
-skewed, ``gain^2 (x - offset)``, read noise is not.
-"""
+"""Blind estimate of gain, offset and read noise, from frame differences or single frames."""
 
 from __future__ import annotations
 
@@ -20,7 +14,9 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.differences import from_frames
 from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
-from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.line import fit_family, robust_fit
+from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.single import from_single_frames
 
 Array = NDArray[np.float64]
@@ -34,12 +30,8 @@ _HIDDEN_MOTION = 1.2
 """A line from frame differences this much steeper than that of single frames shows motion."""
 _MOST_CHECKED = 4
 """Single frames that are compared with the frame differences."""
-_LEAST_LINE = 3.0
-"""A slope below this many standard errors is no photon-transfer line."""
 _MISFIT = 0.25
 """Relative distance of the variance from a noise model that is worth a word."""
-_LEAST_RISE = 0.02
-"""A line that rises by less than this share over the levels seen is flat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +52,9 @@ class NoiseFit:
         Frames left out because an identical one was there already.
     clipped : float
         Share of values at the upper rail of the detector.
+    pairs : tuple of tuple of FramePair
+        For each field of the image its frames of one scene, by their numbers in it; none if the
+        evidence is not from frame differences.
     """
 
     family: NoiseFamily
@@ -68,6 +63,7 @@ class NoiseFit:
     frames: int
     repeated: int
     clipped: float
+    pairs: tuple[tuple[FramePair, ...], ...] = ()
 
     @property
     def compared(self) -> bool:
@@ -151,12 +147,24 @@ def _sentences(found: Disturbances) -> list[str]:
     """What was found besides noise, in plain words."""
     said = []
     if found.unsteady:
-        said.append('The frames differ by more than noise (motion); each was used by itself.')
+        said.append(
+            'The frames differ by more than noise (motion, other scenes); each was used by itself.'
+        )
     elif found.moving > 0.02:
         said.append(f'Places that moved were left out ({100 * found.moving:.0f} %).')
     if found.bleaching > 0.05:
         said.append(
             f'The light fades by {100 * found.bleaching:.0f} % over the frames (bleaching).'
+        )
+    if found.flicker > 0.05:
+        said.append(
+            f'The light of single frames is up to {100 * found.flicker:.0f} % off that of the '
+            'others (flicker, flash); frames were compared without that.'
+        )
+    if found.other_scenes > 0:
+        said.append(
+            f'{100 * found.other_scenes:.0f} % of the frames do not show what the frame before '
+            'shows (cut, jump, dark frame), and were not compared with it.'
         )
     if found.offset_range > 0:
         said.append(
@@ -213,47 +221,60 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     fields: list[Any] = list(image) if several else [image]  # type: ignore[arg-type]
     stacks = [_checked(field) for field in fields]
     saturation, clipped = _rail(stacks)
-    unique = [_unrepeated(stack) for stack in stacks]
+    numbers = [_unrepeated(stack) for stack in stacks]
+    unique = [stack[kept] for stack, kept in zip(stacks, numbers, strict=True)]
     repeated = sum(map(len, stacks)) - sum(map(len, unique))
-    groups = _fewer([stack.astype(np.float64) for stack in unique])
-    frames = sum(map(len, groups))
+    counts = _fewer(unique)
 
-    evidence = _evidence(groups, saturation)
+    evidence, pairs = _evidence(unique, counts, saturation)
     if evidence.level.size == 0 or not evidence.variance.max() > 0:
         raise InputError(
             'no noise was found: the image is constant or noise-free; '
             'a noisy, unprocessed image is needed'
         )
-    family, errors = _fit(evidence)
-    return NoiseFit(family, errors, evidence, frames, repeated, clipped)
+    family, errors = fit_family(evidence)
+    numbered = tuple(
+        tuple(replace(pair, first=kept[pair.first], second=kept[pair.second]) for pair in of_field)
+        for kept, of_field in zip(numbers, pairs, strict=True)
+    )
+    return NoiseFit(family, errors, evidence, sum(counts), repeated, clipped, numbered)
 
 
-def _evidence(groups: Sequence[Array], saturation: float) -> PhotonTransfer:
-    """Frame differences where they can be trusted, else single frames.
+def _evidence(
+    fields: Sequence[NDArray[Any]], counts: Sequence[int], saturation: float
+) -> tuple[PhotonTransfer, Sequence[tuple[FramePair, ...]]]:
+    """Frame differences where they can be trusted, else single frames, and the pairs of frames.
 
     Motion that no test of a difference notices adds to its variance, structure adds to that of
     single frames. On independent pixels the lower of the two lines is therefore the better one.
     """
-    single_frames = [frame for group in groups for frame in group]
-    several = [group for group in groups if len(group) > 1]
+    single_frames = [
+        frame.astype(np.float64)
+        for field, count in zip(fields, counts, strict=True)
+        for frame in field[:count]
+    ]
+    several = any(count > 1 for count in counts)
     step = -(-len(single_frames) // _MOST_CHECKED)
+    no_pairs: list[tuple[FramePair, ...]] = [()] * len(fields)
+    differences, pairs = None, no_pairs
     with ThreadPoolExecutor(1) as beside:  # mostly needed too, and each takes one processor core
         checked = beside.submit(from_single_frames, single_frames[::step], saturation)
-        differences = from_frames(several, saturation) if several else None
+        if several:
+            differences, pairs = from_frames(fields, saturation, counts)
     if differences is None:
         single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
-        return _unsteady(single) if several else single
+        return (_unsteady(single) if several else single), no_pairs
     measured = differences.correlation or Correlation.white()
     correlated = not measured.noticed.is_white
     if correlated or differences.level.size < 3:
-        return differences
+        return differences, pairs
     single = checked.result()
     if single.level.size < 3:
-        return differences
-    steepness = [_line(e.level, e.variance, e.count)[0] for e in (differences, single)]
+        return differences, pairs
+    steepness = [robust_fit(e.level, e.variance, e.count)[0] for e in (differences, single)]
     if steepness[0] <= _HIDDEN_MOTION * max(steepness[1], 0.0):
-        return differences
-    return _unsteady(from_single_frames(single_frames, saturation))
+        return differences, pairs
+    return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
 
 
 def _unsteady(single: PhotonTransfer) -> PhotonTransfer:
@@ -292,101 +313,18 @@ def _rail(stacks: Sequence[NDArray[Any]]) -> tuple[float, float]:
     return (top, at_top / total) if clipped else (float('inf'), 0.0)
 
 
-def _unrepeated(stack: NDArray[Any]) -> NDArray[Any]:
-    """The stack without frames that are equal to an earlier one."""
+def _unrepeated(stack: NDArray[Any]) -> list[int]:
+    """Numbers of the frames that are not equal to an earlier one."""
     seen: dict[bytes, int] = {}
     for index, frame in enumerate(stack):
         seen.setdefault(frame.tobytes(), index)
-    return stack[sorted(seen.values())]
+    return sorted(seen.values())
 
 
-def _fewer(groups: list[Array]) -> list[Array]:
-    """At most so many frames that the estimate stays quick, spread over the groups."""
-    share = max(2, _MOST_FRAMES // len(groups))
-    budget = max(1, _MOST_PIXELS // (groups[0].shape[1] * groups[0].shape[2]))
-    keep = [group[: min(share, max(2, budget))] for group in groups]
-    step = max(1, len(keep) * 2 // max(2, min(_MOST_FRAMES, budget)))
-    return keep[::step]
-
-
-def _fit(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]:
-    level, variance, count = evidence.level, evidence.variance, evidence.count
-    slope, intercept, covariance = _line(level, variance, count)
-    line = slope * level + intercept
-    rise = slope * (level.max() - level.min()) / max(float(np.abs(line).max()), 1e-300)
-    if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or rise < _LEAST_RISE:
-        mean = float(np.average(variance, weights=count))
-        sigma = mean**0.5
-        return Gaussian(sigma), {'sigma': sigma / (2 * count.sum()) ** 0.5}
-
-    whole = np.maximum(line, 1e-3 * variance.mean())
-    line_offset = -intercept / slope
-    offset, offset_error = _offset(evidence, slope, whole, line_offset)
-    # on the line's own zero there is no read noise, whatever the rounding says
-    read_noise = max(slope * offset + intercept, 0.0) ** 0.5 if offset > line_offset else 0.0
-    line_error = _line_offset_error(slope, line_offset, covariance)
-    offset_error = float(np.hypot(offset_error, line_error))
-    errors = {
-        'gain': covariance[0, 0] ** 0.5,
-        'offset': offset_error,
-        'read_noise': slope * offset_error / (2 * read_noise) if read_noise > 0 else 0.0,
-    }
-    return (
-        PoissonGaussian(float(slope), float(offset), float(read_noise)),
-        {k: float(v) for k, v in errors.items()},
-    )
-
-
-def _line(level: Array, variance: Array, count: Array) -> tuple[float, float, Array]:
-    """Robust weighted line; slope, intercept and their covariance.
-
-    The weight of a point comes from the line, not from the point, which would favour points that
-    came out low; points that are far off (texture, hot pixels) lose weight after Huber.
-    """
-    centre, width = float(level.mean()), float(level.std())
-    if width <= 1e-9 * max(1.0, abs(centre)):
-        return 0.0, float(np.average(variance, weights=count)), np.eye(2)
-    design: Array = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
-    expected: Array = np.full_like(variance, float(np.average(variance, weights=count)))
-    robust: Array = np.ones_like(variance)
-    floor = 0.02 * float(np.median(variance)) + 1e-12
-    for _ in range(12):
-        weight = robust * count / (3 * expected**2)
-        normal = design.T @ (weight[:, None] * design)
-        covariance: Array = np.asarray(np.linalg.inv(normal), dtype=np.float64)
-        found: Array = covariance @ (design.T @ (weight * variance))
-        expected = np.maximum(design @ found, floor).astype(np.float64)
-        pull = (variance - design @ found) * np.sqrt(count / 3) / expected
-        scatter = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
-        robust = np.asarray(np.minimum(1.0, 1.5 * scatter / np.maximum(np.abs(pull), 1e-12)))
-    back = np.array([[1 / width, 0.0], [-centre / width, 1.0]])
-    slope, intercept = back @ found
-    return float(slope), float(intercept), scatter**2 * back @ covariance @ back.T
-
-
-def _line_offset_error(slope: float, line_offset: float, covariance: Array) -> float:
-    gradient = np.array([-line_offset, -1.0]) / slope
-    return float((gradient @ covariance @ gradient) ** 0.5)
-
-
-def _offset(
-    evidence: PhotonTransfer, gain: float, variance: Array, line_offset: float
-) -> tuple[float, float]:
-    """Offset and its standard error; what lies above the line's zero is read noise.
-
-    With read noise the line crosses zero below the offset, at ``offset - read_noise^2 / gain``.
-    Each level tells the offset as ``level - third cumulant / gain^2``.
-    """
-    usable = np.isfinite(evidence.third)
-    if not usable.any():
-        return line_offset, 0.0
-    level, third, count = (a[usable] for a in (evidence.level, evidence.third, evidence.count))
-    noise = variance[usable]
-    error = np.sqrt((evidence.third_scatter * noise**3 + gain**4 * noise) / count) / gain**2
-    weight = error**-2
-    each = level - third / gain**2
-    offset = float(np.average(each, weights=weight))
-    doubt = float(weight.sum() ** -0.5)
-    if offset - line_offset < 2 * doubt:
-        return line_offset, 0.0
-    return min(offset, float(level.min())), doubt
+def _fewer(fields: Sequence[NDArray[Any]]) -> list[int]:
+    """Of how many frames of each field the noise is measured, so that it stays quick."""
+    share = max(2, _MOST_FRAMES // len(fields))
+    budget = max(1, _MOST_PIXELS // (fields[0].shape[1] * fields[0].shape[2]))
+    step = max(1, len(fields) * 2 // max(2, min(_MOST_FRAMES, budget)))
+    most = min(share, max(2, budget))
+    return [0 if number % step else min(len(field), most) for number, field in enumerate(fields)]

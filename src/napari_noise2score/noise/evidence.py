@@ -48,10 +48,14 @@ class Disturbances:
     ----------
     moving : float
         Share of the places of the frame differences that were left out because something moved.
+    other_scenes : float
+        Share of the frames that do not show the scene of the frame before them.
     unsteady : bool
         Whether so much moved that frames could not be compared at all.
     bleaching : float
         Share of the light lost from the first to the last frame (negative: gained).
+    flicker : float
+        Largest factor, less one, between the light of a frame and the trend of all.
     offset_range : float
         Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
     hot : float
@@ -61,7 +65,9 @@ class Disturbances:
 
     moving: float = 0.0
     unsteady: bool = False
+    other_scenes: float = 0.0
     bleaching: float = 0.0
+    flicker: float = 0.0
     offset_range: float = 0.0
     hot: float = 0.0
 

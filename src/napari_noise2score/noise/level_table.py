@@ -76,17 +76,17 @@ class LevelTable:
 
     def mean_of(self, clean: ArrayLike) -> Array:
         """Mean coordinate of the noisy values of a clean grey level; any shape."""
-        return _extended(np.asarray(clean, dtype=np.float64), self.clean, self.mean)
+        return extended(np.asarray(clean, dtype=np.float64), self.clean, self.mean)
 
     def clean_value(self, mean: ArrayLike) -> Array:
         """Clean grey level whose noisy values have this mean coordinate; any shape.
 
         The exact unbiased inverse (Makitalo & Foi 2013), on a straight line outside the table.
         """
-        return _extended(np.asarray(mean, dtype=np.float64), self.mean, self.clean)
+        return extended(np.asarray(mean, dtype=np.float64), self.mean, self.clean)
 
 
-def _extended(at: Array, x: Array, y: Array) -> Array:
+def extended(at: Array, x: Array, y: Array) -> Array:
     """Linear interpolation of ``y(x)`` that goes on straight at both ends."""
     low = (y[1] - y[0]) / (x[1] - x[0])
     high = (y[-1] - y[-2]) / (x[-1] - x[-2])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.evidence import Bins, neighbour_mean
 from napari_noise2score.noise.level_table import LevelTable
 from napari_noise2score.noise.outliers import unclipped
+from napari_noise2score.noise.pairs import LevelChange, PlanePair
 
 Array = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ _FURTHEST = 2.0
 
 
 def measured_table(
-    table: LevelTable, pairs: Sequence[tuple[Array, Array]], clipped: float
+    table: LevelTable, pairs: Sequence[tuple[Array, Array, PlanePair]], clipped: float
 ) -> LevelTable:
     """The table with its variances as frames of one scene show them.
 
@@ -34,8 +35,8 @@ def measured_table(
     ----------
     table : LevelTable
         What the noise model says.
-    pairs : sequence of ((Y, X), (Y, X)) float64
-        Frames of one scene, in the unit-noise coordinate.
+    pairs : sequence of ((Y, X) float64, (Y, X) float64, PlanePair)
+        Frames of one scene in the unit-noise coordinate, and what changed between them.
     clipped : float
         Coordinate from which values are clipped by the detector; ``inf`` if none are. Pixels with
         such a value near them are left out.
@@ -46,10 +47,13 @@ def measured_table(
         The same one where there are too few pixels.
     """
     keys, squares = [np.empty(0)], [np.empty(0)]
-    for first, second in pairs:
+    for first, second, pair in pairs:
         inside = unclipped(np.maximum(first, second), clipped)
-        keys.append(neighbour_mean((first + second) / 2)[inside])
-        squares.append((first - second)[inside] ** 2 / 2)
+        if pair.still is not None:
+            inside &= pair.still.pixels
+        key, square = _squares(table, first, second, pair.change)
+        keys.append(key[inside])
+        squares.append(square[inside])
     key = np.concatenate(keys)
     count = min(_BINS, key.size // _LEAST)
     if count < 1:
@@ -59,3 +63,17 @@ def measured_table(
     expected = table.variance_at(level)
     variance = np.clip(variance, expected / _FURTHEST, expected * _FURTHEST)
     return table.measured(level, variance)
+
+
+def _squares(
+    table: LevelTable, first: Array, second: Array, change: LevelChange | None
+) -> tuple[Array, Array]:
+    """Level of every pixel, without its own noise, and its squared noise there."""
+    if change is None:
+        return neighbour_mean((first + second) / 2), (first - second) ** 2 / 2
+    brought = change(first)
+    after = neighbour_mean((brought + second) / 2)
+    before = change.reversed(after)
+    expected = change.slope(before) ** 2 * table.variance_at(before) + table.variance_at(after)
+    level = (before + after) / 2
+    return level, (brought - second) ** 2 / expected * table.variance_at(level)

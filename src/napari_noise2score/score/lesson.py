@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.levels import LightChanges, NoiseVariance
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.loss.base import weighted_mean
 from napari_noise2score.score.network import ScoreNetwork, local_mean
@@ -135,19 +135,22 @@ class Lessons:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
 
         Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
-        planes at one time, the target its middle plane at the other.
+        planes at one time, the target its middle plane at the other. Where the light of the two
+        differs it is the clean level that is brought to that of the target, which has noise.
         """
         ways = self._whole(ORIENTATIONS, len(chosen))
-        inputs, targets, weights = [], [], []
+        inputs, targets, weights, changes = [], [], [], []
         for number, way in zip(chosen.tolist(), ways.tolist(), strict=True):
             pairs = self._images[number].pairs
             pair = pairs[int(self._whole(len(pairs)))]
-            one, other = pair if int(self._whole(2)) else pair[::-1]
-            place = self.sampler.place(number, one)
-            there = place._replace(plane=other)
+            pair = pair if int(self._whole(2)) else pair.reversed
+            place = self.sampler.place(number, pair.first)
+            there = place._replace(plane=pair.second)
+            weight = self.sampler.weight(there) * self.sampler.still(there, pair)
             inputs.append(turned(self.sampler.slab(place), way))
             targets.append(turned(self.sampler.cut(there), way)[None])
-            weights.append(turned(self.sampler.weight(there), way)[None])
+            weights.append(turned(weight, way)[None])
+            changes.append(pair.change)
         slabs = cut_off(torch.stack(inputs), self._generator)
         batch = (a.to(self._device) for a in (slabs, torch.stack(targets), torch.stack(weights)))
         z, target, weight = batch
@@ -157,7 +160,11 @@ class Lessons:
         variance = self._noise.at(image, output.detach())
         here = middle(z)
         clean = self._loss.clean(output, here, variance)
-        weight = weight * self._still(image, here, target)
+        light = LightChanges(changes, self._device)
+        weight = weight * self._still(image, here, target, light)
+        if light.some:
+            clean = light.brought(clean)
+            variance = self._noise.at(image, clean.detach())
         distance = weight * (clean - target) ** 2 / (2 * variance)
         return distance.sum() / weight.sum().clamp_min(1)
 
@@ -182,10 +189,15 @@ class Lessons:
         kept = (one - two) * change / (2 * variance)
         return weighted_mean(apparent, weight) + weighted_mean(kept, weight * (change != 0))
 
-    def _still(self, image: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        """1 where two frames differ by noise alone, 0 where something changed; (B, 1, S, S)."""
-        variance = self._noise.at(image, local_mean((one + other) / 2))
-        ratio = (one - other) ** 2 / (2 * variance)
+    def _still(self, image: Tensor, one: Tensor, other: Tensor, light: LightChanges) -> Tensor:
+        """1 where two frames differ by noise and light alone, 0 elsewhere; (B, 1, S, S)."""
+        here = light.brought(one)
+        level = local_mean((here + other) / 2)
+        variance = 2 * self._noise.at(image, level)
+        if light.some:
+            before, slope = light.taken_back(level)
+            variance = variance / 2 + slope**2 * self._noise.at(image, before)
+        ratio = (here - other) ** 2 / variance
         padding = WINDOW // 2
         mean = F.avg_pool2d(ratio, WINDOW, 1, padding, count_include_pad=False)
         return (mean < MOVED).float()

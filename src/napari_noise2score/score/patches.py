@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.noise.pairs import PlanePair
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 
 _CACHE_BYTES = 1 << 29
@@ -66,7 +67,7 @@ class NoisyPlanes(Planes, Protocol):
         ...
 
     @property
-    def pairs(self) -> Sequence[tuple[int, int]]:
+    def pairs(self) -> Sequence[PlanePair]:
         """Planes that show one scene with independent noise; empty if none are known to."""
         ...
 
@@ -82,7 +83,7 @@ class HeldPlanes:
     curve: VarianceCurve
     correlation: Correlation
     recorruptible: bool
-    pairs: tuple[tuple[int, int], ...] = ()
+    pairs: tuple[PlanePair, ...] = ()
 
     @classmethod
     def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
@@ -167,7 +168,7 @@ class PatchSampler:
         planes: int = 1,
     ) -> None:
         self._images, self._planes = images, planes
-        self._size = size
+        self.size = size
         self._generator = generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._shelves: dict[int, list[int]] = {}
@@ -198,8 +199,8 @@ class PatchSampler:
     def place(self, image: int, plane: int) -> Box:
         """A random place in a plane."""
         sides = self._images[image].shape[1:]
-        top, left = (self._whole(max(side - self._size, 0) + 1) for side in sides)
-        return Box(image, plane, top, left, self._size)
+        top, left = (self._whole(max(side - self.size, 0) + 1) for side in sides)
+        return Box(image, plane, top, left, self.size)
 
     def cut(self, box: Box) -> Tensor:
         """The pixels of a box, upright, (size, size) float32."""
@@ -225,11 +226,27 @@ class PatchSampler:
                 weight[torch.from_numpy(np.outer(down, across))] = 0
         return weight
 
+    def still(self, box: Box, pair: PlanePair) -> Tensor:
+        """(size, size) float32: 0 where the planes of a pair do not show the same, else 1."""
+        if pair.still is None:
+            return torch.ones(box.size, box.size)
+        rows, columns = (
+            origin[first : first + box.size]
+            for origin, first in zip(self._origins(box.image), box[2:4], strict=True)
+        )
+        return torch.from_numpy(pair.still.at(rows, columns)).float()
+
+    def _origins(self, image: int) -> list[NDArray[np.intp]]:
+        """Rows and columns that the pixels of a plane come from, in mirrored copies too."""
+        return [
+            np.pad(np.arange(side), (0, max(0, self.size - side)), mode='symmetric')
+            for side in self._images[image].shape[1:]
+        ]
+
     def _rows_and_columns(self, box: Box) -> tuple[Bools, Bools]:
         """Which rows and columns hold its pixels, in mirrored copies too."""
         found = []
-        for side, first in zip(self._images[box.image].shape[1:], box[2:4], strict=True):
-            origin = np.pad(np.arange(side), (0, max(0, self._size - side)), mode='symmetric')
+        for origin, first in zip(self._origins(box.image), box[2:4], strict=True):
             found.append(np.isin(origin, origin[first : first + box.size]))
         return found[0], found[1]
 
@@ -259,7 +276,7 @@ class PatchSampler:
             self._cache.move_to_end(key)
             return self._cache[key]
         values = self._images[image].plane(index)
-        missing = [max(0, self._size - side) for side in values.shape]
+        missing = [max(0, self.size - side) for side in values.shape]
         if any(missing):
             values = np.pad(values, [(0, gap) for gap in missing], mode='symmetric')
         plane = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -38,9 +38,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.noise.correct import SMALLEST_VARIANCE
+from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source, slab_noise
 from napari_noise2score.score.redraw import Redrawn
+from napari_noise2score.score.two_frames import two_frames
 
 Array = NDArray[np.float64]
 
@@ -121,6 +123,13 @@ class Probe:
     change : (K, S, S) float32
         Of redrawn trials what the first input differs by from the second, scaled; 0 where the two
         are the same, and everywhere in others.
+    weight : (K, S, S) float32
+        0 for pixels that are not compared, because two frames do not show the same there; else 1.
+    light : tuple of LevelChange or None
+        For each place what the light changes between its two frames: estimates of the first are
+        brought to the light of the second; None where nothing changes.
+    slope : (K, S, S) float32
+        How much the second change with the first; 1 where nothing changes.
     known : (K,) float64
         Noise of the targets, taken off the squared distance.
     two_frames : float
@@ -135,6 +144,9 @@ class Probe:
     target: NDArray[np.float32]
     image: NDArray[np.int64]
     change: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    light: tuple[LevelChange | None, ...]
+    slope: NDArray[np.float32]
     known: Array
     two_frames: float
     margin: int
@@ -146,14 +158,25 @@ class Probe:
         return self.slabs[:, self.slabs.shape[1] // 2]
 
     def risk(self, clean: NDArray[np.floating]) -> Risk:
-        """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image."""
+        """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image.
+
+        Where the light of two frames differs both distances are taken in that of the second. The
+        sum of the squared errors of the two, in their own lights ``r_1`` and ``r_2``, is
+        ``slope^2 r_1 + r_2``.
+        """
         inner = slice(self.margin, clean.shape[-1] - self.margin)
         clean = clean[:, inner, inner].astype(np.float64)
-        distance = ((clean - self.target[:, inner, inner]) ** 2).mean((1, 2))
-        change = self.change[:, inner, inner]
-        count = np.count_nonzero(change, axis=(1, 2))
-        kept = ((clean[::2] - clean[1::2]) * change).sum((1, 2)) / np.maximum(count, 1)
-        mean = np.where(count > 0, distance[::2] + kept, (distance[::2] + distance[1::2]) / 2)
+        for number, change in enumerate(self.light):
+            if change is not None:
+                clean[2 * number] = change(clean[2 * number])
+        square = (clean - self.target[:, inner, inner]) ** 2
+        drawn = self.change[:, inner, inner]
+        count = np.count_nonzero(drawn, axis=(1, 2))
+        kept = ((clean[::2] - clean[1::2]) * drawn).sum((1, 2)) / np.maximum(count, 1)
+        weight = self.weight[:, inner, inner]
+        two = (weight * (square[::2] + square[1::2])).sum((1, 2))
+        two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
+        mean = np.where(count > 0, square[::2].mean((1, 2)) + kept, two)
         return Risk(mean - self.known, self.two_frames)
 
 
@@ -204,22 +227,26 @@ def draw_probe(
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
     held: list[Box] = []
-    known = []
+    known: list[float] = []
     alone: dict[int, int] = {}
     half = planes // 2
+    weights, slopes = torch.ones(2, places, size, size)
+    light: list[LevelChange | None] = [None] * places
+    compared = 0
     for number in chosen.tolist():
         image = images[number]
-        frames = image.pairs or [(index,) for index in range(image.shape[0])]
-        pick = frames[int(torch.randint(len(frames), (), generator=generator))]
-        place = sampler.place(number, pick[0])
-        boxes = [place._replace(plane=index) for index in pick]
-        held += [box.inside(margin) for box in boxes]
-        one, *others = (sampler.slab(box) for box in boxes)
-        if others:
-            (other,) = others
-            trials += [(one, other[half]), (other, one[half])]
-            known.append(_mean_inside((one[half] - other[half]) ** 2, margin) / 2)
+        pair = two_frames(sampler, image, number, margin, generator) if image.pairs else None
+        if pair is not None:
+            at, (one, other) = len(known), pair.slabs
+            held += [box.inside(margin) for box in pair.boxes]
+            trials += [(one, other[half]), (other, pair.brought)]
+            weights[at], slopes[at], light[at] = pair.weight, pair.slope, pair.light
+            known.append(pair.noise)
+            compared += 1
             continue
+        place = sampler.place(number, int(torch.randint(image.shape[0], (), generator=generator)))
+        held.append(place.inside(margin))
+        one = sampler.slab(place)
         variance = torch.stack([_variance(image, plane) for plane in one])
         if redraw is not None and image.correlation.is_white:
             alone[len(known)] = number
@@ -239,8 +266,11 @@ def draw_probe(
         target.numpy(),
         np.repeat(chosen.numpy(), 2),
         change.numpy(),
+        weights.numpy(),
+        tuple(light),
+        slopes.numpy(),
         np.array(known),
-        float(np.mean([bool(images[number].pairs) for number in chosen.tolist()])),
+        compared / places,
         margin,
         tuple(held),
     )

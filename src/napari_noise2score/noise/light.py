@@ -1,0 +1,165 @@
+"""The line that light and offset draw between two frames of one scene.
+
+A lamp that flickers, fluorophores that bleach and an offset that drifts change every pixel by a
+straight line in its intensity. Places that change in a way of their own are not on that line, and
+must not tilt it, however bright they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_CELL = 8
+"""Side in pixels of the cells whose means show the line."""
+_FEWEST = 16
+"""Cells from which a line can be told; from fewer an offset."""
+_LEVELS = 8
+"""Ranges of intensity, at most, that the scatter of the cells is told of."""
+_SIGNIFICANT = 4.0
+"""Standard errors from which a change is taken for real."""
+_FURTHEST = 4.685
+"""Standard deviations from the line at which a cell has no weight (Tukey's biweight)."""
+_ROUNDS = 20
+_CONVERGED = 1e-3
+"""Standard deviations by which a line still moves when it is taken for found."""
+
+
+class Line(NamedTuple):
+    """``first - second = base + change * mean``.
+
+    Attributes
+    ----------
+    base : float
+        Grey levels.
+    change : float
+        Light lost, as a share of that of the mean of the two frames: -2 to 2 as long as both
+        have light. 0 if the change is not significant.
+    alike : bool
+        Whether neither is significant.
+    """
+
+    base: float
+    change: float
+    alike: bool
+
+    @property
+    def light(self) -> float:
+        """Light of the second frame over that of the first."""
+        return (1 - self.change / 2) / (1 + self.change / 2)
+
+    @property
+    def offset(self) -> float:
+        """``second = offset + light * first``, grey levels."""
+        return -self.base / (1 + self.change / 2)
+
+
+def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
+    """Fit the line to the means of cells.
+
+    Parameters
+    ----------
+    difference, mean : (Y, X) float64
+        First frame minus the second, and the mean of the two, grey levels.
+    mask : (Y, X) bool
+        Pixels that are no image are False.
+
+    Notes
+    -----
+    Iterated weighted least squares with Tukey's biweight: once from the plain fit and once from
+    no change of light, and the better one counts. For the noise of photons the error of the
+    mean and that of what is left are uncorrelated, so that the noise does not tilt the line.
+    """
+    cells = _cells(difference, mean, mask)
+    if cells is None:
+        inside = difference[mask]
+        if inside.size == 0:
+            return Line(0.0, 0.0, alike=True)
+        base = float(inside.mean())
+        alike = abs(base) < _SIGNIFICANT * float(inside.std()) / inside.size**0.5
+        return Line(base, 0.0, alike)
+    starts = cells.weighted(np.ones_like(cells.y)), np.array([np.median(cells.y), 0.0])
+    fits = [cells.fit(found) for found in starts]
+    scatter = np.minimum(*(cells.scatter(cells.rest(found)) for found in fits))
+    best = min(fits, key=lambda found: float(_loss(cells.rest(found) / scatter).sum()))
+    rest = cells.rest(best)
+    weight = _weight(rest / scatter) / scatter**2
+    centre = float(np.average(cells.x, weights=weight))
+    # sandwich estimate: the noise of a cell grows with its level
+    pull, lever = (weight * rest) ** 2, (cells.x - centre) ** 2
+    error = (pull * lever).sum() ** 0.5 / max(float((weight * lever).sum()), 1e-300)
+    if abs(best[1]) >= _SIGNIFICANT * error:
+        return Line(float(best[0]), float(best[1]), alike=False)
+    base = float(np.average(cells.y, weights=weight))
+    error = float((weight**2 * (cells.y - base) ** 2).sum() ** 0.5 / weight.sum())
+    return Line(base, 0.0, alike=abs(base) < _SIGNIFICANT * error)
+
+
+class _Cells:
+    """Means of the difference ``y`` and of the mean ``x`` in cells."""
+
+    def __init__(self, x: Array, y: Array) -> None:
+        self.x, self.y = x, y
+        count = min(_LEVELS, max(1, len(x) // (2 * _FEWEST)))
+        self._groups = np.array_split(np.argsort(x, kind='stable'), count)
+        self._centres = np.array([x[group].mean() for group in self._groups])
+        self._middle = float(x.mean())
+
+    def rest(self, found: Array) -> Array:
+        """Distance from a line of intercept and slope."""
+        return np.asarray(self.y - found[0] - found[1] * self.x)
+
+    def weighted(self, weight: Array) -> Array:
+        """Intercept and slope by weighted least squares."""
+        design = np.stack([np.ones_like(self.x), self.x - self._middle], axis=1)
+        root = np.sqrt(weight)
+        found, *_ = np.linalg.lstsq(design * root[:, None], self.y * root, rcond=None)
+        height, slope = (float(value) for value in found)
+        return np.array([height - slope * self._middle, slope], dtype=np.float64)
+
+    def scatter(self, rest: Array) -> Array:
+        """Standard deviation about a line at every x, by the median: noise grows with light."""
+        widths = np.array([1.4826 * np.median(np.abs(rest[group])) for group in self._groups])
+        least = max(1e-3 * float(widths.max()), 1e-12 * float(np.abs(self.x).max()), 1e-300)
+        return np.asarray(np.interp(self.x, self._centres, np.maximum(widths, least)))
+
+    def fit(self, found: Array) -> Array:
+        """The line that is reached from another one."""
+        for _ in range(_ROUNDS):
+            rest = self.rest(found)
+            scatter = self.scatter(rest)
+            weight = _weight(rest / scatter) / scatter**2
+            if np.count_nonzero(weight) < _FEWEST / 2:
+                break
+            last, found = found, self.weighted(weight)
+            moved = (found - last) @ np.array([[1, 1], [self.x.min(), self.x.max()]])
+            if np.abs(moved).max() < _CONVERGED * float(np.median(scatter)):
+                break
+        return found
+
+
+def _cells(difference: Array, mean: Array, mask: Mask) -> _Cells | None:
+    """The whole cells of two frames; None if they are too few."""
+    rows, columns = (side // _CELL for side in difference.shape)
+
+    def means(image: NDArray[np.generic]) -> Array:
+        cut = image[: rows * _CELL, : columns * _CELL].astype(np.float64, copy=False)
+        return np.asarray(cut.reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3)).ravel())
+
+    whole = means(mask) == 1
+    if int(whole.sum()) < _FEWEST:
+        return None
+    return _Cells(means(mean)[whole], means(difference)[whole])
+
+
+def _weight(pull: Array) -> Array:
+    return np.asarray(np.maximum(1 - (pull / _FURTHEST) ** 2, 0.0) ** 2)
+
+
+def _loss(pull: Array) -> Array:
+    return np.asarray(1 - np.maximum(1 - (pull / _FURTHEST) ** 2, 0.0) ** 3)

@@ -1,0 +1,169 @@
+"""Which frames show one scene: apart from light and offset they differ by noise alone.
+
+Motion changes some places more than others; blocks where it shows are left out. Frames that
+differ in most places, by motion, a jump of the stage, another scene or a dark frame, are no pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noise2score.noise.evidence import Sample, neighbour_mean
+from napari_noise2score.noise.light import Line, light_line
+from napari_noise2score.noise.outliers import unclipped
+from napari_noise2score.noise.pairs import FramePair, StillBlocks
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+BLOCK = 32
+"""Side in pixels of the blocks that are tested for motion."""
+
+_REACH = 2
+"""Frames ahead among which a partner is looked for, so that a dark one or a flash is stepped
+over."""
+_MOVING = 0.1
+_WIDE = 0.2
+_MOVING_OVERALL = 0.035
+"""Share explained by motion, over all blocks together, that rules a pair out."""
+_FEWEST_STILL = 0.5
+"""Share of the blocks that have to be still."""
+_FURTHEST = 1.6
+"""Change of the light, as a share of the mean one, beyond which frames have little in common: a
+factor of nine."""
+
+
+@dataclass(slots=True, eq=False)
+class Compared:
+    """Two frames of one scene and their noise.
+
+    Attributes
+    ----------
+    pair : FramePair
+        Which frames, and the light between them.
+    first, second : (Y, X) float64
+        The frames.
+    difference : (Y, X) float64
+        First minus second, without what light and offset changed; its variance is twice that of
+        a frame of the mean level.
+    mean : (Y, X) float64
+        Mean of the two frames.
+    mask : (Y, X) bool
+        Where it is noise alone.
+    line : Line
+        What light and offset changed.
+    """
+
+    pair: FramePair
+    first: Array
+    second: Array
+    difference: Array
+    mean: Array
+    mask: Mask
+    line: Line
+    _level: Array | None = None
+
+    @property
+    def level(self) -> Array:
+        """Mean of the neighbours in the mean of the two frames, (Y, X)."""
+        if self._level is None:
+            self._level = neighbour_mean(self.mean)
+        return self._level
+
+    def sample(self, square: Array, mask: Mask) -> Sample:
+        """Measurements at the pixels of a mask."""
+        return Sample(self.level[mask], self.mean[mask], square[mask])
+
+
+def matched(frames: NDArray[Any], saturation: float) -> Iterator[Compared]:
+    """Every frame with the next one that shows the same scene, if there is one near.
+
+    Parameters
+    ----------
+    frames : (T, Y, X) array
+        In time order, none repeated.
+    saturation : float
+        Grey level at and above which values are clipped; ``inf`` if none are.
+    """
+    for number in range(len(frames)):
+        for other in range(number + 1, min(number + _REACH, len(frames) - 1) + 1):
+            found = compare(number, other, frames[number], frames[other], saturation)
+            if found is not None:
+                yield found
+                break
+
+
+def compare(
+    number: int, other: int, first: NDArray[Any], second: NDArray[Any], saturation: float
+) -> Compared | None:
+    """Compare two frames (Y, X); None if they do not show one scene in most places."""
+    first, second = first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    mask = unclipped(np.maximum(first, second), saturation)
+    difference, mean = first - second, (first + second) / 2
+    line = light_line(difference, mean, mask)
+    if abs(line.change) > _FURTHEST:
+        return None
+    difference -= line.base + line.change * mean
+    # variances of the two, each scaled to the light of the mean, add up to 2 (1 - change^2 / 4)
+    difference /= (1 - line.change**2 / 4) ** 0.5
+    blocks, motion = _still(difference, mean)
+    if blocks.mean() < _FEWEST_STILL or motion > _MOVING_OVERALL:
+        return None
+    still = StillBlocks(blocks, (first.shape[0], first.shape[1]))
+    if not blocks.all():
+        mask &= still.pixels
+    if not mask.any():
+        return None
+    offset, light = (0.0, 1.0) if line.alike else (line.offset, line.light)
+    pair = FramePair(number, other, offset, light, None if blocks.all() else still)
+    return Compared(pair, first, second, difference, mean, mask, line)
+
+
+def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
+    """Which blocks of a frame difference hold noise alone, and the share of motion in those.
+
+    Something that moves leaves its gradient in the difference, something that bleaches unlike
+    the rest its intensity; what appears or vanishes leaves patches wider than any correlation
+    of the noise.
+    """
+    smooth = ndimage.gaussian_filter(mean, 1.5)
+    noise, *causes = (_centred(image) for image in (difference, smooth, *np.gradient(smooth)))
+    power = (noise**2).mean(axis=(1, 3))
+    normal = np.array([[(a * b).mean(axis=(1, 3)) for a in causes] for b in causes])
+    common = np.array([(a * noise).mean(axis=(1, 3)) for a in causes])
+    inverse = np.linalg.pinv(np.moveaxis(normal, (0, 1), (2, 3)), hermitian=True)
+    explained = np.einsum('aij,bij,ijab->ij', common, common, inverse)
+    usable = np.maximum(power, 1e-300)
+    explained, wide = explained / usable, _wide_correlation(noise) / usable
+    still = (power > 0) & (explained < _MOVING) & (wide < _WIDE)
+    if not still.any():
+        return still, 0.0
+    per_block = noise.shape[1] * noise.shape[3]
+    motion = max(explained[still].mean() - 3 / per_block, wide[still].mean())
+    return still, float(motion)
+
+
+def _centred(image: Array) -> Array:
+    """(rows, height, columns, width): blocks without their means; what is left over is cut off."""
+    rows, columns = (max(1, size // BLOCK) for size in image.shape)
+    height, width = image.shape[0] // rows, image.shape[1] // columns
+    cut = image[: rows * height, : columns * width].reshape(rows, height, columns, width)
+    return np.asarray(cut - cut.mean(axis=(1, 3), keepdims=True))
+
+
+def _wide_correlation(noise: Array) -> Array:
+    """Mean covariance at distances of 5 to 8 pixels, which no detector noise reaches, by block."""
+    lags = [lag for lag in (5, 6, 7, 8) if lag < min(noise.shape[1], noise.shape[3])]
+    down = [(noise[:, lag:] * noise[:, :-lag]).mean(axis=(1, 3)) for lag in lags]
+    across = [(noise[..., lag:] * noise[..., :-lag]).mean(axis=(1, 3)) for lag in lags]
+    if not lags:
+        return np.zeros((noise.shape[0], noise.shape[2]))
+    return np.asarray(np.mean(down + across, axis=0))

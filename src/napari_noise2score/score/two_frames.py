@@ -1,0 +1,83 @@
+"""Two frames of one scene as input and target for each other: one trial of a risk."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from napari_noise2score.noise.pairs import LevelChange, PlanePair
+from napari_noise2score.score.network import local_mean
+from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
+
+_TRIES = 20
+"""Places that are tried until one is mostly still."""
+_MOSTLY = 0.5
+"""Share of a place in which its two frames have to show the same."""
+
+
+class TwoFrames(NamedTuple):
+    """Two frames at one place.
+
+    ``boxes`` are the places in the two planes, ``slabs`` (P, S, S) float32 what is there. The
+    first is to be compared with the second's middle plane, the second with ``brought`` (S, S), the
+    first's as it would be under the second's light, where ``weight`` (S, S) is 1. ``light`` is
+    what the light changes from the first to the second, None for nothing, and ``slope`` (S, S) how
+    much the second changes with the first. ``noise`` is that of both targets together, for a mean
+    in which the first frame counts ``slope ** 2`` times.
+    """
+
+    boxes: tuple[Box, Box]
+    slabs: tuple[Tensor, Tensor]
+    brought: Tensor
+    weight: Tensor
+    light: LevelChange | None
+    slope: Tensor
+    noise: float
+
+
+def two_frames(
+    sampler: PatchSampler, image: NoisyPlanes, number: int, margin: int, generator: torch.Generator
+) -> TwoFrames | None:
+    """A random pair at a random place; None if no place is found that is mostly still.
+
+    Parameters
+    ----------
+    sampler : PatchSampler
+        Cuts the patches.
+    image : NoisyPlanes
+        The image, with pairs.
+    number : int
+        Its number in the sampler.
+    margin : int
+        Width of the border that is not compared, pixels.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    """
+    inner = slice(margin, sampler.size - margin)
+    for _ in range(_TRIES):
+        pair = image.pairs[int(torch.randint(len(image.pairs), (), generator=generator))]
+        first = sampler.place(number, pair.first)
+        weight = sampler.still(first, pair)
+        if float(weight[inner, inner].mean()) >= _MOSTLY:
+            break
+    else:
+        return None
+    boxes = first, first._replace(plane=pair.second)
+    one, other = (sampler.slab(box) for box in boxes)
+    here, there = (slab[len(slab) // 2] for slab in (one, other))
+    brought, slope = _brought(pair, here, there)
+    share = (weight * (1 + slope**2))[inner, inner].mean()
+    noise = float((weight * (brought - there) ** 2)[inner, inner].mean() / share)
+    return TwoFrames(boxes, (one, other), brought, weight, pair.change, slope, noise)
+
+
+def _brought(pair: PlanePair, here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """The first frame under the light of the second, and how much that changes with it."""
+    if pair.change is None:
+        return here, torch.ones_like(here)
+    brought = torch.from_numpy(pair.change(here.numpy())).float()
+    level = local_mean((brought + there)[None, None] / 2)[0, 0]
+    slope = pair.change.slope(pair.change.reversed(level.numpy()))
+    return brought, torch.from_numpy(slope).float()
