@@ -153,7 +153,9 @@ def _pairs(
         for pair in pairs:
             still = None if pair.still is None else replace(pair.still, corner=corner)
             numbers = planes[pair.first], planes[pair.second]
-            found.append(PlanePair(*numbers, pair.change(table), still))
+            of_planes = PlanePair(*numbers, pair.change(table), still)
+            # the brighter first: noise that is brought to less light is still that of a line
+            found.append(of_planes.reversed if pair.light > 1 else of_planes)
     return tuple(found)
 
 

@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.level_table import level_table
+from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.told import NoiseKnowledge
-from tests.score.helpers import FLAT, ArrayPlanes, smooth_image
+from tests.score.helpers import ArrayPlanes, smooth_image
 
 CPU = torch.device('cpu')
 
@@ -27,7 +30,9 @@ class Recorder:
 
 def lessons(images, frames=True, size=64):
     knowledge = NoiseKnowledge(
-        NoiseVariance([FLAT] * len(images), CPU), [Correlation.white()] * len(images), CPU
+        NoiseVariance([image.curve for image in images], CPU),
+        [Correlation.white()] * len(images),
+        CPU,
     )
     generator = torch.Generator().manual_seed(0)
     return Lessons(images, size, Preconditioned(), frames, knowledge, generator, CPU)
@@ -83,3 +88,51 @@ def test_images_with_and_without_frames_take_turns():
     single = ArrayPlanes(planes.array)
     share = len(compared(lessons([planes, single]), lambda z: z)) / 200
     assert 0.2 < share < 0.55
+
+
+@pytest.mark.parametrize('photons', [2.0, 30.0])
+@pytest.mark.parametrize('light', [0.25, 0.8])
+def test_the_lesson_is_to_give_the_clean_level_of_its_own_frame(light, photons):
+    """Whichever of the two frames is the input, and however few photons the other has."""
+    camera = PoissonGaussian(3.0, 100.0, 4.0)
+    table = level_table(camera, 100 + 8 * photons)
+    clean = 100 + 3 * np.array([photons, light * photons])
+    noisy = camera.sample(
+        np.broadcast_to(clean[:, None, None], (2, 160, 160)), np.random.default_rng(1)
+    )
+    change = FramePair(0, 1, 100 * (1 - light), light).change(table)
+    planes = ArrayPlanes(
+        camera.coordinate(100 + 8 * photons).forward(noisy),
+        table.curve(),
+        pairs=(PlanePair(0, 1, change),),
+    )
+    first, second = table.mean_of(clean)
+
+    shift = torch.zeros((), requires_grad=True)
+
+    def answer(z):
+        bright = z.mean((1, 2, 3), keepdim=True) > (first + second) / 2
+        return torch.where(bright, first + shift, second + shift).float().expand_as(z)
+
+    drawn, losses = lessons([planes]), []
+    for _ in range(100):
+        network = Recorder(answer)
+        loss = drawn.loss(network, 4, 0.5)
+        if network.asked == [0.0]:
+            losses.append(loss)
+    mean = torch.stack(losses).mean()
+    mean.backward()
+    assert float(mean.detach()) == pytest.approx(0.5, abs=0.03)
+    assert abs(float(shift.grad)) < 0.03  # noise standard deviations that the minimum is off
+
+
+def test_places_that_are_not_still_teach_nothing():
+    planes, _ = one_scene(2)
+    upper = StillBlocks(np.array([[False], [True]]), (96, 96))
+    shifted = planes.array.copy()
+    shifted[1, :48] += 0.8
+    marked = ArrayPlanes(shifted, pairs=(PlanePair(0, 1, still=upper),))
+    unmarked = ArrayPlanes(shifted, pairs=((0, 1),))
+    found, without = (np.mean(compared(lessons([a]), lambda z: z)) for a in (marked, unmarked))
+    assert found == pytest.approx(1, abs=0.03)
+    assert without > 1.08

@@ -4,8 +4,9 @@ import torch
 from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation
-from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
+from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 from napari_noise2score.score.risk import STRENGTH, draw_probe, places_to_hold
 from tests.score.helpers import ArrayPlanes, smooth_image
 
@@ -111,3 +112,57 @@ def test_what_is_compared_is_named():
         there = noisy[box.plane, box.top : box.top + 16, box.left : box.left + 16]
         np.testing.assert_allclose(probe.noisy[2 * number, 8:24, 8:24], there, rtol=1e-6)
         np.testing.assert_allclose(probe.target[2 * number + 1, 8:24, 8:24], there, rtol=1e-6)
+
+
+def lit_stack(light: float) -> tuple[ArrayPlanes, np.ndarray, LevelTable]:
+    """Frames of photons under two lights in turns, their clean coordinates, and the table."""
+    camera = PoissonGaussian(3.0, 100.0, 4.0)
+    table = level_table(camera, 800.0)
+    scene = 4 * np.maximum(smooth_image(1, 192)[0], 2)
+    clean = 100 + 3 * np.stack([scene, light * scene, scene, light * scene])
+    noisy = camera.coordinate(800.0).forward(camera.sample(clean, np.random.default_rng(2)))
+    change = FramePair(0, 1, 100 * (1 - light), light).change(table)
+    pairs = (PlanePair(0, 1, change), PlanePair(1, 2, change.reversed), PlanePair(2, 3, change))
+    return ArrayPlanes(noisy, pairs=pairs), table.mean_of(clean), table
+
+
+@pytest.mark.parametrize('light', [0.3, 0.8])
+@pytest.mark.parametrize('width', [0.0, 0.7, 2.0])
+def test_risk_of_frames_under_different_light_is_the_true_distance(light, width):
+    planes, clean, _ = lit_stack(light)
+    probe = draw_probe([planes], 64, torch.Generator().manual_seed(0), 200, margin=8)
+    risk = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, width, width)))
+    error = (ndimage.gaussian_filter(planes.array, (0, width, width)) - clean) ** 2
+    # the frame with more light counts more
+    true = np.average(error.mean((1, 2)), weights=[light, 1, light, 1])
+    assert risk.value == pytest.approx(true, abs=6 * risk.standard_error + 0.02)
+    assert risk.two_frames == 1
+
+
+def test_light_that_is_not_accounted_for_would_be_taken_for_error():
+    planes, _, _ = lit_stack(0.8)
+    blind = ArrayPlanes(planes.array, pairs=((0, 1), (1, 2)))
+    told, untold = (
+        draw_probe([image], 64, torch.Generator().manual_seed(0), 50) for image in (planes, blind)
+    )
+    smooth = [p.risk(ndimage.gaussian_filter(p.noisy, (0, 1, 1))).value for p in (told, untold)]
+    assert smooth[1] > smooth[0] + 0.2
+
+
+def test_places_that_are_not_still_are_not_compared():
+    """An object in the upper half of the second frame: no error of an estimate of the first."""
+    clean, noisy = stack(frames=2)
+    noisy[1, :96] += 5
+    still = StillBlocks(np.arange(12)[:, None] > 6, clean.shape)
+    planes = ArrayPlanes(noisy, pairs=(PlanePair(0, 1, still=still),))
+    probe = draw_probe([planes], 64, torch.Generator().manual_seed(0), 100)
+    smooth = ndimage.gaussian_filter(probe.noisy, (0, 2, 2))
+    true = np.mean((ndimage.gaussian_filter(noisy[0], 2) - clean)[112:] ** 2)
+    risk = probe.risk(smooth)
+    assert risk.value == pytest.approx(true, abs=6 * risk.standard_error + 0.01)
+    assert probe.weight.min() == 0
+    nowhere = StillBlocks(np.array([[False], [False]]), clean.shape)
+    moved = ArrayPlanes(noisy, pairs=(PlanePair(0, 1, still=nowhere),))
+    alone = draw_probe([moved], 64, torch.Generator().manual_seed(0), 10)
+    assert alone.two_frames == 0
+    assert np.isfinite(alone.risk(alone.noisy).value)

@@ -36,9 +36,8 @@ Mask = NDArray[np.bool_]
 
 _SIGNIFICANT = 4.0
 """Standard errors from which a surplus of variance is taken for real."""
-_GENTLE = 0.5
-"""Change of the light, as a share of the mean one, up to which the noise of a difference is that
-at the mean level; beyond, read noise counts for more."""
+_LIGHT_RANGE = 1.5
+"""Factor between the light of frames that are averaged for a third cumulant, at most."""
 # Variance of a mean of filtered squares over that of a mean of squares of as many white values.
 _FILTER_COST = float(
     (ndimage.convolve(np.pad(SECOND_DIFFERENCE, 4), SECOND_DIFFERENCE, mode='constant') ** 2).sum()
@@ -64,16 +63,17 @@ class _Field:
     compared: list[Compared] = field(default_factory=list)
 
     def light(self) -> list[Array]:
-        """Numbers of the frames of each scene and their light, (2, T): 1 in its first one."""
+        """Numbers of the frames of each scene and their light, (2, T), in time order."""
         scenes: list[dict[int, float]] = []
         for pair in self.pairs:
-            for scene in scenes:
-                if pair.first in scene:
-                    scene[pair.second] = scene[pair.first] * pair.light
-                    break
-            else:
-                scenes.append({pair.first: 1.0, pair.second: pair.light})
-        return [np.array(list(scene.items())).T for scene in scenes]
+            joined = {pair.first: 1.0, pair.second: pair.light}
+            for scene in [s for s in scenes if s.keys() & joined.keys()]:
+                common = next(iter(scene.keys() & joined.keys()))
+                share = joined[common] / scene[common]
+                joined = {number: light * share for number, light in scene.items()} | joined
+                scenes.remove(scene)
+            scenes.append(joined)
+        return [np.array(sorted(scene.items())).T for scene in scenes]
 
 
 def from_frames(
@@ -124,18 +124,12 @@ def from_frames(
 
 
 def _compared(frames: NDArray[Any], saturation: float, count: int) -> _Field:
-    """The pairs of a field; what they consist of where the noise is to be measured on them.
-
-    A strong change of the light is left out of that, unless there is nothing else.
-    """
+    """The pairs of a field, and what those consist of that the noise is to be measured on."""
     found = _Field(frames)
-    strong: list[Compared] = []
     for pair in matched(frames, saturation):
         found.pairs.append(pair.pair)
         if pair.pair.second < count:
-            gentle = abs(pair.line.change) <= _GENTLE
-            (found.compared if gentle else strong).append(pair)
-    found.compared = found.compared or strong
+            found.compared.append(pair)
     return found
 
 
@@ -146,9 +140,14 @@ def _moving(compared: Sequence[Compared]) -> float:
 
 
 def _other_scenes(fields: Iterable[_Field]) -> float:
-    """Share of the frames that do not show what the one before them has shown."""
-    steps = sum(len(each.frames) - 1 for each in fields)
-    same = sum(pair.second == pair.first + 1 for each in fields for pair in each.pairs)
+    """Share of the neighbouring frames between which no pair was found, nor across them."""
+    steps = same = 0
+    for each in fields:
+        steps += len(each.frames) - 1
+        same += sum(
+            any(pair.first <= number < pair.second for pair in each.pairs)
+            for number in range(len(each.frames) - 1)
+        )
     return 1 - same / max(steps, 1)
 
 
@@ -263,13 +262,18 @@ def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
 
 
 def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
-    """Pairs in rows, each of which begins with the frame that the one before it ends with."""
-    runs: list[list[Compared]] = []
+    """Pairs in rows, each of which begins with the frame that the one before it ends with.
+
+    The light of the frames of a row is much the same.
+    """
+    runs: list[tuple[list[Compared], list[float]]] = []
     for pair in compared:
-        for run in runs:
-            if run[-1].pair.second == pair.pair.first:
+        for run, light in runs:
+            lit = [*light, light[-1] * pair.pair.light]
+            if run[-1].pair.second == pair.pair.first and max(lit) <= _LIGHT_RANGE * min(lit):
                 run.append(pair)
+                light.append(lit[-1])
                 break
         else:
-            runs.append([pair])
-    return runs
+            runs.append(([pair], [1.0, pair.pair.light]))
+    return [run for run, _ in runs]

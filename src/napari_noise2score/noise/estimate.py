@@ -158,13 +158,13 @@ def _sentences(found: Disturbances) -> list[str]:
         )
     if found.flicker > 0.05:
         said.append(
-            f'The light of single frames is up to {100 * found.flicker:.0f} % off that of the '
-            'others (flicker, flash); frames were compared without that.'
+            f'The light of the frames differs by up to {100 * found.flicker:.0f} % from their '
+            'trend (flicker, flash). This was taken out before frames were compared.'
         )
     if found.other_scenes > 0:
         said.append(
-            f'{100 * found.other_scenes:.0f} % of the frames do not show what the frame before '
-            'shows (cut, jump, dark frame), and were not compared with it.'
+            f'{100 * found.other_scenes:.0f} % of the neighbouring frames do not show one scene '
+            '(cut, jump of the stage, dark frame) and were not compared with each other.'
         )
     if found.offset_range > 0:
         said.append(

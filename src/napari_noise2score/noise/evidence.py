@@ -49,7 +49,7 @@ class Disturbances:
     moving : float
         Share of the places of the frame differences that were left out because something moved.
     other_scenes : float
-        Share of the frames that do not show the scene of the frame before them.
+        Share of the neighbouring frames that do not show one scene.
     unsteady : bool
         Whether so much moved that frames could not be compared at all.
     bleaching : float

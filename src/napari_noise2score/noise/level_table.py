@@ -60,13 +60,17 @@ class LevelTable:
         return np.interp(np.asarray(t, dtype=np.float64), self.mean, self.variance)
 
     def measured(self, level: Array, variance: Array) -> LevelTable:
-        """Another table, with the variance measured at clean coordinates ``level``."""
+        """Another table, with the variance measured at clean coordinates ``level``.
+
+        Beyond these its ratio to that of this table stays what it is at the nearest.
+        """
         dense = np.union1d(self.mean, level)
+        share = np.interp(dense, level, variance / self.variance_at(level))
         return replace(
             self,
             clean=self.clean_value(dense),
             mean=dense,
-            variance=np.interp(dense, level, variance),
+            variance=share * self.variance_at(dense),
         )
 
     def curve(self, points: int = 512) -> VarianceCurve:

@@ -22,8 +22,10 @@ from napari_noise2score.noise.pairs import FramePair, StillBlocks
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-BLOCK = 32
-"""Side in pixels of the blocks that are tested for motion."""
+BLOCKS = 8
+"""Blocks along each side of an image, at least, that are tested for motion."""
+SMALLEST_BLOCK, BLOCK = 16, 32
+"""Their least and greatest side in pixels; the greatest is that of all larger images."""
 
 _REACH = 2
 """Frames ahead among which a partner is looked for, so that a dark one or a flash is stepped
@@ -34,9 +36,11 @@ _MOVING_OVERALL = 0.035
 """Share explained by motion, over all blocks together, that rules a pair out."""
 _FEWEST_STILL = 0.5
 """Share of the blocks that have to be still."""
+_GENTLE = 0.4
+"""Change of the light, as a share of the mean one, up to which no better partner is looked for: a
+factor of one and a half."""
 _FURTHEST = 1.6
-"""Change of the light, as a share of the mean one, beyond which frames have little in common: a
-factor of nine."""
+"""Change beyond which frames have little in common: a factor of nine."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,11 +53,12 @@ class Compared:
         Which frames, and the light between them.
     first, second : (Y, X) float64
         The frames.
+    mean : (Y, X) float64
+        Mean of the two frames; a little less where their light differs, so that the noise of the
+        difference is that of this level.
     difference : (Y, X) float64
         First minus second, without what light and offset changed; its variance is twice that of
-        a frame of the mean level.
-    mean : (Y, X) float64
-        Mean of the two frames.
+        a frame of the level ``mean``.
     mask : (Y, X) bool
         Where it is noise alone.
     line : Line
@@ -63,11 +68,16 @@ class Compared:
     pair: FramePair
     first: Array
     second: Array
-    difference: Array
     mean: Array
+    difference: Array
     mask: Mask
     line: Line
     _level: Array | None = None
+
+    @property
+    def gentle(self) -> bool:
+        """Whether the light of the two is much the same."""
+        return abs(self.line.change) <= _GENTLE
 
     @property
     def level(self) -> Array:
@@ -84,6 +94,8 @@ class Compared:
 def matched(frames: NDArray[Any], saturation: float) -> Iterator[Compared]:
     """Every frame with the next one that shows the same scene, if there is one near.
 
+    One under much the same light is taken before one under another.
+
     Parameters
     ----------
     frames : (T, Y, X) array
@@ -92,11 +104,15 @@ def matched(frames: NDArray[Any], saturation: float) -> Iterator[Compared]:
         Grey level at and above which values are clipped; ``inf`` if none are.
     """
     for number in range(len(frames)):
+        best: Compared | None = None
         for other in range(number + 1, min(number + _REACH, len(frames) - 1) + 1):
             found = compare(number, other, frames[number], frames[other], saturation)
-            if found is not None:
-                yield found
+            if best is None or (found is not None and found.gentle):
+                best = found
+            if best is not None and best.gentle:
                 break
+        if best is not None:
+            yield best
 
 
 def compare(
@@ -111,9 +127,14 @@ def compare(
     line = light_line(difference, mean, mask)
     if abs(line.change) > _FURTHEST:
         return None
-    difference -= line.base + line.change * mean
-    # variances of the two, each scaled to the light of the mean, add up to 2 (1 - change^2 / 4)
-    difference /= (1 - line.change**2 / 4) ** 0.5
+    changed = line.base + line.change * mean
+    difference -= changed
+    # Each is scaled to the light of the mean. With q the square of half the change, the variance of
+    # photon noise is 2 (1 - q) times that of a frame, that of read noise 2 (1 + q) times. So it is
+    # 2 (1 + q) times that of a level lower by 2 q / (1 + q) of the light.
+    surplus = 1 + line.change**2 / 4
+    difference /= surplus**0.5
+    mean -= changed * (line.change / 2) / surplus
     blocks, motion = _still(difference, mean)
     if blocks.mean() < _FEWEST_STILL or motion > _MOVING_OVERALL:
         return None
@@ -124,7 +145,7 @@ def compare(
         return None
     offset, light = (0.0, 1.0) if line.alike else (line.offset, line.light)
     pair = FramePair(number, other, offset, light, None if blocks.all() else still)
-    return Compared(pair, first, second, difference, mean, mask, line)
+    return Compared(pair, first, second, mean, difference, mask, line)
 
 
 def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
@@ -153,7 +174,8 @@ def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
 
 def _centred(image: Array) -> Array:
     """(rows, height, columns, width): blocks without their means; what is left over is cut off."""
-    rows, columns = (max(1, size // BLOCK) for size in image.shape)
+    sides = (min(max(size // BLOCKS, SMALLEST_BLOCK), BLOCK) for size in image.shape)
+    rows, columns = (max(1, size // side) for size, side in zip(image.shape, sides, strict=True))
     height, width = image.shape[0] // rows, image.shape[1] // columns
     cut = image[: rows * height, : columns * width].reshape(rows, height, columns, width)
     return np.asarray(cut - cut.mean(axis=(1, 3), keepdims=True))
