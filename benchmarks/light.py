@@ -178,8 +178,8 @@ def decibels(noisy: Movie, result: Movie, clean: Movie) -> NDArray[np.float64]:
 def errors(result: Movie, clean: Movie) -> NDArray[np.float64]:
     """Of the mean of every frame with light, percent of its light."""
     light = clean.mean((1, 2)) - CAMERA.offset
-    some = light > 0.05 * np.median(np.abs(light))
-    return np.asarray(100 * ((result - clean).mean((1, 2)) / light)[some])
+    some = light > 0.05 * light.max()
+    return np.asarray(100 * (result - clean).mean((1, 2))[some] / light[some])
 
 
 def show(name: str, settings: DenoiseSettings, more: bool, seed: int) -> None:

@@ -36,8 +36,6 @@ Mask = NDArray[np.bool_]
 
 _SIGNIFICANT = 4.0
 """Standard errors from which a surplus of variance is taken for real."""
-_LIGHT_RANGE = 1.5
-"""Factor between the light of frames that are averaged for a third cumulant, at most."""
 # Variance of a mean of filtered squares over that of a mean of squares of as many white values.
 _FILTER_COST = float(
     (ndimage.convolve(np.pad(SECOND_DIFFERENCE, 4), SECOND_DIFFERENCE, mode='constant') ** 2).sum()
@@ -250,30 +248,44 @@ def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
                 continue
             mask = np.logical_and.reduce([pair.mask for pair in run])
             mean = np.mean(frames, axis=0)
-            cubes = np.zeros_like(mean)
-            for frame in frames:
-                away = frame - mean
-                line = light_line(away, mean, mask)
-                cubes += (away - line.base - line.change * mean) ** 3
-            factor = count / ((count - 1) * (count - 2))
             keys.append(neighbour_mean(mean)[mask])
-            thirds.append(factor * cubes[mask])
+            thirds.append(_third_cumulant(frames, mean, mask)[mask])
     return (np.concatenate(keys), np.concatenate(thirds)) if keys else None
 
 
-def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
-    """Pairs in rows, each of which begins with the frame that the one before it ends with.
+def _third_cumulant(frames: Sequence[Array], mean: Array, mask: Mask) -> Array:
+    """Third cumulant at the level of the mean (Y, X), pixel by pixel.
 
-    The light of the frames of a row is much the same.
+    With ``l_t`` the light of a frame over that of the mean, and T frames, what is left of a frame
+    is ``n_t - l_t sum_u n_u / T``, and its third cumulant the sum of the cubes of these weights
+    times those of the noise, which are ``l_u`` times the one that is wanted. Under one light that
+    is the k-statistic. Frames count by what they tell over the variance of their cubes.
     """
-    runs: list[tuple[list[Compared], list[float]]] = []
+    count = len(frames)
+    cubes, told = np.zeros_like(mean), 0.0
+    light = np.empty(count)
+    rests = []
+    for number, frame in enumerate(frames):
+        away = frame - mean
+        line = light_line(away, mean, mask)
+        rests.append(away - line.base - line.change * mean)
+        light[number] = max(1 + line.change, 1e-3)
+    weights = np.eye(count) - light[:, None] / count
+    for rest, own, lit in zip(rests, weights, light, strict=True):
+        weight = lit / max(float((rest[mask] ** 2).mean()), 1e-300) ** 3
+        cubes += weight * rest**3
+        told += weight * float((own**3 * light).sum())
+    return cubes / told
+
+
+def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
+    """Pairs in rows, each of which begins with the frame that the one before it ends with."""
+    runs: list[list[Compared]] = []
     for pair in compared:
-        for run, light in runs:
-            lit = [*light, light[-1] * pair.pair.light]
-            if run[-1].pair.second == pair.pair.first and max(lit) <= _LIGHT_RANGE * min(lit):
+        for run in runs:
+            if run[-1].pair.second == pair.pair.first:
                 run.append(pair)
-                light.append(lit[-1])
                 break
         else:
-            runs.append(([pair], [1.0, pair.pair.light]))
-    return [run for run, _ in runs]
+            runs.append([pair])
+    return runs

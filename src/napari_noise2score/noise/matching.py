@@ -129,9 +129,9 @@ def compare(
         return None
     changed = line.base + line.change * mean
     difference -= changed
-    # Each is scaled to the light of the mean. With q the square of half the change, the variance of
-    # photon noise is 2 (1 - q) times that of a frame, that of read noise 2 (1 + q) times. So it is
-    # 2 (1 + q) times that of a level lower by 2 q / (1 + q) of the light.
+    # Each is scaled to the light of the mean. With q the square of half the change, the variance
+    # of photon noise is 2 (1 - q) times that of a frame, that of read noise 2 (1 + q) times. So
+    # it is 2 (1 + q) times that of a level lower by 2 q / (1 + q) of the light.
     surplus = 1 + line.change**2 / 4
     difference /= surplus**0.5
     mean -= changed * (line.change / 2) / surplus
