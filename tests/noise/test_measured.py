@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.families import Poisson, PoissonGaussian
 from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.noise.measured import measured_table
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
@@ -81,3 +81,18 @@ def test_beyond_the_levels_that_are_seen_the_model_goes_on():
     assert table.variance_at(dark) < 0.9
     share = float(measured.variance_at(dark) / table.variance_at(dark))
     assert share == pytest.approx(1.2, rel=0.1)
+
+
+def test_levels_without_any_noise_do_not_spoil_the_table():
+    """A dark background of no photons at all, under light that changes."""
+    rng = np.random.default_rng(3)
+    family = Poisson(gain=20.0)
+    clean = np.repeat(np.linspace(0.0, 200.0, 256)[None], 256, axis=0)
+    clean[:, :64] = 0.0
+    table = level_table(family, 400.0)
+    pair = FramePair(0, 1, 0.0, 0.8)
+    coordinate = family.coordinate(400.0)
+    frames = [coordinate.forward(20.0 * rng.poisson(light * clean / 20)) for light in (1.0, 0.8)]
+    found = measured_table(table, [(*frames, PlanePair(0, 1, pair.change(table)))], np.inf)
+    assert np.isfinite(found.variance).all()
+    assert found.variance_at(coordinate.forward(150.0)) == pytest.approx(1.0, abs=0.1)

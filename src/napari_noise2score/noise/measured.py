@@ -76,4 +76,7 @@ def _squares(
     before = change.reversed(after)
     expected = change.slope(before) ** 2 * table.variance_at(before) + table.variance_at(after)
     level = (before + after) / 2
-    return level, (brought - second) ** 2 / expected * table.variance_at(level)
+    # without any noise expected, as at no photons at all, the two frames count alike
+    share = np.full_like(expected, 0.5)
+    np.divide(table.variance_at(level), expected, out=share, where=expected > 0)
+    return level, (brought - second) ** 2 * share
