@@ -78,7 +78,7 @@ def full_data(layer: Image) -> Any:
 
 
 def stated_axes(layer: Image) -> str | None:
-    """Axes of a layer by its labels; None where they are not letters of ``TCZYXS``."""
+    """Axes of a layer by its labels; None where they are no letters for axes."""
     letters = ''.join(str(label).upper() for label in layer.axis_labels)
     meant = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
     if meant and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
@@ -144,13 +144,18 @@ def add_result(
     kept['translate'] = _translate(target)
     fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
     data = _colours(target, image) if layer.rgb and fresh else image
-    metadata = {METADATA: report}
+    metadata = _metadata(target, report)
     result = Image(data, name=name, metadata=metadata, rgb=bool(layer.rgb), **kept)
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
     _insert_above(viewer, layer, above, result)
     return result
+
+
+def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
+    """What readers of files have put into the metadata of a layer, and the report."""
+    return {**target.layer.metadata, METADATA: report}
 
 
 def _translate(target: Target) -> NDArray[np.float64]:
@@ -220,7 +225,7 @@ def turn_into_result(
     """Make a result of the layer that `add_preview` has made: to remove it would take longer."""
     preview.data = _colours(target, image) if target.layer.rgb else image
     preview.name = name
-    preview.metadata = {METADATA: report}
+    preview.metadata = _metadata(target, report)
 
 
 def put_plane(preview: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
@@ -268,7 +273,7 @@ def add_map(
     result = Image(
         image,
         name=name,
-        metadata={METADATA: report},
+        metadata=_metadata(target, report),
         colormap='PiYG',
         contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
         **kept,

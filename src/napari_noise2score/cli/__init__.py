@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from traceback import walk_tb
 from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
@@ -41,8 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(1, f'{error.filename or "file"}: {error.strerror or error}')
     except KeyboardInterrupt:
         return _fail(130, 'interrupted; nothing was written')
-    except RuntimeError as error:  # what torch raises, out of memory included
-        return _fail(1, f'torch failed: {str(error).splitlines()[0]}')
+    except RuntimeError as error:
+        raiser = 'torch' if _is_of_torch(error) else type(error).__name__
+        return _fail(1, f'{raiser} failed: {str(error) or type(error).__name__}')
+
+
+def _is_of_torch(error: RuntimeError) -> bool:
+    """Whether torch raised an error: a class of its own, or from one of its functions.
+
+    A function of its compiled part has no frame; the innermost one is then that of a module that
+    calls them, and that raises no RuntimeError itself.
+    """
+    if type(error).__module__.partition('.')[0] == 'torch':
+        return True
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    innermost = str(frames[-1].f_globals.get('__name__', '')) if frames else ''
+    return innermost.startswith(_CALLING_TORCH)
+
+
+_CALLING_TORCH = (
+    'torch.',
+    *(f'napari_noise2score.{module}' for module in ('score.', 'judge', 'export')),
+)
 
 
 def _fail(status: int, text: str) -> int:

@@ -74,4 +74,6 @@ def _frames(path: Path) -> ImageSource:
             image = read_tiff(path, 'TYX')
         except InputError:
             raise error from None
+    for note in image.notes:
+        print(f'napari-noise2score: {path.name}: {note}', file=sys.stderr)
     return ImageSource(image.data, image.axes, path.name)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_noise2score.cli.calibration import calibration, calibration_lines
 from napari_noise2score.cli.options import noise_request, settings_of, train_settings
 from napari_noise2score.cli.paths import check_writable, is_folder, parts, read, targets
@@ -57,7 +59,7 @@ def _write_clean(
     model: ScoreModel | None,
     model_out: Path | None,
 ) -> int:
-    from napari_noise2score.images.tiff import write_tiff
+    from napari_noise2score.images.tiff import check_writable_as, write_tiff
     from napari_noise2score.pipeline import denoise_steps
     from napari_noise2score.report import gain_words, write_json
     from napari_noise2score.score.device import choose_device
@@ -68,15 +70,23 @@ def _write_clean(
     for path in (*outputs, *maps, model_out, options.report):
         check_writable(path, options.images)
     choose_device(settings.training.device)
-    images = read(options.images, options.axes, options.region)
+    images = read(options.images, options.axes, options.region, options.series)
     sources = [source for _, source in images]
+    for source, target in zip(sources, outputs, strict=True):
+        dtype = source.data.dtype if settings.output == 'source' else np.float32
+        for note in check_writable_as(target, source.axes, dtype, source.shape):
+            print(f'{PROGRAM}: {target.name}: {note}', file=sys.stderr)
+    for source, target in zip(sources, maps, strict=bool(maps)):
+        check_writable_as(target, source.axes, np.float32, source.shape)
     lessons = [[part] for part in parts(sources, getattr(options, 'learn_from', ''))]
     results: list[Denoised] = run(denoise_steps(sources, settings, lessons=lessons, model=model))
     options.output.mkdir(exist_ok=True) if is_folder(options) else None
     for (tiff, source), target, result in zip(images, outputs, results, strict=True):
-        write_tiff(target, result.image, source.axes, tiff.resolution)
+        acquisition = tiff.acquisition.part(source.region)
+        write_tiff(target, result.image, source.axes, acquisition)
         for warning in result.report['warnings']:
             print(f'{PROGRAM}: {source.name}: warning: {warning}', file=sys.stderr)
+        result.report['warnings'] = [*tiff.notes, *result.report['warnings']]
     trained = {id(own): own for result in results for own in result.score_map.models}
     gains = [gain_words(own.training) for own in trained.values()]
     if model is None:
@@ -112,7 +122,7 @@ def _write_maps(
                 orientations=settings.views(source.size),
             )
         )
-        write_tiff(target, change.image, source.axes, tiff.resolution)
+        write_tiff(target, change.image, source.axes, tiff.acquisition.part(source.region))
         result.report['largest_change'] = [place.to_dict() for place in change.largest]
 
 
@@ -123,7 +133,8 @@ def train(options: argparse.Namespace) -> int:
 
     settings, noise = train_settings(options), noise_request(options, calibration(options))
     check_writable(options.model, options.images)
-    sources = [source for _, source in read(options.images, options.axes, options.region)]
+    images = read(options.images, options.axes, options.region, options.series)
+    sources = [source for _, source in images]
     lessons = parts(sources, options.learn_from) or sources
     prepared = [prepare(source, noise) for source in lessons]
     model: ScoreModel = run(train_score(prepared, settings))
@@ -141,7 +152,7 @@ def estimate(options: argparse.Namespace) -> int:
     request = noise_request(options, measured)
     if options.model is None and measured is None and request != NoiseRequest():
         raise InputError('noise that is given is compared by means of a score: give --model too')
-    ((_, source),) = read(options.images, options.axes)
+    ((_, source),) = read(options.images, options.axes, series=options.series)
     if options.model is not None:
         return _compare(options, source, request)
     if measured is not None:
@@ -266,15 +277,21 @@ def pretrain(options: argparse.Namespace) -> int:
 def clean(folder: Path) -> list[Any]:
     """All PNG, JPEG and TIFF images of a folder, (Y, X), grey."""
     from skimage.io import imread
-    from tifffile import TiffFileError
+
+    from napari_noise2score.images.tiff.guard import reason
 
     if not folder.is_dir():
         raise InputError(f'{folder}: no such folder; one with clean grey images is needed')
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
-    try:
-        return [imread(path, as_gray=True) for path in paths]
-    except (OSError, ValueError, TiffFileError) as error:
-        raise InputError(f'{folder}: holds what is no image ({error})') from error
+    images = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _IMAGES:
+            try:
+                images.append(imread(path, as_gray=True))
+            except Exception as error:  # of any class, see `images.tiff.guard.readable`
+                raise InputError(
+                    f'{folder}: holds what is no image: {path.name} ({reason(error)})'
+                ) from error
+    return images
 
 
 def logged(steps: Any) -> Any:

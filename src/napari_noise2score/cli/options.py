@@ -20,9 +20,17 @@ SECONDS = 60.0
 
 
 def add_axes(parser: argparse.ArgumentParser) -> None:
-    """The axes of the input."""
+    """The axes of the input, and which image of its file it is."""
     parser.add_argument(
-        '--axes', help='a letter for each axis, of TCZYXS, such as TYX (default: from the file)'
+        '--axes',
+        help='a letter for each axis, of TCZYXS or P for positions, such as TYX '
+        '(default: from the file)',
+    )
+    parser.add_argument(
+        '--series',
+        type=int,
+        metavar='N',
+        help='which image of a file with several ones, from 0 (default: the largest)',
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,15 +56,21 @@ def check_writable(
 
 
 def read(
-    paths: Sequence[Path], axes: str | None, region: str = ''
+    paths: Sequence[Path], axes: str | None, region: str = '', series: int | None = None
 ) -> list[tuple[TiffImage, ImageSource]]:
-    """The images, or a region of them, in the order of their paths."""
+    """The images, or a region of them, in the order of their paths.
+
+    What is to be said of a file goes to standard error, before the work.
+    """
     from napari_noise2score.images.region import Region
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.images.tiff import read_tiff
 
     wanted = Region.parse(region)
-    images = [read_tiff(path, axes) for path in paths]
+    images = [read_tiff(path, axes, series) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        for note in image.notes:
+            print(f'napari-noise2score: {path.name}: {note}', file=sys.stderr)
     return [
         (image, ImageSource(image.data, image.axes, path.name).part(wanted))
         for path, image in zip(paths, images, strict=True)

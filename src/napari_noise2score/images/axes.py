@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from napari_noise2score.errors import InputError
 
-KNOWN = 'TCZYXS'
+MAIN = 'TCZYXS'
+FURTHER = 'PRMAVEHLJK'
+"""Axes without an order in time or depth: positions, tiles, mosaics, angles, views, ..."""
+KNOWN = MAIN + FURTHER
+_USUAL = FURTHER[::-1] + 'TCZ'
+"""The order in which axes come before the plane."""
 CHANNEL = 'CS'
 """Axes whose planes come from different detectors and have a noise model each."""
 
@@ -22,13 +27,16 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     axes = axes.upper()
     unknown = sorted(set(axes) - set(KNOWN))
     if unknown:
-        raise InputError(f'axes {axes!r}: {"".join(unknown)} is unknown; use letters of {KNOWN}')
+        raise InputError(
+            f'axes {axes!r}: {"".join(unknown)} is unknown; use letters of {MAIN}, and of '
+            f'{FURTHER} for positions and the like'
+        )
     if len(set(axes)) != len(axes):
         raise InputError(f'axes {axes!r}: a letter stands twice; each axis needs its own')
     if len(axes) != len(shape):
         raise InputError(
             f'axes {axes!r} name {len(axes)} axes; the image has {len(shape)}, '
-            f'shape {tuple(shape)}; one letter for each is needed, such as {guess_axes(shape)!r}'
+            f'shape {tuple(shape)}; {_such_as(shape)}'
         )
     if not {'Y', 'X'} <= set(axes):
         raise InputError(f'axes {axes!r} lack Y or X; both are needed')
@@ -38,7 +46,35 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
 
 
 def guess_axes(shape: Sequence[int], rgb: bool = False) -> str:
-    """A likely reading of a shape, to be confirmed by the user: ``YX``, ``TYX``, ``TZYX``, ..."""
+    """A likely reading of a shape, to be confirmed by the user: ``YX``, ``TYX``, ``TZYX``, ...
+
+    One letter for each axis as long as there are letters; after T, Z and C comes P for positions.
+    """
     tail = 'YXS' if rgb else 'YX'
-    leading = max(0, len(shape) - len(tail))
-    return ('TCZ'[-leading:] if leading > 2 else ('', 'T', 'TZ')[leading]) + tail
+    return complete_axes('?' * (len(shape) - len(tail)) + tail)
+
+
+def complete_axes(stated: str) -> str:
+    """Axes of which some are known, with a likely letter for each that is not.
+
+    Parameters
+    ----------
+    stated : str
+        A letter for each axis; one that is not of `KNOWN`, or stands twice, is not known.
+    """
+    known = [a if a in KNOWN and stated.count(a) == 1 else '' for a in stated]
+    missing = [place for place, letter in enumerate(known) if not letter]
+    for letter in 'XY':
+        if letter not in known and missing:
+            known[missing.pop()] = letter
+    likely = [letter for letter in 'TZC' + FURTHER if letter not in known][: len(missing)]
+    for place, letter in zip(missing, sorted(likely, key=_USUAL.index), strict=False):
+        known[place] = letter
+    return ''.join(known)
+
+
+def _such_as(shape: Sequence[int]) -> str:
+    likely = guess_axes(shape)
+    if len(likely) == len(shape):
+        return f'one letter for each is needed, such as {likely!r}'
+    return 'so many axes have no letters: take one position at a time'

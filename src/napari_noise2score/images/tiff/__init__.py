@@ -1,0 +1,8 @@
+"""TIFF in and out: ImageJ hyperstacks, OME-TIFF, plain TIFF, and what microscopes write."""
+
+from __future__ import annotations
+
+from napari_noise2score.images.tiff.reading import TiffImage, read_tiff
+from napari_noise2score.images.tiff.writing import SUFFIXES, check_writable_as, write_tiff
+
+__all__ = ['SUFFIXES', 'TiffImage', 'check_writable_as', 'read_tiff', 'write_tiff']

@@ -1,0 +1,160 @@
+"""ImageJ hyperstacks: sizes and channels from and into their description.
+
+A hyperstack has the axes TZCYXS in this order, of 8 or 16 bit whole numbers or float32; colours
+are 8 bit. One unit stands for X, Y and Z.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.images.acquisition import (
+    Acquisition,
+    ChannelInfo,
+    Colour,
+    Spacing,
+    unit_symbol,
+)
+from napari_noise2score.images.tiff.tags import Resolution
+
+ORDER = 'TZCYXS'
+DTYPES = ('uint8', 'uint16', 'int16', 'float32')
+COLOURS = (3, 4)
+_MOST_COMPOSITE = 7
+_WORDS = {'µm': 'micron', 'in': 'inch', 'Å': 'angstrom', 's': 'sec', 'µs': 'usec', '': 'pixel'}
+"""Words for units that ImageJ itself writes; a description is ASCII."""
+_PLACE = re.compile(r'^(?:[czt]:\d+/\d+\s*)+-\s*')
+"""What Bio-Formats writes before the name of a plane."""
+
+
+def stated(
+    said: Mapping[str, Any], resolution: Resolution, counts: Mapping[str, int]
+) -> Acquisition:
+    """What a description and the resolution tags tell.
+
+    Parameters
+    ----------
+    said : mapping
+        The description, as tifffile reads it, with `Labels` and `LUTs`.
+    resolution : Resolution
+        Pixels for a unit along X and Y.
+    counts : mapping of str to int
+        Length of the axes T, Z and C that there are.
+    """
+    unit = unit_symbol(said.get('unit', ''))
+    units = {'X': unit, 'Y': unit, 'Z': unit}
+    for axis in 'YZ':
+        units[axis] = unit_symbol(said.get(f'{axis.lower()}unit', '')) or unit
+    spacing: dict[str, Spacing] = {}
+    for axis in 'XY':
+        step = resolution.spacing(axis, units[axis])
+        if step is not None:
+            spacing[axis] = step
+    depth = Spacing.of(said.get('spacing'), units['Z'] or resolution.unit)
+    if depth is not None and (depth.unit or depth.size != 1):
+        spacing['Z'] = depth
+    rate = Spacing.of(said.get('fps'))
+    interval = Spacing.of(said.get('finterval') or (1 / rate.size if rate else None))
+    if interval is not None:
+        spacing['T'] = Spacing(interval.size, unit_symbol(said.get('tunit', 's')))
+    return Acquisition(spacing, _channels(said, counts))
+
+
+def _channels(said: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[ChannelInfo, ...]:
+    count, planes = counts.get('C', 1), math.prod(counts.values())
+    labels = said.get('Labels', ())
+    labels = [labels] if isinstance(labels, str) else list(labels)
+    names = [''] * count
+    if len(labels) == planes:
+        texts = [_PLACE.sub('', str(label).partition('\n')[0].strip()) for label in labels]
+        for place in range(count):
+            own = set(texts[place::count])
+            names[place] = own.pop() if len(own) == 1 else ''
+    tables = said.get('LUTs', ())
+    tables = list(tables) if isinstance(tables, Sequence) else [tables]
+    colours = [_colour(table) for table in tables] if len(tables) == count else [None] * count
+    return tuple(map(ChannelInfo, names, colours)) if any(names) or any(colours) else ()
+
+
+def _colour(table: Any) -> Colour | None:
+    """The colour of the largest value, of a table that begins with black."""
+    values = np.asarray(table)
+    if values.shape != (3, 256) or values[:, 0].any() or not values[:, -1].any():
+        return None
+    red, green, blue = (int(value) for value in values[:, -1])
+    return red, green, blue
+
+
+def described(
+    acquisition: Acquisition, axes: str, shape: Sequence[int]
+) -> tuple[dict[str, Any], Resolution]:
+    """What tifffile is to write into the description, and the resolution tags.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        What is known.
+    axes : str
+        In the order of a hyperstack.
+    shape : sequence of int
+        Length of each axis.
+    """
+    spacing = acquisition.spacing
+    first = next((spacing[axis] for axis in 'XYZ' if axis in spacing), Spacing(1))
+    unit = first.unit
+    said: dict[str, Any] = {'axes': axes}
+    if unit:
+        said['unit'] = _word(unit)
+    for axis in 'YZ':
+        step = spacing.get(axis)
+        if step is not None and step.within(unit) is None:
+            said[f'{axis.lower()}unit'] = _word(step.unit)
+    if 'Z' in spacing:
+        said['spacing'] = _size(spacing['Z'], unit)
+    if 'T' in spacing:
+        step = spacing['T']
+        seconds = step.within('s')
+        said['finterval'] = step.size if seconds is None else seconds
+        if seconds is None:
+            said['tunit'] = _word(step.unit)
+    sizes = {axis: _size(spacing[axis], unit) for axis in 'XY' if axis in spacing}
+    said |= _labels(acquisition, axes, shape)
+    return said, Resolution(sizes, unit)
+
+
+def _size(step: Spacing, unit: str) -> float:
+    converted = step.within(unit)
+    return step.size if converted is None else converted
+
+
+def _word(unit: str) -> str:
+    """A unit in ASCII."""
+    return _WORDS.get(unit, unit).encode('ascii', 'backslashreplace').decode()
+
+
+def _labels(acquisition: Acquisition, axes: str, shape: Sequence[int]) -> dict[str, Any]:
+    """A label for every plane, and the colours of the channels."""
+    lengths = dict(zip(axes, shape, strict=True))
+    count = lengths.get('C', 1)
+    channels = acquisition.named(count)
+    said: dict[str, Any] = {}
+    if any(channel.name for channel in channels):
+        planes = math.prod(lengths.get(axis, 1) for axis in 'TZ')
+        said['Labels'] = [channel.name for channel in channels] * planes
+    colours = [channel.colour for channel in channels if channel.colour is not None]
+    if channels and len(colours) == count:
+        said['LUTs'] = [_table(colour) for colour in colours]
+        if 1 < count <= _MOST_COMPOSITE:
+            said['mode'] = 'composite'
+    return said
+
+
+def _table(colour: Colour) -> NDArray[np.uint8]:
+    ramp = np.arange(256)[None] * np.array(colour)[:, None] / 255
+    return np.asarray(np.rint(ramp), np.uint8)

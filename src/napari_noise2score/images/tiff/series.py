@@ -1,0 +1,269 @@
+"""Which image of a file is read, what is left out, and what a file lacks of what it promises."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.tiff.stored import Contiguous, Pages, Segmented, StoredArray
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
+
+_LISTED = 6
+"""Most images of a file that a message lists."""
+_DENSEST = 50_000
+"""Most values that a byte of a compressed file was seen to stand for: zeros by ZSTD, 32768."""
+_LARGEST_SEGMENT = 1 << 28
+"""Bytes of a strip or tile from which on it must not be larger than its page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An image of a file.
+
+    Attributes
+    ----------
+    series : TiffPageSeries
+        As tifffile sees it.
+    number : int
+        Which one it is, from 0.
+    notes : tuple of str
+        What is left out.
+    """
+
+    series: TiffPageSeries
+    number: int
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    found: Sequence[TiffPageSeries], path: Path, wanted: int | None, axes: str | None
+) -> Chosen:
+    """The image that is asked for; else the largest one, of those with as many axes as are given.
+
+    Raises
+    ------
+    InputError
+        If there is none, or none of that number.
+    """
+    images = [series for series in found if math.prod(series.shape) and series.dtype is not None]
+    if not images:
+        raise InputError(f'{path}: holds no image; a TIFF or OME-TIFF image is needed')
+    if wanted is not None:
+        if not 0 <= wanted < len(images):
+            raise InputError(
+                f'{path}: has no image number {wanted}; numbers 0 to {len(images) - 1} are '
+                f'accepted: {_listing(images)}'
+            )
+        return Chosen(images[wanted], wanted)
+    fitting = [i for i, image in enumerate(images) if axes and len(image.shape) == len(axes)]
+    number = max(fitting or range(len(images)), key=lambda i: (images[i].nbytes, -i))
+    if len(images) == 1:
+        return Chosen(images[number], number)
+    note = (
+        f'the file holds {len(images)} images; number {number} is read, the others are left out '
+        f'(--series takes another): {_listing(images)}'
+    )
+    return Chosen(images[number], number, (note,))
+
+
+def _listing(images: Sequence[TiffPageSeries]) -> str:
+    lines = [
+        f'{number}: {image.axes} {"x".join(map(str, image.shape))}'
+        + (f' {image.name!r}' if image.name else '')
+        for number, image in enumerate(images[:_LISTED])
+    ]
+    more = len(images) - _LISTED
+    return '; '.join(lines) + (f'; and {more} more' if more > 0 else '')
+
+
+def cut_short(
+    file: TiffFile, series: TiffPageSeries, path: Path
+) -> tuple[StoredArray, str, str] | None:
+    """What is there of a stack that has fewer planes than its description or its pages say.
+
+    Returns
+    -------
+    (StoredArray, str, str) or None
+        The planes that are there, their axes, and a note; None if nothing is missing.
+
+    Raises
+    ------
+    InputError
+        If they are less than those of one place along the first axis.
+    """
+    if series.kind in ('generic', 'uniform'):
+        broken = _broken_off(series, path)
+        if broken is not None:
+            return broken
+    page = file.pages.first
+    if not file.is_imagej or page.dtype is None or not page.dataoffsets:
+        return None
+    if series.kind == 'imagej':
+        if series.dataoffset is not None:
+            return None
+        shape, axes = tuple(series.shape), series.axes
+        there = len(series)
+    elif page.is_final:
+        axes, sides = _hyperstack(file.imagej_metadata or {}, page)
+        shape = (*sides, *page.shape)
+        there = (file.filehandle.size - page.dataoffsets[0]) // page.nbytes
+    else:
+        return None
+    planes = math.prod(shape) // math.prod(page.shape)
+    if there >= planes or len(shape) <= len(page.shape):
+        return None
+    whole = there * shape[0] // planes
+    if not whole:
+        raise InputError(
+            f'{path}: it is cut short: its description speaks of {planes} planes, and only '
+            f'{there} are there, less than those of one place along {axes[0]}'
+        )
+    count = whole * planes // shape[0]
+    pages: Pages
+    if series.kind == 'imagej':
+        pages = Segmented(list(series)[:count])
+    else:
+        stored = np.dtype(page.dtype).newbyteorder(file.byteorder)
+        pages = Contiguous(path, page.dataoffsets[0], tuple(page.shape), stored)
+    note = (
+        f'the file is cut short: its description speaks of {shape[0]} places along {axes[0]}; '
+        f'the {whole} that are there are read'
+    )
+    return StoredArray(path, (whole, *shape[1:]), pages), axes, note
+
+
+def _broken_off(series: TiffPageSeries, path: Path) -> tuple[StoredArray, str, str] | None:
+    """The pages before the one in which a file ends; None if the last one is whole."""
+    pages = list(series)
+    size = series.keyframe.parent.filehandle.size
+    whole = next((i for i, page in enumerate(pages) if not _within(page, size)), len(pages))
+    alike = tuple(series.shape) == (len(pages), *series.keyframe.shape)
+    if not 0 < whole < len(pages) or not alike or series.transform is not None:
+        return None
+    note = f'the file is cut short in page {whole}; the {whole} before it are read'
+    stored = Segmented(pages[:whole])
+    return StoredArray(path, (whole, *stored.shape), stored), series.axes, note
+
+
+def _within(page: TiffPage | TiffFrame | None, size: int) -> bool:
+    """Whether all that a page speaks of can be in a file of that size."""
+    if page is None:
+        return True
+    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
+    return all(offset + count <= size for offset, count in parts)
+
+
+def _hyperstack(said: dict[str, Any], page: TiffPage) -> tuple[str, list[int]]:
+    """Axes and, of those before the plane, sides that an ImageJ description speaks of."""
+    names = {'T': 'frames', 'Z': 'slices', 'C': 'channels'}
+    counts = {axis: _whole_number(said.get(name)) for axis, name in names.items()}
+    if page.axes.startswith('S') or page.shaped[-1] == counts['C'] > 1:
+        counts['C'] = 1  # samples of a pixel, which Bio-Formats calls channels
+    if math.prod(counts.values()) == 1:
+        counts['T'] = _whole_number(said.get('images'))
+    leading = [axis for axis in 'TZC' if counts[axis] > 1]
+    return ''.join(leading) + page.axes, [counts[axis] for axis in leading]
+
+
+def _whole_number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def check_size(series: TiffPageSeries, path: Path) -> None:
+    """Raise `InputError` if an image cannot be in its file: before room is made for it."""
+    size = series.nbytes
+    if series.dataoffset is not None:
+        there = series.keyframe.parent.filehandle.size - series.dataoffset
+        if there < size:
+            raise InputError(
+                f'{path}: it is cut short or damaged: shape {series.shape} {series.dtype} takes '
+                f'{_bytes(size)}, and {_bytes(max(there, 0))} are there'
+            )
+        return
+    frame = series.keyframe
+    segment = (
+        frame.tilewidth * frame.tilelength * max(frame.tiledepth, 1)
+        if frame.is_tiled
+        else min(frame.rowsperstrip, frame.imagelength) * frame.imagewidth
+    )
+    segment *= np.dtype(series.dtype).itemsize
+    if segment > max(_LARGEST_SEGMENT, 4 * frame.nbytes):
+        raise InputError(f'{path}: it is damaged: a tile would take {_bytes(segment)}')
+    stored = 0
+    for page in series:
+        if page is None:
+            continue
+        counts = [int(count) for count in page.databytecounts]
+        if len(counts) < math.prod(frame.chunked) or len(page.dataoffsets) < len(counts):
+            raise InputError(f'{path}: it is damaged: parts of page {page.index} have no place')
+        longest = max(counts, default=0)
+        if longest > page.parent.filehandle.size:
+            raise InputError(
+                f'{path}: it is damaged: a part of page {page.index} would take {_bytes(longest)}'
+            )
+        stored += min(sum(counts), page.parent.filehandle.size)
+    if size > _DENSEST * max(stored, 1):
+        raise InputError(
+            f'{path}: it is damaged: shape {series.shape} {series.dtype} takes {_bytes(size)}, '
+            f'and {_bytes(stored)} of compressed values are there'
+        )
+
+
+def stored_array(series: TiffPageSeries, path: Path) -> StoredArray | None:
+    """The values of an image, to be read where they are looked at; None if that cannot be done."""
+    if series.transform is not None or series.keyframe.dtype is None:
+        return None
+    shape = tuple(series.shape)
+    if series.dataoffset is not None:
+        side = 3 if series.axes.endswith('S') and len(shape) > 2 else 2
+        pages: Pages = Contiguous(
+            Path(series.keyframe.parent.filehandle.path),
+            series.dataoffset,
+            shape[-side:],
+            np.dtype(series.keyframe.dtype).newbyteorder(series.keyframe.parent.byteorder),
+        )
+        return StoredArray(path, shape, pages)
+    frame = series.keyframe
+    page_shape = tuple(frame.shape)
+    if shape[-len(page_shape) :] != page_shape:
+        return None
+    if len(series) * math.prod(page_shape) != math.prod(shape):
+        return None
+    return StoredArray(path, shape, Segmented(list(series)))
+
+
+def missing_pages(series: TiffPageSeries, file: TiffFile, path: Path) -> tuple[str, ...]:
+    """A note on planes of an OME-TIFF that are in no file, with the files that are not there."""
+    pages: list[TiffPage | TiffFrame | None] = list(series) if series.kind == 'ome' else []
+    lacking = sum(page is None for page in pages)
+    if not lacking:
+        return ()
+    names = dict.fromkeys(re.findall(r'FileName="([^"]+)"', file.ome_metadata or ''))
+    absent = [name for name in names if not (path.parent / name).is_file()]
+    where = f'; {_names(absent)} of its set {"is" if len(absent) == 1 else "are"} not there'
+    return (
+        f'{lacking} of {len(pages)} planes are missing and are read as zeros'
+        f'{where if absent else ""}',
+    )
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ', '.join(names[:_LISTED]) + (f' and {more} more files' if more > 0 else '')
+
+
+def _bytes(count: float) -> str:
+    for unit in ('bytes', 'kB', 'MB', 'GB', 'TB'):
+        if count < 1000 or unit == 'TB':
+            break
+        count /= 1000
+    return f'{count:.3g} {unit}'

@@ -1,0 +1,317 @@
+"""Values of an image that stay in their file until they are looked at."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.tiff.guard import readable
+
+if TYPE_CHECKING:
+    from tifffile import TiffFrame, TiffPage
+
+Window = tuple[range, ...]
+"""What is wanted of a page: places along each of its axes, one after the other."""
+
+_AT_ONCE = 1 << 26
+"""Bytes that are read at once."""
+_REMEMBERED = 1 << 28
+"""Bytes of decoded segments that are kept for the next look."""
+
+
+class Pages(Protocol):
+    """Pages of one shape and dtype in one or more files."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a page."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, in native byte order."""
+        ...
+
+    def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
+        """Put the window of page number ``page`` into an array of its size."""
+        ...
+
+
+class Files:
+    """Files that are opened when they are needed, and closed together."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack, self._open = stack, dict[Path, IO[bytes]]()
+
+    def at(self, path: Path) -> IO[bytes]:
+        """A file, open."""
+        if path not in self._open:
+            self._open[path] = self._stack.enter_context(path.open('rb'))
+        return self._open[path]
+
+
+class StoredArray:
+    """An array in a file; indexing reads what is asked for, and no more than that.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    shape : tuple of int
+        Shape; its last axes are those of a page, the others number the pages.
+    pages : Pages
+        The pages, as many as the shape says.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], pages: Pages) -> None:
+        self._path, self._pages = path, pages
+        self.shape, self.dtype = shape, pages.dtype
+        self.ndim, self.size = len(shape), math.prod(shape)
+        self.nbytes = self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def reshape(self, *shape: int) -> StoredArray:
+        """The same pages, numbered by other axes."""
+        return StoredArray(self._path, shape, self._pages)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """A part; ``index`` holds whole numbers, slices and ``...``.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged there.
+        """
+        wanted, single = self._places(index)
+        split = self.ndim - len(self._pages.shape)
+        leading, window = wanted[:split], wanted[split:]
+        spans = tuple(
+            range(min(at), max(at) + 1) if len(at) else range(0)  # of any step
+            for at in window
+        )
+        picked = tuple(
+            slice(at[0] - span[0], _stop(at[-1] - span[0], at.step), at.step) if span else slice(0)
+            for at, span in zip(window, spans, strict=True)
+        )
+        whole = all(at.step == 1 for at in window)
+        found = np.empty(tuple(len(at) for at in wanted), self.dtype)
+        if found.size:
+            with readable(self._path), ExitStack() as stack:
+                files = Files(stack)
+                for place in product(*(range(len(at)) for at in leading)):
+                    number = _number(
+                        [at[i] for at, i in zip(leading, place, strict=True)], self.shape[:split]
+                    )
+                    if whole:
+                        self._pages.read(files, number, spans, found[place])
+                    else:
+                        near = np.empty([len(span) for span in spans], self.dtype)
+                        self._pages.read(files, number, spans, near)
+                        found[place] = near[picked]
+        return found[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = self[...]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def _places(self, index: Any) -> tuple[list[range], set[int]]:
+        """Places along every axis, and the axes that are dropped."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(part is Ellipsis for part in parts):
+            at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+            free = self.ndim - len(parts) + 1
+            parts = (*parts[:at], *(slice(None),) * free, *parts[at + 1 :])
+        parts = (*parts, *(slice(None),) * (self.ndim - len(parts)))
+        if len(parts) > self.ndim:
+            raise IndexError(f'{len(parts)} indices for {self.ndim} axes')
+        wanted, single = [], set()
+        for axis, (part, side) in enumerate(zip(parts, self.shape, strict=True)):
+            if isinstance(part, slice):
+                wanted.append(range(side)[part])
+            else:
+                place = range(side)[part]
+                wanted.append(range(place, place + 1))
+                single.add(axis)
+        return wanted, single
+
+
+class Contiguous:
+    """Pages that lie uncompressed one after the other.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    offset : int
+        Where they begin, bytes.
+    shape : tuple of int
+        Shape of a page.
+    dtype : dtype
+        With the byte order of the file.
+    """
+
+    def __init__(
+        self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._path, self._offset, self._stored = path, offset, dtype
+        self.shape, self.dtype = shape, dtype.newbyteorder('=')
+
+    def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
+        """Put the window of page number ``page`` into an array, some rows at a time."""
+        rows = window[0]
+        row = math.prod(self.shape[1:])
+        across = tuple(slice(at.start, at.stop) for at in window[1:])
+        step = max(1, _AT_ONCE // (row * self._stored.itemsize))
+        file = files.at(self._path)
+        for start in range(rows.start, rows.stop, step):
+            stop = min(start + step, rows.stop)
+            first = (page * self.shape[0] + start) * row
+            file.seek(self._offset + first * self._stored.itemsize)
+            values = np.fromfile(file, self._stored, (stop - start) * row)
+            if len(values) < (stop - start) * row:
+                raise InputError(f'{self._path}: it is cut short; values of page {page} lack')
+            part = values.reshape(stop - start, *self.shape[1:])
+            into[start - rows.start : stop - rows.start] = part[(slice(None), *across)]
+
+
+class Segmented:
+    """Pages of strips or tiles, of which those are decoded that are looked at.
+
+    Parameters
+    ----------
+    pages : sequence of TiffPage, TiffFrame or None
+        Alike in shape and dtype; zeros where there is none.
+    """
+
+    def __init__(self, pages: Sequence[TiffPage | TiffFrame | None]) -> None:
+        self._segments = [None if page is None else _Segments(page) for page in pages]
+        first = next(page.keyframe for page in pages if page is not None)
+        if first is None or first.dtype is None:
+            raise InputError('pages of no known dtype')
+        self.shape, self.dtype = tuple(first.shape), np.dtype(first.dtype)
+        self._remembered: OrderedDict[tuple[int, int], NDArray[Any] | None] = OrderedDict()
+        self._bytes, self._lock = 0, Lock()
+
+    def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
+        """Put the window of page number ``page`` into an array."""
+        segments = self._segments[page]
+        if segments is None:
+            into[...] = 0
+            return
+        full = segments.normalised(window)
+        found = np.full(tuple(len(at) for at in full), segments.nodata, self.dtype)
+        for number in segments.touching(full):
+            key = page, number
+            with self._lock:
+                known = key in self._remembered
+                values = self._remembered.get(key)
+            if not known:
+                values = segments.decode(files, number)
+                self._remember(key, values)
+            if values is not None:
+                segments.paste(values, number, full, found)
+        into[...] = found.reshape(into.shape)
+
+    def _remember(self, key: tuple[int, int], values: NDArray[Any] | None) -> None:
+        with self._lock:
+            self._remembered[key] = values
+            self._bytes += 0 if values is None else values.nbytes
+            while self._bytes > _REMEMBERED and len(self._remembered) > 1:
+                _, old = self._remembered.popitem(last=False)
+                self._bytes -= 0 if old is None else old.nbytes
+
+
+class _Segments:
+    """Strips or tiles of one page: where they lie, and how they are decoded."""
+
+    def __init__(self, page: TiffPage | TiffFrame) -> None:
+        frame = page.keyframe
+        if frame is None:
+            raise InputError(f'page {page.index} belongs to no image')
+        self._path = Path(page.parent.filehandle.path)
+        self._offsets, self._counts = page.dataoffsets, page.databytecounts
+        self._decode, self.nodata = frame.decode, frame.nodata
+        self._options: dict[str, Any] = {}
+        if frame.compression in (6, 7, 33007, 34892):  # JPEG
+            self._options = {'jpegtables': page.jpegtables, 'jpegheader': frame.jpegheader}
+        self._axes, self._sides = frame.axes, frame.shaped
+        self._separate = frame.planarconfig == 2 and frame.samplesperpixel > 1
+        self._strip = (
+            (frame.tiledepth, frame.tilelength, frame.tilewidth)
+            if frame.is_tiled
+            else (1, max(1, min(frame.rowsperstrip, frame.imagelength)), frame.imagewidth)
+        )
+
+    def normalised(self, window: Window) -> Window:
+        """A window of the page along (separate sample, depth, row, column, sample)."""
+        full = [range(side) for side in self._sides]
+        for letter, at in zip(self._axes, window, strict=True):
+            place = 0 if letter == 'S' and self._separate else ' ZYXS'.index(letter)
+            full[place] = at
+        return tuple(full)
+
+    def touching(self, full: Window) -> list[int]:
+        """Numbers of the segments of which something is in a window."""
+        counts = [
+            -(-side // step) for side, step in zip(self._sides[1:4], self._strip, strict=True)
+        ]
+        near = [
+            range(at.start // step, -(-at.stop // step))
+            for at, step in zip(full[1:4], self._strip, strict=True)
+        ]
+        return [
+            ((sample * counts[0] + depth) * counts[1] + row) * counts[2] + column
+            for sample, depth, row, column in product(full[0], *near)
+        ]
+
+    def decode(self, files: Files, number: int) -> NDArray[Any] | None:
+        """A segment (depth, rows, columns, samples); None if nothing is stored of it."""
+        if number >= len(self._offsets) or number >= len(self._counts):
+            raise InputError(f'{self._path}: it is damaged; a part of a page has no place')
+        if not self._counts[number]:
+            return None
+        file = files.at(self._path)
+        file.seek(self._offsets[number])
+        data = file.read(self._counts[number])
+        return self._decode(data, number, **self._options)[0]
+
+    def paste(self, values: NDArray[Any], number: int, full: Window, into: NDArray[Any]) -> None:
+        """Copy what a segment has of a window."""
+        (sample, *start, _), _ = self._decode(None, number, **self._options)[1:]
+        start = [sample, *start, 0]
+        sizes = (1, *values.shape)
+        lows = [max(at.start, s) for at, s in zip(full, start, strict=True)]
+        highs = [min(at.stop, s + n) for at, s, n in zip(full, start, sizes, strict=True)]
+        there = tuple(
+            slice(low - at.start, high - at.start)
+            for low, high, at in zip(lows, highs, full, strict=True)
+        )
+        here = tuple(
+            slice(low - s, high - s) for low, high, s in zip(lows, highs, start, strict=True)
+        )
+        into[there] = values[None][here]
+
+
+def _stop(last: int, step: int) -> int | None:
+    """The end of a slice whose last place is ``last``."""
+    end = last + (1 if step > 0 else -1)
+    return end if end >= 0 else None
+
+
+def _number(place: Sequence[int], sides: Sequence[int]) -> int:
+    number = 0
+    for at, side in zip(place, sides, strict=True):
+        number = number * side + at
+    return number

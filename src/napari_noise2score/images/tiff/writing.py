@@ -1,0 +1,206 @@
+"""An image is written to a TIFF file: as an ImageJ hyperstack, an OME-TIFF, or a plain TIFF.
+
+Which one follows from the name, the axes and the dtype, and is settled before any work is done.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import DTypeLike, NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.files import written_whole
+from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
+from napari_noise2score.images.tiff import imagej, ome, plain
+from napari_noise2score.images.tiff.tags import tagged
+
+SUFFIXES = ('.tif', '.tiff')
+_CLASSIC = 1 << 31
+"""Bytes up to which offsets of 32 bits are enough for the values and all that stands beside."""
+_INSTEAD = {'float16': 'float32'}
+"""What holds the values of a dtype exactly, for a format that lacks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an image is going to lie in a file.
+
+    Attributes
+    ----------
+    form : {'imagej', 'ome', 'plain'}
+        The format.
+    axes : str
+        Order of the axes in the file.
+    dtype : dtype
+        Of the values in the file.
+    """
+
+    form: str
+    axes: str
+    dtype: np.dtype[Any]
+
+
+def layout(
+    path: str | os.PathLike[str], axes: str, dtype: DTypeLike, shape: Sequence[int]
+) -> Layout:
+    """How an image would be written to a path.
+
+    Raises
+    ------
+    InputError
+        If the format of that name cannot hold it; the text says what can.
+    """
+    name, kind = Path(path).name.lower(), np.dtype(dtype)
+    if not name.endswith(SUFFIXES):
+        raise InputError(f'{path}: images are written as {" or ".join(SUFFIXES)}')
+    lengths = dict(zip(axes, shape, strict=True))
+    if not name.endswith(ome.SUFFIXES):
+        order = ''.join(axis for axis in imagej.ORDER if axis in axes)
+        colours = 'S' in axes
+        if (
+            set(axes) <= set(imagej.ORDER)
+            and kind.name in imagej.DTYPES
+            and not (colours and (kind != np.uint8 or lengths['S'] not in imagej.COLOURS))
+        ):
+            return Layout('imagej', order, kind)
+        return Layout('plain', _planes_last(axes), _unpacked(kind, axes))
+    kind = np.dtype(_INSTEAD.get(kind.name, kind))
+    if kind.name not in ome.DTYPES:
+        raise InputError(
+            f'{path}: OME-TIFF holds no {kind.name}; float32 is accepted '
+            '(--dtype float32), or a name that ends in .tif alone'
+        )
+    further = [axis for axis in axes if axis not in 'TZCYXS']
+    if len(further) > len('TZC') or not set(further) <= set(ome.FURTHER):
+        raise InputError(
+            f'{path}: OME-TIFF has no place for the axes {"".join(further)} of {axes}; '
+            'a name that ends in .tif alone is accepted'
+        )
+    return Layout('ome', _planes_last(axes, nested=True), _unpacked(kind, axes))
+
+
+def _unpacked(kind: np.dtype[Any], axes: str) -> np.dtype[Any]:
+    """Binary values are packed into bits, but for those of colours a byte each is needed."""
+    return np.dtype(np.uint8) if kind == np.bool_ and 'S' in axes else kind
+
+
+def check_writable_as(
+    path: str | os.PathLike[str], axes: str, dtype: DTypeLike, shape: Sequence[int]
+) -> tuple[str, ...]:
+    """Whether an image can be written to a path, to be asked before any work is done.
+
+    Returns
+    -------
+    tuple of str
+        Notes, where the file is going to differ from the image: by another dtype.
+
+    Raises
+    ------
+    InputError
+        If it cannot; the text says what can.
+    """
+    lies = layout(path, axes, dtype, shape)
+    if lies.dtype == np.dtype(dtype):
+        return ()
+    return (f'the file has no place for {np.dtype(dtype)}; the same values as {lies.dtype}',)
+
+
+def _planes_last(axes: str, *, nested: bool = False) -> str:
+    """The axes with rows and columns at the end, as pages are stored.
+
+    Colours come after them, or stay right before them. ``nested`` puts each axis besides T, Z and
+    C behind one of them, which OME-XML counts it along.
+    """
+    others = [axis for axis in axes if axis not in 'YXS']
+    if nested:
+        main = [axis for axis in others if axis in 'TZC']
+        further = [axis for axis in others if axis not in 'TZC']
+        pairs = zip_longest(main, further, fillvalue='')
+        others = [axis for pair in pairs for axis in pair if axis]
+    planar = 'S' in axes and axes.endswith(('SYX', 'SXY'))
+    return ''.join(others) + ('SYX' if planar else 'YXS' if 'S' in axes else 'YX')
+
+
+def write_tiff(
+    path: str | os.PathLike[str],
+    data: NDArray[Any],
+    axes: str,
+    acquisition: Acquisition = NOTHING_STATED,
+) -> None:
+    """Write an image with its axes; an existing file stays whole until the new one is complete.
+
+    A name that ends in ``.ome.tif(f)`` makes an OME-TIFF; any other an ImageJ hyperstack where
+    that can hold the image, and else a plain TIFF with the axes and sizes in its description.
+    The order of the axes becomes that of the format.
+
+    Parameters
+    ----------
+    path : path
+        Where to.
+    data : array
+        Grey levels.
+    axes : str
+        A letter for each axis.
+    acquisition : Acquisition
+        Sizes and channels.
+
+    Raises
+    ------
+    InputError
+        If the format cannot hold the image.
+    """
+    path = Path(path)
+    lies = layout(path, axes, data.dtype, data.shape)
+    turned = data.transpose([axes.index(axis) for axis in lies.axes])
+    shape, size = turned.shape, data.size * lies.dtype.itemsize
+    options: dict[str, Any] = {}
+    if lies.form == 'imagej':
+        metadata, resolution = imagej.described(acquisition, lies.axes, shape)
+        # ImageJ has no 64 bit offsets: it finds the planes of larger files behind the first one
+        options |= {'imagej': True, 'truncate': size > _CLASSIC}
+    else:
+        words = ome if lies.form == 'ome' else plain
+        metadata, resolution = words.described(acquisition, lies.axes, shape), tagged(acquisition)
+        options |= {'ome': lies.form == 'ome', 'bigtiff': size > _CLASSIC}
+    options |= resolution.options() | _samples(lies.axes, shape)
+    with written_whole(path) as part:
+        try:
+            tifffile.imwrite(
+                part,
+                _pages(turned, lies),
+                shape=shape,
+                dtype=lies.dtype,
+                metadata=metadata,
+                **options,
+            )
+        except (ValueError, TypeError, RuntimeError, struct.error, tifffile.OmeXmlError) as error:
+            raise InputError(
+                f'{path}: {lies.axes} {shape} {lies.dtype} cannot be written ({error})'
+            ) from error
+
+
+def _samples(axes: str, shape: Sequence[int]) -> dict[str, Any]:
+    """How the samples of a pixel lie."""
+    if 'S' not in axes:
+        return {'photometric': 'minisblack'}
+    count = shape[axes.index('S')]
+    return {
+        'photometric': 'rgb' if count in imagej.COLOURS else 'minisblack',
+        'planarconfig': 'contig' if axes.endswith('S') else 'separate',
+    }
+
+
+def _pages(turned: NDArray[Any], lies: Layout) -> Iterator[NDArray[Any]]:
+    """Page by page: an image may be larger than the memory."""
+    side = 3 if 'S' in lies.axes else 2
+    for place in product(*(range(length) for length in turned.shape[:-side])):
+        yield np.ascontiguousarray(turned[place], lies.dtype)
