@@ -86,7 +86,7 @@ def test_beyond_the_levels_that_are_seen_the_model_goes_on():
 def test_levels_without_any_noise_do_not_spoil_the_table():
     """A dark background of no photons at all, under light that changes."""
     rng = np.random.default_rng(3)
-    family = Poisson(gain=20.0)
+    family = Poisson(gain=20.0, offset=0.0)
     clean = np.repeat(np.linspace(0.0, 200.0, 256)[None], 256, axis=0)
     clean[:, :64] = 0.0
     table = level_table(family, 400.0)
