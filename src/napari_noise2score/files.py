@@ -1,23 +1,184 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what stands in the way of one."""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+
+PathLike = str | os.PathLike[str]
+
+_MOUNTS = Path('/proc/self/mountinfo')
+_BLOCK, _BLOCKS = 1 << 16, 16
+"""What is written to learn why no more could be, bytes and how often."""
+
+_WRITTEN: ContextVar[list[Path] | None] = ContextVar('_WRITTEN', default=None)
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def recorded() -> Iterator[list[Path]]:
+    """A list that `written_whole` adds to, file by file, as they are complete."""
+    written: list[Path] = []
+    token = _WRITTEN.set(written)
+    try:
+        yield written
+    finally:
+        _WRITTEN.reset(token)
+
+
+@contextmanager
+def written_whole(path: PathLike) -> Iterator[Path]:
     """A place to write to, which takes the name ``path`` when all went well.
 
-    An existing file stays as it is until then; after an error nothing is left behind.
+    An existing file stays as it is until then, and hands on its rights; after an error nothing is
+    left behind. A link stays a link: what it leads to is written.
+
+    Raises
+    ------
+    OSError
+        With the name ``path`` and the reason, if the file cannot be written.
     """
-    path = Path(path)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    asked = Path(path)
+    words = obstacle(asked)
+    if words is not None:
+        raise PermissionError(errno.EACCES, words, str(asked))
+    target = real(asked)
+    part = temporary(target.parent)
     try:
         yield part
-        part.replace(path)
+        _hand_on_rights(target, part)
+        _to_disk(part)
+        part.replace(target)
+    except OSError as error:
+        if error.filename not in (None, str(part)):
+            raise
+        code = error.errno or _why(part)
+        raise OSError(code, os.strerror(code), str(asked)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    written = _WRITTEN.get()
+    if written is not None:
+        written.append(asked)
+
+
+def real(path: Path) -> Path:
+    """The file that a path leads to, through all links."""
+    return Path(os.path.realpath(path))
+
+
+def temporary(folder: Path) -> Path:
+    """A new name in a folder, hidden and short whatever the file is to be called."""
+    return folder / f'.{secrets.token_hex(6)}.part'
+
+
+def obstacle(path: Path) -> str | None:
+    """What is known to keep a file from being written, in words; None if nothing is.
+
+    Looks only. Folders that are missing are no obstacle here.
+    """
+    found: os.stat_result | None
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    except OSError as error:
+        return os_words(error)
+    except ValueError:
+        return 'no file can have this name'
+    if found is None and path.is_symlink() and not real(path).parent.is_dir():
+        return f'is a link to {real(path)}, and there is no such folder'
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        return 'is a folder; a file name is needed'
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        return 'is no file but a device, a pipe or a socket; another name is needed'
+    target = real(path)
+    if found is not None and not os.access(target, os.W_OK):
+        return 'is there and may not be written to'
+    folder = target.parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        return f'{folder} is no folder'
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f'the folder {folder} may not be written to{_read_only(folder)}'
+    return None if found is None else _bound(target, found)
+
+
+def _read_only(folder: Path) -> str:
+    flag = getattr(os, 'ST_RDONLY', 0)
+    is_so = flag and hasattr(os, 'statvfs') and os.statvfs(folder).f_flag & flag
+    return ': it is on a read-only file system' if is_so else ''
+
+
+def _bound(target: Path, found: os.stat_result) -> str | None:
+    """What keeps an existing file from giving its name to another."""
+    folder = target.parent.stat()
+    user = os.geteuid() if hasattr(os, 'geteuid') else 0
+    if folder.st_mode & stat.S_ISVTX and user not in (0, found.st_uid, folder.st_uid):
+        return 'belongs to another user, in a folder where only they may replace it'
+    if _MOUNTS.exists():
+        mounts = _MOUNTS.read_text(errors='surrogateescape').splitlines()
+        name = str(target).replace(' ', r'\040')
+        if any(line.split(' ')[4] == name for line in mounts):
+            return 'is a mount of its own, which cannot be replaced; another name is needed'
+    return None
+
+
+def os_words(error: OSError) -> str:
+    """Why the system could not do something, without the name of a file."""
+    if error.errno == errno.ENAMETOOLONG:
+        return 'the name is too long'
+    if error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC)):
+        return f'no space left for it ({error.strerror})'
+    if error.errno == errno.EFBIG:
+        return f'is larger than files may be there ({error.strerror})'
+    return error.strerror or str(error)
+
+
+def _hand_on_rights(target: Path, part: Path) -> None:
+    """The rights of the file that is replaced; its owner too, where that is allowed."""
+    if not target.exists():
+        return
+    before, now = target.stat(), part.stat()
+    if hasattr(os, 'chown') and (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+        with suppress(OSError):
+            os.chown(part, before.st_uid, before.st_gid)
+    with suppress(OSError):
+        shutil.copymode(target, part)
+
+
+def _to_disk(part: Path) -> None:
+    """Have the file on the disk before it takes its name: a name without contents is a loss."""
+    handle = os.open(part, os.O_RDWR | getattr(os, 'O_BINARY', 0))
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOTSUP,
+        ):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def _why(part: Path) -> int:
+    """The number of the error that a writing met which did not say so, as NumPy's does not."""
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_APPEND | getattr(os, 'O_BINARY', 0))
+        try:
+            for _ in range(_BLOCKS):
+                os.write(handle, bytes(_BLOCK))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return errno.EIO
