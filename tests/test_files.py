@@ -138,7 +138,7 @@ def test_an_error_without_name_and_number_gets_both(tmp_path, monkeypatch, code)
             monkeypatch.setattr(os, 'write', full)
             raise OSError('131072 requested and 64440 written')  # as NumPy does
 
-    with pytest.raises(OSError, match='a.tif') as caught:
+    with pytest.raises(OSError, match=r'a\.tif') as caught:
         write()
     assert (caught.value.errno, caught.value.filename) == (code, str(path))
     assert names(tmp_path) == []

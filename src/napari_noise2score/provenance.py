@@ -7,18 +7,19 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.misfit import misfits, risk_warning
+from napari_noise2score.plain import plain
 from napari_noise2score.prepare import Prepared
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
+    from napari_noise2score.settings import DenoiseSettings
 
 
 def describe(
     corrected: Corrected, score_map: ScoreMap, settings: DenoiseSettings
 ) -> dict[str, Any]:
-    """Report of a result: settings, noise, checks, versions; plain values."""
+    """Report of a result: settings, noise, checks, versions; plain values, as JSON knows them."""
     prepared, models = score_map.prepared, score_map.distinct
     channels = []
     warnings: list[str] = []
@@ -57,7 +58,7 @@ def describe(
     warnings += score_map.warnings
     worse = risk_warning(corrected.risks[corrected.correction])
     warnings += [worse] if worse is not None else []
-    return {
+    report: dict[str, Any] = {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
         'axes': prepared.source.axes,
@@ -78,6 +79,8 @@ def describe(
         'warnings': list(dict.fromkeys(warnings)),
         'versions': versions(),
     }
+    plainly: dict[str, Any] = plain(report)
+    return plainly
 
 
 def _of_model(model: ScoreModel) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.plain import json_text
 
 STRUCTURE = 0.1
 """Correlation of the residual between neighbours that is worth a word."""
@@ -119,7 +120,7 @@ def gain_words(training: dict[str, Any]) -> str | None:
     training : dict
         As in a `ScoreModel`.
     """
-    start, risk = (training.get(key, {}).get('value') for key in ('start_risk', 'risk'))
+    start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
     if start is None or risk is None or not training['steps_done']:
         return None
     if not training['delivered_step']:
@@ -127,11 +128,17 @@ def gain_words(training: dict[str, Any]) -> str | None:
             'Training gained nothing over the pretrained weights (estimated error '
             f'{_percent(start)} of the noise variance), so these were applied.'
         )
-    error = training['gain']['standard_error']
+    error = _finite(training['gain']['standard_error'])  # one place alone has none
+    known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error)}'
     return (
         f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
-        f'noise variance (by {_percent(start - risk)} \N{PLUS-MINUS SIGN} {_percent(error)}).'
+        f'noise variance (by {_percent(start - risk)}{known}).'
     )
+
+
+def _finite(value: Any) -> float | None:
+    """A number; None for what is none or not finite."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _percent(share: float) -> str:
@@ -139,6 +146,10 @@ def _percent(share: float) -> str:
 
 
 def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
-    """Write a report; an existing file stays whole until the new one is complete."""
+    """Write a report as strict JSON; an existing file stays whole until the new one is complete.
+
+    Numbers that are not finite are null.
+    """
+    text = json_text(record) + '\n'
     with written_whole(path) as part:
-        part.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+        part.write_text(text, encoding='utf-8')

@@ -15,6 +15,7 @@ from napari_noise2score.images.axes import KNOWN, guess_axes
 from napari_noise2score.images.region import WHOLE, Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import as_dtype
+from napari_noise2score.plain import plain
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -155,7 +156,7 @@ def add_result(
 
 def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
     """What readers of files have put into the metadata of a layer, and the report."""
-    return {**target.layer.metadata, METADATA: report}
+    return {**target.layer.metadata, METADATA: plain(report)}
 
 
 def _translate(target: Target) -> NDArray[np.float64]:

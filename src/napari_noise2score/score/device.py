@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.memory import ran_out
 
 DEVICES = ('auto', 'cpu', 'cuda', 'mps')
 
@@ -53,8 +54,8 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether PyTorch says that the memory of a device is used up."""
-    return isinstance(error, torch.OutOfMemoryError) or 'out of memory' in str(error).lower()
+    """Whether PyTorch says that the memory of a device, or of the machine, is used up."""
+    return isinstance(error, torch.OutOfMemoryError) or ran_out(error)
 
 
 def free_memory() -> None:

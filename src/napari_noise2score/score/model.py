@@ -20,6 +20,7 @@ from torch import Tensor
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
+from napari_noise2score.plain import json_line
 from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
@@ -69,7 +70,7 @@ class ScoreModel:
         header = {
             'format': FORMAT,
             'version': str(VERSION),
-            'settings': json.dumps(
+            'settings': json_line(
                 {
                     'network': self.network.settings.to_dict(),
                     'loss': self.loss,
@@ -97,7 +98,8 @@ class ScoreModel:
         """
         path = Path(path)
         if not path.is_file():
-            raise CheckpointError(f'{path}: no such file; a {SUFFIX} score model is needed')
+            there = 'is no file' if path.exists() else 'no such file'
+            raise CheckpointError(f'{path}: {there}; a {SUFFIX} score model is needed')
         try:
             with safe_open(path, framework='pt') as file:
                 header = file.metadata() or {}

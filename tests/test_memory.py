@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from napari_noise2score import memory
+from napari_noise2score.memory import available, in_words, ran_out, shortage
+
+GIB = 2**30
+
+
+def write(folder, **files: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace('_', '.', 1)).write_text(text)
+
+
+def test_sizes_in_words():
+    assert [in_words(n) for n in (0, 999, 1024, 1536, 7.2e9, 2**50)] == [
+        '0 bytes',
+        '999 bytes',
+        '1 KiB',
+        '1.5 KiB',
+        '6.7 GiB',
+        '1024 TiB',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [
+        (MemoryError(), 'more was needed'),
+        (
+            RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+                '14400000000 bytes. Error code 12 (Cannot allocate memory)'
+            ),
+            '13 GiB more were needed',
+        ),
+        (
+            RuntimeError(
+                'DefaultCPUAllocator: not enough memory: you tried to allocate 2048 bytes.'
+            ),
+            '2 KiB more were needed',
+        ),
+        (
+            RuntimeError('CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total ...'),
+            '2.5 GiB more were needed; take --device cpu',
+        ),
+    ],
+)
+def test_a_shortage_is_told_with_its_size_and_what_to_do(error, words):
+    assert ran_out(error)
+    assert words in shortage(error)
+
+
+def test_what_numpy_says_is_understood():
+    with pytest.raises(MemoryError) as caught:
+        np.empty(2**62, np.uint8)
+    assert ran_out(caught.value)
+    assert '4194304 TiB more were needed' in shortage(caught.value)
+    assert '--region' in shortage(caught.value)
+
+
+def test_other_errors_are_no_shortage():
+    assert not ran_out(RuntimeError('mat1 and mat2 shapes cannot be multiplied'))
+
+
+@pytest.mark.parametrize(
+    ('line', 'top', 'most', 'now'),
+    [
+        ('0::/job/step', '', 'memory_max', 'memory_current'),
+        ('4:cpu,memory:/job/step', 'memory', 'memory_limit_in_bytes', 'memory_usage_in_bytes'),
+    ],
+)
+def test_the_limit_of_a_group_above_is_seen(tmp_path, monkeypatch, line, top, most, now):
+    control = tmp_path / 'control'
+    groups = tmp_path / 'cgroup'
+    groups.write_text(f'9:freezer:/\n{line}\n')
+    write(control / top / 'job' / 'step', **{most: 'max', now: '1'})
+    write(control / top / 'job', **{most: str(GIB), now: str(GIB // 2)})
+    write(control / top / 'job', memory_stat=f'anon 5\ninactive_file {GIB // 8}\n')
+    monkeypatch.setattr(memory, '_GROUPS', groups)
+    monkeypatch.setattr(memory, '_CONTROL', control)
+    assert available() == GIB // 2 + GIB // 8
+
+
+def test_a_limit_of_addresses_counts(monkeypatch):
+    monkeypatch.setattr(memory, 'address_space', lambda: 12345)
+    assert available() == 12345
