@@ -10,8 +10,10 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.pipeline import DenoiseSettings, denoise, denoise_steps
+from napari_noise2score.pipeline import denoise, denoise_steps, single
+from napari_noise2score.results import Denoised
 from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import DenoiseSettings
 from napari_noise2score.steps import finish
 
 SETTINGS = DenoiseSettings(
@@ -47,7 +49,8 @@ def test_each_for_itself_is_what_each_gives_alone(scenes, how):
 
 def test_each_image_has_a_score_of_its_own(scenes):
     images = [ImageSource(scene, 'TYX', f'{i}') for i, scene in enumerate(scenes)]
-    results = finish(denoise_steps(images, apart('images')))
+    steps = denoise_steps(images, apart('images'))
+    results = [event for event in steps if isinstance(event, Denoised)]
     assert results[0].model.digest != results[1].model.digest
     for scene, result in zip(scenes, results, strict=True):
         np.testing.assert_array_equal(result.image, denoise(scene, 'TYX', SETTINGS).image)
@@ -69,7 +72,7 @@ def test_a_part_without_all_time_points_is_refused(scenes):
     with pytest.raises(InputError, match='has 1 of its 2 channels or time points'):
         finish(denoise_steps([image], apart(Apart.TIMES), lessons=[[part]]))
     cut = image.part(Region({'Y': (0, 48)}))
-    (result,) = finish(denoise_steps([image], apart(Apart.TIMES), lessons=[[cut]]))
+    result = finish(single(denoise_steps([image], apart(Apart.TIMES), lessons=[[cut]])))
     assert result.image.shape == (2, 64, 64)
     assert result.report['trained_on'][0]['shape'] == [2, 48, 64]
 

@@ -19,16 +19,13 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
-from napari_noise2score.pipeline import (
-    DenoiseSettings,
-    denoise,
-    denoise_steps,
-    finish,
-    score_image,
-)
+from napari_noise2score.pipeline import Progress, denoise, denoise_steps, score_image, single
 from napari_noise2score.prepare import prepare
+from napari_noise2score.results import Denoised
 from napari_noise2score.score.network import NetworkSettings
 from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.steps import finish
 
 QUICK = TrainSettings(
     seconds=None,
@@ -114,7 +111,7 @@ def test_a_weaker_gaussian_takes_less_away(result):
 def test_the_model_applies_to_another_image_of_the_kind(result):
     other = synthetic_stack('nuclei', frames=1, size=128, seed=9)
     source = ImageSource(other.noisy[0], 'YX')
-    (applied,) = finish(denoise_steps([source], SETTINGS, model=result.model))
+    applied = finish(single(denoise_steps([source], SETTINGS, model=result.model)))
     assert applied.model is result.model
     assert mse(applied.image, other.truth) < 0.3 * mse(other.noisy[0], other.truth)
 
@@ -140,7 +137,7 @@ def test_channels_have_their_own_noise(stack):
 
 def test_several_images_share_one_score(stack):
     sources = [ImageSource(frame, 'YX', f'frame {i}') for i, frame in enumerate(stack.noisy[:2])]
-    results = finish(denoise_steps(sources, SETTINGS))
+    results = [event for event in denoise_steps(sources, SETTINGS) if isinstance(event, Denoised)]
     assert results[0].model is results[1].model
     assert len(results[0].report['trained_on']) == 2
 
@@ -148,16 +145,14 @@ def test_several_images_share_one_score(stack):
 def test_stages_come_in_order_and_stopping_still_corrects(stack):
     stop, stages = threading.Event(), []
     settings = DenoiseSettings(training=TrainSettings(seconds=60, device='cpu'), orientations=1)
-    steps = denoise_steps([ImageSource(stack.noisy, 'TYX')], settings, stop=stop)
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            (result,) = end.value
-            break
+
+    def look(progress: Progress) -> None:
         stages.append(progress.stage)
         if stages.count('train') == 15:
             stop.set()
+
+    steps = denoise_steps([ImageSource(stack.noisy, 'TYX')], settings, stop=stop)
+    result = finish(single(steps), look)
     assert list(dict.fromkeys(stages)) == ['estimate', 'train', 'correct']
     assert result.model.training['steps_done'] == 15
     assert mse(result.image, stack.truth) < mse(stack.noisy, stack.truth)

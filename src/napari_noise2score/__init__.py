@@ -16,14 +16,10 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import calibrate
     from napari_noise2score.noise.estimate import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
-    from napari_noise2score.pipeline import (
-        DenoiseSettings,
-        denoise,
-        score_image,
-        train_score,
-    )
+    from napari_noise2score.pipeline import denoise, score_image, train_score
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import DenoiseSettings
 
     __version__: str
 
@@ -49,7 +45,7 @@ __all__ = [
 
 _HOME = {
     'CheckpointError': 'errors',
-    'DenoiseSettings': 'pipeline',
+    'DenoiseSettings': 'settings',
     'Gaussian': 'noise.families',
     'InputError': 'errors',
     'Poisson': 'noise.families',

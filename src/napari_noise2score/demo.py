@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.files import written_whole
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SyntheticStack, synthetic_stack
 from napari_noise2score.images.tiff import write_tiff
-from napari_noise2score.pipeline import DenoiseSettings, denoise_steps
+from napari_noise2score.pipeline import denoise_steps, single
 from napari_noise2score.report import write_json
 from napari_noise2score.results import Denoised
 from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import DenoiseSettings
 
 SYSTEM_PACKAGES = (
     'libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libxcb-cursor0 libdbus-1-3 '
@@ -28,12 +30,23 @@ SYSTEM_PACKAGES = (
 )
 
 
+FILES = NOISY, CLEAN, TRUTH, COMPARISON, REPORT = (
+    'noisy.tif',
+    'denoised.tif',
+    'truth.tif',
+    'comparison.png',
+    'report.json',
+)
+"""What the demo writes."""
+
+
 def run_demo(
     folder: Path,
     training: TrainSettings,
     *,
     viewer: bool,
     run: Callable[[Any], Any],
+    say: Callable[[str], None] = print,
 ) -> int:
     """Denoise a synthetic stack of filaments; returns the exit status.
 
@@ -47,28 +60,25 @@ def run_demo(
         Whether to open napari where there is a display.
     run : callable
         Runs a generator of progress to its end and returns what it returns.
+    say : callable
+        Takes what is to be told, line by line.
     """
     sample = synthetic_stack('filaments', seed=training.seed)
-    print(f'Synthetic stack {sample.noisy.shape}, {sample.noise}.')
-    print(f'Training the score for {training.seconds:g} s on the noisy stack alone ...')
+    say(f'Synthetic stack {sample.noisy.shape}, {sample.noise}.')
+    say(f'Training the score for {training.seconds:g} s on the noisy stack alone ...')
     source = ImageSource(sample.noisy, 'TYX', 'filaments.tif')
-    (result,) = run(denoise_steps([source], DenoiseSettings(training=training)))
+    result = run(single(denoise_steps([source], DenoiseSettings(training=training))))
     before, after = psnr(sample.noisy, sample.truth), psnr(result.image, sample.truth)
-    print(f'Noise found:  {result.corrected.families[0]}')
-    print(f'PSNR against the known truth: {before:.1f} dB noisy, {after:.1f} dB denoised')
-    folder.mkdir(exist_ok=True)
-    noisy, clean = folder / 'noisy.tif', folder / 'denoised.tif'
-    write_tiff(noisy, sample.noisy, 'TYX')
-    write_tiff(clean, result.image, 'TYX')
-    write_tiff(folder / 'truth.tif', sample.truth, 'YX')
-    _write_comparison(folder / 'comparison.png', sample, result)
-    write_json(
-        folder / 'report.json', {**result.report, 'psnr': {'noisy': before, 'clean': after}}
-    )
-    print(
-        f'Written to {folder}{os.sep}: noisy.tif denoised.tif truth.tif comparison.png report.json'
-    )
-    return show(noisy, clean) if viewer else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tiff(folder / NOISY, sample.noisy, 'TYX')
+    write_tiff(folder / CLEAN, result.image, 'TYX')
+    write_tiff(folder / TRUTH, sample.truth, 'YX')
+    _write_comparison(folder / COMPARISON, sample, result)
+    write_json(folder / REPORT, {**result.report, 'psnr': {'noisy': before, 'clean': after}})
+    say(f'Noise found:  {result.corrected.families[0]}')
+    say(f'PSNR against the known truth: {before:.1f} dB noisy, {after:.1f} dB denoised')
+    say(f'Written to {folder}{os.sep}: {" ".join(FILES)}')
+    return show(folder / NOISY, folder / CLEAN, say) if viewer else 0
 
 
 def psnr(image: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -79,7 +89,7 @@ def psnr(image: NDArray[Any], truth: NDArray[Any]) -> float:
 
 def _write_comparison(path: Path, sample: SyntheticStack, result: Denoised) -> None:
     """Noisy, denoised, truth and what was removed, side by side."""
-    from skimage.io import imsave
+    from PIL import Image
 
     noisy, clean, truth = sample.noisy[0], result.image[0], sample.truth
     low, high = np.percentile(truth, 0.1), np.percentile(truth, 99.9)
@@ -87,7 +97,9 @@ def _write_comparison(path: Path, sample: SyntheticStack, result: Denoised) -> N
     shown = [(image - low) / (high - low) for image in (noisy, clean, truth)]
     shown.append((noisy - clean) / spread + 0.5)
     panel = np.concatenate([np.pad(image, 4, constant_values=1.0) for image in shown], axis=1)
-    imsave(path, (255 * np.clip(panel, 0, 1)).astype(np.uint8), check_contrast=False)
+    picture = Image.fromarray((255 * np.clip(panel, 0, 1)).astype(np.uint8))
+    with written_whole(path) as part:
+        picture.save(part, format='PNG')
 
 
 def has_display() -> bool:
@@ -97,15 +109,15 @@ def has_display() -> bool:
     return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
 
-def show(noisy: Path, clean: Path) -> int:
+def show(noisy: Path, clean: Path, say: Callable[[str], None] = print) -> int:
     """Open both in napari with the panel, if there is a display and napari."""
     if not has_display():
-        print('No display: look at comparison.png, or open the TIFF files in napari.')
+        say('No display: look at comparison.png, or open the TIFF files in napari.')
         return 0
     if importlib.util.find_spec('napari') is None:
-        print("napari is not installed; pip install 'napari-noise2score[all]' brings it.")
+        say("napari is not installed; pip install 'napari-noise2score[all]' brings it.")
         return 0
-    print('Opening napari; close its window to end.')
+    say('Opening napari; close its window to end.')
     napari = [sys.executable, '-m', 'napari', str(noisy), str(clean)]
     status = subprocess.call([*napari, '--with', 'napari-noise2score'])
     if status:

@@ -10,117 +10,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from napari_noise2score.apart import Apart, lessons_of, units
 from napari_noise2score.correcting import correct_image
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
 from napari_noise2score.misfit import Seen, beaten_by_pretrained
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.provenance import describe, versions
-from napari_noise2score.results import Denoised, ScoreMap
+from napari_noise2score.results import Denoised, LeftOut, ScoreMap, Trained
+from napari_noise2score.score.device import free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.train import Stop, train
+from napari_noise2score.settings import DenoiseSettings
 from napari_noise2score.steps import finish, relay
 
-MOST_VIEWS = 8
-"""Views of the image that are averaged after a training."""
-QUICK_PIXELS = 1 << 20
-"""Pixels of all views together where nothing is trained: about a second on a CPU."""
-FLOAT, SOURCE = OUTPUTS = ('float32', 'source')
-"""Dtypes of a clean image: single precision, or that of the image."""
-
-
-@dataclass(frozen=True, slots=True)
-class DenoiseSettings:
-    """Everything that `denoise` can be told.
-
-    Parameters
-    ----------
-    noise : NoiseRequest
-        Noise model; estimated where not given.
-    correction : Correction
-        Form of the correction.
-    training : TrainSettings
-        How to train.
-    orientations : int, optional
-        Turned and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
-        as many as `QUICK_PIXELS` allow where nothing is trained, for a result at once.
-    sigma_a : float, optional
-        Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
-        if not given, and 0 where nothing is trained.
-    output : str
-        ``'float32'``, or ``'source'`` for the dtype of the image: whole numbers are rounded, and
-        clipped to the range of the dtype.
-    apart : Apart
-        What gets a score of its own: nothing, so that one is trained on all images together, or
-        each image, channel, or time point. Each is trained for the time of the settings.
-
-    Raises
-    ------
-    InputError
-        If a value is out of its range.
-    """
-
-    noise: NoiseRequest = field(default_factory=NoiseRequest)
-    correction: Correction = Correction.AUTO
-    training: TrainSettings = field(default_factory=TrainSettings)
-    orientations: int | None = None
-    sigma_a: float | None = None
-    output: str = FLOAT
-    apart: Apart = Apart.NONE
-
-    def __post_init__(self) -> None:
-        if self.correction not in list(Correction):
-            raise InputError(
-                f'correction {self.correction!r} is unknown; known are {", ".join(Correction)}'
-            )
-        object.__setattr__(self, 'correction', Correction(self.correction))
-        if self.orientations is not None and not 1 <= self.orientations <= 8:
-            raise InputError(f'orientations are {self.orientations}; 1 to 8 are accepted')
-        if self.sigma_a is not None and not 0 <= self.sigma_a <= 2:
-            raise InputError(f'sigma_a is {self.sigma_a}; 0 to 2 are accepted')
-        if self.apart not in list(Apart):
-            raise InputError(f'apart {self.apart!r} is unknown; known are {", ".join(Apart)}')
-        object.__setattr__(self, 'apart', Apart(self.apart))
-        if self.output not in OUTPUTS:
-            raise InputError(f'output {self.output!r} is unknown; known are {", ".join(OUTPUTS)}')
-
-    def dtype_of(self, source: ImageSource) -> np.dtype[Any]:
-        """Dtype of the clean image of a source."""
-        return np.dtype(np.float32 if self.output == FLOAT else source.data.dtype)
-
-    def views(self, pixels: int) -> int:
-        """Turned and mirrored views that are averaged, for an image of so many pixels."""
-        most = MOST_VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
-        return self.orientations or min(max(1, most), MOST_VIEWS)
-
-    @property
-    def left_in(self) -> float | None:
-        """Perturbation at inference; None if the risk is to choose it."""
-        return 0.0 if self.sigma_a is None and not self.training.trains else self.sigma_a
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain representation for JSON."""
-        return {
-            'noise': self.noise.to_dict(),
-            'correction': str(self.correction),
-            'training': self.training.to_dict(),
-            'orientations': self.orientations,
-            'sigma_a': self.sigma_a,
-            'output': self.output,
-            'apart': str(self.apart),
-        }
+R = TypeVar('R')
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +160,10 @@ def score_image(
     return ScoreMap(prepared, tuple(levels), tuple(judges), models, checksum, warnings)
 
 
+Event = Progress | Trained | Denoised | LeftOut
+"""What `denoise_steps` yields."""
+
+
 def denoise_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
@@ -254,13 +171,18 @@ def denoise_steps(
     lessons: Sequence[Sequence[ImageSource]] = (),
     model: ScoreModel | None = None,
     stop: Stop | None = None,
-) -> Generator[Progress, None, list[Denoised]]:
-    """Denoise images, yielding progress; what shares a score is trained on together.
+    go_on: bool = False,
+) -> Generator[Event, None, None]:
+    """Denoise images, yielding what there is as soon as it is there.
+
+    Images that share a score are trained on together, and then denoised one by one. Where each has
+    its own score, or ``model`` is given, each is read, trained on and denoised before the next is
+    looked at. Nothing of a result is kept here once it is yielded.
 
     Parameters
     ----------
     images : sequence of ImageSource
-        Noisy images.
+        Noisy images. Each is asked for when its turn comes, so the sequence may open files then.
     settings : DenoiseSettings, optional
         What to do.
     lessons : sequence of sequence of ImageSource, optional
@@ -269,75 +191,167 @@ def denoise_steps(
         A trained score, to apply instead of training one.
     stop : object with ``is_set()``, optional
         When set, the training ends, and what it has learned is applied.
+    go_on : bool
+        Leave out an image that is not acceptable, cannot be read or has no room in the memory, and
+        go on with the others, instead of ending with its error.
 
     Yields
     ------
     Progress
         At least once a step of the training and once a tile.
+    Trained
+        When a score is ready.
+    Denoised
+        For each image that is done, in their order.
+    LeftOut
+        For each image that is left out.
 
-    Returns
-    -------
-    list of Denoised
-        One for each image.
+    Raises
+    ------
+    InputError
+        If no image is given, or one is not acceptable.
+    TrainingError
+        If a score could not be learned.
     """
-    settings = settings or DenoiseSettings()
-    if not images:
+    if not len(images):
         raise InputError('no image is given; at least one is needed')
-    begin = time.perf_counter()
-    prepared = []
-    for number, source in enumerate(images):
-        yield Progress('estimate', number / len(images))
-        prepared.append(prepare(source, settings.noise, settings.apart.axes))
-    models: list[list[ScoreModel]] = []
-    if model is None:
-        models = yield from _train_units(prepared, lessons, settings, stop)
-    results = []
-    for number, image in enumerate(prepared):
+    work = _Work(images, settings or DenoiseSettings(), lessons, model, stop)
+    if model is None and work.settings.apart is Apart.NONE:
+        yield from work.together(go_on)
+        return
+    for number in range(len(images)):
+        yield from _tolerant(work.alone(number), number, go_on)
+
+
+def _tolerant(
+    steps: Generator[Event, None, R], number: int, go_on: bool
+) -> Generator[Event, None, R | None]:
+    """Steps with one image; what ends them is yielded if the others are to go on."""
+    try:
+        return (yield from steps)
+    except (InputError, TrainingError, OSError, MemoryError, RuntimeError) as error:
+        if not go_on or (isinstance(error, RuntimeError) and not out_of_memory(error)):
+            raise
+        error.__cause__ = error.__context__ = None  # their tracebacks hold the arrays of the image
+        left_out = LeftOut(number, error.with_traceback(None))
+    free_memory()
+    yield left_out
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """An image, and the parts of it to learn from, with their noise models."""
+
+    number: int
+    image: Prepared
+    lessons: tuple[Prepared, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is to be denoised, and how."""
+
+    images: Sequence[ImageSource]
+    settings: DenoiseSettings
+    lessons: Sequence[Sequence[ImageSource]]
+    model: ScoreModel | None
+    stop: Stop | None
+
+    def alone(self, number: int) -> Generator[Event, None, None]:
+        """One image from its reading to its result."""
+        begin, place = time.perf_counter(), (number, len(self.images))
+        ready = yield from self.prepared(number)
+        own: Sequence[ScoreModel] | ScoreModel
+        own = self.model or (yield from self.trained([ready], place))[0]
+        yield from self.result(ready, own, place, begin)
+
+    def together(self, go_on: bool) -> Generator[Event, None, None]:
+        """One score for all images, then one result after the other."""
+        begin, ready = time.perf_counter(), []
+        for number in range(len(self.images)):
+            image = yield from _tolerant(self.prepared(number), number, go_on)
+            ready += [] if image is None else [image]
+        if not ready:
+            return
+        models = yield from self.trained(ready, (0, 1))
+        for place, (image, own) in enumerate(zip(ready, models, strict=True)):
+            steps = self.result(image, own, (place, len(ready)), begin)
+            yield from _tolerant(steps, image.number, go_on)
+
+    def prepared(self, number: int) -> Generator[Event, None, _Ready]:
+        """The noise models of an image and of its lessons."""
+        yield Progress('estimate', number / len(self.images))
+        source = self.images[number]
+        parts = self.lessons[number] if self.lessons and self.model is None else ()
+        noise, apart = self.settings.noise, self.settings.apart.axes
+        image, *taught = (prepare(one, noise, apart) for one in (source, *parts))
+        for channel in image.channels:
+            channel.slab(0, self.settings.training.slices)  # says so if it has no neighbours
+        return _Ready(number, image, tuple(taught))
+
+    def trained(
+        self, ready: Sequence[_Ready], place: tuple[int, int]
+    ) -> Generator[Event, None, list[list[ScoreModel]]]:
+        """A model for each channel of each image; ``place`` is their number of how many."""
+        prepared, taught = [one.image for one in ready], [one.lessons for one in ready]
+        found = units(prepared, self.settings.apart)
+        models: dict[tuple[int, int], ScoreModel] = {}
+        for number, unit in enumerate(found):
+
+            def of_all(at: TrainProgress, number: int = number) -> Progress:
+                share = (number + at.fraction) / len(found)
+                return Progress('train', (place[0] + share) / place[1], at)
+
+            lessons = lessons_of(unit, prepared, taught)
+            model = yield from relay(
+                train_score(lessons, self.settings.training, stop=self.stop), of_all
+            )
+            yield Trained(model, tuple(ready[image].number for image, _ in unit))
+            models |= {(image, channel): model for image, places in unit for channel in places}
+        return [
+            [models[image, channel] for channel in range(len(one.channels))]
+            for image, one in enumerate(prepared)
+        ]
+
+    def result(
+        self,
+        ready: _Ready,
+        model: ScoreModel | Sequence[ScoreModel],
+        place: tuple[int, int],
+        begin: float,
+    ) -> Generator[Event, None, None]:
+        """An image, scored and corrected; ``place`` is its number of how many."""
+        settings, source = self.settings, ready.image.source
         tiles = score_image(
-            models[number] if model is None else model,
-            image,
+            model,
+            ready.image,
             device=settings.training.device,
-            orientations=settings.views(image.source.size),
+            orientations=settings.views(source.size),
             sigma_a=settings.left_in,
-            foreign=model is not None,
+            foreign=self.model is not None,
         )
 
-        def of_all(tile: PredictProgress, number: int = number) -> Progress:
-            return Progress('correct', (number + tile.fraction) / len(prepared))
+        def of_all(tile: PredictProgress) -> Progress:
+            return Progress('correct', (place[0] + tile.fraction) / place[1])
 
         score_map = yield from relay(tiles, of_all)
-        dtype = settings.dtype_of(image.source)
-        corrected = correct_image(score_map, None, settings.correction, dtype)
+        corrected = correct_image(score_map, None, settings.correction, settings.dtype_of(source))
         report = describe(corrected, score_map, settings)
         report['seconds'] = round(time.perf_counter() - begin, 3)
-        results.append(Denoised(corrected, score_map, report))
-    return results
+        yield Denoised(corrected, score_map, report, ready.number)
 
 
-def _train_units(
-    prepared: Sequence[Prepared],
-    lessons: Sequence[Sequence[ImageSource]],
-    settings: DenoiseSettings,
-    stop: Stop | None,
-) -> Generator[Progress, None, list[list[ScoreModel]]]:
-    """A model for each channel of each image."""
-    taught = [
-        [prepare(part, settings.noise, settings.apart.axes) for part in parts] for parts in lessons
-    ]
-    found = units(prepared, settings.apart)
-    models: dict[tuple[int, int], ScoreModel] = {}
-    for number, unit in enumerate(found):
-
-        def of_all(at: TrainProgress, number: int = number) -> Progress:
-            return Progress('train', (number + at.fraction) / len(found), at)
-
-        steps = train_score(lessons_of(unit, prepared, taught), settings.training, stop=stop)
-        model = yield from relay(steps, of_all)
-        models |= {(image, place): model for image, places in unit for place in places}
-    return [
-        [models[image, place] for place in range(len(one.channels))]
-        for image, one in enumerate(prepared)
-    ]
+def single(steps: Generator[Event, None, None]) -> Generator[Progress, None, Denoised]:
+    """The result of steps with one image, returned; their progress is yielded."""
+    found: list[Denoised] = []
+    for event in steps:
+        if isinstance(event, Progress):
+            yield event
+        elif isinstance(event, Denoised):
+            found.append(event)
+    (result,) = found
+    return result
 
 
 def denoise(
@@ -384,4 +398,4 @@ def denoise(
         settings = replace(settings, training=replace(settings.training, seconds=seconds))
     array = image if hasattr(image, 'shape') and hasattr(image, 'dtype') else np.asarray(image)
     source = ImageSource(array, axes, name)
-    return finish(denoise_steps([source], settings), on_progress)[0]
+    return finish(single(denoise_steps([source], settings)), on_progress)

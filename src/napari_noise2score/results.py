@@ -81,6 +81,22 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A score that is ready, before it is applied to anything.
+
+    Attributes
+    ----------
+    model : ScoreModel
+        The trained score.
+    numbers : tuple of int
+        The images that it was trained on, by their numbers.
+    """
+
+    model: ScoreModel
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Denoised:
     """What `denoise` returns for one image.
 
@@ -94,11 +110,14 @@ class Denoised:
         For other corrections without the network.
     report : dict
         Settings, noise, checks, versions; plain values.
+    number : int
+        Which of the images it is of.
     """
 
     corrected: Corrected
     score_map: ScoreMap
     report: dict[str, Any]
+    number: int = 0
 
     @property
     def image(self) -> NDArray[Any]:
@@ -109,3 +128,19 @@ class Denoised:
     def model(self) -> ScoreModel:
         """The trained score; of several the first."""
         return self.score_map.models[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """An image that could not be denoised, while the work on the others goes on.
+
+    Attributes
+    ----------
+    number : int
+        Which of the images it is.
+    error : Exception
+        What is wrong with it.
+    """
+
+    number: int
+    error: Exception

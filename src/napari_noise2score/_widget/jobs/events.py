@@ -17,10 +17,10 @@ from napari_noise2score.noise.estimate import NoiseFit
 
 if TYPE_CHECKING:
     from napari_noise2score.changed import Change
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
+    from napari_noise2score.settings import DenoiseSettings
 
 
 @dataclass(frozen=True, slots=True)

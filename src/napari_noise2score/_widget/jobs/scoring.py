@@ -11,10 +11,10 @@ from napari_noise2score._widget.jobs.loading import engine
 from napari_noise2score.noise.choose import NoiseRequest
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.prepare import Prepared
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.predict import PredictProgress
+    from napari_noise2score.settings import DenoiseSettings
 
 
 def score(

@@ -10,10 +10,10 @@ from napari_noise2score._widget.jobs.events import Job, Live, Update, View, Watc
 from napari_noise2score.images.region import WHOLE, Region
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.prepare import Prepared, PreparedChannel
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
+    from napari_noise2score.settings import DenoiseSettings
 
 
 PREVIEWED = 1 << 23

@@ -10,7 +10,7 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import DenoiseSettings
+    from napari_noise2score.settings import DenoiseSettings
 
 
 @dataclass(frozen=True, slots=True)
