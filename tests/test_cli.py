@@ -243,7 +243,7 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--device', 'tpu'], "invalid choice: 'tpu'"),
         (['--seed', '-1'], 'seed is -1'),
         (['--loss', 'l2'], "loss 'l2' is unknown"),
-        (['--report', 'no/such/folder/r.json'], 'there is no folder'),
+        (['--report', 'new/'], "'new/' is no file"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(capsys, noisy, tmp_path, extra, text):

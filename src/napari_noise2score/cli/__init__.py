@@ -1,53 +1,76 @@
 """The command line: ``napari-noise2score denoise | train | apply | estimate | export | demo``.
 
-Exit status: 0 done, 1 the work failed, 2 the input is not acceptable (one line says what was got
-and what would be accepted), 130 interrupted. Output files appear whole or not at all.
+Exit status: 0 done, 1 the work failed, or that on some of the images, 2 the input is not
+acceptable (one line says what was got and what would be accepted), 130 interrupted. Output files
+appear whole or not at all.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
+from types import FrameType
 from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
-from napari_noise2score.cli.commands import PROGRAM
+from napari_noise2score.cli.batch import words_of
+from napari_noise2score.cli.console import PROGRAM, close_console, note, open_console
+from napari_noise2score.cli.denoise import apply as run_apply
+from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.options import (
-    add_axes,
     add_correction,
     add_device,
     add_inputs,
     add_noise,
     add_output,
+    add_reading,
     add_seed,
     add_training,
 )
+from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.files import recorded
+from napari_noise2score.memory import ran_out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    open_console()
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:  # help, version, or what cannot be parsed
+        raise SystemExit(close_console(int(end.code or 0))) from None
+    with recorded() as written, _told_to_end():
+        try:
+            status = _run(options)
+        except KeyboardInterrupt as interrupt:
+            number = interrupt.args[0] if interrupt.args else signal.SIGINT
+            status = _fail(128 + number, f'interrupted; {_written_words(written)}')
+    return close_console(status)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """The exit status of a command, whatever it meets."""
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
     except (InputError, CheckpointError) as error:
-        return _fail(2, str(error))
-    except TrainingError as error:
-        return _fail(1, str(error))
-    except OSError as error:
-        return _fail(1, f'{error.filename or "file"}: {error.strerror or error}')
-    except KeyboardInterrupt:
-        return _fail(130, 'interrupted; nothing was written')
-    except RuntimeError as error:
+        return _fail(2, words_of(error))
+    except (TrainingError, OSError) as error:
+        return _fail(1, words_of(error))
+    except (MemoryError, RuntimeError) as error:
+        if ran_out(error):
+            return _fail(1, words_of(error))
         raiser = 'torch' if _is_of_torch(error) else type(error).__name__
         return _fail(1, f'{raiser} failed: {str(error) or type(error).__name__}')
 
 
-def _is_of_torch(error: RuntimeError) -> bool:
+def _is_of_torch(error: Exception) -> bool:
     """Whether torch raised an error: a class of its own, or from one of its functions.
 
     A function of its compiled part has no frame; the innermost one is then that of a module that
@@ -66,9 +89,41 @@ _CALLING_TORCH = (
 )
 
 
+_NAMED = 8
+"""Most files that an interruption names."""
+
+
+def _written_words(written: Sequence[Path]) -> str:
+    """What is there after an interruption."""
+    if not written:
+        return 'nothing was written'
+    names = ', '.join(map(str, written[:_NAMED]))
+    more = len(written) - _NAMED
+    return f'what was written: {names}' + (f' and {more} more' if more > 0 else '')
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Let what ends other programs at once, such as ``timeout``, end this one as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt(number)
+
+    names = [name for name in ('SIGTERM', 'SIGHUP') if hasattr(signal, name)]
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name) for name in names):
+            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup one is ignored
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _fail(status: int, text: str) -> int:
-    line = ' '.join(text.split())
-    print(f'{PROGRAM}: {line}', file=sys.stderr)
+    note(text)
     return status
 
 
@@ -96,18 +151,22 @@ def _parser() -> argparse.ArgumentParser:
         default='none',
         help='what gets a score of its own, trained for that time each (default: none, together)',
     )
-    denoise.add_argument('--model-out', type=Path, metavar='M', help='keep the trained score here')
+    denoise.add_argument(
+        '--model-out', type=file_named, metavar='M', help='keep the trained score here'
+    )
     denoise.add_argument(
         '--difference',
-        type=Path,
+        type=Place.parse,
         metavar='D',
         help='what the training changed, in noise standard deviations: a TIFF, or a folder',
     )
-    denoise.set_defaults(command=run.denoise)
+    denoise.set_defaults(command=run_denoise)
 
     train = commands.add_parser('train', help='train on images and keep the score')
     add_inputs(train)
-    train.add_argument('--model', type=Path, required=True, metavar='M', help='where to keep it')
+    train.add_argument(
+        '--model', type=file_named, required=True, metavar='M', help='where to keep it'
+    )
     add_noise(train)
     add_training(train)
     train.set_defaults(command=run.train)
@@ -119,11 +178,11 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(apply)
     add_correction(apply)
     add_device(apply)
-    apply.set_defaults(command=run.apply)
+    apply.set_defaults(command=run_apply)
 
     estimate = commands.add_parser('estimate', help='say what the noise of an image is')
-    estimate.add_argument('images', nargs=1, type=Path, metavar='IN')
-    add_axes(estimate)
+    estimate.add_argument('images', nargs=1, type=Path, metavar='IN', help='TIFF or OME-TIFF')
+    add_reading(estimate)
     estimate.add_argument('--json', action='store_true', help='with the evidence, as JSON')
     estimate.add_argument(
         '--model', type=Path, metavar='M', help='a trained score: find the noise three ways'
@@ -134,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser('export', help='write a trained score for bioimage.io')
     export.add_argument('model', type=Path, metavar='M', help='a score kept by train or denoise')
-    export.add_argument('output', type=Path, metavar='OUT', help='the package, .zip')
+    export.add_argument('output', type=file_named, metavar='OUT', help='the package, .zip')
     export.add_argument('--name', help='of the model (default: that of the package)')
     export.add_argument('--author', action='append', metavar='A', help='who made it; repeatable')
     export.add_argument('--licence', default='CC-BY-4.0', help='SPDX name (default CC-BY-4.0)')
@@ -142,11 +201,11 @@ def _parser() -> argparse.ArgumentParser:
 
     pretrain = commands.add_parser('pretrain', help='make weights for trainings to start from')
     pretrain.add_argument(
-        '--output', type=Path, required=True, metavar='M', help='where to keep them'
+        '--output', type=file_named, required=True, metavar='M', help='where to keep them'
     )
     pretrain.add_argument('--steps', type=int, default=20_000, help='in all (default 20000)')
     pretrain.add_argument(
-        '--state', type=Path, metavar='S', help='kept every minute; the run goes on from it'
+        '--state', type=file_named, metavar='S', help='kept every minute; the run goes on from it'
     )
     pretrain.add_argument(
         '--images', type=Path, metavar='FOLDER', help='clean images, instead of procedural ones'

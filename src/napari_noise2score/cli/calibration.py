@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_noise2score.cli.console import note
+from napari_noise2score.cli.inputs import existing_file
 from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def calibration(options: argparse.Namespace) -> Calibration | None:
         return None
     from napari_noise2score.calibrating import calibrate_images
 
-    dark, flat = (path and _frames(path) for path in (options.dark, options.flat))
+    dark, flat = (path and _frames(existing_file(path)) for path in (options.dark, options.flat))
     found = calibrate_images(dark, flat)
-    for note in found.notes:
-        print(f'napari-noise2score: calibration: {note}', file=sys.stderr)
+    for text in found.notes:
+        note(f'calibration: {text}')
     return found
 
 
@@ -74,6 +75,6 @@ def _frames(path: Path) -> ImageSource:
             image = read_tiff(path, 'TYX')
         except InputError:
             raise error from None
-    for note in image.notes:
-        print(f'napari-noise2score: {path.name}: {note}', file=sys.stderr)
+    for text in image.notes:
+        note(f'{path.name}: {text}')
     return ImageSource(image.data, image.axes, path.name)

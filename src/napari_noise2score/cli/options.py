@@ -7,20 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.calibration import add_calibration, calibration
+from napari_noise2score.cli.outputs import Place, file_named
 
 if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import DenoiseSettings
 
 CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
 DEVICES = ('auto', 'cpu', 'cuda', 'mps')
 SECONDS = 60.0
 
 
-def add_axes(parser: argparse.ArgumentParser) -> None:
-    """The axes of the input, and which image of its file it is."""
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Input images."""
+    parser.add_argument(
+        'images',
+        nargs='+',
+        type=Path,
+        metavar='IN',
+        help='TIFF or OME-TIFF; a folder stands for the TIFF files in it, and a pattern such as '
+        "'data/*.tif' for the files that match it",
+    )
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """What is read of an input, and how."""
     parser.add_argument(
         '--axes',
         help='a letter for each axis, of TCZYXS or P for positions, such as TYX '
@@ -32,12 +46,6 @@ def add_axes(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='which image of a file with several ones, from 0 (default: the largest)',
     )
-
-
-def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """Input images."""
-    parser.add_argument('images', nargs='+', type=Path, metavar='IN', help='TIFF or OME-TIFF')
-    add_axes(parser)
     parser.add_argument(
         '--region', default='', metavar='R', help='only this part, such as T0:10,Y100:400,X50:350'
     )
@@ -46,7 +54,11 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Where results go."""
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='OUT', help='a TIFF, or a folder for several'
+        '--output',
+        type=Place.parse,
+        required=True,
+        metavar='OUT',
+        help='a TIFF, or a folder for several; made if it is not there',
     )
     parser.add_argument(
         '--dtype',
@@ -54,7 +66,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         default='float32',
         help='of the output; source: that of the input, rounded and clipped to its range',
     )
-    parser.add_argument('--report', type=Path, metavar='R.json', help='settings, noise, checks')
+    parser.add_argument(
+        '--report', type=file_named, metavar='R.json', help='settings, noise, checks'
+    )
 
 
 def add_noise(parser: argparse.ArgumentParser) -> None:
@@ -185,8 +199,8 @@ def settings_of(options: argparse.Namespace) -> DenoiseSettings:
     """All settings of a command that corrects."""
     from napari_noise2score.apart import Apart
     from napari_noise2score.noise.correct import Correction
-    from napari_noise2score.pipeline import DenoiseSettings
     from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import DenoiseSettings
 
     trains = hasattr(options, 'seconds')
     return DenoiseSettings(

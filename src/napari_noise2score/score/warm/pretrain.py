@@ -7,6 +7,8 @@ was interrupted goes on from there.
 from __future__ import annotations
 
 import copy
+import io
+import logging
 import math
 import os
 import time
@@ -14,6 +16,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -37,6 +40,9 @@ _SMOOTHING = 0.995
 _KEEP_EVERY = 60.0
 _LOGGED = 100
 """Entries of the log of the loss."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +175,7 @@ def pretrain(
                 'average': average.state_dict(),
                 'optimiser': optimiser.state_dict(),
             }
-            with written_whole(state) as part:
-                torch.save(record, part)
+            _keep(record, state)
         yield PretrainProgress(step, now_seconds - begin, smoothed, step / settings.steps)
     training = {**settings.to_dict(), 'steps_done': step, 'final_loss': smoothed, 'log': log}
     return ScoreModel(
@@ -178,10 +183,26 @@ def pretrain(
     )
 
 
+def _keep(record: dict[str, Any], state: str | os.PathLike[str]) -> None:
+    """Keep a run on disk; one that cannot be kept goes on."""
+    kept = io.BytesIO()
+    torch.save(record, kept)
+    try:
+        with written_whole(state) as part:
+            part.write_bytes(kept.getbuffer())
+    except OSError as error:
+        log.warning('%s: the run could not be kept (%s); it goes on', state, error.strerror)
+
+
 def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str, Any]:
-    kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
-    found, wanted = kept['settings'], settings.to_dict()
-    found['network'] = NetworkSettings(**found['network']).to_dict()
+    try:
+        kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
+        found, wanted = kept['settings'], settings.to_dict()
+        found['network'] = NetworkSettings(**found['network']).to_dict()
+    except (EOFError, KeyError, OSError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise CheckpointError(
+            f'{state}: is no state of a pretraining, or damaged; give another file, or remove it'
+        ) from error
     other = [name for name in wanted if found.get(name) != wanted[name] and name != 'device']
     if other:
         raise CheckpointError(

@@ -1,0 +1,237 @@
+"""The commands that write clean images: train and denoise, or apply a trained score."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.cli.batch import Batch, words_of
+from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.images import Images, Opened
+from napari_noise2score.cli.inputs import files_of, other_inputs, stands_for_files
+from napari_noise2score.cli.options import settings_of
+from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
+from napari_noise2score.cli.progress import run
+from napari_noise2score.errors import CheckpointError, InputError
+
+if TYPE_CHECKING:
+    from napari_noise2score.pipeline import Event, Progress
+    from napari_noise2score.results import Denoised
+    from napari_noise2score.score.model import ScoreModel
+    from napari_noise2score.settings import DenoiseSettings
+
+_SELDOM = 10
+"""Least time between two writings of a growing report, in times that one takes."""
+
+
+def denoise(options: argparse.Namespace) -> int:
+    """Train on images and write them clean."""
+    settings = settings_of(options)
+    if options.difference is not None and options.init == 'scratch':
+        raise InputError(
+            '--difference compares with the weights that the training begins with; '
+            '--init scratch has none'
+        )
+    if options.model_out is not None and settings.apart != 'none':
+        raise InputError(
+            f'--model-out keeps one score; --apart {settings.apart} trains several; leave out one'
+        )
+    return _write_clean(options, settings, None)
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Write images clean with a trained score."""
+    from napari_noise2score.score.model import ScoreModel
+
+    settings = settings_of(options)
+    return _write_clean(options, settings, ScoreModel.load(options.model))
+
+
+def _write_clean(
+    options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
+) -> int:
+    from napari_noise2score.images.tiff import check_writable_as
+    from napari_noise2score.pipeline import denoise_steps
+    from napari_noise2score.score.device import choose_device
+    from napari_noise2score.score.warm.weights import starting_model
+
+    wanted = getattr(options, 'difference', None)
+    model_out = getattr(options, 'model_out', None)
+    named = [place.path for place in (options.output, wanted) if place is not None]
+    files, wrong = files_of(options.images, named)
+    several = len(files) > 1 or any(map(stands_for_files, options.images))
+    clean = targets(files, options.output, several)
+    maps = [] if wanted is None else targets(files, wanted, several)
+    outputs = outputs_of(output=clean, difference=maps, model_out=model_out, report=options.report)
+    with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
+        choose_device(settings.training.device)
+        start = starting_model(settings.training.init) if model is None else None
+        batch, together = Batch(files, wrong), model is None and settings.apart == 'none'
+        sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
+
+        def check(number: int, image: Opened) -> None:
+            shape, dtype = image.source.shape, settings.dtype_of(image.source)
+            notes = check_writable_as(clean[number], image.source.axes, dtype, shape)
+            if maps:
+                check_writable_as(maps[number], image.source.axes, np.float32, shape)
+                sizes.append((maps[number], image.source.size * 4))
+            sizes.append((clean[number], image.source.size * dtype.itemsize))
+            image.tell(*notes)
+
+        good = batch.acceptable(Images(files, options), check)
+        check_space(sizes)
+        images = Images([files[number] for number in good], options, together)
+        results = _Results(
+            images,
+            [clean[number] for number in good],
+            [maps[number] for number in good] if maps else [],
+            settings,
+            batch,
+            model_out,
+            options.report,
+        )
+        if good:
+            steps = denoise_steps(
+                images.sources,
+                settings,
+                lessons=images.lessons,
+                model=model,
+                go_on=not batch.single,
+            )
+            try:
+                run(results.written(steps))
+            finally:
+                results.write_report(at_the_end=True)
+        return batch.status()
+
+
+def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
+    """What the weights of a score that began so take in a file, at most."""
+    from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+
+    size = settings.training.network or NetworkSettings()
+    network = ScoreNetwork(size) if start is None else start.network
+    weights = sum(weight.numel() for weight in network.parameters())
+    return 4 * weights * settings.training.slices
+
+
+@dataclass(slots=True)
+class _Results:
+    """Writes what comes out, as it comes out: files first, then words.
+
+    Attributes
+    ----------
+    images : Images
+        What is denoised.
+    clean, maps : list of Path
+        Where results go, and what the training changed.
+    settings : DenoiseSettings
+        How.
+    batch : Batch
+        What becomes of the images.
+    model_out, report : Path or None
+        Where the trained score goes, and the report.
+    """
+
+    images: Images
+    clean: list[Path]
+    maps: list[Path]
+    settings: DenoiseSettings
+    batch: Batch
+    model_out: Path | None
+    report: Path | None
+    _reports: list[dict[str, Any]] = field(default_factory=list)
+    _gains: list[str] = field(default_factory=list)
+    _due: float = 0.0
+    _pending: bool = False
+
+    def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
+        """Write what events bring; their progress is passed on."""
+        from napari_noise2score.report import gain_words
+        from napari_noise2score.results import Denoised, LeftOut, Trained
+
+        for event in events:
+            match event:
+                case Trained():
+                    if self.model_out is not None:
+                        self._write(self.model_out, event.model.save)
+                    self._gains += filter(None, [gain_words(event.model.training)])
+                case LeftOut():
+                    self.batch.leave_out(self.images.files[event.number], event.error)
+                case Denoised():
+                    yield from self._result(event)
+                case _:
+                    yield event
+            del event  # a result is let go of before the next image is looked at
+
+    def _result(self, result: Denoised) -> Generator[Any, None, None]:
+        """Write what belongs to an image, then say what there is to say of it."""
+        from napari_noise2score.images.tiff import write_tiff
+
+        number, image = result.number, self.images.at(result.number)
+
+        def write(path: Path, values: NDArray[Any]) -> None:
+            write_tiff(path, values, image.source.axes, image.acquisition)
+
+        self._write(self.clean[number], lambda path: write(path, result.image))
+        if self.maps:
+            yield from self._map(result, write)
+        warnings = result.report['warnings']
+        self._reports.append({**result.report, 'warnings': [*image.tiff.notes, *warnings]})
+        self._pending = True
+        self.write_report()
+        for gain in self._gains:
+            say(gain)
+        self._gains.clear()
+        for warning in warnings:
+            note(f'{image.source.name}: warning: {warning}')
+
+    def _map(
+        self, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
+    ) -> Generator[Any, None, None]:
+        """Write what the training changed; where most, into the report."""
+        from napari_noise2score.changed import what_changed
+
+        path, device = self.maps[result.number], self.settings.training.device
+        views = self.settings.views(result.score_map.prepared.source.size)
+        try:
+            change = yield from what_changed(result.score_map, device=device, orientations=views)
+        except (InputError, CheckpointError, MemoryError) as error:
+            self._lost(path, error)
+            return
+        result.report['largest_change'] = [place.to_dict() for place in change.largest]
+        self._write(path, lambda path: write(path, change.image))
+
+    def write_report(self, at_the_end: bool = False) -> None:
+        """Write the report as far as it is known, but seldom while there is more to come."""
+        from napari_noise2score.report import write_json
+
+        begin = time.perf_counter()
+        if self.report is None or not self._pending or (begin < self._due and not at_the_end):
+            return
+        failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
+        record = {'images': self._reports, 'failed': failed}
+        record = self._reports[0] if self.batch.single else record
+        self._write(self.report, lambda path: write_json(path, record))
+        self._pending = False
+        now = time.perf_counter()
+        self._due = now + _SELDOM * (now - begin)
+
+    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Write one file; if it cannot be written, the others still are."""
+        try:
+            write(path)
+        except (OSError, InputError, MemoryError) as error:
+            self._lost(path, error)
+
+    def _lost(self, path: Path, error: Exception) -> None:
+        text = words_of(error)
+        note(text if str(path) in text else f'{path}: {text}')
+        self.batch.unwritten.append(path)

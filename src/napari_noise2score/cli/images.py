@@ -1,0 +1,122 @@
+"""The images of files, each opened when its turn comes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from napari_noise2score.cli.console import note
+from napari_noise2score.images.region import Region
+from napari_noise2score.memory import available
+
+if TYPE_CHECKING:
+    from napari_noise2score.images.acquisition import Acquisition
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.images.tiff import TiffImage
+
+T = TypeVar('T')
+
+_SHARE = 4
+"""Part of the free memory, one in so many, that images may take."""
+
+
+class Images:
+    """The images of files, or of a region of each; one is open at a time.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        The files.
+    options : Namespace
+        Axes, series and region, where the command has such options.
+    together : bool
+        Whether all are held at once: then those that are large for that stay in their files.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], options: argparse.Namespace, together: bool = False
+    ) -> None:
+        self.files = list(files)
+        self._axes: str | None = options.axes
+        self._series: int | None = options.series
+        self._count = len(self.files) if together else 1
+        self._region = Region.parse(getattr(options, 'region', ''))
+        self._learn_from = Region.parse(getattr(options, 'learn_from', ''))
+        self._open: tuple[Path, Opened] | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def at(self, number: int) -> Opened:
+        """The image of a file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or the axes or the region do not fit.
+        """
+        path = self.files[number]
+        if self._open is None or self._open[0] != path:
+            self._open = None  # what was open goes before the next comes
+            self._open = path, self._read(path)
+        return self._open[1]
+
+    def _read(self, path: Path) -> Opened:
+        from napari_noise2score.images.source import ImageSource
+        from napari_noise2score.images.tiff.reading import IN_MEMORY, read_tiff
+
+        share = min(IN_MEMORY, available() // (_SHARE * self._count))
+        tiff = read_tiff(path, self._axes, self._series, in_memory=share)
+        source = ImageSource(tiff.data, tiff.axes, path.name).part(self._region)
+        return Opened(tiff, source)
+
+    @property
+    def sources(self) -> Sequence[ImageSource]:
+        """The images, opened as they are asked for."""
+        return _Each(len(self), lambda number: self.at(number).source)
+
+    @property
+    def lessons(self) -> Sequence[Sequence[ImageSource]]:
+        """The part of each image to learn from, if there is one; opened as the images are."""
+        if not self._learn_from.ranges:
+            return ()
+        return _Each(len(self), lambda number: [self.at(number).source.part(self._learn_from)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """An image, and the file that it is from."""
+
+    tiff: TiffImage
+    source: ImageSource
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """What the file states of sizes and channels, of the region."""
+        return self.tiff.acquisition.part(self.source.region)
+
+    def tell(self, *more: str) -> None:
+        """Say what is to be said of the file, before the work."""
+        for text in (*self.tiff.notes, *more):
+            note(f'{self.source.name}: {text}')
+
+
+class _Each(Sequence[T]):
+    """A sequence whose items are made when they are asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], T]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        places = range(self._count)[index]
+        return self._make(places) if isinstance(places, int) else list(map(self._make, places))

@@ -1,0 +1,154 @@
+"""What is named as input: files, folders and patterns become files."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import stat
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from napari_noise2score.cli.console import note
+from napari_noise2score.errors import InputError
+
+NEEDED = 'a TIFF or OME-TIFF image is needed'
+_MAGIC = frozenset('*?[')
+
+
+def files_of(
+    named: Sequence[Path], besides: Collection[Path] = ()
+) -> tuple[list[Path], list[tuple[Path, InputError]]]:
+    """The files that are meant, in the order in which they are named, and what is no file and why.
+
+    A folder stands for the TIFF files in it, sorted by name, without hidden ones and without
+    those of folders in it; a pattern such as ``data/*.tif`` for the files that match it. What is
+    found in these ways is told.
+
+    Parameters
+    ----------
+    named : sequence of Path
+        As on the command line.
+    besides : collection of Path
+        Files that are outputs, and so no inputs where a folder or a pattern is named.
+
+    Raises
+    ------
+    InputError
+        If there is no file at all.
+    """
+    outputs = {path.resolve() for path in besides}
+    found: list[Path] = []
+    wrong: list[tuple[Path, InputError]] = []
+    for path in named:
+        try:
+            found += _expanded(path, outputs) if stands_for_files(path) else [existing_file(path)]
+        except InputError as error:
+            wrong.append((path, error))
+    if not found:
+        raise wrong[0][1]
+    return found, wrong
+
+
+def other_inputs(options: argparse.Namespace, *names: str) -> list[Path]:
+    """Files that are read besides the images, by the options that name them."""
+    from napari_noise2score.score.warm.weights import SCRATCH, WARM
+
+    given = [getattr(options, name, None) for name in names]
+    return [Path(path) for path in given if path not in (None, WARM, SCRATCH)]
+
+
+def stands_for_files(path: Path) -> bool:
+    """Whether a folder or a pattern is named."""
+    return os.path.isdir(path) or (  # noqa: PTH112 (of names that cannot be, it says no)
+        not os.path.lexists(path) and not _MAGIC.isdisjoint(str(path))
+    )
+
+
+def _expanded(path: Path, outputs: Collection[Path]) -> list[Path]:
+    """What a folder or a pattern stands for."""
+    folder = path.is_dir()
+    matches = _of_folder(path) if folder else _of_pattern(path)
+    inputs = [match for match in matches if match.resolve() not in outputs]
+    if not inputs:
+        raise InputError(f'{path}: has nothing but outputs of this command; {NEEDED}')
+    left = len(matches) - len(inputs)
+    kind, s = 'folder' if folder else 'pattern', '' if len(inputs) == 1 else 's'
+    words = f', without {left} that the output has the name of' if left else ''
+    note(f'{path}: a {kind} of {len(inputs)} file{s}{words}')
+    return inputs
+
+
+def existing_file(path: Path) -> Path:
+    """The path, if there is a file to be read.
+
+    Raises
+    ------
+    InputError
+        If there is none, saying what there is instead.
+    """
+    try:
+        path.lstat()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        if os.path.lexists(path):
+            raise InputError(
+                f'{path}: is a link to {path.resolve()}, which is not there; {NEEDED}'
+            ) from None
+        raise InputError(f'{path}: no such file; {NEEDED}') from None
+    except OSError as error:
+        raise InputError(f'{path}: {error.strerror}; {NEEDED}') from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f'{path}: is a folder; {NEEDED}')
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f'{path}: is no file but a device, a pipe or a socket, in which one cannot go back '
+            f'and forth; {NEEDED}'
+        )
+    return path
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    from tifffile import TIFF
+
+    if _is_zarr(folder):
+        raise InputError(
+            f'{folder}: is a zarr store; {NEEDED}. Open it in napari, or save it as TIFF'
+        )
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith('.'))
+    except OSError as error:
+        raise InputError(f'{folder}: {error.strerror}; {NEEDED}') from error
+    found = [
+        path
+        for path in inside
+        if path.suffix.lower().lstrip('.') in TIFF.FILE_EXTENSIONS and not path.is_dir()
+    ]
+    if not found:
+        others = sorted({path.suffix for path in inside if path.is_file()} - {''})
+        has = f'files of {", ".join(others[:5])}' if others else 'no files'
+        raise InputError(
+            f'{folder}: is a folder without TIFF files (it has {has}); {NEEDED}, or a folder with '
+            f'some, or a pattern such as {folder}/*.dat for TIFF files of other names'
+        )
+    return found
+
+
+def _of_pattern(pattern: Path) -> list[Path]:
+    there = pattern.parent
+    while (
+        not there.exists()
+    ):  # the folders that are named in full may have brackets in their names
+        there = there.parent
+    rest = str(pattern.relative_to(there))
+    found = [there / name for name in sorted(glob.glob(rest, root_dir=there, recursive=True))]  # noqa: PTH207
+    files = [path for path in found if not path.is_dir()]
+    if not files:
+        matched = f'only folders match it, such as {found[0]}' if found else 'no file matches it'
+        raise InputError(f'{pattern}: {matched}; {NEEDED}')
+    return files
+
+
+def _is_zarr(folder: Path) -> bool:
+    marks = ('.zgroup', '.zarray', '.zattrs', 'zarr.json')
+    return folder.suffix.lower() == '.zarr' or any((folder / mark).exists() for mark in marks)

@@ -1,0 +1,311 @@
+"""What a command writes: names of its files, and whether they can be written, before the work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.files import obstacle, os_words, real, temporary
+from napari_noise2score.memory import in_words
+
+_HEADER = 1 << 16
+"""What a file has besides the values of an image, bytes, at most but for very many planes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where results go, as named on the command line.
+
+    Attributes
+    ----------
+    path : Path
+        A file or a folder.
+    folder : bool
+        Whether the name ends as only that of a folder does.
+    """
+
+    path: Path
+    folder: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """From the words of the command line.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If there are none.
+        """
+        if not text:
+            raise argparse.ArgumentTypeError('a name is needed')
+        return cls(Path(text), _ends_like_folder(text))
+
+    def is_folder(self, inputs: Sequence[Path], several: bool) -> bool:
+        """Whether results go into a folder of this name.
+
+        Parameters
+        ----------
+        inputs : sequence of Path
+            The images.
+        several : bool
+            Whether there may be several, as where a folder or a pattern is named.
+
+        Raises
+        ------
+        InputError
+            If it can be no folder and has to be one, or can be neither.
+        """
+        from napari_noise2score.images.tiff import SUFFIXES
+
+        image = self.path.suffix.lower() in SUFFIXES
+        there = os.path.exists(self.path)  # noqa: PTH110 (of a name that cannot be, it says no)
+        if (there and self.path.is_dir()) or (self.folder and not there):
+            return True
+        if len(inputs) > 1 and (image or there):
+            raise InputError(f'{self.path}: is one file; {len(inputs)} images need a folder')
+        if image and not self.folder:
+            return False
+        if (several or len(inputs) > 1) and not there:
+            return True
+        raise InputError(
+            f'{self.path}: images are written as {" or ".join(SUFFIXES)}; for a folder, write '
+            f'{self.path}{os.sep}'
+        )
+
+
+def _ends_like_folder(text: str) -> bool:
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep))))
+
+
+def file_named(text: str) -> Path:
+    """The file that a text on the command line names.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it can only be a folder.
+    """
+    if not text or _ends_like_folder(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no file; a file name is needed')
+    return Path(text)
+
+
+def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list[Path]:
+    """Where the result of each image goes.
+
+    Raises
+    ------
+    InputError
+        If two would have one name, or the place cannot hold them.
+    """
+    if not place.is_folder(inputs, several):
+        return [place.path]
+    found: dict[str, tuple[Path, Path]] = {}
+    for path in inputs:
+        target = place.path / result_name(path)
+        name = _folded(target.name)
+        if name in found:
+            other = found[name][0]
+            raise InputError(
+                f'{target}: the results of {other} and {path} would have this name and overwrite '
+                'each other; denoise them in two calls, with two outputs'
+            )
+        found[name] = path, target
+    return [target for _, target in found.values()]
+
+
+def result_name(path: Path) -> str:
+    """What the result of an image is called: a TIFF, whatever the name of the image was.
+
+    A number at the end of a name is part of it, as in ``scan.001``.
+    """
+    from napari_noise2score.images.tiff import SUFFIXES
+
+    if path.suffix.lower() in SUFFIXES:
+        return path.name
+    is_number = path.suffix[1:].isdigit()
+    return f'{path.name if is_number else path.stem}{SUFFIXES[0]}'
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that is going to be written.
+
+    Attributes
+    ----------
+    path : Path
+        Its name.
+    role : str
+        What it is for, as on the command line.
+    """
+
+    path: Path
+    role: str
+
+
+def outputs_of(**paths: Path | Sequence[Path] | None) -> list[Output]:
+    """Outputs by the options that name them; nothing for those that are not given."""
+    return [
+        Output(path, f'--{role.replace("_", "-")}')
+        for role, given in paths.items()
+        for path in ([given] if isinstance(given, Path) else given or [])
+    ]
+
+
+@contextmanager
+def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[None]:
+    """Raise before any work is done if a file could not be written at the end of it.
+
+    Makes the folders that are missing, and takes those away at the end that are still empty.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        What is going to be written.
+    inputs : iterable of Path or None
+        What is read, and so must not be written; None counts for nothing.
+
+    Raises
+    ------
+    InputError
+        If two outputs are one file, one is an input, or one cannot be written.
+    """
+    _check_names(outputs, [path for path in inputs if path is not None])
+    for output in outputs:
+        words = obstacle(output.path)
+        if words is not None:
+            raise InputError(f'{output.path}: {words}')
+    made: list[Path] = []
+    try:
+        for output in outputs:
+            try:
+                _try(real(output.path), made)
+            except OSError as error:
+                raise InputError(f'{output.path}: {os_words(error)}') from error
+        yield
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):  # it is of use
+                folder.rmdir()
+
+
+def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
+    """Raise if there is no space for files of so many bytes, written one after the other.
+
+    Parameters
+    ----------
+    sizes : sequence of (Path, int)
+        Files, and how many bytes of numbers each is to hold.
+
+    Raises
+    ------
+    InputError
+        If a disk has too little space, or a file would be larger than the system lets it be.
+    """
+    free: dict[int, int] = {}
+    total: dict[int, int] = {}
+    most = _largest_file()
+    for path, values in sizes:
+        size = values + _HEADER
+        if most is not None and size > most:
+            raise InputError(
+                f'{path}: is going to have {in_words(size)}, and files may have {in_words(most)} '
+                'here (ulimit -f)'
+            )
+        folder = existing(real(path).parent)
+        device = folder.stat().st_dev
+        free.setdefault(device, shutil.disk_usage(folder).free)
+        total[device] = total.get(device, 0) + size
+        if size > free[device]:
+            now = in_words(shutil.disk_usage(folder).free)
+            raise InputError(
+                f'{path}: no space left for it: {folder} has {now} free, and up to here '
+                f'{in_words(total[device])} are needed; make space there, or write to another disk'
+            )
+        # an earlier file stays until the new one is complete, and gives its space back then
+        free[device] -= size - (path.stat().st_size if path.is_file() else 0)
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that is there."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _largest_file() -> int | None:
+    """Most bytes that a file may have by the limits of this process; None if it has none."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if most == resource.RLIM_INFINITY else most
+
+
+def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
+    """Raise if two outputs are one file, or a file and its folder, or one is an input."""
+    read = {_identity(path) for path in inputs}
+    named: dict[str, Output] = {}
+    there: dict[object, Output] = {}
+    for output in outputs:
+        if _identity(output.path) in read:
+            raise InputError(f'{output.path}: is an input too; give another output')
+        name = _folded(str(real(output.path)))
+        twin = named.get(name) or there.get(_identity(output.path))
+        if twin is not None:
+            both = output.role if output.role == twin.role else f'{twin.role} and {output.role}'
+            words = f'is named twice, by {both}'
+            if output.path != twin.path:
+                words = (
+                    f'is the same file as {twin.path} ({both}), or would be on disks that do not '
+                    'tell capitals from small letters'
+                )
+            raise InputError(f'{output.path}: {words}; give each its own name')
+        named[name] = there[_identity(output.path)] = output
+    for output in outputs:
+        for parent in real(output.path).parents:
+            above = named.get(_folded(str(parent)))
+            if above is not None:
+                raise InputError(
+                    f'{above.path}: is named as a file by {above.role} and as a folder by '
+                    f'{output.role}; give each its own name'
+                )
+
+
+def _identity(path: Path) -> object:
+    """What is equal for two names of one file."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return _folded(str(real(path)))
+    return found.st_dev, found.st_ino
+
+
+def _folded(name: str) -> str:
+    """A name as file systems see it that do not tell capitals, or ways of writing an accent."""
+    return unicodedata.normalize('NFC', unicodedata.normalize('NFC', name).casefold())
+
+
+def _try(target: Path, made: list[Path]) -> None:
+    """Write nothing under a name, and do in its folder what the writing will do."""
+    missing = [one for one in (target.parent, *target.parent.parents) if not one.exists()]
+    for folder in reversed(missing):
+        folder.mkdir()
+        made.append(folder)
+    first, second = temporary(target.parent), temporary(target.parent)
+    first.touch()
+    first.replace(second)
+    second.unlink()
+    if target.exists():
+        os.close(os.open(target, os.O_WRONLY))
+    else:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        target.unlink()
