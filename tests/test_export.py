@@ -95,6 +95,8 @@ def test_names_that_the_zoo_refuses_are_refused(model, tmp_path):
         export_bioimageio(model, tmp_path / 'cells.zip', name='!')
     with pytest.raises(InputError, match='not acceptable to bioimage'):
         export_bioimageio(model, tmp_path / 'cells.zip', licence='my own')
+    with pytest.raises(InputError, match='5 to 128 letters'):
+        export_bioimageio(model, tmp_path / 'cells.zip', name='cell')
     with pytest.raises(InputError, match=r'written as \.zip'):
         export_bioimageio(model, tmp_path / 'cells.tar')
     assert not list(tmp_path.iterdir())
@@ -130,7 +132,12 @@ def test_on_the_command_line(model, tmp_path, capsys):
     assert [author.name for author in description.authors] == ['A. Person', 'B. Person']
     assert main(['export', str(tmp_path / 'no.safetensors'), str(out)]) == 2
     assert 'no such file' in capsys.readouterr().err
-    assert main(['export', str(source), str(tmp_path / 'no' / 'such' / 'a.zip')]) == 2
+    new = tmp_path / 'new' / 'folder' / 'a.zip'
+    assert main(['export', str(source), str(new)]) == 0
+    assert load_description(new).name == 'Noise2Score a'
+    (tmp_path / 'file').write_text('x')
+    assert main(['export', str(source), str(tmp_path / 'file' / 'a.zip')]) == 2
+    assert 'is no folder' in capsys.readouterr().err
     seen(model, gaussian=False).save(source)
     assert main(['export', str(source), str(out)]) == 2
     assert 'cannot tell a network' in capsys.readouterr().err

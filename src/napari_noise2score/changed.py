@@ -93,7 +93,7 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
     if start is None:
         raise InputError(
             'this score was trained from scratch, so there is nothing to compare it with; '
-            "train with init 'warm'"
+            'train from the pretrained weights (init warm, --init warm)'
         )
     known = model.training.get('start', {}).get('sha256')
     if known is not None and known != start.digest:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +37,8 @@ SUFFIX = '.zip'
 
 _INSTALL = 'pip install "napari-noise2score[bioimageio]"'
 _TEST_SIZE = 128
+_LONGEST = 300
+"""Letters of a message of bioimageio.spec that are shown; some list all licences."""
 _PAPER = '10.48550/arXiv.2106.07009'
 
 
@@ -94,6 +98,7 @@ def export_bioimageio(
         raise InputError(f'{path}: packages for bioimage.io are written as {SUFFIX}')
     _check_holdable(model)
     spec = _spec()
+    _check_words(spec, name, licence)
     with tempfile.TemporaryDirectory() as folder, written_whole(path) as part:
         packed = Path(folder) / 'package.zip'
         with _files_closed():
@@ -139,6 +144,22 @@ def _check_holdable(model: ScoreModel) -> None:
                 f'unit-noise coordinate ({min(seen.variance):.2f} to {max(seen.variance):.2f}, '
                 'a few photons or values), which a bioimage.io package cannot tell a network'
             )
+
+
+def _check_words(spec: Any, name: str, licence: str) -> None:
+    """Refuse what the description could not hold, before the work."""
+    if re.fullmatch(r'[\w +()-]{5,128}', name) is None:
+        raise InputError(
+            f'the name {name!r} is not acceptable to bioimage.io; 5 to 128 letters, digits, '
+            'spaces and _+-() are needed (--name)'
+        )
+    try:
+        spec.model.v0_5.LicenseId(licence)
+    except ValueError as error:
+        raise InputError(
+            f'the licence {licence!r} is not acceptable to bioimage.io; an SPDX name such as '
+            'CC-BY-4.0 is needed (--licence)'
+        ) from error
 
 
 def _spec() -> Any:
@@ -226,7 +247,7 @@ def _described(
             config=v0_5.Config(noise2score={'sha256': model.digest, 'card': card_of(model)}),
         )
     except ValueError as error:  # a ValidationError of pydantic is one
-        text = ' '.join(str(error).split())
+        text = shorten(str(error), _LONGEST)
         raise InputError(f'the description is not acceptable to bioimage.io: {text}') from error
 
 

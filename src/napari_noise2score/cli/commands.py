@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.comparison import ChannelParameters
     from napari_noise2score.score.model import ScoreModel
 
+_SHORTEST = 5
+"""Letters of the shortest name that bioimage.io accepts."""
 _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 
 
@@ -162,11 +164,12 @@ def export(options: argparse.Namespace) -> int:
     from napari_noise2score.export import export_bioimageio
     from napari_noise2score.score.model import ScoreModel
 
+    stem = options.output.stem
     with tried([Output(options.output, 'OUT')], [options.model]):
         export_bioimageio(
             ScoreModel.load(options.model),
             options.output,
-            name=options.name or options.output.stem,
+            name=options.name or (stem if len(stem) >= _SHORTEST else f'Noise2Score {stem}'),
             authors=tuple(options.author or ('Unknown author',)),
             licence=options.licence,
         )

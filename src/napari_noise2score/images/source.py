@@ -168,7 +168,7 @@ class Channel:
             raise InputError(
                 f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have no '
                 f'two slices along Z, and a network is to see {count} of them; name the axis of '
-                'the slices Z, or take 1, slice by slice'
+                'the slices Z, or take a network that sees 1, slice by slice'
             )
         axis = letters.index('Z')
         apart = math.prod(lengths[axis + 1 :])

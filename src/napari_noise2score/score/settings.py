@@ -85,8 +85,8 @@ class TrainSettings:
             raise InputError(f'training steps are {self.steps}; 0 or more are needed')
         if self.init == SCRATCH and not self.trains:
             raise InputError(
-                "no training from scratch (init 'scratch') leaves random weights; train for some "
-                "time, or start from the pretrained weights (init 'warm')"
+                'no training from scratch leaves random weights; train for some time, or start '
+                'from the pretrained weights (init warm, --init warm)'
             )
         if self.init != SCRATCH and self.network is not None:
             raise InputError(

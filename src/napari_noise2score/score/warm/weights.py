@@ -60,11 +60,12 @@ def warm_start() -> ScoreModel:
     except OSError as error:
         raise CheckpointError(
             f'{FILE}: the weights of the warm start are not installed; install napari-noise2score '
-            "anew, or train with init 'scratch'"
+            'anew, or train from scratch (init scratch, --init scratch)'
         ) from error
     if found != SHA256:
         raise CheckpointError(
             f'{FILE}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
-            f"{SHA256[:12]}...); install napari-noise2score anew, or train with init 'scratch'"
+            f'{SHA256[:12]}...); install napari-noise2score anew, or train from scratch (init '
+            'scratch, --init scratch)'
         )
     return ScoreModel.load(FILE)
