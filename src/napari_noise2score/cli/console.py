@@ -33,6 +33,8 @@ _PLAIN = {
     '\N{RIGHT DOUBLE QUOTATION MARK}': '"',
     '\N{RIGHTWARDS ARROW}': '->',
     '\N{ALMOST EQUAL TO}': '~',
+    '\N{MICRO SIGN}': 'u',
+    '\N{GREEK SMALL LETTER MU}': 'u',
     '\N{GREEK SMALL LETTER SIGMA}': 'sigma',
 }
 
