@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.families import Poisson, PoissonGaussian
 from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.noise.measured import measured_table
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
@@ -81,3 +81,19 @@ def test_beyond_the_levels_that_are_seen_the_model_goes_on():
     assert table.variance_at(dark) < 0.9
     share = float(measured.variance_at(dark) / table.variance_at(dark))
     assert share == pytest.approx(1.2, rel=0.1)
+
+
+def test_dark_places_without_read_noise_have_none():
+    """A photomultiplier in the dark: zero every time, so there is nothing to divide by."""
+    family = Poisson(20.0, 0.0)
+    table = level_table(family, 2000.0)
+    rng = np.random.default_rng(0)
+    clean = np.maximum(np.linspace(-400, 600, 256), 0) * np.ones((256, 1))
+    coordinate = family.coordinate(2000.0)
+    first, second = (coordinate.forward(family.sample(light * clean, rng)) for light in (1, 0.5))
+    for pair in (SAME, PlanePair(0, 1, FramePair(0, 1, 0.0, 0.5).change(table))):
+        other = second if pair.change else coordinate.forward(family.sample(clean, rng))
+        measured = measured_table(table, [(first, other, pair)], np.inf)
+        assert np.isfinite(measured.variance).all()
+        assert float(measured.variance_at(table.mean_of(400.0))) == pytest.approx(1, rel=0.15)
+        assert float(measured.variance_at(table.mean[0])) < 0.05
