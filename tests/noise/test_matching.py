@@ -109,3 +109,14 @@ def test_frames_of_a_few_pixels_are_compared_by_their_mean():
     pair = compare(0, 1, first, second, np.inf).pair
     assert pair.light == 1
     assert pair.offset == pytest.approx(4, abs=0.8)
+
+
+def test_padding_is_neither_noise_nor_motion():
+    """Rotated and stitched images have places with the same value in every frame."""
+    stack = frames(photons(), 0.6 * photons())
+    stack[:, :, 64:] = 0
+    found = compare(0, 1, *stack, np.inf)
+    assert found.pair.light == pytest.approx(0.6, rel=0.02)
+    assert found.moving == 0
+    assert found.pair.still.pixels[:, :64].all()
+    assert not found.pair.still.pixels[:, 64:].any()

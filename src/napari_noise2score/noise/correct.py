@@ -16,12 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.coordinates import UnitNoise
-from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 
 Array = NDArray[np.float64]
-
-SMALLEST_VARIANCE = 0.05
-"""Noise variance in the unit-noise coordinate below which a level is taken for noise-free."""
 
 LARGEST_EXPONENT = 30.0
 """Exponent at which a correction stops growing, so that it stays a number."""

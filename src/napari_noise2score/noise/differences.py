@@ -86,7 +86,7 @@ def from_frames(
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     counts : sequence of int
-        Of how many frames of each field, from its first on, the noise is measured.
+        Of how many frames of each field the noise is measured, from the first that show one scene.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def from_frames(
     compared = [pair for each in found for pair in each.compared]
     if not compared:
         return None, pairs
-    hot, moving = _leave_out_hot(compared), _moving(compared)
+    hot = _leave_out_hot(compared)
     shifts = offsets([pair.sample(pair.difference**2 / 2, pair.mask) for pair in compared])
     raw = [
         pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
@@ -111,7 +111,7 @@ def from_frames(
     evidence = _without_smooth_surplus(evidence, compared, shifts)
     fading, flicker = _bleaching_and_flicker(found)
     disturbances = Disturbances(
-        moving=moving,
+        moving=float(np.mean([pair.moving for pair in compared])),
         other_scenes=_other_scenes(found),
         bleaching=fading,
         flicker=flicker,
@@ -126,15 +126,9 @@ def _compared(frames: NDArray[Any], saturation: float, count: int) -> _Field:
     found = _Field(frames)
     for pair in matched(frames, saturation):
         found.pairs.append(pair.pair)
-        if pair.pair.second < count:
+        if len(found.compared) < count - 1:
             found.compared.append(pair)
     return found
-
-
-def _moving(compared: Sequence[Compared]) -> float:
-    """Share of the blocks of compared frames that were left out."""
-    still = [pair.pair.still for pair in compared]
-    return float(np.mean([0.0 if s is None else 1 - s.blocks.mean() for s in still]))
 
 
 def _other_scenes(fields: Iterable[_Field]) -> float:

@@ -164,7 +164,7 @@ def _sentences(found: Disturbances) -> list[str]:
     if found.other_scenes > 0:
         said.append(
             f'{100 * found.other_scenes:.0f} % of the neighbouring frames do not show one scene '
-            '(cut, jump of the stage, dark frame) and were not compared with each other.'
+            '(motion, cut, dark frame) and were not compared with each other.'
         )
     if found.offset_range > 0:
         said.append(

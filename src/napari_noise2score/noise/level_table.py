@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+SMALLEST_VARIANCE = 0.05
+"""Noise variance in the unit-noise coordinate below which a level is taken for noise-free."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VarianceCurve:
     """Noise variance on an even grid of clean levels, all in the unit-noise coordinate.
@@ -65,7 +69,10 @@ class LevelTable:
         Beyond these its ratio to that of this table stays what it is at the nearest.
         """
         dense = np.union1d(self.mean, level)
-        share = np.interp(dense, level, variance / self.variance_at(level))
+        own = self.variance_at(level)
+        shares = np.ones_like(own)
+        np.divide(variance, own, out=shares, where=own > SMALLEST_VARIANCE)
+        share = np.interp(dense, level, shares)
         return replace(
             self,
             clean=self.clean_value(dense),

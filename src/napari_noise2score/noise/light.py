@@ -144,14 +144,14 @@ class _Cells:
 
 
 def _cells(difference: Array, mean: Array, mask: Mask) -> _Cells | None:
-    """The whole cells of two frames; None if they are too few."""
+    """The whole cells of two frames in which they differ at all; None if they are too few."""
     rows, columns = (side // _CELL for side in difference.shape)
 
     def means(image: NDArray[np.generic]) -> Array:
         cut = image[: rows * _CELL, : columns * _CELL].astype(np.float64, copy=False)
         return np.asarray(cut.reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3)).ravel())
 
-    whole = means(mask) == 1
+    whole = (means(mask) == 1) & (means(difference != 0) > 0)
     if int(whole.sum()) < _FEWEST:
         return None
     return _Cells(means(mean)[whole], means(difference)[whole])

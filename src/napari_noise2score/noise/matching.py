@@ -34,8 +34,8 @@ _MOVING = 0.1
 _WIDE = 0.2
 _MOVING_OVERALL = 0.035
 """Share explained by motion, over all blocks together, that rules a pair out."""
-_FEWEST_STILL = 0.5
-"""Share of the blocks that have to be still."""
+_MOST_MOVING = 0.5
+"""Share of the blocks with noise that may be left out."""
 _GENTLE = 0.4
 """Change of the light, as a share of the mean one, up to which no better partner is looked for: a
 factor of one and a half."""
@@ -63,6 +63,8 @@ class Compared:
         Where it is noise alone.
     line : Line
         What light and offset changed.
+    moving : float
+        Share of the blocks with noise that were left out.
     """
 
     pair: FramePair
@@ -72,6 +74,7 @@ class Compared:
     difference: Array
     mask: Mask
     line: Line
+    moving: float
     _level: Array | None = None
 
     @property
@@ -127,6 +130,7 @@ def compare(
     line = light_line(difference, mean, mask)
     if abs(line.change) > _FURTHEST:
         return None
+    noisy = np.abs(_centred(difference)).max(axis=(1, 3)) > 0
     changed = line.base + line.change * mean
     difference -= changed
     # Each is scaled to the light of the mean. With q the square of half the change, the variance
@@ -135,8 +139,9 @@ def compare(
     surplus = 1 + line.change**2 / 4
     difference /= surplus**0.5
     mean -= changed * (line.change / 2) / surplus
-    blocks, motion = _still(difference, mean)
-    if blocks.mean() < _FEWEST_STILL or motion > _MOVING_OVERALL:
+    blocks, motion = _still(difference, mean, noisy)
+    moving = 1 - int(blocks.sum()) / max(int(noisy.sum()), 1)
+    if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
         return None
     still = StillBlocks(blocks, (first.shape[0], first.shape[1]))
     if not blocks.all():
@@ -145,11 +150,13 @@ def compare(
         return None
     offset, light = (0.0, 1.0) if line.alike else (line.offset, line.light)
     pair = FramePair(number, other, offset, light, None if blocks.all() else still)
-    return Compared(pair, first, second, mean, difference, mask, line)
+    return Compared(pair, first, second, mean, difference, mask, line, moving)
 
 
-def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
+def _still(difference: Array, mean: Array, noisy: Mask) -> tuple[Mask, float]:
     """Which blocks of a frame difference hold noise alone, and the share of motion in those.
+
+    ``noisy`` says which hold any: where frames are padded there is none.
 
     Something that moves leaves its gradient in the difference, something that bleaches unlike
     the rest its intensity; what appears or vanishes leaves patches wider than any correlation
@@ -164,9 +171,9 @@ def _still(difference: Array, mean: Array) -> tuple[Mask, float]:
     explained = np.einsum('aij,bij,ijab->ij', common, common, inverse)
     usable = np.maximum(power, 1e-300)
     explained, wide = explained / usable, _wide_correlation(noise) / usable
-    still = (power > 0) & (explained < _MOVING) & (wide < _WIDE)
+    still = noisy & (explained < _MOVING) & (wide < _WIDE)
     if not still.any():
-        return still, 0.0
+        return still, 1.0
     per_block = noise.shape[1] * noise.shape[3]
     motion = max(explained[still].mean() - 3 / per_block, wide[still].mean())
     return still, float(motion)

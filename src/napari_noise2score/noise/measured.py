@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.evidence import Bins, neighbour_mean
-from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.noise.outliers import unclipped
 from napari_noise2score.noise.pairs import LevelChange, PlanePair
 
@@ -76,7 +76,7 @@ def _squares(
     before = change.reversed(after)
     expected = change.slope(before) ** 2 * table.variance_at(before) + table.variance_at(after)
     level = (before + after) / 2
-    # without any noise expected, as at no photons at all, the two frames count alike
-    share = np.full_like(expected, 0.5)
-    np.divide(table.variance_at(level), expected, out=share, where=expected > 0)
-    return level, (brought - second) ** 2 * share
+    # where the model knows of no noise there is nothing to compare with, and it stays in force
+    share = np.ones_like(expected)
+    np.divide((brought - second) ** 2, expected, out=share, where=expected > SMALLEST_VARIANCE)
+    return level, share * table.variance_at(level)

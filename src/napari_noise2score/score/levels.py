@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_noise2score.noise.correct import SMALLEST_VARIANCE
-from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, VarianceCurve
 from napari_noise2score.noise.pairs import LevelChange
 
 

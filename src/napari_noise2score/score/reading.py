@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise import adaptive
 from napari_noise2score.noise.coordinates import UnitNoise
-from napari_noise2score.noise.correct import SMALLEST_VARIANCE, LocalScore
+from napari_noise2score.noise.correct import LocalScore
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes, NoisyPlanes

@@ -37,7 +37,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.noise.correct import SMALLEST_VARIANCE
+from napari_noise2score.noise.level_table import SMALLEST_VARIANCE
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source, slab_noise
