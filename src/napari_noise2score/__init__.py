@@ -7,6 +7,7 @@ loads neither torch nor Qt nor napari.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from napari_noise2score.settings import DenoiseSettings
 
     __version__: str
+
+# Both are read when PyTorch is loaded.
+# On Apple GPUs an operation that is missing is computed on the CPU.
+os.environ.setdefault('PYTORCH_ENABLE_MPS_FALLBACK', '1')
+# Threads that wait for others sleep after a tenth of the usual time: where a core is busy with
+# something else, waiting threads would keep those from running that they wait for.
+os.environ.setdefault('GOMP_SPINCOUNT', '30000')
 
 __all__ = [
     'CheckpointError',

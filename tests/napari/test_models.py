@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari._qt.qt_main_window import _QtMainWindow
+from napari.viewer import current_viewer
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from safetensors.torch import save_file
@@ -260,6 +262,45 @@ def test_a_model_file_opens_the_panel_and_adds_no_layer(make_napari_viewer, qtbo
     viewer.open(str(saved), plugin='napari-noise2score')
     assert panel.controller.state == 'loading'
     idle(panel)
+
+
+def test_a_model_goes_to_the_panel_of_the_viewer_that_opens_it(make_napari_viewer, idle, saved):
+    first, second = make_napari_viewer(), make_napari_viewer()
+    panels = [
+        viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')[1]
+        for viewer in (first, second)
+    ]
+    for current in (second, first):
+        for viewer, own, other in ((first, *panels), (second, *panels[::-1])):
+            _make_current(current)
+            assert viewer.open(str(saved), plugin='napari-noise2score') == []
+            assert (own.controller.state, other.controller.state) == ('loading', 'idle')
+            idle(own)
+            assert own.status.text() == 'The model was loaded.'
+
+
+def test_a_model_that_no_viewer_opens_goes_to_the_current_one_with_a_word(
+    make_napari_viewer, idle, saved, monkeypatch
+):
+    said = []
+    monkeypatch.setattr('napari.utils.notifications.show_info', said.append)
+    first, second = make_napari_viewer(title='one'), make_napari_viewer(title='two')
+    _make_current(first)
+    assert get_reader(str(saved))(str(saved)) == [(None,)]
+    (word,) = said
+    assert word == 'cells.safetensors is loaded into the Noise2Score panel of "one".'
+    _, panel = first.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+    idle(panel)
+    assert panel.status.text() == 'The model was loaded.'
+    second.open(str(saved), plugin='napari-noise2score')
+    assert len(said) == 1
+
+
+def _make_current(viewer) -> None:
+    """As napari does for the window that is clicked."""
+    windows = _QtMainWindow._instances
+    windows.append(windows.pop(windows.index(viewer.window._qt_window)))
+    assert current_viewer() is viewer
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import torch
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.score import device as module
-from napari_noise2score.score.device import choose_device, fast_precision
+from napari_noise2score.score.device import choose_device, has_fast_bfloat16
+from napari_noise2score.score.precision import Precision
 
 
 def test_auto_prefers_the_accelerator(monkeypatch):
@@ -24,6 +25,28 @@ def test_a_missing_device_is_refused_with_those_that_are_there(monkeypatch):
 @pytest.mark.parametrize('fast', [True, False])
 def test_low_precision_only_where_the_processor_has_it(monkeypatch, fast):
     monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: fast)
-    with fast_precision(torch.device('cpu')):
-        product = torch.ones(4, 4) @ torch.ones(4, 4)
-    assert product.dtype is (torch.bfloat16 if fast else torch.float32)
+    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
+    device, network = torch.device('cpu'), torch.nn.Linear(4, 4)
+    for reduced, expected in ((None, fast), (False, False)):
+        precision = Precision(device, reduced=reduced, is_right=lambda *layer: True)
+        with precision.of(network):
+            assert network(torch.ones(4)).dtype is (torch.bfloat16 if expected else torch.float32)
+
+
+def test_low_precision_not_without_the_library_that_has_it(monkeypatch):
+    """Loops of PyTorch itself are many times slower in bfloat16 than in float32."""
+    monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', False)
+    assert not has_fast_bfloat16(torch.device('cpu'))
+
+
+@pytest.mark.parametrize('own', [True, False])
+def test_low_precision_not_where_a_gpu_only_imitates_it(monkeypatch, own):
+    """Those that have float16 alone imitate bfloat16, slower than float32."""
+
+    def supported(including_emulation=True):
+        return own or including_emulation
+
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', supported)
+    assert has_fast_bfloat16(torch.device('cuda')) == own
+    assert not has_fast_bfloat16(torch.device('mps'))

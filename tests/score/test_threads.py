@@ -1,8 +1,27 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from napari_noise2score.score import threads as module
-from napari_noise2score.score.threads import ThreadTuner
+from napari_noise2score.score import train as training
+from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.score.threads import (
+    ThreadChooser,
+    ThreadTuner,
+    quickest_threads,
+    usable_threads,
+    using,
+)
+from napari_noise2score.score.train import train
+from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.steps import finish
+from tests.score.helpers import noisy_planes
 
 
 class Machine:
@@ -24,6 +43,17 @@ class Machine:
             used.append(self.threads)
             self.now += self.seconds[self.threads]
         return used
+
+    def trial(self, pixels: int):
+        """What a `ThreadChooser` tries."""
+
+        def loop() -> None:
+            self.now += self.seconds[self.threads] * pixels / 1e6
+
+        return loop
+
+    def chooser(self) -> ThreadChooser:
+        return ThreadChooser(self.trial, lambda: self.now)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +95,177 @@ def test_the_number_is_restored_after_an_error(monkeypatch):
     with pytest.raises(ValueError, match=r'^$'):
         fail()
     assert machine.threads == 2
+
+
+def test_time_that_the_caller_takes_does_not_count(monkeypatch):
+    machine = Machine(monkeypatch, 4, {4: 1.0, 3: 1.3})
+    with ThreadTuner() as tuner:
+        for _ in range(500):
+            machine.run(tuner, 1)
+            if machine.threads == 4:
+                machine.now += 60
+                tuner.leave_out(60)
+        assert machine.run(tuner, 100).count(4) > 90
+
+
+def test_a_training_begins_with_what_a_trial_has_found(monkeypatch):
+    machine = Machine(monkeypatch, 16, {16: 5.0, 15: 4.0, 8: 1.0})
+    with ThreadTuner(most=16, first=8) as tuner:
+        assert machine.run(tuner, 500).count(8) > 490
+    assert machine.threads == 16
+
+
+@pytest.mark.parametrize(
+    ('most', 'seconds', 'best'),
+    [
+        (2, {2: 1.0, 1: 1.9}, 2),
+        (2, {2: 9.0, 1: 1.9}, 1),
+        (3, {3: 9.0, 2: 1.0, 1: 1.9}, 2),
+        (16, {16: 1.0, 15: 1.07, 8: 2.0}, 16),  # and fewer are not tried
+        (16, {16: 9.0, 15: 1.1, 8: 2.0}, 15),
+        (16, {16: 9.0, 15: 9.0, 8: 2.0, 4: 4.0}, 8),
+        (16, {16: 90.0, 15: 80.0, 8: 60.0, 4: 50.0, 2: 10.0, 1: 2.0}, 1),
+        (1, {}, 1),
+    ],
+)
+def test_the_fastest_number_is_found_by_a_trial(monkeypatch, most, seconds, best):
+    machine = Machine(monkeypatch, most, seconds)
+    assert machine.chooser().best(most, 128**2) == best
+    assert machine.threads == most
+
+
+def test_threads_that_are_slow_at_first_only_are_tried_again(monkeypatch):
+    """New ones begin on one core, and spread over the others after a while."""
+    machine = Machine(monkeypatch, 2, {2: 9.0, 1: 2.0})
+    chooser = machine.chooser()
+    use = machine.use
+
+    def spread(threads: int) -> None:
+        use(threads)
+        if threads == 1:
+            machine.seconds = {2: 1.0, 1: 2.0}
+
+    monkeypatch.setattr(torch, 'set_num_threads', spread)
+    assert chooser.best(2, 128**2) == 2
+
+
+def test_trials_are_repeated_and_take_little_time(monkeypatch):
+    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 1.5})
+    chooser, tried = machine.chooser(), 0.0
+    found = []
+    for second in range(1000):
+        if second == 500:
+            machine.seconds = {2: 6.0, 1: 1.5}
+        begin = machine.now
+        found.append(chooser.best(2, 512**2))
+        tried += machine.now - begin
+        machine.now += 1
+    assert found[:500] == [2] * 500
+    assert found[520:] == [1] * 480
+    assert tried < 0.03 * 1000
+
+
+def test_no_trial_takes_longer_for_a_large_image(monkeypatch):
+    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 1.5})
+    machine.chooser().best(2, 512**2)
+    large = machine.now
+    machine.now = 0.0
+    machine.chooser().best(2, 128**2)
+    assert large == pytest.approx(machine.now)
+
+
+def test_the_number_is_given_back_after_each_view(monkeypatch):
+    machine = Machine(monkeypatch, 4, {4: 9.0, 3: 1.0, 2: 2.0, 1: 4.0})
+    with quickest_threads(torch.device('cpu'), 128**2, machine.chooser()):
+        assert machine.threads == min(3, usable_threads())
+    assert machine.threads == 4
+    with pytest.raises(ValueError, match=r'^$'), using(2):
+        raise ValueError
+    assert machine.threads == 4
+    with quickest_threads(torch.device('cuda'), 128**2, machine.chooser()):
+        assert machine.threads == 4
+
+
+def test_no_more_threads_than_the_process_may_use_cores(monkeypatch):
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 16)
+    for cores, expected in ((2, 2), (None, 16), (64, 16)):
+        monkeypatch.setattr(module, 'usable_cores', lambda cores=cores: cores)
+        assert usable_threads() == expected
+
+
+class Recorder:
+    """Numbers of threads with which a network was computed, where ``best`` are fastest."""
+
+    def __init__(self, monkeypatch, best: int) -> None:
+        self.used: list[int] = []
+        chooser = ThreadChooser(lambda pixels: lambda: None)
+        monkeypatch.setattr(chooser, 'best', lambda most, pixels: min(best, most))
+        for place in (module, training):
+            monkeypatch.setattr(place, 'CHOOSER', chooser)
+            monkeypatch.setattr(place, 'usable_threads', lambda: 2)
+        forward = type(warm_start().network).forward
+
+        def computed(network, *told):
+            self.used.append(torch.get_num_threads())
+            return forward(network, *told)
+
+        monkeypatch.setattr(type(warm_start().network), 'forward', computed)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_threads_are_chosen_wherever_the_network_runs(monkeypatch, two_threads):
+    recorder = Recorder(monkeypatch, best=1)
+    at_once = TrainSettings(seconds=0, device='cpu')
+    model = finish(train([noisy_planes()], at_once))
+    finish(predict_clean(model, noisy_planes(), device='cpu', orientations=2))
+    assert set(recorder.used) == {1}
+    assert len(recorder.used) > 4
+    recorder.used.clear()
+    timed = replace(at_once, seconds=0.5, batch=2, patch=32)
+    finish(train([noisy_planes()], timed))
+    assert recorder.used[0] == 1
+    assert torch.get_num_threads() == 2
+
+
+def test_a_training_of_so_many_steps_keeps_its_threads(monkeypatch, two_threads):
+    """The last bits of a gradient may depend on them; so on nothing else that the machine does."""
+    weights = []
+    for best in (1, 2):
+        with monkeypatch.context() as patch:
+            recorder = Recorder(patch, best)
+            settings = TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu')
+            model = finish(train([noisy_planes()], settings))
+            assert set(recorder.used) == {2}
+            weights.append(model.digest)
+    assert weights[0] == weights[1]
+
+
+def test_what_a_network_gives_does_not_depend_on_its_threads(two_threads):
+    clean = []
+    model = finish(train([noisy_planes()], TrainSettings(seconds=0, device='cpu')))
+    for number in (1, 2):
+        with using(number):
+            steps = predict_clean(model, noisy_planes(), device='cpu', orientations=1, exact=True)
+            clean.append(finish(steps))
+    np.testing.assert_allclose(*clean, atol=1e-4)
+
+
+def test_threads_that_wait_are_told_to_sleep_before_pytorch_is_loaded():
+    words = 'import napari_noise2score.pipeline, os; print(os.environ["GOMP_SPINCOUNT"])'
+    environment = {key: value for key, value in os.environ.items() if key != 'GOMP_SPINCOUNT'}
+    for given, expected in ({}, '30000'), ({'GOMP_SPINCOUNT': '7'}, '7'):
+        found = subprocess.run(
+            [sys.executable, '-c', words],
+            env=environment | given,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert found.stdout.strip() == expected

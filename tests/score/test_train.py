@@ -84,7 +84,9 @@ def test_time_limit_ends_the_training():
 def test_non_finite_loss_stops_with_advice():
     broken = noisy_planes()
     broken.array[:] = np.nan
-    with pytest.raises(TrainingError, match=r'non-finite at step 1; lower the learning rate'):
+    with pytest.raises(
+        TrainingError, match=r'non-finite at step 1, in full precision too: check the'
+    ):
         finish(train([broken], quick(5)))
 
 
@@ -122,11 +124,11 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
 def test_outlier_steps_are_skipped_and_counted():
     watch = guard.Guard()
     for _ in range(60):
-        assert watch.accepts(0.5, 1.0, 1e-3)
-    assert not watch.accepts(40.0, 11.0, 1e-3)
+        assert watch.accepts(0.5, 1.0)
+    assert not watch.accepts(40.0, 11.0)
     assert watch.skipped == 1
     assert watch.loss == pytest.approx(0.5)
-    assert watch.accepts(0.5, 9.0, 1e-3)
+    assert watch.accepts(0.5, 9.0)
 
 
 def test_earlier_weights_are_delivered_where_their_risk_was_clearly_lower():

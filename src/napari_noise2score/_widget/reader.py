@@ -5,14 +5,19 @@ napari asks for a reader of every file, so nothing heavy is loaded until a file 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.header import is_score_model
 
 PLUGIN, WIDGET = 'napari-noise2score', 'Noise2Score'
+
+_OPENING = ('open', '_add_layers_with_plugins')
+"""Methods of a viewer that call a reader."""
 
 Reader = Callable[[str | Sequence[str]], list[tuple[Any, ...]]]
 
@@ -27,7 +32,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
-    """Load a model into the panel of the current viewer, which is opened if it is not.
+    """Load a model into the panel of the viewer that opens it; the panel is opened if it is not.
 
     Returns
     -------
@@ -39,12 +44,34 @@ def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     InputError
         If there is no viewer with a window.
     """
-    import napari
+    from napari.utils.notifications import show_info
+    from napari.viewer import current_viewer
 
-    viewer = napari.current_viewer()
+    viewer = _opening_viewer()
+    known = viewer is not None
+    viewer = viewer if known else current_viewer()
     if viewer is None:
         raise InputError('no napari viewer is open; a score model is loaded into its panel')
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    name = path if isinstance(path, str) else path[0]
-    getattr(panel, '__wrapped__', panel).controller.load(Path(name))
+    name = Path(path if isinstance(path, str) else path[0])
+    getattr(panel, '__wrapped__', panel).controller.load(name)
+    if not known:
+        show_info(f'{name.name} is loaded into the Noise2Score panel of "{viewer.title}".')
     return [(None,)]
+
+
+def _opening_viewer() -> Any:
+    """The viewer whose method ``open`` has called the reader; None if it was called otherwise.
+
+    napari does not tell a reader which viewer it reads for, and its current viewer is the one
+    that was clicked last, which need not be the one that a script or a drop opens a file in.
+    """
+    from napari.viewer import Viewer
+
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get('self') if frame.f_code.co_name in _OPENING else None
+        if isinstance(owner, Viewer):
+            return owner
+        frame = frame.f_back
+    return None

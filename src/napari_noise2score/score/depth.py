@@ -7,6 +7,8 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_noise2score.score.precision import depth_precision
+
 
 class DepthBlock(nn.Module):
     """``x + conv(relu(conv(relu(x))))`` in three dimensions, without the outermost two planes.
@@ -21,4 +23,5 @@ class DepthBlock(nn.Module):
         self.last = nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, 1:-1] + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))
+        with depth_precision(x) as x:
+            return x[:, :, 1:-1] + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))

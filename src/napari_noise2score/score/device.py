@@ -1,8 +1,7 @@
-"""Where the network runs, and how precisely."""
+"""Where the network runs."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -37,18 +36,22 @@ def choose_device(name: str = 'auto') -> torch.device:
     return torch.device(name)
 
 
-def fast_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Context that computes in bfloat16 where the device is faster so, else in float32."""
-    if device.type == 'cuda' and torch.cuda.is_bf16_supported():
-        return torch.autocast('cuda', torch.bfloat16)
-    if device.type == 'cpu' and _cpu_has_bfloat16():
-        return torch.autocast('cpu', torch.bfloat16)
-    return nullcontext()
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 itself; where it only imitates it float32 is faster.
+
+    Nothing is computed in float16: its range is too small for images of much light.
+    """
+    if device.type == 'cuda':
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != 'cpu':
+        return False
+    onednn: Any = torch.backends.mkldnn
+    return bool(onednn.is_available() and onednn.enabled and _cpu_has_bfloat16())
 
 
 @cache
 def _cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself (elsewhere it is slower than float32)."""
+    """Whether the processor multiplies bfloat16 itself."""
     capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
     return bool(capabilities.get('avx512_bf16') or capabilities.get('amx_bf16'))
 

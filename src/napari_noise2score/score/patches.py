@@ -142,6 +142,14 @@ class Patches(NamedTuple):
     weight: Tensor
 
 
+class SamplerState(NamedTuple):
+    """Random numbers to come, planes drawn so far, and which are at hand of each image."""
+
+    random: Tensor
+    drawn: int
+    shelves: dict[int, list[int]]
+
+
 class PatchSampler:
     """Draws patches, each pixel of every image as likely as any other, turned and mirrored.
 
@@ -177,6 +185,18 @@ class PatchSampler:
         self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
         for box in held:
             self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
+
+    @property
+    def state(self) -> SamplerState:
+        """What the next draws depend on."""
+        shelves = {image: list(shelf) for image, shelf in self._shelves.items()}
+        return SamplerState(self._generator.get_state(), self._drawn, shelves)
+
+    def restore(self, state: SamplerState) -> None:
+        """Draw again what was drawn since ``state`` was taken."""
+        self._generator.set_state(state.random)
+        self._drawn = state.drawn
+        self._shelves = {image: list(shelf) for image, shelf in state.shelves.items()}
 
     def draw(self, count: int) -> Patches:
         """``count`` patches, turned and mirrored at random."""

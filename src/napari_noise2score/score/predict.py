@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,12 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.images.storage import room
-from napari_noise2score.score.device import (
-    choose_device,
-    fast_precision,
-    free_memory,
-    out_of_memory,
-)
+from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
@@ -27,7 +21,9 @@ from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.patches import NoisyPlanes
 from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import middle, read_slab
+from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import round_up, tiles
 from napari_noise2score.score.told import NoiseKnowledge
 
@@ -62,6 +58,7 @@ def predict_clean(
     orientations: int = 8,
     sigma_a: float = 0.0,
     exact: bool = False,
+    precision: Precision | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
 
@@ -85,6 +82,9 @@ def predict_clean(
         views. Blurs more, and may be better where the score is not known well at 0.
     exact : bool
         Compute in float32 also where bfloat16 is faster.
+    precision : Precision, optional
+        How precisely to compute, on that device; by ``exact`` if not given. A tile that is not
+        finite in bfloat16 is computed again in float32.
 
     Yields
     ------
@@ -102,7 +102,8 @@ def predict_clean(
         If the network sees neighbouring planes and the channel has none.
     """
     where = choose_device(device)
-    lens = _Lens(model, planes, where, orientations, sigma_a, exact)
+    precision = precision or Precision(where, reduced=False if exact else None)
+    lens = _Lens(model, planes, where, orientations, sigma_a, precision)
     together = model.network.settings.planes
     count, height, width = planes.shape
     multiple = model.network.size_multiple
@@ -133,7 +134,8 @@ def predict_clean(
                 tile = max(_LEAST_TILE, tile // 2)
             else:
                 where = torch.device('cpu')
-                lens = _Lens(model, planes, where, orientations, sigma_a, exact)
+                precision = Precision(where, reduced=False if exact else None)
+                lens = _Lens(model, planes, where, orientations, sigma_a, precision)
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
             free_memory()
             continue
@@ -151,14 +153,14 @@ class _Lens:
         where: torch.device,
         orientations: int,
         sigma_a: float,
-        exact: bool,
+        precision: Precision,
     ) -> None:
         self._network = channels_last(model.network.to(where))
         self._loss, self._noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
         self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
         self._image = torch.zeros(1, dtype=torch.long, device=where)
         self._planes = model.network.settings.planes
-        self._where, self._views, self._exact = where, orientations, exact
+        self._where, self._views, self._precision = where, orientations, precision
         self._sigma_a = sigma_a
         self._source = noise_source(planes.correlation)
         self._generator = torch.Generator().manual_seed(0)
@@ -167,8 +169,13 @@ class _Lens:
     def clean(self, slab: Tensor) -> Tensor:
         """Clean level of the middle plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU."""
         z = slab.to(self._where)
-        with nullcontext() if self._exact else fast_precision(self._where):
-            output = self._mean_of_views(z)
+        random = self._generator.get_state()
+
+        def mean_of_views() -> Tensor:
+            self._generator.set_state(random)
+            return self._mean_of_views(z)
+
+        output = self._precision.finite(self._network, middle(z), mean_of_views)
         clean = self._loss.clean(output, middle(z), self._noise.at(self._image, output))
         return clean.cpu()
 
@@ -183,5 +190,7 @@ class _Lens:
                 seen = z + self._sigma_a * u.to(self._where)
             way = torch.full_like(self._image, view)
             told = self._knowledge.told(self._network, self._image, way)
-            total += turned_back(told(turned(seen, view), strength), view)
+            with quickest_threads(self._where, z.shape[2] * z.shape[3]):
+                output = told(turned(seen, view), strength)
+            total += turned_back(output, view)
         return total / self._views

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 
@@ -66,10 +67,19 @@ class Redrawing:
         What is known of the noise of the images.
     loss : ScoreLoss
         Says what the output of the network means.
+    precision : Precision, optional
+        How precisely to compute the estimates; chosen if not given.
     """
 
-    def __init__(self, network: ScoreNetwork, knowledge: NoiseKnowledge, loss: ScoreLoss) -> None:
-        self._network, self._knowledge, self._loss = network, knowledge, loss
+    def __init__(
+        self,
+        network: ScoreNetwork,
+        knowledge: NoiseKnowledge,
+        loss: ScoreLoss,
+        precision: Precision | None = None,
+    ) -> None:
+        self._network, self._knowledge = network, knowledge
+        self._loss, self._precision = loss, precision
 
     @torch.no_grad()
     def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
@@ -105,7 +115,9 @@ class Redrawing:
 
     def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
         """Clean middle planes (B, 1, Y, X)."""
-        return clean_levels(self._network, self._knowledge, self._loss, slabs, image)
+        return clean_levels(
+            self._network, self._knowledge, self._loss, slabs, image, self._precision
+        )
 
     def _noisy(
         self,

@@ -1,19 +1,161 @@
-"""How many threads a training on the CPU should use, found by trying.
+"""How many threads a network should use on the CPU, found by trying.
 
 Parallel loops wait for their slowest thread. On a machine that something else is busy on, one
-thread less can be several times faster than all of them; on an idle one it is slower. So the step
-time of both is measured, now and then again, and the faster is used.
+thread less can be several times faster than all of them; on an idle one it is slower. So it is
+measured, now and then again, and the fastest number is used: in a training with a time limit by
+the time that its steps take (`ThreadTuner`), else, where there may be few steps and each of them
+may take seconds, by a short trial beforehand (`ThreadChooser`).
+
+The gradient of a network can differ in the last bits with the number of threads. A training that
+must repeat exactly therefore keeps the number that the machine allows, whatever else runs there;
+its threads do at least not wait for each other for longer than need be, which the package sees to
+when it is imported. What a network gives, without a gradient, is computed pixel by pixel, and
+does not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_noise2score.score.cores import usable_cores
 
 _TRY = 3
 _KEEP = 100
+_HOPELESS = 2.0
+"""A number of threads that takes so many times as long as another is not tried any further."""
+_LONGER = 5.0
+"""So many times as long is a number kept where the other one takes much longer."""
+
+_CHANNELS = 32
+_WORK = 1 << 14
+"""Pixels that a trial computes with each number of threads, in loops as long as those of the
+network, but in three at least."""
+_LOOPS = 3
+_SHARE = 0.02
+"""Share of the time that trials may take."""
+_SHORTEST = 1.0
+"""Least time from one trial to the next, s."""
+_SLOWER = 1.2
+"""Half as many threads that take so many times as long show that no fewer need to be tried."""
+
+
+def usable_threads() -> int:
+    """Threads that PyTorch would use, but no more than the process may use cores."""
+    return min(torch.get_num_threads(), usable_cores() or torch.get_num_threads())
+
+
+@contextmanager
+def using(threads: int) -> Iterator[None]:
+    """Compute with so many threads; the number is restored at the end."""
+    before = torch.get_num_threads()
+    if threads != before:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if threads != before:
+            torch.set_num_threads(before)
+
+
+class ThreadChooser:
+    """Finds how many threads are fastest now, by a trial that is repeated now and then.
+
+    Parameters
+    ----------
+    trial : callable
+        Gives what computes loops over so many pixels.
+    clock : callable
+        Tells the time, s.
+    """
+
+    def __init__(
+        self,
+        trial: Callable[[int], Callable[[], object]] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._trial, self._clock = trial or _loops, clock
+        self._found: dict[tuple[int, int], tuple[int, float]] = {}
+
+    def best(self, most: int, pixels: int) -> int:
+        """Number of threads, up to ``most``, for a network that sees so many pixels at once."""
+        if most <= 1:
+            return 1
+        pixels = max(1, min(pixels, _WORK))
+        size = pixels.bit_length()  # the same trial for about the same size
+        threads, until = self._found.get((most, size), (most, -float('inf')))
+        begin = self._clock()
+        if begin >= until:
+            threads = self._fastest(most, pixels)
+            end = self._clock()
+            until = end + max(_SHORTEST, (end - begin) / _SHARE)
+            self._found[most, size] = threads, until
+        return threads
+
+    def _fastest(self, most: int, pixels: int) -> int:
+        seconds = {most: self._seconds(most, pixels)}
+        for threads in _fewer(most):
+            seconds[threads] = self._seconds(threads, pixels)
+            if threads < most - 1 and seconds[threads] > _SLOWER * min(seconds.values()):
+                break
+        if min(seconds.values()) < seconds[most]:  # new threads take a while to spread over cores
+            seconds[most] = min(seconds[most], self._seconds(most, pixels))
+        return min(seconds, key=lambda number: seconds[number])
+
+    def _seconds(self, threads: int, pixels: int) -> float:
+        with using(threads):
+            loop = self._trial(pixels)
+            loop()  # the first time pays for new threads
+            begin = self._clock()
+            for _ in range(max(_LOOPS, _WORK // pixels)):
+                loop()
+            return self._clock() - begin
+
+
+def _fewer(most: int) -> Iterator[int]:
+    """One thread less, then half of them, a quarter, and so on, down to 1."""
+    last, threads = most, most - 1
+    while threads >= 1:
+        if threads < last:
+            yield threads
+            last = threads
+        most //= 2
+        threads = most
+
+
+def _loops(pixels: int) -> Callable[[], object]:
+    """A convolution and a loop over the pixels, as the network has them."""
+    side = max(8, int(pixels**0.5))
+    x = torch.ones(1, _CHANNELS, side, side).contiguous(memory_format=torch.channels_last)
+    weight = torch.ones(_CHANNELS, _CHANNELS, 3, 3)
+
+    @torch.no_grad()
+    def loop() -> Tensor:
+        return F.relu(F.conv2d(x, weight, padding=1))
+
+    return loop
+
+
+CHOOSER = ThreadChooser()
+"""What is known of this machine, for all of the process."""
+
+
+@contextmanager
+def quickest_threads(
+    device: torch.device, pixels: int, chooser: ThreadChooser | None = None
+) -> Iterator[None]:
+    """Apply a network with as many threads as are fastest now; on the CPU only."""
+    if device.type != 'cpu':
+        yield
+        return
+    with using((chooser or CHOOSER).best(usable_threads(), pixels)):
+        yield
 
 
 class ThreadTuner:
@@ -26,17 +168,25 @@ class ThreadTuner:
     ----------
     active : bool
         Whether to choose at all.
+    most : int, optional
+        All threads; as many as PyTorch uses if not given.
+    first : int, optional
+        Number to begin with: all if not given.
     """
 
-    def __init__(self, active: bool = True) -> None:
-        self._most = torch.get_num_threads()
+    def __init__(
+        self, active: bool = True, most: int | None = None, first: int | None = None
+    ) -> None:
+        self._before = torch.get_num_threads()
+        self._most = self._before if most is None else most
         self._active = active and self._most > 1
-        self._using = self._most
+        self._using = self._most if first is None else first
         self._mean: dict[int, float] = {}
         self._begin: float | None = None
         self._length, self._done = _TRY, 0
 
     def __enter__(self) -> ThreadTuner:
+        torch.set_num_threads(self._using)
         return self
 
     def __exit__(
@@ -45,7 +195,7 @@ class ThreadTuner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        torch.set_num_threads(self._most)
+        torch.set_num_threads(self._before)
 
     def step(self) -> None:
         """Count a step, and change the number of threads where that is due."""
@@ -56,16 +206,24 @@ class ThreadTuner:
             self._begin = now
             return
         self._done += 1
-        if self._done >= self._length:
-            self._mean[self._using] = (now - self._begin) / self._done
+        mean = (now - self._begin) / self._done
+        if self._done >= self._length or mean > _HOPELESS * min(self._mean.values(), default=mean):
+            self._mean[self._using] = mean
             self._next()
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count time in which the caller had the training."""
+        if self._begin is not None:
+            self._begin += seconds
 
     def _next(self) -> None:
         """After a stretch: the number that is not known yet, else the faster for a while."""
         other = self._most if self._using < self._most else self._most - 1
         if other in self._mean:
-            self._use(min(self._mean, key=lambda threads: self._mean[threads]), _KEEP)
+            best = min(self._mean, key=lambda threads: self._mean[threads])
+            ratio = max(self._mean.values()) / max(self._mean[best], 1e-9)
             self._mean = {}
+            self._use(best, round(_KEEP * min(max(1.0, ratio / _HOPELESS), _LONGER)))
         else:
             self._use(other, _TRY)
 

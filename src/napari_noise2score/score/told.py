@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.score.device import fast_precision
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import middle
 
 
@@ -65,17 +66,21 @@ def clean_levels(
     loss: ScoreLoss,
     slabs: Tensor,
     image: Tensor,
+    precision: Precision | None = None,
     at_once: int = 16,
 ) -> Tensor:
     """Clean middle planes (B, 1, Y, X) of upright slabs (B, P, Y, X) of the images (B,).
 
     ``loss`` says what the output of the network means; ``at_once`` slabs are computed together.
+
+    Raises nothing for what is not finite: see `Precision.finite`.
     """
+    precision = precision or Precision(slabs.device)
     found = []
     for first in range(0, len(slabs), at_once):
         z, numbers = (values[first : first + at_once] for values in (slabs, image))
         told = knowledge.told(network, numbers, torch.zeros_like(numbers))
-        with fast_precision(z.device):
-            output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
+        given = z, z.new_zeros(len(z), 1, 1, 1)
+        output = precision.finite(network, middle(z), partial(told, *given)).float()
         found.append(loss.clean(output, middle(z), knowledge.noise.at(numbers, output)))
     return torch.cat(found)

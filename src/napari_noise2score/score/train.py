@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.score.device import choose_device, fast_precision
-from napari_noise2score.score.guard import Guard
+from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.gradient import gradient
+from napari_noise2score.score.guard import ADVICE, Guard
 from napari_noise2score.score.lesson import Lessons, redrawable
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
@@ -33,6 +35,7 @@ from napari_noise2score.score.network import (
     widened,
 )
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.redraw import Redrawing, Redrawn
 from napari_noise2score.score.risk import (
     PLACES,
@@ -44,14 +47,13 @@ from napari_noise2score.score.risk import (
     places_to_hold,
 )
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
-from napari_noise2score.score.threads import ThreadTuner
+from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.warm.weights import starting_model
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.99
-_CLIP = 1.0
 _LOOKS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.2
@@ -81,6 +83,7 @@ def train(
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
+    precision: Precision | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Learn the score of noisy images.
 
@@ -94,6 +97,9 @@ def train(
         Weights to begin with, instead of those that the settings name.
     stop : object with ``is_set()``, optional
         When set, the training ends after the step under way and returns what it has learned.
+    precision : Precision, optional
+        How precisely to compute, on the device of the settings; chosen if not given. A step that
+        is not finite in bfloat16 is repeated in float32, and so are all after it.
 
     Yields
     ------
@@ -110,7 +116,8 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss becomes non-finite, or nothing was learned, also after restarts.
+        If the loss is not finite from the beginning, in float32 too, or nothing was learned, also
+        after restarts.
     InputError
         If there are no images, the device does not exist, the network is to see neighbouring
         slices and an image has none, or the start sees more slices than the settings say.
@@ -120,18 +127,17 @@ def train(
         raise InputError('0 images are given; a training needs at least one')
     start = start or starting_model(settings.init)
     stop = stop or _Never()
-    run = _Run(images, settings, start)
-    begin = time.perf_counter()
     step, restarts = 0, 0
-    # a training of so many steps must repeat exactly, so its threads stay what they are
-    tuner = ThreadTuner(run.device.type == 'cpu' and settings.seconds is not None)
-    with tuner:
+    with _threads(settings) as tuner:
+        run = _Run(images, settings, start, precision)
+        begin = time.perf_counter()
         while not stop.is_set() and not run.exhausted:
             tuner.step()
             progress = settings.progress(step, time.perf_counter() - begin)
             if progress >= 1.0:
                 break
-            if start is None and run.guard.trivial and restarts < _RESTARTS:
+            failed = run.guard.trivial or run.guard.lost
+            if start is None and failed and restarts < _RESTARTS:
                 restarts += 1
                 run.restart(restarts)
             run.step(progress)
@@ -142,19 +148,25 @@ def train(
             fraction = settings.progress(step, seconds)
             held = time.perf_counter()
             yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks, run.so_far)
-            begin += time.perf_counter() - held  # a training that is held back does not age
-
-    if start is None and run.guard.trivial:
-        raise TrainingError(
-            f'nothing was learned in {step} steps (loss {run.guard.loss:.3f}, 1 is the trivial '
-            f'score) and {restarts} restart(s): the noise parameters do not fit the data, or the '
-            'noise is correlated between pixels'
-        )
-    outcome = run.deliver(step)
+            held = time.perf_counter() - held
+            begin += held  # a training that is held back does not age
+            tuner.leave_out(held)
+        failure = run.failure(step, restarts) if start is None else None
+        if failure is not None:
+            raise TrainingError(failure)
+        outcome = run.deliver(step)
     training = {**settings.to_dict(), 'steps_done': step, 'restarts': restarts, **outcome}
     return ScoreModel(
         run.average.to('cpu').eval().requires_grad_(False), loss=settings.loss, training=training
     )
+
+
+def _threads(settings: TrainSettings) -> ThreadTuner:
+    """Threads of a training: a training of so many steps must repeat exactly, so it keeps them."""
+    most = usable_threads()
+    chooses = settings.seconds is not None and choose_device(settings.device).type == 'cpu'
+    pixels = settings.batch * settings.patch**2
+    return ThreadTuner(chooses, most, CHOOSER.best(most, pixels) if chooses else most)
 
 
 def beginning(
@@ -186,9 +198,11 @@ class _Run:
         images: Sequence[NoisyPlanes],
         settings: TrainSettings,
         start: ScoreModel | None,
+        precision: Precision | None,
     ) -> None:
         self.settings, self.start = settings, start
         self.device = choose_device(settings.device)
+        self.precision = precision or Precision(self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
         single = [redrawable(image, settings.frames) for image in images]
         redraws = start is not None and settings.redraw and any(single)
@@ -236,7 +250,7 @@ class _Run:
         """By what the training begins with."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
-        return Redrawing(good, self.knowledge, self.loss_of)
+        return Redrawing(good, self.knowledge, self.loss_of, self.precision)
 
     def _redraw_here(self, redrawing: Redrawing) -> Redraw:
         def redraw(slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
@@ -244,6 +258,15 @@ class _Run:
             return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
 
         return redraw
+
+    @property
+    def advice(self) -> str:
+        """What to do where a loss is not finite."""
+        usual = TrainSettings().learning_rate
+        if self.settings.learning_rate <= usual:
+            return ADVICE
+        rate = f'{self.settings.learning_rate:g}, and {usual:g} is usual'
+        return f'{ADVICE}; or lower the learning rate (it is {rate})'
 
     def _first_network(self) -> ScoreNetwork:
         slices = self.settings.slices
@@ -259,12 +282,26 @@ class _Run:
         self.network.centre.fill_(self.centre)
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
-        self.guard, self.snapshots = Guard(self.loss_of.trivial), Snapshots(self.probe)
+        self.guard = Guard(self.loss_of.trivial, self.advice)
+        self.snapshots = Snapshots(self.probe)
         self.done = self.looks = 0
 
     def restart(self, number: int) -> None:
         """Begin anew with other random weights and a lower rate."""
         self._begin(self._first_network(), self.settings.learning_rate / 2**number)
+
+    def failure(self, steps: int, restarts: int) -> str | None:
+        """Why nothing of it can be used; None if something can."""
+        tried = f'in {steps} steps and {restarts} restart(s)'
+        if self.guard.lost:
+            return f'the loss did not stay finite {tried}: {self.advice}'
+        if self.guard.trivial:
+            return (
+                f'nothing was learned in {steps} steps (loss {self.guard.loss:.3f}, 1 is the '
+                f'trivial score) and {restarts} restart(s): the noise parameters do not fit the '
+                'data, or the noise is correlated between pixels'
+            )
+        return None
 
     @property
     def exhausted(self) -> bool:
@@ -283,12 +320,11 @@ class _Run:
         if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
             self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.done, progress)
-        self.optimiser.zero_grad(set_to_none=True)
-        with fast_precision(self.device):
-            loss = self.lessons.loss(self.network, self.settings.batch, progress)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
-        if self.guard.accepts(float(loss.detach()), float(norm), self.rate):
+        sampler = self.lessons.sampler
+        loss = partial(self.lessons.loss, self.network, self.settings.batch, progress)
+        rewind = partial(sampler.restore, sampler.state)
+        found = gradient(self.network, loss, self.precision, self.guard.step, rewind)
+        if self.guard.accepts(*found):
             self.optimiser.step()
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
@@ -324,6 +360,7 @@ class _Run:
         outcome = {
             'final_loss': self.guard.loss,
             'skipped_steps': self.guard.skipped,
+            'float32_from_step': self.precision.full_from,
             'delivered_step': delivered,
             'risk': {**risk.to_dict(), 'two_frames': risk.two_frames},
         }
@@ -342,8 +379,11 @@ class _Run:
         """Clean levels at the places of a probe, (2 K, S, S)."""
         slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
         at_once = max(16, self.settings.batch)
-        clean = clean_levels(self.average, self.knowledge, self.loss_of, slabs, image, at_once)
-        return clean[:, 0].cpu().numpy()
+        clean = clean_levels(
+            self.average, self.knowledge, self.loss_of, slabs, image, self.precision, at_once
+        )
+        found = clean[:, 0].cpu().numpy()
+        return np.where(np.isfinite(found), found, np.float32(np.nan))  # its risk is not known
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, step: int, progress: float) -> None:

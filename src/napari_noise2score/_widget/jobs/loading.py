@@ -44,11 +44,7 @@ def one_core_free() -> Iterator[None]:
     With all cores taken, each of PyTorch's parallel loops waits for the one thread whose core
     draws the viewer: the viewer stutters, and the training is slower than with a core less.
     """
-    import torch
+    from napari_noise2score.score.threads import usable_threads, using
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before - 1))
-    try:
+    with using(max(1, usable_threads() - 1)):
         yield
-    finally:
-        torch.set_num_threads(before)

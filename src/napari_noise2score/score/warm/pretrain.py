@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,20 +22,22 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor
 
-from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import written_whole
 from napari_noise2score.images.procedural import procedural_image
-from napari_noise2score.score.device import choose_device, fast_precision
+from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, channels_last
+from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.threads import usable_threads, using
 from napari_noise2score.score.warm.exercise import Exercises, Source
 
 _WARM_UP = 200
 _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.999
-_CLIP = 1.0
 _SMOOTHING = 0.995
 _KEEP_EVERY = 60.0
 _LOGGED = 100
@@ -104,6 +106,7 @@ def pretrain(
     *,
     source: Source = procedural_image,
     state: str | os.PathLike[str] | None = None,
+    precision: Precision | None = None,
 ) -> Generator[PretrainProgress, None, ScoreModel]:
     """Learn to denoise procedural images.
 
@@ -115,6 +118,9 @@ def pretrain(
         Draws clean images; procedural ones if not given.
     state : path, optional
         File in which the run is kept every minute; if it is there, the run goes on from it.
+    precision : Precision, optional
+        How precisely to compute, on the device of the settings; chosen if not given. A step that
+        is not finite in bfloat16 is repeated in float32, and so are all after it.
 
     Yields
     ------
@@ -125,12 +131,20 @@ def pretrain(
     -------
     ScoreModel
         With the running average of the weights, on the CPU.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite, in float32 too.
+    CheckpointError
+        If the state was begun with other settings.
     """
     device = choose_device(settings.device)
     network = ScoreNetwork(settings.network, torch.Generator().manual_seed(settings.seed))
     network = network.to(device)
     channels_last(network)
     average = copy.deepcopy(network)
+    precision, threads = precision or Precision(device), usable_threads()
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
     step, smoothed = 0, math.nan
     log: list[tuple[int, float]] = []
@@ -147,19 +161,26 @@ def pretrain(
             group['lr'] = _rate(settings, step)
         batch = [part.to(device) for part in exercises.draw(settings.batch)]
         z, clean, variance, near, sigma_a = batch
-        optimiser.zero_grad(set_to_none=True)
-        with fast_precision(device):
-            output = network(z, sigma_a, variance, near)
-        loss = F.smooth_l1_loss(output.float(), clean)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+
+        def loss(
+            given: Sequence[Tensor] = (z, sigma_a, variance, near), clean: Tensor = clean
+        ) -> Tensor:
+            return F.smooth_l1_loss(network(*given).float(), clean)
+
+        with using(threads):
+            found = gradient(network, loss, precision, step + 1)
+        if not found.finite:
+            raise TrainingError(
+                f'the loss is non-finite at step {step + 1}, in full precision too: check the '
+                'clean images, if they were given, for values that are no numbers'
+            )
         optimiser.step()
         step += 1
         memory = min(_LONGEST_MEMORY, step / (step + 9))
         with torch.no_grad():
             for mean, now in zip(average.parameters(), network.parameters(), strict=True):
                 mean.lerp_(now, 1 - memory)
-        value = float(loss.detach())
+        value = found.loss
         smoothed = value if step == 1 else _SMOOTHING * smoothed + (1 - _SMOOTHING) * value
         if step * _LOGGED // settings.steps > (step - 1) * _LOGGED // settings.steps:
             log.append((step, round(smoothed, 5)))
