@@ -78,6 +78,15 @@ def test_result_has_every_property_of_its_source(transform):
     assert result.contrast_limits_range == source.contrast_limits_range
 
 
+def test_a_result_keeps_what_a_reader_put_into_the_metadata():
+    viewer = ViewerModel()
+    said = {'unit': 'um', 'channels': ['DAPI'], METADATA: {'seed': 1}}
+    source = viewer.add_image(np.zeros((8, 8)), metadata=said)
+    result = add_result(viewer, target(source), np.ones((8, 8), np.float32), 'clean', {'seed': 2})
+    assert result.metadata == {'unit': 'um', 'channels': ['DAPI'], METADATA: {'seed': 2}}
+    assert source.metadata == said
+
+
 def test_result_of_a_removed_layer_comes_on_top():
     viewer = ViewerModel()
     source = viewer.add_image(np.zeros((8, 8)), name='gone')
@@ -144,6 +153,8 @@ def test_float_colours_stay_0_to_1():
         ((4, 16, 16), ('x', 'x', 'y'), 'TYX'),
         ((16, 16), None, 'YX'),
         ((2, 3, 16, 16), None, 'TZYX'),
+        ((2, 2, 3, 2, 16, 16), None, 'PTCZYX'),
+        ((2, 3, 16, 16), ('r', 't', 'y', 'x'), 'RTYX'),
     ],
 )
 def test_axes_come_from_labels_or_are_guessed(shape, labels, expected):

@@ -137,6 +137,12 @@ def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):
     assert 'a letter stands twice' in panel.reading.text()
     layer.axis_labels = ('c', 't', 'y', 'x')
     assert panel.reading.text() == 'cells: channels 3, time 4, rows 90, columns 100.'
+    viewer.add_image(np.zeros((2, 2, 3, 4, 90, 100)), name='six')
+    panel.layers.tick([viewer.layers['six']])
+    assert 'six: positions 2, time 2, channels 3, depth 4, rows' in panel.reading.text()
+    panel.layers.axes_of(unwrapped(viewer.layers['six'])).setCurrentText('RTZCYX')
+    assert 'six: R 2, time 2, depth 3, channels 4, rows' in panel.reading.text()
+    viewer.layers.remove('six')
     viewer.add_image(np.zeros((90, 100)), name='plane')
     panel.layers.tick([viewer.layers['plane']])
     assert panel.reading.isHidden()

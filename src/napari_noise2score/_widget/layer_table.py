@@ -34,10 +34,13 @@ _AXES_WIDTH = 84
 _ROW_HEIGHT = 30
 _ROWS = 4
 _COMMON = ('YX', 'TYX', 'ZYX', 'CYX', 'TZYX', 'TCYX', 'CZYX', 'ZCYX', 'TCZYX')
-_NAMES = {'T': 'time', 'C': 'channels', 'Z': 'depth', 'Y': 'rows', 'X': 'columns', 'S': 'colours'}
+_NAMES = {
+    **{'T': 'time', 'C': 'channels', 'Z': 'depth', 'Y': 'rows', 'X': 'columns', 'S': 'colours'},
+    'P': 'positions',
+}
 _AXES_TIP = (
     'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, '
-    'S colour. Frames along T of one scene are compared with each other to estimate the noise; '
+    'S colour, P positions. Frames along T of one scene are compared with each other to estimate the noise; '
     'each channel gets a noise model of its own.'
 )
 
@@ -114,7 +117,9 @@ class LayerTable(QTableWidget):
                 continue
             if len(axes) == 2 + bool(layer.rgb):
                 continue
-            sides = ', '.join(f'{_NAMES[a]} {side}' for a, side in zip(axes, shape, strict=True))
+            sides = ', '.join(
+                f'{_NAMES.get(axis, axis)} {side}' for axis, side in zip(axes, shape, strict=True)
+            )
             guessed = stated_axes(layer) is None and axes == likely_axes(layer)
             doubt = ' Guessed: choose others in the list if that is wrong.' if guessed else ''
             lines.append(f'{layer.name}: {sides}.{doubt}')

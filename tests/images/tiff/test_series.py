@@ -99,8 +99,8 @@ def test_an_imagej_stack_that_is_cut_short_is_read_as_far_as_it_goes(tmp_path, s
     assert image.axes == axes
     np.testing.assert_array_equal(image.data, data[:there])
     (note,) = image.notes
-    assert f'cut short: its description speaks of 8 places along {axes[0]}' in note
-    assert f'the {there} that are there are read' in note
+    assert 'cut short' in note
+    assert f'speaks of 8 places along {axes[0]}, and the {there} that are there are read' in note
 
 
 def test_a_compressed_imagej_stack_that_lacks_pages_is_read_as_far_as_it_goes(tmp_path):
@@ -112,7 +112,17 @@ def test_a_compressed_imagej_stack_that_lacks_pages_is_read_as_far_as_it_goes(tm
     image = read_tiff(path)
     assert image.axes == 'TYX'
     np.testing.assert_array_equal(image.data, MOVIE)
-    assert 'speaks of 9 places along T; the 6 that are there' in image.notes[0]
+    assert 'speaks of 9 places along T, and the 6 that are there' in image.notes[0]
+
+
+def test_one_image_with_the_description_of_a_stack_is_one_image(tmp_path):
+    path = tmp_path / 'one.tif'
+    text = 'ImageJ=1.49k\nimages=3500\nslices=3500\n'
+    tifffile.imwrite(path, MOVIE[0], description=text, metadata=None, **GREY)
+    image = read_tiff(path)
+    assert image.axes == 'YX'
+    np.testing.assert_array_equal(image.data, MOVIE[0])
+    assert 'and the 1 that is there is read' in image.notes[0]
 
 
 def test_less_than_one_time_point_is_refused(tmp_path):

@@ -135,10 +135,12 @@ def cut_short(
         stored = np.dtype(page.dtype).newbyteorder(file.byteorder)
         pages = Contiguous(path, page.dataoffsets[0], tuple(page.shape), stored)
     note = (
-        f'the file is cut short: its description speaks of {shape[0]} places along {axes[0]}; '
-        f'the {whole} that are there are read'
+        f'the file is cut short, or its description is wrong: that speaks of {shape[0]} places '
+        f'along {axes[0]}, and the {whole} that {"is" if whole == 1 else "are"} there '
+        f'{"is" if whole == 1 else "are"} read'
     )
-    return StoredArray(path, (whole, *shape[1:]), pages), axes, note
+    found = StoredArray(path, (whole, *shape[1:]), pages)
+    return (found, axes, note) if whole > 1 else (found.reshape(*shape[1:]), axes[1:], note)
 
 
 def _broken_off(series: TiffPageSeries, path: Path) -> tuple[StoredArray, str, str] | None:
