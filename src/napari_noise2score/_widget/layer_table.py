@@ -35,13 +35,18 @@ _ROW_HEIGHT = 30
 _ROWS = 4
 _COMMON = ('YX', 'TYX', 'ZYX', 'CYX', 'TZYX', 'TCYX', 'CZYX', 'ZCYX', 'TCZYX')
 _NAMES = {
-    **{'T': 'time', 'C': 'channels', 'Z': 'depth', 'Y': 'rows', 'X': 'columns', 'S': 'colours'},
+    'T': 'time',
+    'C': 'channels',
+    'Z': 'depth',
+    'Y': 'rows',
+    'X': 'columns',
+    'S': 'colours',
     'P': 'positions',
 }
 _AXES_TIP = (
     'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, '
-    'S colour, P positions. Frames along T of one scene are compared with each other to estimate the noise; '
-    'each channel gets a noise model of its own.'
+    'S colour, P positions. Frames along T of one scene are compared with each other to estimate '
+    'the noise; each channel gets a noise model of its own.'
 )
 
 
