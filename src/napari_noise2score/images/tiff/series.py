@@ -54,7 +54,7 @@ def choose(
     InputError
         If there is none, or none of that number.
     """
-    images = [series for series in found if math.prod(series.shape) and series.dtype is not None]
+    images = [series for series in found if len(series.shape) > 1 and math.prod(series.shape)]
     if not images:
         raise InputError(f'{path}: holds no image; a TIFF or OME-TIFF image is needed')
     if wanted is not None:
@@ -182,7 +182,12 @@ def _whole_number(value: object) -> int:
 
 def check_size(series: TiffPageSeries, path: Path) -> None:
     """Raise `InputError` if an image cannot be in its file: before room is made for it."""
-    size = series.nbytes
+    frame, size = series.keyframe, series.nbytes
+    if frame.dtype is None:
+        raise InputError(
+            f'{path}: samples of {frame.bitspersample} bits, format {frame.sampleformat!r}, cannot '
+            'be read; whole numbers or real ones are needed'
+        )
     if series.dataoffset is not None:
         there = series.keyframe.parent.filehandle.size - series.dataoffset
         if there < size:
@@ -191,7 +196,6 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
                 f'{_bytes(size)}, and {_bytes(max(there, 0))} are there'
             )
         return
-    frame = series.keyframe
     segment = (
         frame.tilewidth * frame.tilelength * max(frame.tiledepth, 1)
         if frame.is_tiled
