@@ -166,10 +166,6 @@ def layers_that_do_not_fit():
     torch.nn.Linear(2, 3)(torch.zeros(1, 5))
 
 
-def out_of_memory():
-    raise torch.OutOfMemoryError('CUDA out of memory')
-
-
 @pytest.mark.parametrize(
     ('fail', 'text'),
     [
@@ -177,7 +173,6 @@ def out_of_memory():
         (unpacking, 'NotImplementedError failed: no such codec'),
         (layers_that_do_not_fit, 'torch failed: mat1 and mat2 shapes cannot be multiplied'),
         (turning_a_line, 'torch failed: expected total dims >= 2'),
-        (out_of_memory, 'torch failed: CUDA out of memory'),
     ],
 )
 def test_torch_is_named_for_what_torch_raised(cells, tmp_path, capsys, monkeypatch, fail, text):

@@ -185,8 +185,8 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
     frame, size = series.keyframe, series.nbytes
     if frame.dtype is None:
         raise InputError(
-            f'{path}: samples of {frame.bitspersample} bits, format {frame.sampleformat!r}, cannot '
-            'be read; whole numbers or real ones are needed'
+            f'{path}: samples of {frame.bitspersample} bits cannot be read; '
+            'whole numbers or real ones of 8 to 64 bits are needed'
         )
     if series.dataoffset is not None:
         there = series.keyframe.parent.filehandle.size - series.dataoffset
