@@ -54,7 +54,7 @@ def choose(
     InputError
         If there is none, or none of that number.
     """
-    images = [series for series in found if len(series.shape) > 1 and math.prod(series.shape)]
+    images = [series for series in found if len(series.shape) > 1 and 0 not in series.shape]
     if not images:
         raise InputError(f'{path}: holds no image; a TIFF or OME-TIFF image is needed')
     if wanted is not None:
