@@ -177,7 +177,7 @@ def out_of_memory():
         (unpacking, 'NotImplementedError failed: no such codec'),
         (layers_that_do_not_fit, 'torch failed: mat1 and mat2 shapes cannot be multiplied'),
         (turning_a_line, 'torch failed: expected total dims >= 2'),
-        (out_of_memory, 'torch failed: CUDA out of memory'),
+        (out_of_memory, 'not enough memory on the graphics card'),
     ],
 )
 def test_torch_is_named_for_what_torch_raised(cells, tmp_path, capsys, monkeypatch, fail, text):
