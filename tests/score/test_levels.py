@@ -1,8 +1,10 @@
 import numpy as np
 import torch
 
-from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.level_table import VarianceCurve, level_table
+from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.score.levels import LightChanges, NoiseVariance
 
 CPU = torch.device('cpu')
 
@@ -24,3 +26,21 @@ def test_each_image_has_its_own_curve_interpolated_and_held_at_the_ends():
 def test_the_variance_has_a_floor():
     noise = NoiseVariance([VarianceCurve(0.0, 1.0, np.zeros(4))], CPU)
     assert noise.at(torch.tensor([0]), torch.zeros(1, 1, 2, 2)).min().item() > 0.04
+
+
+def test_levels_are_brought_to_the_light_of_the_other_frame_patch_by_patch():
+    table = level_table(PoissonGaussian(3.0, 100.0, 4.0), 900.0)
+    change = FramePair(0, 1, 60.0, 0.4).change(table)
+    light = LightChanges([change, None, change.reversed], CPU)
+    level = torch.linspace(4, 25, 30).expand(3, 1, 1, 30).clone().requires_grad_(True)
+    found = light.brought(level)
+    plain = level[0, 0, 0].detach().numpy()
+    np.testing.assert_allclose(found[0, 0, 0].detach(), change(plain), atol=1e-4)
+    np.testing.assert_allclose(found[1].detach(), level[1].detach())
+    np.testing.assert_allclose(found[2, 0, 0].detach(), change.reversed(plain), atol=1e-4)
+    found[0].sum().backward()
+    np.testing.assert_allclose(level.grad[0, 0, 0], change.slope(plain), rtol=0.03)
+    before, slope = light.taken_back(found.detach())
+    np.testing.assert_allclose(before, level.detach(), atol=1e-3)
+    np.testing.assert_allclose(slope[0, 0, 0], change.slope(plain), rtol=0.03)
+    assert not LightChanges([None, None], CPU).some
