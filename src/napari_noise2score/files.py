@@ -172,7 +172,7 @@ def _to_disk(part: Path) -> None:
 def _why(part: Path) -> int:
     """The number of the error that a writing met which did not say so, as NumPy's does not."""
     try:
-        handle = os.open(part, os.O_WRONLY | os.O_APPEND | getattr(os, 'O_BINARY', 0))
+        handle = os.open(part, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, 'O_BINARY', 0))
         try:
             for _ in range(_BLOCKS):
                 os.write(handle, bytes(_BLOCK))
