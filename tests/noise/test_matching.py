@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
@@ -120,3 +121,15 @@ def test_padding_is_neither_noise_nor_motion():
     assert found.moving == 0
     assert found.pair.still.pixels[:, :64].all()
     assert not found.pair.still.pixels[:, 64:].any()
+
+
+@pytest.mark.parametrize('light', [1.0, 0.6])
+def test_correlated_noise_is_not_taken_for_motion(light):
+    """A camera that smooths: few independent values to a block of a small image."""
+    rng = np.random.default_rng(3)
+    noise = ndimage.gaussian_filter(rng.normal(size=(8, SIZE, SIZE)), (0, 0.7, 0.7))
+    clean = 100 + 3 * np.tile([1.0, light], 4)[:, None, None] * photons()
+    stack = clean + (CAMERA.variance(clean) / noise.var()) ** 0.5 * noise
+    found = [compare(n, n + 1, stack[n], stack[n + 1], np.inf) for n in range(7)]
+    assert all(pair is not None for pair in found)
+    assert np.mean([pair.moving for pair in found]) < 0.05

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.correlation import NOTICED
 from napari_noise2score.noise.evidence import Sample, neighbour_mean
 from napari_noise2score.noise.light import Line, light_line
 from napari_noise2score.noise.outliers import unclipped
@@ -130,7 +131,7 @@ def compare(
     line = light_line(difference, mean, mask)
     if abs(line.change) > _FURTHEST:
         return None
-    noisy = np.abs(_centred(difference)).max(axis=(1, 3)) > 0
+    raw = difference.copy()
     changed = line.base + line.change * mean
     difference -= changed
     # Each is scaled to the light of the mean. With q the square of half the change, the variance
@@ -139,7 +140,9 @@ def compare(
     surplus = 1 + line.change**2 / 4
     difference /= surplus**0.5
     mean -= changed * (line.change / 2) / surplus
-    blocks, motion = _still(difference, mean, noisy)
+    side = _side(difference)
+    noisy = np.abs(_centred(raw, side)).max(axis=(1, 3)) > 0
+    blocks, motion = _still(difference, mean, noisy, side)
     moving = 1 - int(blocks.sum()) / max(int(noisy.sum()), 1)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
         return None
@@ -153,7 +156,22 @@ def compare(
     return Compared(pair, first, second, mean, difference, mask, line, moving)
 
 
-def _still(difference: Array, mean: Array, noisy: Mask) -> tuple[Mask, float]:
+def _side(difference: Array) -> int:
+    """Side of the blocks, pixels: in a small image smaller ones, unless the noise is correlated.
+
+    A block of correlated noise holds too few independent values to tell motion by.
+    """
+    side = min(max(min(difference.shape) // BLOCKS, SMALLEST_BLOCK), BLOCK)
+    centred = difference - difference.mean()
+    power = max(float((centred**2).mean()), 1e-300)
+    beside = max(
+        float((centred[1:] * centred[:-1]).mean()),
+        float((centred[:, 1:] * centred[:, :-1]).mean()),
+    )
+    return BLOCK if beside > NOTICED * power else side
+
+
+def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float]:
     """Which blocks of a frame difference hold noise alone, and the share of motion in those.
 
     ``noisy`` says which hold any: where frames are padded there is none.
@@ -163,7 +181,8 @@ def _still(difference: Array, mean: Array, noisy: Mask) -> tuple[Mask, float]:
     of the noise.
     """
     smooth = ndimage.gaussian_filter(mean, 1.5)
-    noise, *causes = (_centred(image) for image in (difference, smooth, *np.gradient(smooth)))
+    images = difference, smooth, *np.gradient(smooth)
+    noise, *causes = (_centred(image, side) for image in images)
     power = (noise**2).mean(axis=(1, 3))
     normal = np.array([[(a * b).mean(axis=(1, 3)) for a in causes] for b in causes])
     common = np.array([(a * noise).mean(axis=(1, 3)) for a in causes])
@@ -179,10 +198,9 @@ def _still(difference: Array, mean: Array, noisy: Mask) -> tuple[Mask, float]:
     return still, float(motion)
 
 
-def _centred(image: Array) -> Array:
+def _centred(image: Array, side: int) -> Array:
     """(rows, height, columns, width): blocks without their means; what is left over is cut off."""
-    sides = (min(max(size // BLOCKS, SMALLEST_BLOCK), BLOCK) for size in image.shape)
-    rows, columns = (max(1, size // side) for size, side in zip(image.shape, sides, strict=True))
+    rows, columns = (max(1, size // side) for size in image.shape)
     height, width = image.shape[0] // rows, image.shape[1] // columns
     cut = image[: rows * height, : columns * width].reshape(rows, height, columns, width)
     return np.asarray(cut - cut.mean(axis=(1, 3), keepdims=True))
