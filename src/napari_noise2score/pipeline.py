@@ -19,6 +19,7 @@ import numpy as np
 from napari_noise2score.apart import Apart, lessons_of, units
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
 from napari_noise2score.misfit import Seen, beaten_by_pretrained
@@ -175,9 +176,9 @@ def denoise_steps(
 ) -> Generator[Event, None, None]:
     """Denoise images, yielding what there is as soon as it is there.
 
-    Images that share a score are trained on together, and then denoised one by one. Where each has
-    its own score, or ``model`` is given, each is read, trained on and denoised before the next is
-    looked at. Nothing of a result is kept here once it is yielded.
+    Images that share a score are trained on together, then denoised one by one. Where each has its
+    own score, or ``model`` is given, one is done with before the next is looked at. Nothing of a
+    result is kept here once it is yielded.
 
     Parameters
     ----------
@@ -192,8 +193,7 @@ def denoise_steps(
     stop : object with ``is_set()``, optional
         When set, the training ends, and what it has learned is applied.
     go_on : bool
-        Leave out an image that is not acceptable, cannot be read or has no room in the memory, and
-        go on with the others, instead of ending with its error.
+        Leave out an image that is not acceptable, cannot be read or has no room in the memory.
 
     Yields
     ------
@@ -208,10 +208,8 @@ def denoise_steps(
 
     Raises
     ------
-    InputError
-        If no image is given, or one is not acceptable.
-    TrainingError
-        If a score could not be learned.
+    InputError, TrainingError
+        If no image is given, one is not acceptable, or a score could not be learned.
     """
     if not len(images):
         raise InputError('no image is given; at least one is needed')
@@ -283,6 +281,7 @@ class _Work:
         """The noise models of an image and of its lessons."""
         yield Progress('estimate', number / len(self.images))
         source = self.images[number]
+        check_room(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons and self.model is None else ()
         noise, apart = self.settings.noise, self.settings.apart.axes
         image, *taught = (prepare(one, noise, apart) for one in (source, *parts))

@@ -57,6 +57,7 @@ def apply(options: argparse.Namespace) -> int:
 def _write_clean(
     options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
 ) -> int:
+    from napari_noise2score.images.footprint import check_room
     from napari_noise2score.images.tiff import check_writable_as
     from napari_noise2score.pipeline import denoise_steps
     from napari_noise2score.score.device import choose_device
@@ -77,12 +78,16 @@ def _write_clean(
         sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
 
         def check(number: int, image: Opened) -> None:
-            shape, dtype = image.source.shape, settings.dtype_of(image.source)
-            notes = check_writable_as(clean[number], image.source.axes, dtype, shape)
-            if maps:
-                check_writable_as(maps[number], image.source.axes, np.float32, shape)
-                sizes.append((maps[number], image.source.size * 4))
-            sizes.append((clean[number], image.source.size * dtype.itemsize))
+            source, dtype = image.source, settings.dtype_of(image.source)
+            written = [(clean[number], dtype)]
+            written += [(maps[number], np.dtype(np.float32))] if maps else []
+            notes = [
+                text
+                for path, kind in written
+                for text in check_writable_as(path, source.axes, kind, source.shape)
+            ]
+            check_room(source, dtype, differences=bool(maps))
+            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             image.tell(*notes)
 
         good = batch.acceptable(Images(files, options), check)

@@ -20,6 +20,7 @@ from napari_noise2score._widget.jobs.scoring import result_of, score
 from napari_noise2score._widget.jobs.screen import Screen, previews
 from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score._widget.kept import Kept
+from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _train(
     axes = Apart(settings.apart).axes
     ready: dict[ImageSource, Prepared] = {}
     every = list(dict.fromkeys([*sources, *chain.from_iterable(lessons)]))
+    for source in sources:
+        check_room(source, resolved.dtype_of(source))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
         ready[source] = pipeline.prepare(source, settings.noise, axes)

@@ -1,0 +1,61 @@
+"""What an image takes of memory and of temporary files, found out before the work."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.images.storage import IN_MEMORY
+from napari_noise2score.memory import address_space, available, in_words
+
+PLANE = 40
+"""Bytes of memory for a pixel of a plane while it is corrected; measured were 53, of 9 Mpx."""
+
+
+def check_room(source: ImageSource, dtype: DTypeLike, *, differences: bool = False) -> None:
+    """Raise before the work if the results of an image have no room.
+
+    What is needed is rather underestimated: nothing is refused that could be done.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    dtype : dtype
+        Of its result.
+    differences : bool
+        Whether what a training changed is asked for too.
+
+    Raises
+    ------
+    InputError
+        With the sizes, and what to do.
+    """
+    channels = source.channels()
+    count, rows, columns = channels[0].shape
+    result, level = source.size * np.dtype(dtype).itemsize, 4 * count * rows * columns
+    arrays = [result, *[level] * len(channels)]
+    arrays += [4 * source.size, level] if differences else []
+    filed = sum(size for size in arrays if size > IN_MEMORY)
+    needed = PLANE * rows * columns + sum(arrays) - filed
+    _compare(source, needed, available(), 'memory')
+    addresses = address_space()
+    if addresses is not None:
+        _compare(source, needed + filed, addresses, 'memory by ulimit -v')
+    if filed:
+        folder = tempfile.gettempdir()
+        _compare(source, filed, shutil.disk_usage(folder).free, f'space in {folder} (TMPDIR)')
+
+
+def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:
+    if needed > there:
+        raise InputError(
+            f'{source.name}: shape {source.shape} needs {in_words(needed)} of {what} at the '
+            f'least, and {in_words(there)} are free; take a region of it (on the command line '
+            '--region, such as Y0:2048,X0:2048)'
+        )
