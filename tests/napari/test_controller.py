@@ -166,10 +166,12 @@ def test_late_words_of_an_earlier_run_are_dropped(controller, panel, runs, targe
 def test_an_error_keeps_the_model(controller, panel, runs, targets):
     controller.train(targets, RunSettings())
     runs.started[0].on_event(trained())
-    runs.started[0].on_end(RuntimeError('out of memory'))
+    runs.started[0].on_end(RuntimeError('CUDA error'))
     assert controller.state is State.IDLE
     assert controller.status.has_model
-    assert panel.errors == ['RuntimeError: out of memory']
+    (error,) = panel.errors
+    assert 'RuntimeError: CUDA error' in error
+    assert 'Your layers are as they were' in error
     controller.correct(targets, RunSettings())
     assert len(runs.started) == 2
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
+from napari_noise2score.score.cores import usable_cores
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.threads import (
@@ -184,6 +186,36 @@ def test_the_number_is_given_back_after_each_view(monkeypatch):
     assert machine.threads == 4
     with quickest_threads(torch.device('cuda'), 128**2, machine.chooser()):
         assert machine.threads == 4
+
+
+def test_a_thread_that_begins_meanwhile_does_not_take_what_is_lent_to_another(two_threads):
+    """Two viewers: PyTorch would give the second what the first has set for itself."""
+    inside, leave = threading.Event(), threading.Event()
+    found = []
+
+    def first() -> None:
+        with using(1):
+            inside.set()
+            leave.wait(30)
+
+    def second() -> None:
+        found.append(usable_threads())
+        with using(usable_threads()):
+            found.append(torch.get_num_threads())
+        found.append(torch.get_num_threads())
+
+    one = threading.Thread(target=first)
+    one.start()
+    assert inside.wait(30)
+    for _ in range(2):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join()
+    leave.set()
+    one.join()
+    most = min(2, usable_cores() or 2)
+    assert found == [most, most, 2] * 2
+    assert usable_threads() == most
 
 
 def test_no_more_threads_than_the_process_may_use_cores(monkeypatch):

@@ -174,7 +174,7 @@ class Controller:
         self._scored: WeakKeyDictionary[Any, Scored] = WeakKeyDictionary()
         self._estimates: list[Estimated] = []
         self._targets: Sequence[Target] = ()
-        self._added = 0
+        self._added = self._failed = 0
         self._history: list[tuple[float, float]] = []
 
     @property
@@ -462,8 +462,8 @@ class Controller:
     ) -> None:
         self._number += 1
         self._end_glance()
-        self._targets, self._estimates, self._added, self._history = targets, [], 0, []
-        self._cancelled = False
+        self._targets, self._estimates, self._history = targets, [], []
+        self._cancelled, self._added, self._failed = False, 0, 0
         self._show(state, f'{title} ...', 0.0)
         self._run = self._start(
             make_job,
@@ -499,6 +499,8 @@ class Controller:
                 self.use(event)
             case jobs.Result():
                 self._hear_result(event)
+            case jobs.Failed():
+                self._hear_failure(event)
             case jobs.Live():
                 target = self._targets[event.number]
                 self._listener.show_live(target, event.index, event.values)
@@ -541,6 +543,12 @@ class Controller:
             gains = [f'{len(gains)} scores were trained; the report says what each gained.']
         self._listener.show_notes([*notes, *filter(None, gains)])
 
+    def _hear_failure(self, failed: jobs.Failed) -> None:
+        name, words = self._targets[failed.number].source.name, error_words(failed.error)
+        self._failed += 1
+        log.error('%s failed', name, exc_info=failed.error)
+        self._listener.show_error(words if words.startswith(name) else f'{name}: {words}')
+
     def _hear_map(
         self, number: int, name: Callable[[str], str], image: Any, report: dict[str, Any]
     ) -> None:
@@ -568,7 +576,12 @@ class Controller:
             self._show(State.IDLE, 'The model was exported.', 1.0)
         elif self._added:
             count = 'one layer' if self._added == 1 else f'{self._added} layers'
-            self._show(State.IDLE, f'Done: {count} added.', 1.0)
+            text = f'Done: {count} added.'
+            if self._failed:
+                text = f'{count.capitalize()} added, {self._failed} failed; see below.'
+            self._show(State.IDLE, text, 1.0)
+        elif self._failed:
+            self._show(State.IDLE, self._ending('Failed; see below.'), 0.0)
         else:
             self._show(State.IDLE, 'Stopped before the training began.', 0.0)
 

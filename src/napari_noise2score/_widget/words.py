@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_noise2score._widget.jobs import Estimated, Update
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.memory import available, in_words, ran_out
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import (
@@ -170,10 +171,26 @@ def result_name(source: str, families: Sequence[NoiseFamily], correction: Correc
 
 
 def error_words(error: Exception) -> str:
-    """An error for the user: the text of ours, class and text of all others."""
+    """An error for the user: what went wrong, and what to do.
+
+    Ours say both. Of the others a memory or a disk that is full, a file that is gone, or one that
+    may not be written, can be helped; the rest is for whoever maintains the plugin.
+    """
     if isinstance(error, (InputError, TrainingError, CheckpointError)):
         return str(error)
-    return f'{type(error).__name__}: {error}'
+    if ran_out(error):
+        return (
+            f'There is not enough memory; {in_words(available())} are free. Choose a region or '
+            'fewer frames, close other programs, or choose another device ("More settings").'
+        )
+    if isinstance(error, OSError) and error.strerror:
+        name = '' if error.filename is None else f'{error.filename}: '
+        return f'{name}{error.strerror}. Check the file, its folder and the disk, and try again.'
+    found = f'{type(error).__name__}: {error}'.rstrip(': ')
+    return (
+        f'Something unexpected happened ({found}). Your layers are as they were, and you can try '
+        'again. If it comes back, please report it, with the image and the settings if you can.'
+    )
 
 
 def family_label(name: str) -> str:

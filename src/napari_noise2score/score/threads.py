@@ -15,6 +15,7 @@ does not depend on the number of threads.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,22 +47,67 @@ _SLOWER = 1.2
 """Half as many threads that take so many times as long show that no fewer need to be tried."""
 
 
+class _Lent(threading.local):
+    """What the thread that asks has done: how deep it is in `using`."""
+
+    depth = 0
+
+
+class _Usual:
+    """PyTorch's number of threads as it is while nobody is in `using`.
+
+    PyTorch keeps a number for each thread of Python, and a new one begins with what was set last
+    in any of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._number = threading.Lock(), 0, 1
+        self._lent = _Lent()
+
+    @property
+    def number(self) -> int:
+        """That number; in `using` the one that is used."""
+        with self._lock:
+            lent_elsewhere = self._inside and not self._lent.depth
+            return self._number if lent_elsewhere else torch.get_num_threads()
+
+    def enter(self) -> int:
+        """Begin to use another; the one to be restored."""
+        before = self.number
+        with self._lock:
+            if not self._lent.depth:
+                self._number = before if not self._inside else self._number
+                self._inside += 1
+            self._lent.depth += 1
+        return before
+
+    def leave(self) -> None:
+        """End that."""
+        with self._lock:
+            self._lent.depth -= 1
+            if not self._lent.depth:
+                self._inside -= 1
+
+
+_USUAL = _Usual()
+
+
 def usable_threads() -> int:
     """Threads that PyTorch would use, but no more than the process may use cores."""
-    return min(torch.get_num_threads(), usable_cores() or torch.get_num_threads())
+    number = _USUAL.number
+    return min(number, usable_cores() or number)
 
 
 @contextmanager
 def using(threads: int) -> Iterator[None]:
     """Compute with so many threads; the number is restored at the end."""
-    before = torch.get_num_threads()
-    if threads != before:
-        torch.set_num_threads(threads)
+    before = _USUAL.enter()
     try:
+        torch.set_num_threads(threads)
         yield
     finally:
-        if threads != before:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
+        _USUAL.leave()
 
 
 class ThreadChooser:

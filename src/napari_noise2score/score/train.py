@@ -345,7 +345,8 @@ class _Run:
     def so_far(self) -> ScoreModel:
         """A copy of the running average."""
         network = copy.deepcopy(self.average).eval().requires_grad_(False)
-        return ScoreModel(network, loss=self.settings.loss, training={'steps_done': self.done})
+        training = {**self.settings.to_dict(), 'steps_done': self.done}
+        return ScoreModel(network, loss=self.settings.loss, training=training)
 
     def look(self, step: int) -> None:
         """Measure the risk of the running average."""

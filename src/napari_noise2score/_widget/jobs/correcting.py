@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_noise2score._widget.jobs.events import Job, Live, Scored, Trained, Update, View
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
-from napari_noise2score._widget.jobs.scoring import result_of, score
+from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
 from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score.images.source import ImageSource
 
@@ -29,23 +29,30 @@ def _correct(
 ) -> Job:
     for number, (source, scored) in enumerate(images):
         yield Update('correct', number / len(images))
-        trained = latest.settings if scored is None else scored.settings
-        trained = replace(trained, training=replace(trained.training, device=settings.device))
-        if scored is None or not scored.holds_for(source):
-            prepared = engine().prepare(source, settings.noise, trained.apart.axes)
-            start = latest.start if scored is None else scored.start
-            owners = [latest.model] if scored is None else scored.score_map.models
-            scored = yield from score(
-                owners, trained, prepared, number, len(images), foreign=scored is None
-            )
-            scored = replace(scored, start=start)
-        now = replace(
-            trained,
-            noise=settings.noise,
-            correction=settings.correction,
-            output=settings.output,
-        )
-        yield result_of(number, scored, settings.noise, now)
+        one = _correct_one(source, scored, latest, settings, number, len(images))
+        yield from tolerant(one, number, len(images))
+
+
+def _correct_one(
+    source: ImageSource,
+    scored: Scored | None,
+    latest: Trained,
+    settings: RunSettings,
+    number: int,
+    count: int,
+) -> Job:
+    trained = latest.settings if scored is None else scored.settings
+    trained = replace(trained, training=replace(trained.training, device=settings.device))
+    if scored is None or not scored.holds_for(source):
+        prepared = engine().prepare(source, settings.noise, trained.apart.axes)
+        start = latest.start if scored is None else scored.start
+        owners = [latest.model] if scored is None else scored.score_map.models
+        scored = yield from score(owners, trained, prepared, number, count, scored is None)
+        scored = replace(scored, start=start)
+    now = replace(
+        trained, noise=settings.noise, correction=settings.correction, output=settings.output
+    )
+    yield result_of(number, scored, settings.noise, now)
 
 
 def glance_job(

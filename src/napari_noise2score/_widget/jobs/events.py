@@ -134,6 +134,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """Why there is no clean image number ``number`` of a job; the others go on."""
+
+    number: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Changed:
     """What the training changed in the image number ``number`` of a job."""
 
@@ -182,7 +190,9 @@ class View:
     window: Region = WHOLE
 
 
-Event: TypeAlias = Update | Estimated | Calibrated | Trained | Result | Changed | Live | Residual
+Event: TypeAlias = (
+    Update | Estimated | Calibrated | Trained | Result | Failed | Changed | Live | Residual
+)
 
 Watched: TypeAlias = 'Callable[[int], View | None]'
 """What is looked at now of an image, by its number; None if nothing is."""

@@ -6,8 +6,9 @@ import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Event, Result, Scored, Update
+from napari_noise2score._widget.jobs.events import Event, Failed, Job, Result, Scored, Update
 from napari_noise2score._widget.jobs.loading import engine
+from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import NoiseRequest
 
 if TYPE_CHECKING:
@@ -43,6 +44,18 @@ def score(
 
     score_map = yield from engine().relay(tiles, update)
     return Scored(score_map, settings)
+
+
+def tolerant(image: Job, number: int, count: int) -> Job:
+    """The work on image ``number`` of ``count``: if it fails, the others are not lost with it."""
+    if count == 1:
+        yield from image
+        return
+    try:
+        yield from image
+    except (InputError, OSError, MemoryError, RuntimeError) as error:
+        error.__cause__ = error.__context__ = None  # their tracebacks hold the arrays of the image
+        yield Failed(number, error.with_traceback(None))
 
 
 def result_of(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from napari_noise2score._widget.jobs.events import Job, Live, Update, View, Watched
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import WHOLE, Region
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ PREVIEWED = 1 << 23
 
 _SHOWN_EVERY = 10
 """Least time from one showing of an image to the next, in times that one takes."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Screen:
@@ -50,7 +55,10 @@ class Screen:
         model: ScoreModel | Callable[[], ScoreModel],
         channels: Sequence[PreparedChannel] | None = None,
     ) -> Job:
-        """The planes whose turn it is, by a model or by what gives one; of these channels."""
+        """The planes whose turn it is, by a model or by what gives one; of these channels.
+
+        A training does not end because one of them cannot be shown while it runs.
+        """
         for number, image in enumerate(self._prepared):
             view = self._watched(number)
             shown = [one for one in image.channels if channels is None or one in channels]
@@ -61,7 +69,12 @@ class Screen:
                 continue
             self._last[number] = view
             now = model() if callable(model) else model
-            yield from self._in_view(number, shown, view, now)
+            try:
+                yield from self._in_view(number, shown, view, now)
+            except (InputError, OSError, MemoryError, RuntimeError):
+                if not callable(model):
+                    raise
+                log.debug('what is looked at could not be shown live', exc_info=True)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 

@@ -16,10 +16,11 @@ from napari_noise2score._widget.jobs.events import (
     Watched,
 )
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
-from napari_noise2score._widget.jobs.scoring import result_of, score
+from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
 from napari_noise2score._widget.jobs.screen import Screen, previews
 from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score._widget.kept import Kept
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 
@@ -93,6 +94,7 @@ def _train(
         yield from previews(prepared, screen, first, stop)
     models: dict[tuple[int, int], ScoreModel] = {}
     kept = Kept()
+    learned: list[Callable[[], ScoreModel]] = []
     for number, unit in enumerate(found):
         own = [(image, place) for image, places in unit for place in places]
         shown = [prepared[image].channels[place] for image, place in own]
@@ -105,13 +107,22 @@ def _train(
         ) -> Job:
             yield _training_update(at, settings.seconds, part)
             if at.model is not None:
+                learned[:] = [at.model]
                 kept.sometimes(at.model)
                 yield from screen.show(at.model, shown)
 
+        learned.clear()
         steps = pipeline.train_score(
             lessons_of(unit, prepared, taught), resolved.training, start=start, stop=stop
         )
-        model = yield from _shown(steps, show)
+        try:
+            model = yield from _shown(steps, show)
+        except (InputError, OSError, MemoryError, RuntimeError):
+            for so_far in learned:  # what was learned until then can be used
+                model = so_far()
+                kept.save(model)
+                yield Trained(model, resolved, start)
+            raise
         untrained = resolved.training.trains and not model.training['steps_done']
         if untrained and (not models or settings.init == 'scratch'):
             return
@@ -119,7 +130,8 @@ def _train(
             kept.save(model)
         yield Trained(model, resolved, start)
         models |= dict.fromkeys(own, model)
-    for number, image in enumerate(prepared):
+
+    def corrected(number: int, image: Prepared) -> Job:
         owners = [models[number, place] for place in range(len(image.channels))]
         scored = yield from score(owners, resolved, image, number, len(prepared))
         result = result_of(number, replace(scored, start=start), None, resolved)
@@ -129,6 +141,9 @@ def _train(
                 'now, with the noise of before. Train again if that differs.'
             )
         yield result
+
+    for number, image in enumerate(prepared):
+        yield from tolerant(corrected(number, image), number, len(prepared))
 
 
 def _training_update(at: TrainProgress, seconds: float, part: tuple[int, int]) -> Update:

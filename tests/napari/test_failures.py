@@ -1,0 +1,234 @@
+"""What goes wrong in the panel is said with what to do, and takes little along."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_noise2score import pipeline
+from napari_noise2score._widget import jobs, kept
+from napari_noise2score._widget.jobs import screen as screen_module
+from napari_noise2score._widget.layers import unwrapped
+from napari_noise2score._widget.words import error_words
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.score.model import ScoreModel
+from tests.napari.helpers import noisy_stack
+
+GONE = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), '/data/cells.zarr')
+
+
+def names(viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
+    """A training that fails after so many steps."""
+    real = pipeline.train_score
+
+    def train_score(*arguments: Any, **more: Any) -> Any:
+        training = real(*arguments, **more)
+        for _ in range(steps):
+            yield next(training)
+        training.close()
+        raise error
+
+    return train_score
+
+
+@pytest.mark.parametrize(
+    ('error', 'parts'),
+    [
+        (InputError('axes TT'), ('axes TT',)),
+        (TrainingError('nothing was learned'), ('nothing was learned',)),
+        (CheckpointError('x: damaged'), ('x: damaged',)),
+        (MemoryError(), ('not enough memory', 'are free', 'Choose a region or fewer frames')),
+        (
+            RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB'),
+            ('not enough memory', 'another device'),
+        ),
+        (GONE, ('/data/cells.zarr: No such file or directory', 'try again')),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), ('No space left on device', 'disk')),
+        (ZeroDivisionError('division by zero'), ('ZeroDivisionError: division by', 'report it')),
+        (OSError('odd'), ('OSError: odd', 'report it')),
+        (KeyError(), ('(KeyError)', 'Your layers are as they were')),
+    ],
+)
+def test_every_error_says_what_to_do(error, parts):
+    words = error_words(error)
+    assert all(part in words for part in parts), words
+
+
+@pytest.mark.parametrize('error', [GONE, RuntimeError('CUDA error'), MemoryError()])
+def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypatch, error):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(), name='cells')
+    panel.form.seconds.value = 60
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'train_score', stopping_after(3, error))
+        panel.train.native.click()
+        idle(panel)
+    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    assert error_words(error)[:30] in panel.messages.text()
+    assert panel.controller.model.model.training['steps_done'] == 3
+    assert ScoreModel.load(kept.default_file()).digest == panel.controller.model.model.digest
+    assert panel.train.enabled
+    panel.correct.native.click()
+    idle(panel)
+    assert 'Error' not in panel.messages.text()
+    assert names(viewer)[-1] == 'cells denoised (Poisson-Gaussian, stabilised)'
+
+
+def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle, monkeypatch):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(), name='cells')
+    failing = stopping_after(3, TrainingError('nothing was learned'))
+    monkeypatch.setattr(pipeline, 'train_score', failing)
+    panel.train.native.click()
+    idle(panel)
+    assert panel.status.text() == 'Failed; see below.'
+    assert not panel.correct.enabled
+
+
+@pytest.mark.parametrize('again', [False, True])
+def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypatch, again):
+    viewer, panel = open_panel()
+    layers = [
+        unwrapped(viewer.add_image(noisy_stack(seed=seed), name=name))
+        for seed, name in enumerate(('first', 'second', 'third'))
+    ]
+    panel.layers.tick(layers)
+    panel.form.seconds.value = 0
+    real = pipeline.score_image
+
+    def score_image(model, prepared, **more):
+        if prepared.source.name == 'second':
+            raise GONE
+        return (yield from real(model, prepared, **more))
+
+    if again:
+        panel.train.native.click()
+        idle(panel)
+        for layer in layers:  # edited, so that they are passed through the network again
+            layer.data = layer.data + 1
+        for name in names(viewer):
+            if 'denoised' in name:
+                viewer.layers.remove(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'score_image', score_image)
+        (panel.correct if again else panel.train).native.click()
+        idle(panel)
+    assert [name.split()[0] for name in names(viewer) if 'denoised' in name] == ['first', 'third']
+    assert panel.status.text() == '2 layers added, 1 failed; see below.'
+    assert 'Error: second: /data/cells.zarr: No such file' in panel.messages.text()
+    assert panel.train.enabled
+    panel.layers.tick([layers[1]])
+    panel.correct.native.click()
+    idle(panel)
+    assert 'Error' not in panel.messages.text()
+    assert sum('denoised' in name for name in names(viewer)) == 3
+
+
+def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
+    viewer, panel = open_panel()
+    layers = [viewer.add_image(noisy_stack(seed=n), name=f'cells {n}') for n in (1, 2)]
+    panel.layers.tick(layers)
+    panel.form.seconds.value = 0
+
+    def score_image(model, prepared, **more):
+        raise InputError(f'{prepared.source.name}: was changed')
+        yield
+
+    monkeypatch.setattr(pipeline, 'score_image', score_image)
+    panel.train.native.click()
+    idle(panel)
+    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    errors = [line for line in panel.messages.text().splitlines() if 'Error' in line]
+    assert sorted(errors) == [f'Error: cells {n}: was changed' for n in (1, 2)]
+
+
+def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
+    open_panel, idle, monkeypatch
+):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(), name='cells')
+    panel.form.seconds.value = 1
+    shown = []
+    real = screen_module.Screen.plane
+
+    def plane(self, number, channel, at, model, *window):
+        shown.append(model)
+        if len(shown) > 2:  # after the preview
+            raise GONE
+        yield from real(self, number, channel, at, model, *window)
+
+    monkeypatch.setattr(screen_module.Screen, 'plane', plane)
+    monkeypatch.setattr(screen_module, '_SHOWN_EVERY', 0)
+    panel.train.native.click()
+    idle(panel)
+    assert len(shown) > 2
+    assert 'Error' not in panel.messages.text()
+    assert names(viewer)[-1] == 'cells denoised (Poisson-Gaussian, stabilised)'
+
+
+def test_events_of_a_job_that_fails_in_part(monkeypatch):
+    """The jobs themselves, without a viewer."""
+    from napari_noise2score._widget.jobs.scoring import tolerant
+
+    def failing() -> jobs.Job:
+        yield jobs.Update('correct', 0.5)
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        list(tolerant(failing(), 0, 1))
+    update, failed = tolerant(failing(), 1, 2)
+    assert isinstance(update, jobs.Update)
+    assert isinstance(failed, jobs.Failed)
+    assert failed.number == 1
+    assert failed.error.__traceback__ is None
+
+
+def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(
+    make_napari_viewer_proxy, qtbot, idle
+):
+    viewers = [make_napari_viewer_proxy() for _ in range(2)]
+    panels = []
+    for number, viewer in enumerate(viewers):
+        _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+        panels.append(getattr(panel, '__wrapped__', panel))
+        viewer.add_image(noisy_stack(seed=number), name=f'cells {number}')
+        panels[-1].form.seconds.value = 1
+    for panel in panels:
+        panel.train.native.click()
+    assert [panel.controller.state for panel in panels] == ['training'] * 2
+    for panel in panels:
+        idle(panel)
+    for number, viewer in enumerate(viewers):
+        words = f'cells {number} denoised (Poisson-Gaussian, stabilised)'
+        assert names(viewer) == [f'cells {number}', words]
+        assert 'Error' not in panels[number].messages.text()
+    models = [panel.controller.model.model for panel in panels]
+    assert models[0].digest != models[1].digest
+
+
+def test_a_viewer_that_is_closed_leaves_the_training_in_the_other_alone(
+    make_napari_viewer_proxy, qtbot, idle, running
+):
+    first, second = (make_napari_viewer_proxy() for _ in range(2))
+    panels = []
+    for viewer in (first, second):
+        _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+        panels.append(getattr(panel, '__wrapped__', panel))
+        viewer.add_image(noisy_stack(), name='cells')
+        panels[-1].form.seconds.value = 2
+        panels[-1].train.native.click()
+    for panel in panels:
+        running(panel)
+    first.close()
+    idle(panels[1])
+    assert names(second)[-1] == 'cells denoised (Poisson-Gaussian, stabilised)'
+    assert np.isfinite(second.layers[-1].data).all()
