@@ -161,14 +161,18 @@ def _side(difference: Array) -> int:
 
     A block of correlated noise holds too few independent values to tell motion by.
     """
-    side = min(max(min(difference.shape) // BLOCKS, SMALLEST_BLOCK), BLOCK)
-    centred = difference - difference.mean()
-    power = max(float((centred**2).mean()), 1e-300)
-    beside = max(
-        float((centred[1:] * centred[:-1]).mean()),
-        float((centred[:, 1:] * centred[:, :-1]).mean()),
-    )
-    return BLOCK if beside > NOTICED * power else side
+    side = int(np.clip(min(difference.shape) // BLOCKS, SMALLEST_BLOCK, BLOCK))
+    if side == BLOCK:
+        return side
+    noise = _centred(difference, side)
+    power = (noise**2).mean(axis=(1, 3))
+    down = (noise[:, 1:] * noise[:, :-1]).mean(axis=(1, 3))
+    across = (noise[..., 1:] * noise[..., :-1]).mean(axis=(1, 3))
+    some = power > 0
+    if not some.any():
+        return side
+    usual = max(float(np.median(beside[some] / power[some])) for beside in (down, across))
+    return BLOCK if usual > NOTICED else side
 
 
 def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float]:
