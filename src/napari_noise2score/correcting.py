@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,10 +15,23 @@ from napari_noise2score.judge import choose_form, compare_forms, risk_of
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.report import ResidualSums
 from napari_noise2score.results import Corrected, ScoreMap
 from napari_noise2score.score.risk import Risk
+
+
+class Plane(NamedTuple):
+    """A plane that was corrected.
+
+    ``noisy`` and ``clean`` (Y, X) are grey levels; ``lacked`` is how much the mean of the estimate
+    had to be raised, grey levels.
+    """
+
+    noisy: NDArray[np.float64]
+    clean: NDArray[np.float64]
+    lacked: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,20 +48,27 @@ class Way:
         Form of the correction.
     risks : mapping of Correction to Risk
         Estimated risk of the forms that were compared; of the one used if it was given.
+    biases : tuple of LevelBias or None
+        What the form lacks level by level, channel by channel, where it is known.
     """
 
     score_map: ScoreMap
     families: tuple[NoiseFamily, ...]
     form: Correction
     risks: Mapping[Correction, Risk]
+    biases: tuple[LevelBias | None, ...]
 
-    def plane(self, number: int, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Plane ``index`` of channel ``number``, noisy and clean, (Y, X) grey levels."""
+    def plane(self, number: int, index: int) -> Plane:
+        """Plane ``index`` of channel ``number``."""
         channel = self.score_map.prepared.channels[number]
         noisy = channel.channel.plane(index).astype(np.float64)
         clean = self.score_map.clean[number][index]
         score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
-        return noisy, self.families[number].correct(noisy, score, self.form)
+        family, bias = self.families[number], self.biases[number]
+        image = family.correct(noisy, score, self.form)
+        if bias is not None:
+            image = bias.taken_off(image, family)
+        return Plane(noisy, *with_the_light_of(noisy, image, family, channel.rail))
 
 
 def choose_way(
@@ -76,9 +97,11 @@ def choose_way(
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
     if correction is Correction.AUTO:
         risks = compare_forms(judges, families)
-        return Way(score_map, families, choose_form(risks), risks)
-    risk = risk_of(judges, families, correction)
-    return Way(score_map, families, correction, {correction: risk})
+        form = choose_form(risks)
+    else:
+        form, risks = correction, {correction: risk_of(judges, families, correction)}
+    biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))
+    return Way(score_map, families, form, risks, tuple(biases))
 
 
 def correct_image(
@@ -103,11 +126,11 @@ def correct_image(
         family = way.families[number]
         sums = ResidualSums(channel.correlation.neighbours)
         for index in range(channel.shape[0]):
-            noisy, clean = way.plane(number, index)
+            noisy, clean, lacked = way.plane(number, index)
             values, outside = as_dtype(clean, image.dtype)
             channel.channel.write(index, values, image)
             clipped += outside
-            sums.add(noisy, clean, family)
+            sums.add(noisy, clean, family, lacked)
         checks.append(sums.check())
     return Corrected(image, way.families, way.form, tuple(checks), way.risks, clipped)
 

@@ -1,9 +1,15 @@
-"""Which correction, which perturbation: decided by the risk, without ground truth."""
+"""Which correction, which perturbation: decided by the risk, without ground truth.
+
+The risk is that of two frames where an image has such, of pixels drawn anew where it has none, and
+of a recorruption only where the noise is correlated, too: noise of few photons is not Gaussian. An
+impossible risk, below zero, decides nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,11 +17,19 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.unbiased import LevelBias
 from napari_noise2score.prepare import PreparedChannel
+from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.risk import Probe, Risk, draw_probe
+from napari_noise2score.score.redraw import Redrawing
+from napari_noise2score.score.risk import Probe, Redraw, Risk, draw_probe
+from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.train import beginning
 
 PLACES, SIZE = 12, 128
 """Places of a channel, and their height and width in pixels."""
@@ -30,10 +44,44 @@ SIGMA_A = 0.5
 VIEWS = 2
 """Most views that are averaged in a trial."""
 
+FEW_PHOTONS = 0.9
+"""Mean noise variance in the unit-noise coordinate below which the coordinate does not hold it at
+one, as at a few photons a pixel: there levels are set right by the noisy values."""
+
+_SMALLEST = 16
+"""Least height and width of a place: a smaller image is mirrored up to it."""
 _WORTH = 0.01
 """Share of the risk by which another form must be lower."""
 _FORMS = (Correction.STABILISED, Correction.CHAINED, Correction.PAPER)
 """Forms that are tried, the default first."""
+
+Levels: TypeAlias = Generator[PredictProgress, None, NDArray[np.float32]]
+"""Clean levels, tile by tile."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unseen:
+    """Pixels that were drawn anew, and what was estimated of them without their own values.
+
+    Attributes
+    ----------
+    noisy : (M,) float32
+        Their own values; all in the unit-noise coordinate.
+    instead : (M,) float32
+        What was drawn instead.
+    clean : (M,) float32
+        Clean level ``D`` there.
+    """
+
+    noisy: NDArray[np.float32]
+    instead: NDArray[np.float32]
+    clean: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, probe: Probe, clean: NDArray[np.float32]) -> Unseen:
+        """From the trials of a probe, and the clean levels (K, S, S) of their second inputs."""
+        drawn = probe.change != 0
+        return cls(probe.noisy[::2][drawn], probe.noisy[1::2][drawn], clean[drawn])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +98,44 @@ class Judge:
         Clean level ``D`` at the inputs.
     sigma_a : float
         Perturbation at inference, noise standard deviations.
+    unseen : Unseen or None
+        What tells the bias of an estimate level by level, where there are few photons.
     """
 
     channel: PreparedChannel
     probe: Probe
     clean: NDArray[np.float32]
     sigma_a: float
+    unseen: Unseen | None = None
 
     def risk(self, family: NoiseFamily, form: Correction) -> Risk:
-        """Risk of a correction, in units of the noise variance."""
+        """Risk of a correction, in units of the noise variance.
+
+        Of the form itself, before its bias is taken off: after that even a wrong form has a low
+        risk, but for the few pixels where it has no bounds.
+        """
+        image = self._corrected(self.probe.noisy, self.clean, family, form)
+        return self.probe.risk(self.channel.table.mean_of(image))
+
+    def bias(self, family: NoiseFamily, form: Correction) -> LevelBias | None:
+        """What a correction lacks level by level; None where that is not known."""
+        if self.unseen is None:
+            return None
+        noisy = self.channel.coordinate.inverse(self.unseen.noisy)
+        clean = self._corrected(self.unseen.instead, self.unseen.clean, family, form)
+        return LevelBias.measured(clean, noisy)
+
+    def _corrected(
+        self,
+        noisy: NDArray[np.float32],
+        clean: NDArray[np.float32],
+        family: NoiseFamily,
+        form: Correction,
+    ) -> NDArray[np.float64]:
+        """Grey levels, from the noisy and the clean coordinate."""
         channel = self.channel
-        y = channel.coordinate.inverse(self.probe.noisy)
-        score = LocalScore.from_clean(channel.coordinate, channel.table, self.clean)
-        return self.probe.risk(channel.table.mean_of(family.correct(y, score, form)))
+        score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
+        return family.correct(channel.coordinate.inverse(noisy), score, form)
 
 
 def judge_channel(
@@ -84,18 +157,40 @@ def judge_channel(
         Trial by trial.
     """
     generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
-    probe = draw_probe([channel], SIZE, generator, PLACES, 0, STRENGTH, seen)
-    planes = HeldPlanes.like(channel, probe.slabs)
+    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:])))
+    redraw = _redrawing(channel, seen, device) if channel.correlation.is_white else None
+    probe = draw_probe([channel], size, generator, PLACES, 0, STRENGTH, seen, redraw)
     views = min(VIEWS, orientations)
+
+    def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
+        planes = HeldPlanes.like(channel, slabs)
+        return predict_clean(model, planes, device=device, orientations=views, sigma_a=strength)
+
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     judged: list[Judge] = []
     for strength in tried:
-        clean = yield from predict_clean(
-            model, planes, device=device, orientations=views, sigma_a=strength
-        )
+        clean = yield from levels(probe.slabs, strength)
         judged.append(Judge(channel, probe, clean, strength))
     risks = [probe.risk(judge.clean) for judge in judged]
-    return judged[-1] if risks[-1].beats(risks[0]) else judged[0]
+    judge = judged[-1] if risks[-1].beats(risks[0]) else judged[0]
+    if redraw is None or not probe.known.mean() < FEW_PHOTONS:
+        return judge
+    if not channel.pairs:
+        return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))
+    alone = replace(channel, pairs=())
+    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, redraw)
+    clean = yield from levels(drawn.slabs[1::2], judge.sigma_a)
+    return replace(judge, unseen=Unseen.of(drawn, clean))
+
+
+def _redrawing(channel: PreparedChannel, seen: int, device: str) -> Redraw:
+    """Draws pixels anew by the weights that ship, whatever the model that is judged."""
+    where = choose_device(device)
+    start = beginning([channel], TrainSettings(seconds=0.0, slices=seen))
+    assert start is not None  # these settings begin with the weights that ship
+    noise = NoiseVariance([channel.curve], where)
+    knowledge = NoiseKnowledge(noise, [channel.correlation], where)
+    return Redrawing(start.network.to(where), knowledge, LOSSES[start.loss]()).draw_from_cpu
 
 
 def compare_forms(
@@ -107,20 +202,20 @@ def compare_forms(
 
 def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Correction) -> Risk:
     """Risk of one form of the correction, over all channels of an image."""
-    risks = [judge.risk(family, form) for judge, family in zip(judges, families, strict=True)]
-    return Risk(
-        np.concatenate([risk.places for risk in risks]),
-        float(np.mean([risk.two_frames for risk in risks])),
-    )
+    each = zip(judges, families, strict=True)
+    return Risk.of_all([judge.risk(family, form) for judge, family in each])
 
 
 def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
     """The stabilised form, unless another one is clearly better.
 
     By more than two standard errors, and by more than one percent: forms that hardly differ are
-    not worth a surprise.
+    not worth a surprise. Forms whose risk is impossible are not taken; if that of the stabilised
+    form is, nothing is believed.
     """
     default = _FORMS[0]
-    best = min(risks, key=lambda form: risks[form].value)  # the first if none is known
+    if not risks[default].known:
+        return default
+    best = min((form for form in risks if risks[form].known), key=lambda form: risks[form].value)
     worth = risks[best].value < (1 - _WORTH) * risks[default].value
     return best if worth and risks[best].beats(risks[default]) else default

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.unbiased import with_the_light_of
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
@@ -57,4 +58,5 @@ def correct_plane(
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
     score = LocalScore.from_clean(seen.coordinate, seen.table, clean)
     noisy = seen.channel.plane(plane).astype(np.float64)
-    return channel.family.correct(noisy, score, form).astype(np.float32)
+    image = channel.family.correct(noisy, score, form)
+    return with_the_light_of(noisy, image, channel.family, seen.rail)[0].astype(np.float32)

@@ -244,16 +244,14 @@ def beaten_by_pretrained(
         )
         ours.append(judge.probe.risk(judge.clean))
         theirs.append(judge.probe.risk(clean))
-    model, pretrained = (
-        Risk(np.concatenate([risk.places for risk in risks]), 0.0) for risks in (ours, theirs)
-    )
+    model, pretrained = (Risk.of_all(risks) for risks in (ours, theirs))
     worth = model.value - pretrained.value > _WORTH * abs(model.value)
     if not worth or not pretrained.beats(model):
         return None
     return (
         'The model does not fit: the pretrained weights would do better on this image (estimated '
-        f'error {100 * pretrained.value:.2g} % of the noise variance, not '
-        f'{100 * model.value:.2g} %). Train on this image.'
+        f'error {100 * pretrained.share:.2g} % of the noise variance, not '
+        f'{100 * model.share:.2g} %). Train on this image.'
     )
 
 
@@ -266,10 +264,17 @@ def _largest(seen: Seen) -> float:
 
 
 def risk_warning(risk: Risk) -> str | None:
-    """A sentence where the estimated error is clearly above that of the noisy image itself."""
-    if not math.isfinite(risk.value) or risk.value - _SIGNIFICANT * risk.standard_error <= 1:
+    """A sentence where the estimated error cannot be, or exceeds that of the noisy image."""
+    if risk.impossible:
+        return (
+            f'The estimated error came out at {100 * risk.share:.2g} % of the noise variance, and '
+            'no error is below zero: the noise is not as described. Nothing was decided by it. '
+            'Check the noise parameters.'
+        )
+    least = risk.value - _SIGNIFICANT * risk.standard_error
+    if not math.isfinite(risk.value) or least <= risk.noise:
         return None
     return (
-        f'The estimated error is {risk.value:.1f} times the noise variance: the result is worse '
+        f'The estimated error is {risk.share:.1f} times the noise variance: the result is worse '
         'than the noisy image. The model or the noise parameters do not fit; train on this image.'
     )

@@ -87,7 +87,13 @@ class PreparedChannel:
     @property
     def curve(self) -> VarianceCurve:
         """Noise variance by clean level, for the network's side."""
-        return self.table.curve()
+        estimated = self.fit is not None and self.fit.family == self.family
+        return self.table.curve(doubt=self.fit.doubt if self.fit and estimated else 0.0)
+
+    @property
+    def rail(self) -> float:
+        """Grey level at which the detector is saturated; infinite if no value is."""
+        return self.table.top if self.fit is not None and self.fit.clipped else np.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)

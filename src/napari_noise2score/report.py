@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +17,18 @@ from napari_noise2score.plain import json_text
 
 STRUCTURE = 0.1
 """Correlation of the residual between neighbours that is worth a word."""
+
+BIAS = 0.1
+"""Mean of the residual that is worth a word, noise standard deviations."""
+
+LIGHT = 0.02
+"""Share of the light, lost or made up, that is worth a word."""
+
+SET_RIGHT = 0.05
+"""The same where it was set right, and only the levels within the image may still be off."""
+
+_SIGNIFICANT = 3.0
+"""Standard errors by which a mean differs from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,13 @@ class ResidualCheck:
         What it is for the noise model: 0 for independent pixels.
     removed : float
         Standard deviation of what was taken away, grey levels.
+    mean_error : float
+        Standard error of the mean of as many noisy values, noise standard deviations.
+    light : float or None
+        Mean of the noisy values less that of the clean ones, as a share of the light of the clean
+        ones; None where the noise does not tell which level is without light.
+    lacked : float or None
+        What that was before the light was set right.
     """
 
     mean: float
@@ -42,11 +62,14 @@ class ResidualCheck:
     correlation: float
     noise_correlation: float
     removed: float
+    mean_error: float = 0.0
+    light: float | None = None
+    lacked: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should look at, in plain sentences."""
-        found = []
+        found = [*self._about_light()]
         if abs(self.correlation - self.noise_correlation) > STRUCTURE:
             found.append(
                 f'What was removed is correlated between neighbours ({self.correlation:.2f}): '
@@ -63,6 +86,25 @@ class ResidualCheck:
                 'detail may be lost, or the noise parameters are too small.'
             )
         return tuple(found)
+
+    def _about_light(self) -> Iterator[str]:
+        significant = abs(self.mean) > _SIGNIFICANT * self.mean_error
+        if significant and (abs(self.mean) > BIAS or abs(self.light or 0) > LIGHT):
+            share = ''
+            if abs(self.light or 0) > LIGHT:
+                way = 'darker' if self.mean > 0 else 'brighter'
+                share = f': the clean image is {100 * abs(self.light or 0):.2g} % {way}'
+            yield (
+                f'What was removed has a mean of {self.mean:.2g} noise standard deviations, and '
+                f'noise has the mean zero{share}. Take the stabilised correction, or check the '
+                'noise parameters.'
+            )
+        if self.lacked is not None and abs(self.lacked) > SET_RIGHT:
+            way, set_right = ('dark', 'raised') if self.lacked > 0 else ('bright', 'lowered')
+            yield (
+                f'The estimate came out {100 * abs(self.lacked):.2g} % too {way} and was '
+                f'{set_right} to hold the light of the noisy image; levels within it may be off.'
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -81,9 +123,16 @@ class ResidualSums:
     def __init__(self, noise_correlation: float = 0.0) -> None:
         self._noise_correlation = noise_correlation
         self._sums = np.zeros(7)
+        self._bias, self._lacked, self._light, self._noise = np.zeros(4)
 
-    def add(self, noisy: NDArray[Any], clean: NDArray[Any], family: NoiseFamily) -> None:
-        """One plane: noisy and clean (Y, X) grey levels."""
+    def add(
+        self,
+        noisy: NDArray[Any],
+        clean: NDArray[Any],
+        family: NoiseFamily,
+        lacked: float = 0.0,
+    ) -> None:
+        """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean."""
         removed = np.asarray(noisy, np.float64) - clean
         variance = family.variance(clean)
         floor = max(1e-3 * float(variance.mean()), 1e-12)
@@ -98,17 +147,26 @@ class ResidualSums:
             (centred**2).sum(),
             (removed**2).sum(),
         )
+        dark = family.without_light
+        self._light += np.nan if dark is None else float((clean - dark).sum())
+        self._bias += float(removed.sum())
+        self._lacked += removed.size * lacked
+        self._noise += float(variance.sum())
 
     def check(self) -> ResidualCheck:
         """The figures over all planes so far."""
         count, total, square, down, right, power, removed = self._sums
         power = np.maximum(power, 1e-300)
+        lit = self._light > _SIGNIFICANT * self._noise**0.5
         return ResidualCheck(
             mean=float(total / count),
             variance=float(square / count),
             correlation=float(max(down / power, right / power, key=abs)),
             noise_correlation=self._noise_correlation,
             removed=float((removed / count) ** 0.5),
+            mean_error=float(count**-0.5),
+            light=float(self._bias / self._light) if lit else None,
+            lacked=float(self._lacked / (self._light - self._lacked)) if lit else None,
         )
 
 
@@ -121,15 +179,22 @@ def gain_words(training: dict[str, Any]) -> str | None:
         As in a `ScoreModel`.
     """
     start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
+    if training.get('start_risk', {}).get('impossible') is not None and training['steps_done']:
+        return (
+            'The error could not be estimated: it came out below zero, so the noise is not as '
+            'described. The weights that the training began with were applied.'
+        )
     if start is None or risk is None or not training['steps_done']:
         return None
+    noise = training.get('noise_variance') or 1.0  # below one where photons are few
+    start, risk = start / noise, risk / noise
     if not training['delivered_step']:
         return (
             'Training gained nothing over the pretrained weights (estimated error '
             f'{_percent(start)} of the noise variance), so these were applied.'
         )
     error = _finite(training['gain']['standard_error'])  # one place alone has none
-    known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error)}'
+    known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
     return (
         f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
         f'noise variance (by {_percent(start - risk)}{known}).'

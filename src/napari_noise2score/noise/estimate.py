@@ -71,6 +71,17 @@ class NoiseFit:
         return self.evidence.method == 'frame differences'
 
     @property
+    def doubt(self) -> float:
+        """Relative standard error of the noise variance."""
+        values = self.family.parameters()
+        shares = {
+            name: power * self.errors[name] / values[name]
+            for name, power in (('gain', 1.0), ('sigma', 2.0))
+            if name in self.errors and values[name] > 0
+        }
+        return max(shares.values(), default=0.0)
+
+    @property
     def correlation(self) -> Correlation:
         """Correlation of the noise between pixels; white if little or unknown."""
         measured = self.evidence.correlation
@@ -304,9 +315,11 @@ def _rail(stacks: Sequence[NDArray[Any]]) -> tuple[float, float]:
     bottom = min(float(stack.min()) for stack in stacks)
     total = sum(stack.size for stack in stacks)
     at_top = sum(int((stack == top).sum()) for stack in stacks)
-    near = top - 0.02 * (top - bottom)
+    # down to the next value at least: where photons are few, there are few values, far apart
+    lower = max(float(np.max(stack, where=stack < top, initial=bottom)) for stack in stacks)
+    near = min(top - 0.02 * (top - bottom), lower)
     below = sum(int(((stack >= near) & (stack < top)).sum()) for stack in stacks)
-    clipped = at_top > 20 and at_top > below
+    clipped = at_top > 20 and at_top > below and lower > bottom  # binary frames have no rail
     kind = stacks[0].dtype
     if kind.kind in 'ui' and top == np.iinfo(kind).max:
         clipped = True

@@ -28,11 +28,14 @@ class VarianceCurve:
         First and last level; beyond them the variance stays what it is there.
     values : (K,) float
         Variance on ``linspace(start, stop, K)``.
+    doubt : float
+        Standard error that all of them have in common, as a share of them.
     """
 
     start: float
     stop: float
     values: Array
+    doubt: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +83,11 @@ class LevelTable:
             variance=share * self.variance_at(dense),
         )
 
-    def curve(self, points: int = 512) -> VarianceCurve:
-        """The variance on an even grid of ``points`` clean levels."""
+    def curve(self, points: int = 512, doubt: float = 0.0) -> VarianceCurve:
+        """The variance on an even grid of ``points`` clean levels, with its relative error."""
         start, stop = float(self.mean[0]), float(self.mean[-1])
-        return VarianceCurve(start, stop, self.variance_at(np.linspace(start, stop, points)))
+        values = self.variance_at(np.linspace(start, stop, points))
+        return VarianceCurve(start, stop, values, doubt)
 
     def mean_of(self, clean: ArrayLike) -> Array:
         """Mean coordinate of the noisy values of a clean grey level; any shape."""

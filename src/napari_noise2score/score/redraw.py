@@ -103,7 +103,7 @@ class Redrawing:
         )
         unseen = self._clean(other, image)
         fresh = self._noisy(noisy, unseen, image, replaced, lending, generator)
-        variance = self._knowledge.noise.at(image, unseen)
+        variance = self._knowledge.noise.true(image, unseen)
         change = torch.where(replaced, noisy - fresh, 0.0)
         for number in sorted(set(image.tolist())):
             of_it = image == number
@@ -112,6 +112,12 @@ class Redrawing:
             found = change[of_it][at].square().sum()
             change[of_it] *= (wanted / found.clamp_min(1e-12)).clamp_max(1.0)
         return Redrawn(_put(slabs, replaced, fresh), change)
+
+    def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+        """The same for tensors on the CPU, wherever the network is; the result is there too."""
+        where = next(self._network.parameters()).device
+        drawn = self.draw(slabs.to(where), image.to(where), generator)
+        return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
 
     def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
         """Clean middle planes (B, 1, Y, X)."""

@@ -23,6 +23,10 @@ A network that was trained on the very noise of a trial has a risk that is too l
 it may have learned by heart they are held back from the training (`Probe.held`).
 
 The unit is the noise variance in the unit-noise coordinate: 1 is the noisy image itself.
+
+A mean squared distance is never below zero. An estimate that is, by more than its error, proves
+that something it rests on is wrong (the noise variance, or that the noise is Gaussian): such a
+risk is `Risk.impossible`, and decides nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +41,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.noise.level_table import SMALLEST_VARIANCE
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source, slab_noise
@@ -75,10 +78,26 @@ class Risk:
         where it is not known, which is not better than anything.
     two_frames : float
         Share of the places where two frames were compared.
+    doubt : float
+        Standard error that all places have in common: that of the noise variance taken off.
+    noise : float
+        Risk of the noisy image itself: the noise variance, below one where photons are few.
     """
 
     places: Array
     two_frames: float
+    doubt: float = 0.0
+    noise: float = 1.0
+
+    @classmethod
+    def of_all(cls, risks: Sequence[Risk]) -> Risk:
+        """That of several images together."""
+        return cls(
+            np.concatenate([risk.places for risk in risks]),
+            float(np.mean([risk.two_frames for risk in risks])),
+            float(np.mean([risk.doubt for risk in risks])),
+            float(np.mean([risk.noise for risk in risks])),
+        )
 
     @property
     def value(self) -> float:
@@ -90,18 +109,38 @@ class Risk:
         """Its standard error."""
         return _standard_error(self.places)
 
+    @property
+    def share(self) -> float:
+        """The estimate as a share of that of the noisy image."""
+        return self.value / self.noise
+
+    @property
+    def impossible(self) -> bool:
+        """Whether it is below zero by more than two standard errors, as no squared distance is."""
+        return self.value < -_SIGNIFICANT * math.hypot(self.standard_error, self.doubt)
+
+    @property
+    def known(self) -> bool:
+        """Whether it tells anything."""
+        return math.isfinite(self.value) and not self.impossible
+
     def beats(self, other: Risk) -> bool:
-        """Whether it is lower at the same places by more than two standard errors."""
+        """Whether it is lower at the same places by more than two standard errors.
+
+        What is impossible beats nothing.
+        """
         gain = other.places - self.places
-        return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
+        return self.known and bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
 
     def to_dict(self) -> dict[str, float | None]:
-        """Plain representation for JSON; None where the risk is not known."""
-        value = known(self)
-        return {
-            'value': value,
-            'standard_error': None if value is None else self.standard_error,
-        }
+        """Plain representation for JSON; None where the risk is not known.
+
+        What an impossible one came out at stands beside it as ``'impossible'``.
+        """
+        if self.known:
+            return {'value': self.value, 'standard_error': self.standard_error}
+        found: dict[str, float | None] = {'value': None, 'standard_error': None}
+        return {**found, 'impossible': self.value} if self.impossible else found
 
 
 def _standard_error(values: Array) -> float:
@@ -132,6 +171,10 @@ class Probe:
         How much the second change with the first; 1 where nothing changes.
     known : (K,) float64
         Noise of the targets, taken off the squared distance.
+    doubt : float
+        Standard error that the noise of all targets has in common.
+    noise : float
+        Mean noise variance of the images at the places.
     two_frames : float
         Share of places with two frames.
     margin : int
@@ -148,6 +191,8 @@ class Probe:
     light: tuple[LevelChange | None, ...]
     slope: NDArray[np.float32]
     known: Array
+    doubt: float
+    noise: float
     two_frames: float
     margin: int
     held: tuple[Box, ...]
@@ -177,7 +222,7 @@ class Probe:
         two = (weight * (square[::2] + square[1::2])).sum((1, 2))
         two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
         mean = np.where(count > 0, square[::2].mean((1, 2)) + kept, two)
-        return Risk(mean - self.known, self.two_frames)
+        return Risk(mean - self.known, self.two_frames, self.doubt, self.noise)
 
 
 def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
@@ -228,6 +273,8 @@ def draw_probe(
     trials: list[tuple[Tensor, Tensor]] = []
     held: list[Box] = []
     known: list[float] = []
+    doubts: list[float] = []
+    own: list[float] = []
     alone: dict[int, int] = {}
     half = planes // 2
     weights, slopes = torch.ones(2, places, size, size)
@@ -242,21 +289,25 @@ def draw_probe(
             trials += [(one, other[half]), (other, pair.brought)]
             weights[at], slopes[at], light[at] = pair.weight, pair.slope, pair.light
             known.append(pair.noise)
+            doubts.append(0.0)
+            own.append(pair.noise)
             compared += 1
             continue
         place = sampler.place(number, int(torch.randint(image.shape[0], (), generator=generator)))
         held.append(place.inside(margin))
         one = sampler.slab(place)
         variance = torch.stack([_variance(image, plane) for plane in one])
+        own.append(_mean_inside(variance[half], margin))
+        doubts.append(image.curve.doubt * own[-1])
         if redraw is not None and image.correlation.is_white:
             alone[len(known)] = number
             trials += [(one, one[half])] * 2
-            known.append(_mean_inside(variance[half], margin))
+            known.append(own[-1])
             continue
         noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
         trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
-        own = _mean_inside((variance + (noise / strength) ** 2)[half], margin)
-        known.append(own if image.recorruptible else math.nan)
+        both = _mean_inside((variance + (noise / strength) ** 2)[half], margin)
+        known.append(both if image.recorruptible else math.nan)
     slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
     change = torch.zeros(len(known), size, size)
     if redraw is not None and alone:
@@ -270,6 +321,8 @@ def draw_probe(
         tuple(light),
         slopes.numpy(),
         np.array(known),
+        float(np.mean(doubts)),
+        float(np.mean(own)) or 1.0,
         compared / places,
         margin,
         tuple(held),
@@ -299,8 +352,7 @@ def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
     curve = image.curve
     level = torch.nn.functional.avg_pool2d(patch[None, None], 5, 1, 2, count_include_pad=False)
     grid = np.linspace(curve.start, curve.stop, len(curve.values))
-    found = np.interp(level[0, 0].numpy(), grid, curve.values)
-    return torch.from_numpy(np.maximum(found, SMALLEST_VARIANCE)).float()
+    return torch.from_numpy(np.interp(level[0, 0].numpy(), grid, curve.values)).float()
 
 
 class Look(NamedTuple):
@@ -351,7 +403,7 @@ class Snapshots:
         weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
         self._last = Look(risk, step, weights)
         self.since_lowest += 1
-        if self._lowest is None or risk.value < self._lowest.risk.value:
+        if self._lowest is None or (risk.known and risk.value < self._lowest.risk.value):
             self._lowest, self.since_lowest = self._last, 0
         self._first = self._first or self._last
 
@@ -359,7 +411,8 @@ class Snapshots:
         """Put the weights to deliver into ``network``; their risk, and the step.
 
         With ``keep_first`` the ones of the lowest risk, so that they are never worse than the
-        first; else the last ones, unless earlier ones were clearly better.
+        first; else the last ones, unless earlier ones were clearly better. Weights with an
+        impossible risk are never taken for better than others.
         """
         lowest, last = _there(self._lowest), _there(self._last)
         best = lowest if keep_first or lowest.risk.beats(last.risk) else last
@@ -375,4 +428,4 @@ def _there(look: Look | None) -> Look:
 
 def known(risk: Risk) -> float | None:
     """Value of a risk, None where it is not known."""
-    return risk.value if math.isfinite(risk.value) else None
+    return risk.value if risk.known else None

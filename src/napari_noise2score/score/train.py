@@ -36,11 +36,10 @@ from napari_noise2score.score.network import (
 )
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.redraw import Redrawing, Redrawn
+from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.risk import (
     PLACES,
     Probe,
-    Redraw,
     Snapshots,
     draw_probe,
     known,
@@ -228,7 +227,7 @@ class _Run:
             places,
             margin,
             planes=settings.slices,
-            redraw=None if redrawing is None else self._redraw_here(redrawing),
+            redraw=None if redrawing is None else redrawing.draw_from_cpu,
         )
         self.lessons = Lessons(
             images,
@@ -251,13 +250,6 @@ class _Run:
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
         return Redrawing(good, self.knowledge, self.loss_of, self.precision)
-
-    def _redraw_here(self, redrawing: Redrawing) -> Redraw:
-        def redraw(slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
-            drawn = redrawing.draw(slabs.to(self.device), image.to(self.device), generator)
-            return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
-
-        return redraw
 
     @property
     def advice(self) -> str:
@@ -364,6 +356,7 @@ class _Run:
             'float32_from_step': self.precision.full_from,
             'delivered_step': delivered,
             'risk': {**risk.to_dict(), 'two_frames': risk.two_frames},
+            'noise_variance': risk.noise,
         }
         if self.start is None:
             return outcome

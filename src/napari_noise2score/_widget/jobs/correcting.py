@@ -72,5 +72,5 @@ def glance_job(
         for position, channel in enumerate(scored.score_map.prepared.channels):
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
-                clean = way.plane(position, plane)[1].astype(np.float32)
+                clean = way.plane(position, plane).clean.astype(np.float32)
                 yield Live(number, *channel.channel.laid(plane, clean))

@@ -63,9 +63,22 @@ class NoiseFamily(ABC):
     def variance(self, x: ArrayLike) -> FloatArray:
         """Variance of ``y`` at the clean value ``x``, any shape, in squared grey levels."""
 
+    def response(self, x: ArrayLike) -> FloatArray:
+        """What a clean value ``x``, any shape, gains with a little more light, up to a factor.
+
+        The variance: to move every value by a multiple of it is to move the natural parameter of
+        an exponential family. For photons a factor of the light, for Gaussian noise a constant.
+        """
+        return self.variance(x)
+
     @abstractmethod
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x``; same shape, float64, grey levels."""
+
+    @property
+    def without_light(self) -> float | None:
+        """Grey level of a pixel without light; None where the noise does not tell."""
+        return None
 
     @abstractmethod
     def outcomes(self, x: float) -> tuple[Array, Array]:
@@ -174,6 +187,11 @@ class AffineVarianceFamily(NoiseFamily):
     @abstractmethod
     def dark(self) -> float:
         """Variance of a pixel without light."""
+
+    @property
+    def without_light(self) -> float | None:
+        """Where the variance is that of darkness; None if it is the same everywhere."""
+        return (self.dark - self.intercept) / self.slope if self.slope > 0 else None
 
     def variance(self, x: ArrayLike) -> FloatArray:
         """``max(slope x + intercept, 0)``, any shape, in squared grey levels."""

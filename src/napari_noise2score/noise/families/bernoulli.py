@@ -34,6 +34,11 @@ class Bernoulli(NoiseFamily):
         x = np.clip(np.asarray(x, dtype=np.float64), 0, 1)
         return np.asarray(x * (1 - x))
 
+    @property
+    def without_light(self) -> float | None:
+        """Zero."""
+        return 0.0
+
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """0 or 1 for probabilities ``x`` of 0 to 1; same shape, float64."""
         x = np.asarray(x, dtype=np.float64)

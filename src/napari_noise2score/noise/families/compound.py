@@ -65,6 +65,15 @@ class Tweedie(NoiseFamily):
         x = np.maximum(np.asarray(x, dtype=np.float64), 0)
         return np.asarray(self.dispersion * x**self.power)
 
+    def response(self, x: ArrayLike) -> FloatArray:
+        """The value itself, any shape: pulses are of light, whatever their number and size."""
+        return np.maximum(np.asarray(x, dtype=np.float64), 0)
+
+    @property
+    def without_light(self) -> float | None:
+        """Zero."""
+        return 0.0
+
     def _pulses(self, x: Array) -> tuple[Array, float, Array]:
         """Mean number of pulses, shape of a pulse, and its mean (grey levels)."""
         power, shape = self.power, (2 - self.power) / (self.power - 1)

@@ -60,6 +60,15 @@ class _Speckle(NoiseFamily):
         """``x^2 / k``, any shape, in squared grey levels."""
         return np.asarray(np.asarray(x, dtype=np.float64) ** 2 / self._shape)
 
+    def response(self, x: ArrayLike) -> FloatArray:
+        """The value itself: speckle has a scale and nothing else."""
+        return np.maximum(np.asarray(x, dtype=np.float64), 0)
+
+    @property
+    def without_light(self) -> float | None:
+        """Zero."""
+        return 0.0
+
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x >= 0``; same shape, float64."""
         x = np.asarray(x, dtype=np.float64)

@@ -1,0 +1,166 @@
+r"""Light that an estimate lost or made up, taken from the noisy values themselves.
+
+Noise has the mean zero: ``E[y | x] = x`` for every detector that is not saturated. So what an
+estimate ``x`` lacks can be read off the residual ``y - x``, whatever the noise is otherwise.
+
+*Level by level*: ``E[y - x' | x']`` where ``x'`` has not seen the pixel's own noise (its own value
+was drawn anew). Seen, the noise would stand on both sides: an estimate that is high because the
+pixel is high would be made higher still. This is the curve by which forecasts are calibrated.
+
+*As a whole*: the mean of a plane's estimate is that of its noisy values. One number for a plane,
+so the noise that it takes over is that of a mean.
+
+References
+----------
+Barlow et al., "Statistical inference under order restrictions", Wiley 1972.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.families import NoiseFamily
+
+Array = NDArray[np.float64]
+
+_LEVELS = 12
+"""Levels at which the bias is measured, each the mean of as many pixels."""
+
+_FEWEST = 1000
+"""Pixels of a level: the bias is known to 3 % of the noise."""
+
+_LEAST_SHARE = 1e-3
+"""Smallest noise variance that is weighted with, as a share of the mean one."""
+
+_FAR = 20.0
+"""Noise standard deviations, and as many times the scale of the tail, that noise never reaches."""
+
+_NEAR_THE_RAIL = 4.0
+"""Noise standard deviations below the rail where values begin to be clipped."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelBias:
+    """What an estimate lacks, level by level.
+
+    Attributes
+    ----------
+    level : (K,) float64
+        Levels of the estimate, grey levels, increasing.
+    lack : (K,) float64
+        ``E[y - x | x]`` there, grey levels; straight between them, constant beyond.
+    """
+
+    level: Array
+    lack: Array
+
+    @classmethod
+    def measured(cls, clean: Array, noisy: Array) -> LevelBias | None:
+        """From estimates that have not seen the pixel's own value, and that value.
+
+        Each mean is shrunk by Wiener's factor for its standard error, and brighter stays brighter.
+
+        Parameters
+        ----------
+        clean, noisy : (M,) float64
+            Estimates and noisy values, grey levels.
+
+        Returns
+        -------
+        LevelBias or None
+            None where there are too few pixels, or only one level.
+        """
+        count = min(_LEVELS, clean.size // _FEWEST)
+        if count < 2:
+            return None
+        parts = np.array_split(np.argsort(clean, kind='stable'), count)
+        level = np.array([clean[part].mean() for part in parts])
+        residuals = [noisy[part] - clean[part] for part in parts]
+        lack = np.array([residual.mean() for residual in residuals])
+        square = np.array([residual.var() / len(residual) for residual in residuals])
+        tiny = np.finfo(np.float64).tiny
+        kept = np.maximum(0.0, 1 - square / np.maximum(lack**2, tiny))
+        lack = _ordered(level + kept * lack, 1 / np.maximum(square, tiny)) - level
+        distinct = np.append(True, np.diff(level) > 0)
+        return cls(level[distinct], lack[distinct])
+
+    def taken_off(self, clean: Array, family: NoiseFamily) -> Array:
+        """Estimates of any shape, grey levels, without the bias.
+
+        Below the lowest level it falls with the light, so that no light does not become less.
+        """
+        lowest = float(family.response(self.level[:1])[0])
+        share = np.clip(family.response(clean) / lowest, 0, 1) if lowest > 0 else 1.0
+        return np.asarray(clean + share * np.interp(clean, self.level, self.lack))
+
+
+def with_the_light_of(
+    noisy: Array, clean: Array, family: NoiseFamily, rail: float = np.inf
+) -> tuple[Array, float]:
+    r"""The estimate of a plane with the mean of its noisy values.
+
+    .. math:: x \to x + a\, w(x), \quad a = \sum (y - x) / \sum w(x)
+
+    where `NoiseFamily.response` is ``w``: nearly a factor where the light is what the noise comes
+    from, a constant for noise that does not depend on it.
+
+    Not counted are pixels that say nothing of the mean: those whose noise reaches the rail of the
+    detector, and those whose residual noise does not explain (hot pixels).
+
+    Parameters
+    ----------
+    noisy, clean : (Y, X) float64
+        Noisy values and their estimate, grey levels.
+    family : NoiseFamily
+        The noise.
+    rail : float
+        Grey level at which the detector is saturated.
+
+    Returns
+    -------
+    (Y, X) float64, float
+        The estimate, and the mean that it lacked, grey levels.
+    """
+    counted = _of_noise(noisy, clean, family, rail)
+    if not counted.any():
+        return clean, 0.0
+    lack = float((noisy - clean)[counted].sum())
+    response = family.response(clean)
+    whole = float(response[counted].sum())
+    if not whole > 0:
+        return clean, 0.0
+    return clean + lack / whole * response, lack / int(counted.sum())
+
+
+def _of_noise(noisy: Array, clean: Array, family: NoiseFamily, rail: float) -> NDArray[np.bool_]:
+    """Pixels whose residual has the mean zero."""
+    variance = _positive(family.variance(clean))
+    deviation = np.sqrt(variance)
+    # the scale of the tail: the slope of the variance in the mean, in an exponential family
+    step = np.sqrt(variance + variance.mean())
+    slope = np.maximum(family.variance(clean + step) - variance, 0) / step
+    noise = np.abs(noisy - clean) <= _FAR * (deviation + slope)
+    below = clean + _NEAR_THE_RAIL * deviation < rail
+    return np.asarray(noise & below & np.isfinite(noisy) & np.isfinite(clean))
+
+
+def _ordered(values: Array, weights: Array) -> Array:
+    """The nearest values (K,) that do not fall, by pooling those that do (isotonic regression)."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, total, count = value, weight, 1
+        while pools and pools[-1][0] > mean:
+            other, own, members = pools.pop()
+            mean = (own * other + total * mean) / (own + total)
+            total, count = own + total, count + members
+        pools.append((mean, total, count))
+    return np.concatenate([np.full(count, mean) for mean, _, count in pools])
+
+
+def _positive(variance: NDArray[np.floating]) -> Array:
+    values = np.asarray(variance, np.float64)
+    least = _LEAST_SHARE * float(values.mean())
+    return np.maximum(values, least if least > 0 else 1.0)
