@@ -108,6 +108,8 @@ def compare_forms(
 def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Correction) -> Risk:
     """Risk of one form of the correction, over all channels of an image."""
     risks = [judge.risk(family, form) for judge, family in zip(judges, families, strict=True)]
+    if not risks:
+        return Risk(np.full(1, np.nan), 0.0)
     return Risk(
         np.concatenate([risk.places for risk in risks]),
         float(np.mean([risk.two_frames for risk in risks])),

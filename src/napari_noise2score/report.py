@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.standardised import standardised
 from napari_noise2score.plain import json_text
 
 STRUCTURE = 0.1
@@ -82,17 +83,25 @@ class ResidualSums:
         self._noise_correlation = noise_correlation
         self._sums = np.zeros(7)
 
-    def add(self, noisy: NDArray[Any], clean: NDArray[Any], family: NoiseFamily) -> None:
-        """One plane: noisy and clean (Y, X) grey levels."""
+    def add(
+        self,
+        noisy: NDArray[Any],
+        clean: NDArray[Any],
+        family: NoiseFamily,
+        blank: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """One plane: noisy and clean (Y, X) grey levels; ``blank`` pixels do not count."""
+        if blank is not None:
+            noisy, clean = (np.where(blank, np.nan, a) for a in (noisy, clean))
         removed = np.asarray(noisy, np.float64) - clean
-        variance = family.variance(clean)
-        floor = max(1e-3 * float(variance.mean()), 1e-12)
-        unit = removed / np.sqrt(np.maximum(variance, floor))
-        centred = unit - unit.mean()
+        variance = np.asarray(family.variance(clean), np.float64)
+        unit = standardised(removed, variance)
+        usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
+        centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))
         self._sums += (
-            unit.size,
+            float(unit.size if blank is None else np.count_nonzero(~blank)),
             unit.sum(),
-            (removed**2).sum() / max(float(variance.mean()), floor),
+            (removed**2).sum() / usual if usual > 0 else 0.0,
             (centred[1:] * centred[:-1]).sum() if len(centred) > 1 else 0.0,
             (centred[:, 1:] * centred[:, :-1]).sum(),
             (centred**2).sum(),
@@ -102,11 +111,10 @@ class ResidualSums:
     def check(self) -> ResidualCheck:
         """The figures over all planes so far."""
         count, total, square, down, right, power, removed = self._sums
-        power = np.maximum(power, 1e-300)
         return ResidualCheck(
             mean=float(total / count),
             variance=float(square / count),
-            correlation=float(max(down / power, right / power, key=abs)),
+            correlation=float(max(down, right, key=abs) / power) if power > 0 else 0.0,
             noise_correlation=self._noise_correlation,
             removed=float((removed / count) ** 0.5),
         )
