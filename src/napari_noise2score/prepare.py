@@ -115,7 +115,9 @@ class PreparedChannel:
         form: Correction,
         bias: LevelBias | None = None,
     ) -> CleanPlane:
-        """Plane ``index`` corrected; no value lies further outside those of the plane than noise.
+        """Plane ``index`` corrected, with the light of the noisy one.
+
+        No value lies further outside those of the noisy plane than noise.
 
         Parameters
         ----------
@@ -128,25 +130,26 @@ class PreparedChannel:
         form : Correction
             Form of the correction.
         bias : LevelBias, optional
-            What that form lacks level by level, where it is known.
+            What the correction lacks level by level.
         """
         raw = self.channel.raw_plane(index)
         noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
         if blank is not None and blank.all():
             return CleanPlane(raw, noisy, noisy, blank)
         there = noisy if blank is None else noisy[~blank]
-        y = noisy if blank is None else np.where(blank, there[0], noisy)
-        score = LocalScore.from_clean(self.coordinate, self.table, level)
-        clean = family.correct(y, score, form)
-        lowest, highest = self.coordinate.forward([there.min(), there.max()])
-        clean = np.clip(clean, *self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND]))
+        own = level if blank is None else level[~blank]
+        clean = family.correct(
+            there, LocalScore.from_clean(self.coordinate, self.table, own), form
+        )
         if bias is not None:
             clean = bias.taken_off(clean, family)
-        seen = noisy if blank is None else np.where(blank, np.nan, noisy)
-        clean, lacked = with_the_light_of(seen, clean, family, self.rail)
-        return CleanPlane(
-            raw, noisy, clean if blank is None else np.where(blank, noisy, clean), blank, lacked
-        )
+        clean, lacked = with_the_light_of(there, clean, family, self.rail)
+        lowest, highest = self.coordinate.forward([there.min(), there.max()])
+        clean = np.clip(clean, *self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND]))
+        if blank is not None:
+            clean, part = noisy.copy(), clean
+            clean[~blank] = part
+        return CleanPlane(raw, noisy, clean, blank, lacked)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.

@@ -136,7 +136,7 @@ class ResidualSums:
     ) -> None:
         """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean.
 
-        ``blank`` pixels do not count.
+        Pixels that are ``blank`` do not count.
         """
         if blank is not None:
             noisy, clean = (np.where(blank, np.nan, a) for a in (noisy, clean))
@@ -145,9 +145,9 @@ class ResidualSums:
         unit = standardised(removed, variance)
         usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
         centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))
-        seen = unit.size if blank is None else int(np.count_nonzero(~blank))
+        count = float(unit.size if blank is None else np.count_nonzero(~blank))
         self._sums += (
-            float(seen),
+            count,
             unit.sum(),
             (removed**2).sum() / usual if usual > 0 else 0.0,
             (centred[1:] * centred[:-1]).sum() if len(centred) > 1 else 0.0,
@@ -158,7 +158,7 @@ class ResidualSums:
         dark = family.without_light
         self._light += np.nan if dark is None else float(np.nansum(clean - dark))
         self._bias += float(removed.sum())
-        self._lacked += seen * lacked
+        self._lacked += count * lacked
         self._noise += float(np.nansum(variance))
 
     def check(self) -> ResidualCheck:

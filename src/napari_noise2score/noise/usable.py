@@ -101,22 +101,19 @@ class ValueRange:
         self.count = sum(int(np.isfinite(frame).sum()) for frame in every)
         self.at_top = sum(int((frame == self.top).sum()) for frame in every)
         self.at_bottom = sum(int((frame == self.bottom).sum()) for frame in every)
+        # up to the next value at least: where photons are few, there are few values, far apart
+        below = max(_largest(frame, self.bottom, frame < self.top) for frame in every)
+        above = -max(_largest(-frame, -self.top, frame > self.bottom) for frame in every)
         near = _NEAR_THE_END * (self.top - self.bottom)
-        # down to the next value at least: where photons are few, there are few values, far apart
-        self._next = max(
-            float(np.nanmax(frame, where=frame < self.top, initial=self.bottom)) for frame in every
-        )
-        lowest = min(self.top - near, self._next)
-        self._below = sum(int(((frame >= lowest) & (frame < self.top)).sum()) for frame in every)
-        self._above = sum(
-            int(((frame <= self.bottom + near) & (frame > self.bottom)).sum()) for frame in every
-        )
+        upper, lower = min(self.top - near, below), max(self.bottom + near, above)
+        self._binary = below == self.bottom  # binary frames have no rail
+        self._below = sum(int(((f >= upper) & (f < self.top)).sum()) for f in every)
+        self._above = sum(int(((f <= lower) & (f > self.bottom)).sum()) for f in every)
 
     @property
     def rail(self) -> tuple[float, float]:
         """Value at which the detector clips (``inf`` if it does not), and the share there."""
-        # binary frames, of two values, have no rail
-        piled = self.at_top > max(_FEWEST, self._below) and self._next > self.bottom
+        piled = self.at_top > max(_FEWEST, self._below) and not self._binary
         if piled or self.top == self._last:
             return self.top, self.at_top / self.count
         return float('inf'), 0.0
@@ -124,7 +121,11 @@ class ValueRange:
     @property
     def piles_up_below(self) -> bool:
         """Whether so many values are at the lower end that they may be cut off there."""
-        return self.at_bottom > max(_FEWEST, self._above)
+        return self.at_bottom > max(_FEWEST, self._above) and not self._binary
+
+
+def _largest(frame: Array, least: float, where: NDArray[np.bool_]) -> float:
+    return float(np.max(frame, where=where, initial=least))
 
 
 def enough_is_left(frames: Iterable[Array]) -> bool:
