@@ -36,7 +36,11 @@ def units(images: Sequence[Prepared], apart: Apart) -> list[Unit]:
     apart : Apart
         What gets a score of its own.
     """
-    whole = [(number, tuple(range(len(image.channels)))) for number, image in enumerate(images)]
+    whole = [
+        (number, tuple(range(len(image.channels))))
+        for number, image in enumerate(images)
+        if image.channels
+    ]
     match apart:
         case Apart.NONE:
             return [tuple(whole)]
@@ -63,17 +67,28 @@ def lessons_of(
     Raises
     ------
     InputError
-        If a part has not all the channels or time points of its image.
+        If a part has not all the channels or time points of its image, or is constant in all of
+        those that share the score.
     """
     found = []
     for number, places in unit:
         image = images[number]
         for part in lessons[number] if lessons and lessons[number] else [image]:
-            if len(part.channels) != len(image.channels):
+            here, whole = (len(one.channels) + len(one.constant) for one in (part, image))
+            if here != whole:
                 raise InputError(
-                    f'{image.source.name}: the part to learn from has {len(part.channels)} of its '
-                    f'{len(image.channels)} channels or time points, and each is to be trained '
+                    f'{image.source.name}: the part to learn from has {here} of its '
+                    f'{whole} channels or time points, and each is to be trained '
                     'for itself; learn from all of them'
                 )
-            found.append(Prepared(part.source, tuple(part.channels[place] for place in places)))
+            wanted = [image.channels[place].channel.place for place in places]
+            own = tuple(one for one in part.channels if one.channel.place in wanted)
+            found.append(Prepared(part.source, own))
+    if not any(part.channels for part in found):
+        first = images[unit[0][0]]
+        names = ', '.join(first.channels[place].channel.words for place in unit[0][1])
+        raise InputError(
+            f'{first.source.name}: the part to learn from is constant'
+            f'{f" in {names}" if names else ""}; choose a part that holds noise'
+        )
     return found

@@ -136,7 +136,7 @@ def what_changed(
     largest = []
     count = len(channels)
     for number, (channel, clean, judge, model) in enumerate(
-        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=True)
+        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=False)
     ):
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
@@ -149,10 +149,13 @@ def what_changed(
             orientations=orientations,
             sigma_a=judge.sigma_a,
         )
-        difference = clean - (yield from relay(steps, of_all))
+        difference = np.nan_to_num(clean - (yield from relay(steps, of_all)))
         for index in range(channel.shape[0]):
             channel.channel.write(index, difference[index], image)
         largest.append(_largest(difference))
+    for constant in score_map.prepared.constant:
+        for index in range(constant.shape[0]):
+            constant.write(index, np.zeros(constant.shape[1:], np.float32), image)
     return Change(image, tuple(largest))
 
 

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import HandedThrough, constant_words
 from napari_noise2score.images.storage import as_dtype, room
 from napari_noise2score.judge import choose_form, compare_forms, risk_of
 from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
-from napari_noise2score.prepare import PreparedChannel
+from napari_noise2score.noise.unbiased import LevelBias
+from napari_noise2score.prepare import CleanPlane, PreparedChannel
 from napari_noise2score.report import ResidualSums
 from napari_noise2score.results import Corrected, ScoreMap
 from napari_noise2score.score.risk import Risk
 
-
-class Plane(NamedTuple):
-    """A plane that was corrected.
-
-    ``noisy`` and ``clean`` (Y, X) are grey levels; ``lacked`` is how much the mean of the estimate
-    had to be raised, grey levels.
-    """
-
-    noisy: NDArray[np.float64]
-    clean: NDArray[np.float64]
-    lacked: float
+_LARGEST_STEP = 0.05
+"""Largest step of single precision in a result, noise standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,17 +50,12 @@ class Way:
     risks: Mapping[Correction, Risk]
     biases: tuple[LevelBias | None, ...]
 
-    def plane(self, number: int, index: int) -> Plane:
-        """Plane ``index`` of channel ``number``."""
+    def plane(self, number: int, index: int) -> CleanPlane:
+        """Plane ``index`` of channel ``number``, before and after."""
+        level = self.score_map.clean[number][index]
         channel = self.score_map.prepared.channels[number]
-        noisy = channel.channel.plane(index).astype(np.float64)
-        clean = self.score_map.clean[number][index]
-        score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
         family, bias = self.families[number], self.biases[number]
-        image = family.correct(noisy, score, self.form)
-        if bias is not None:
-            image = bias.taken_off(image, family)
-        return Plane(noisy, *with_the_light_of(noisy, image, family, channel.rail))
+        return channel.correct(index, level, family, self.form, bias)
 
 
 def choose_way(
@@ -117,22 +104,56 @@ def correct_image(
     score_map, noise, correction : ScoreMap, NoiseRequest, Correction
         As in `choose_way`.
     dtype : dtype
-        Of the clean image; whole numbers are rounded, and clipped to its range.
+        Of the clean image; whole numbers are rounded, and clipped to its range. ``float32``
+        becomes ``float64`` where it has steps as large as the noise.
     """
     way = choose_way(score_map, noise, correction)
-    image = room(score_map.prepared.source.shape, dtype)
-    checks, clipped = [], 0
-    for number, channel in enumerate(score_map.prepared.channels):
+    dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
+    prepared = score_map.prepared
+    image = room(prepared.source.shape, dtype)
+    checks, clipped, passed = [], 0, []
+    for number, channel in enumerate(prepared.channels):
         family = way.families[number]
         sums = ResidualSums(channel.correlation.neighbours)
+        handed = HandedThrough(channel.channel)
         for index in range(channel.shape[0]):
-            noisy, clean, lacked = way.plane(number, index)
-            values, outside = as_dtype(clean, image.dtype)
+            plane = way.plane(number, index)
+            values, outside = as_dtype(plane.clean, image.dtype)
+            if plane.blank is not None:
+                values[plane.blank] = plane.raw[plane.blank]
             channel.channel.write(index, values, image)
             clipped += outside
-            sums.add(noisy, clean, family, lacked)
+            handed.add(index, plane.raw, plane.blank)
+            if plane.blank is None or not plane.blank.all():
+                sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank)
         checks.append(sums.check())
-    return Corrected(image, way.families, way.form, tuple(checks), way.risks, clipped)
+        passed.append(handed)
+    for constant in prepared.constant:
+        for index in range(constant.shape[0]):
+            constant.write(index, constant.raw_plane(index), image)
+    words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
+    shares = tuple(handed.share for handed in passed)
+    return Corrected(
+        image, way.families, way.form, tuple(checks), way.risks, clipped, words, shares
+    )
+
+
+def _fine_enough(
+    dtype: np.dtype[Any], channels: Sequence[PreparedChannel]
+) -> tuple[np.dtype[Any], tuple[str, ...]]:
+    """A dtype that does not lose the noise in its rounding, and a sentence if it is another."""
+    if dtype != np.float32:
+        return dtype, ()
+    for channel in channels:
+        level = max(abs(channel.table.top), abs(channel.table.base))
+        most = float(np.finfo(np.float32).max)
+        step = float(np.spacing(np.float32(level))) if level < most else float('inf')
+        if step > _LARGEST_STEP * channel.finest:
+            return np.dtype(np.float64), (
+                'The result is in double precision (float64): single precision has steps of '
+                f'{step:.3g} at values of {level:.3g}, where the noise is {channel.finest:.3g}.',
+            )
+    return dtype, ()
 
 
 def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:

@@ -202,6 +202,8 @@ def compare_forms(
 
 def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Correction) -> Risk:
     """Risk of one form of the correction, over all channels of an image."""
+    if not judges:
+        return Risk(np.full(1, np.nan), 0.0)
     each = zip(judges, families, strict=True)
     return Risk.of_all([judge.risk(family, form) for judge, family in each])
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blanks import BlankPlaces
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.correct import Correction, LocalScore
-from napari_noise2score.noise.unbiased import with_the_light_of
+from napari_noise2score.noise.correct import Correction
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
@@ -27,7 +27,7 @@ def correct_plane(
     *,
     window: Region = WHOLE,
     device: str = 'auto',
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     """One plane of a channel, or a window of it, corrected with a single view.
 
     Parameters
@@ -47,16 +47,15 @@ def correct_plane(
 
     Returns
     -------
-    (Y, X) float32
+    (Y, X) float32, or float64 for an image of a dtype that has no place in it
         Grey levels.
     """
     inner = channel.channel
-    seen = replace(channel, channel=Channel(inner.source.part(window), inner.place))
+    part = Channel(inner.source.part(window), inner.place)
+    seen = replace(channel, channel=part, blanks=BlankPlaces())
     form = Correction.STABILISED if correction is Correction.AUTO else correction
     numbers = seen.slab(plane, model.network.settings.planes)
     held = HeldPlanes.like(seen, read_slab(numbers, seen.plane)[None])
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
-    score = LocalScore.from_clean(seen.coordinate, seen.table, clean)
-    noisy = seen.channel.plane(plane).astype(np.float64)
-    image = channel.family.correct(noisy, score, form)
-    return with_the_light_of(noisy, image, channel.family, seen.rail)[0].astype(np.float32)
+    values = seen.correct(plane, clean, channel.family, form).clean
+    return values.astype(np.result_type(inner.source.data.dtype, np.float32))

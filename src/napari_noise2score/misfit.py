@@ -109,8 +109,16 @@ def local_means(channel: PreparedChannel) -> NDArray[np.float64]:
     """Means over squares of `LOCAL` x `LOCAL` pixels of a few planes, unit-noise coordinate."""
     count = channel.shape[0]
     planes = np.unique(np.linspace(0, count - 1, min(count, _PLANES)).round().astype(int))
-    means = np.concatenate([_block_means(channel.plane(int(plane))) for plane in planes])
-    return np.asarray(means[np.isfinite(means)])
+    means = np.concatenate([_whole_means(channel, int(plane)) for plane in planes])
+    if not len(means):  # these are empty, or have holes everywhere
+        every = (_whole_means(channel, plane) for plane in range(count))
+        means = next((found for found in every if len(found)), means)
+    return means if len(means) else channel.coordinate.forward([channel.table.base])
+
+
+def _whole_means(channel: PreparedChannel, plane: int) -> NDArray[np.float64]:
+    means = _block_means(channel.plane(plane))
+    return means[np.isfinite(means)]
 
 
 def _block_means(plane: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -316,7 +316,8 @@ def _by_search(
     family, dark = channel.family, _dark(channel)
     score = reading.local_score(channel.coordinate, channel.table)
     y = channel.coordinate.inverse(reading.noisy[0])
-    scale = max(float(np.quantile(y, 0.999)) - dark, 1e-12)
+    bright = float(np.quantile(y, 0.999)) - dark
+    scale = bright if bright > 0 else float(y.std())
     target = (y - dark) / scale
 
     def criterion(value: float) -> AnyArray:

@@ -23,7 +23,7 @@ from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
 from napari_noise2score.misfit import Seen, beaten_by_pretrained
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.prepare import Prepared, check_noisy, prepare
 from napari_noise2score.provenance import describe, versions
 from napari_noise2score.results import Denoised, LeftOut, ScoreMap, Trained
 from napari_noise2score.score.device import free_memory, out_of_memory
@@ -122,13 +122,14 @@ def score_image(
     """
     levels, judges = [], []
     count = len(prepared.channels)
-    models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
-    if len(models) != count:
+    models = (model,) * max(count, 1) if isinstance(model, ScoreModel) else tuple(model)
+    models = models if count else models[:1]  # a constant image: nothing to apply one to
+    if len(models) != max(count, 1):
         raise InputError(
             f'{prepared.source.name} has {count} channels, but {len(models)} models are given; '
             'one for each is needed, or one for all'
         )
-    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
+    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=count > 0)):
 
         def judging(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
@@ -147,7 +148,7 @@ def score_image(
         levels.append((yield from relay(steps, of_all)))
         judges.append(judge)
     warning = None
-    if foreign:
+    if foreign and judges:
 
         def at_the_end(tile: PredictProgress) -> PredictProgress:
             return PredictProgress(count, count)
@@ -213,7 +214,8 @@ def denoise_steps(
     """
     if not len(images):
         raise InputError('no image is given; at least one is needed')
-    work = _Work(images, settings or DenoiseSettings(), lessons, model, stop)
+    constant_too = len(images) > 1 and not go_on
+    work = _Work(images, settings or DenoiseSettings(), lessons, model, stop, constant_too)
     if model is None and work.settings.apart is Apart.NONE:
         yield from work.together(go_on)
         return
@@ -255,6 +257,7 @@ class _Work:
     lessons: Sequence[Sequence[ImageSource]]
     model: ScoreModel | None
     stop: Stop | None
+    constant_too: bool
 
     def alone(self, number: int) -> Generator[Event, None, None]:
         """One image from its reading to its result."""
@@ -272,6 +275,7 @@ class _Work:
             ready += [] if image is None else [image]
         if not ready:
             return
+        check_noisy([one.image for one in ready])
         models = yield from self.trained(ready, (0, 1))
         for place, (image, own) in enumerate(zip(ready, models, strict=True)):
             steps = self.result(image, own, (place, len(ready)), begin)
@@ -284,7 +288,12 @@ class _Work:
         check_room(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons and self.model is None else ()
         noise, apart = self.settings.noise, self.settings.apart.axes
-        image, *taught = (prepare(one, noise, apart) for one in (source, *parts))
+        image, *taught = (
+            prepare(one, noise, apart, constant_too=self.constant_too or bool(parts))
+            for one in (source, *parts)
+        )
+        if not self.constant_too:
+            check_noisy([image])
         for channel in image.channels:
             channel.slab(0, self.settings.training.slices)  # says so if it has no neighbours
         return _Ready(number, image, tuple(taught))
@@ -309,7 +318,7 @@ class _Work:
             yield Trained(model, tuple(ready[image].number for image, _ in unit))
             models |= {(image, channel): model for image, places in unit for channel in places}
         return [
-            [models[image, channel] for channel in range(len(one.channels))]
+            [models[image, channel] for channel in range(len(one.channels))] or [model]
             for image, one in enumerate(prepared)
         ]
 

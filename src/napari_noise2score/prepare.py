@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
+from napari_noise2score.noise.blank import marked, single_valued
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
 from napari_noise2score.noise.coordinates import UnitNoise
+from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
 from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
+from napari_noise2score.noise.units import lost_in_double
 
 _ESTIMATE_PLANES = 24
 _ESTIMATE_PIXELS = 1 << 25
 """Most pixels of a channel that its noise is estimated from."""
 _TOP_PLANES = 4
+_BEYOND = 1.0
+"""Noise standard deviations by which a clean value may lie outside of all noisy ones of its plane:
+noise widens their range, and only in a plane of few pixels by chance less than it might."""
+_LARGEST_STEP = 0.25
+"""Largest step of double precision that is accepted, noise standard deviations."""
 _MEASURED_PAIRS = 6
+
+
+class CleanPlane(NamedTuple):
+    """A plane before and after its correction.
+
+    ``raw``, (Y, X), is as it lies in the image, ``noisy`` and ``clean`` are grey levels in
+    float64, and ``blank`` says where there is nothing to correct, so that they are the same; None
+    if nowhere. ``lacked`` is how much the mean of the estimate had to be raised, grey levels.
+    """
+
+    raw: NDArray[Any]
+    noisy: NDArray[np.float64]
+    clean: NDArray[np.float64]
+    blank: NDArray[np.bool_] | None
+    lacked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +75,8 @@ class PreparedChannel:
     pairs : tuple of PlanePair
         Planes that show one scene, with independent noise, and what the light changed between
         them; empty if none are known to.
+    blanks : BlankPlaces
+        Where its planes hold no noise.
     """
 
     channel: Channel
@@ -57,15 +86,70 @@ class PreparedChannel:
     table: LevelTable
     correlation: Correlation
     pairs: tuple[PlanePair, ...]
+    blanks: BlankPlaces
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, Y, X)."""
         return self.channel.shape
 
+    @property
+    def finest(self) -> float:
+        """Standard deviation of the noise at a usual level, grey levels."""
+        return float(1 / self.coordinate.derivative(self.table.base))
+
     def plane(self, index: int) -> NDArray[np.float32]:
-        """Plane ``index`` in the unit-noise coordinate, (Y, X) float32."""
-        return self.coordinate.forward(self.channel.plane(index)).astype(np.float32)
+        """Plane ``index`` in the unit-noise coordinate, (Y, X) float32; NaN where it is blank."""
+        raw = self.channel.raw_plane(index)
+        values = self.coordinate.forward(raw).astype(np.float32)
+        blank = self.blanks.of(index, raw)
+        if blank is not None:
+            values[blank] = np.nan
+        return values
+
+    def correct(
+        self,
+        index: int,
+        level: NDArray[np.float32],
+        family: NoiseFamily,
+        form: Correction,
+        bias: LevelBias | None = None,
+    ) -> CleanPlane:
+        """Plane ``index`` corrected, with the light of the noisy one.
+
+        No value lies further outside those of the noisy plane than noise.
+
+        Parameters
+        ----------
+        index : int
+            Which plane.
+        level : (Y, X) float32
+            Its clean level ``D`` in the unit-noise coordinate.
+        family : NoiseFamily
+            Noise to correct for.
+        form : Correction
+            Form of the correction.
+        bias : LevelBias, optional
+            What the correction lacks level by level.
+        """
+        raw = self.channel.raw_plane(index)
+        noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
+        if blank is not None and blank.all():
+            return CleanPlane(raw, noisy, noisy, blank)
+        there = noisy if blank is None else noisy[~blank]
+        own = level if blank is None else level[~blank]
+        clean = family.correct(
+            there, LocalScore.from_clean(self.coordinate, self.table, own), form
+        )
+        if bias is not None:
+            clean = bias.taken_off(clean, family)
+        clean, lacked = with_the_light_of(there, clean, family, self.rail)
+        lowest, highest = self.coordinate.forward([there.min(), there.max()])
+        clean = np.clip(clean, *self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND]))
+        if blank is not None:
+            clean, part = noisy.copy(), clean
+            clean[~blank] = part
+        return CleanPlane(raw, noisy, clean, blank, lacked)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.
@@ -98,13 +182,30 @@ class PreparedChannel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """An image whose channels have their noise models."""
+    """An image whose channels have their noise models.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    channels : tuple of PreparedChannel
+        Its channels that hold noise.
+    constant : tuple of Channel
+        The others, of which each plane has a single value, or none; they are handed through.
+    """
 
     source: ImageSource
     channels: tuple[PreparedChannel, ...]
+    constant: tuple[Channel, ...] = ()
 
 
-def prepare(source: ImageSource, noise: NoiseRequest | None = None, apart: str = '') -> Prepared:
+def prepare(
+    source: ImageSource,
+    noise: NoiseRequest | None = None,
+    apart: str = '',
+    *,
+    constant_too: bool = False,
+) -> Prepared:
     """Give every channel of an image its noise model.
 
     Parameters
@@ -115,43 +216,62 @@ def prepare(source: ImageSource, noise: NoiseRequest | None = None, apart: str =
         What is known of the noise; the rest is estimated channel by channel.
     apart : str
         Axes that are taken for channel axes too, such as ``'T'``.
+    constant_too : bool
+        Whether an image may be constant in every channel: one of several that has nothing to be
+        done to it.
 
     Raises
     ------
     InputError
-        If the noise cannot be estimated and is not given.
+        If the noise cannot be estimated and is not given, or every channel is constant.
     """
     noise = noise or NoiseRequest()
-    channels = []
+    channels, constant = [], []
     for channel in source.channels(apart):
         places, sample = _sample(channel)
+        if not sample:
+            constant.append(channel)
+            continue
         family = noise.known()
         fit: NoiseFit | None
         if family is None:
             fit = _estimate(channel, sample)
-            family = noise.resolve(fit)
+            family = _resolved(noise, fit, channel)
         else:
             fit = _fit_or_none(sample)
-        _check(family, sample, source.name)
-        top = _top(channel, sample)
-        table = level_table(family, top)
+        _check(family, sample, channel.name)
+        top, base = _top(channel, sample), float(np.nanmedian(marked(sample[0][0])))
+        _check_precision(family, max(abs(top), abs(base)), base, channel)
+        table = level_table(family, top, base)
         correlation = Correlation.white()
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
-        coordinate = family.coordinate(top)
+        coordinate = family.coordinate(top, base)
         pairs: tuple[PlanePair, ...] = ()
         if fit is not None and fit.compared:
             pairs = _pairs(places, fit, table, _corner(channel, sample))
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
             table = measured_table(table, _compared(places, sample, pairs, coordinate), clipped)
         channels.append(
-            PreparedChannel(channel, family, fit, coordinate, table, correlation, pairs)
+            PreparedChannel(
+                channel, family, fit, coordinate, table, correlation, pairs, BlankPlaces()
+            )
         )
-    return Prepared(source, tuple(channels))
+    prepared = Prepared(source, tuple(channels), tuple(constant))
+    if not constant_too:
+        check_noisy([prepared])
+    return prepared
+
+
+def check_noisy(images: Sequence[Prepared]) -> None:
+    """Raise `InputError` if no channel of any of the images holds noise."""
+    if images and not any(image.channels for image in images):
+        first = images[0]
+        raise InputError(f'{first.source.name}: {nothing_but_constants(first.constant)}')
 
 
 def _pairs(
-    places: list[range], fit: NoiseFit, table: LevelTable, corner: tuple[int, int]
+    places: list[list[int]], fit: NoiseFit, table: LevelTable, corner: tuple[int, int]
 ) -> tuple[PlanePair, ...]:
     """The frames that the estimate has found to show one scene, as planes of the channel."""
     found = []
@@ -175,7 +295,7 @@ def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
 
 
 def _compared(
-    places: list[range],
+    places: list[list[int]],
     sample: list[NDArray[Any]],
     pairs: tuple[PlanePair, ...],
     coordinate: UnitNoise,
@@ -188,49 +308,63 @@ def _compared(
     }
     some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
     seen = {
-        number: coordinate.forward(frames[number].astype(np.float32))
+        number: coordinate.forward(marked(frames[number]))
         for pair in some
         for number in (pair.first, pair.second)
     }
     return [(seen[pair.first], seen[pair.second], pair) for pair in some]
 
 
-def estimate_channel(channel: Channel) -> NoiseFit:
-    """Blind noise estimate of one channel, from some of its planes.
+def estimate_channel(channel: Channel) -> NoiseFit | None:
+    """Blind noise estimate of one channel, from some of its planes; None if all are constant.
 
     Raises
     ------
     InputError
         If there is no noise, or too little image to tell.
     """
-    return _estimate(channel, _sample(channel)[1])
+    sample = _sample(channel)[1]
+    return _estimate(channel, sample) if sample else None
 
 
 def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
     try:
         return estimate_noise(sample)
     except InputError as error:
-        raise InputError(f'{channel.source.name}: {error}') from error
+        binary = all(np.isin(stack, (0, 1)).all() for stack in sample)
+        hint = '; for binary frames of 0 and 1 choose Bernoulli noise' if binary else ''
+        raise InputError(f'{channel.name}: {error}{hint}') from error
 
 
-def _sample(channel: Channel) -> tuple[list[range], list[NDArray[Any]]]:
+def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFamily:
+    try:
+        return noise.resolve(fit)
+    except InputError as error:
+        raise InputError(f'{channel.name}: {error}') from error
+
+
+def _sample(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
     """Some planes of a channel, those that follow in time together: which, and their values.
 
-    Each is a range of T planes and an array (T, Y, X).
+    Each is a list of T planes and an array (T, Y, X). Planes of a single value are passed over;
+    nothing is left of a channel that has no others.
     """
     count, frames = channel.shape[0], channel.frames
     groups = [range(start, start + frames) for start in range(0, count, frames)]
     share = max(min(frames, 4), _ESTIMATE_PLANES // len(groups))
     step = max(1, len(groups) * min(frames, share) // _ESTIMATE_PLANES)
-    places = [group[:share] for group in groups[::step]]
-    middle = _middle(channel, sum(len(place) for place in places))
-    stacks = [np.stack([middle.raw_plane(i) for i in place]) for place in places]
-    for stack in stacks:
-        if not np.isfinite(stack).all():
-            raise InputError(
-                f'{channel.source.name}: holds NaN or infinite values; '
-                'finite grey levels are needed'
-            )
+    most = len(groups[::step])
+    middle = _middle(channel, most * min(frames, share))
+    places: list[list[int]] = []
+    stacks = []
+    for group in (group for start in range(step) for group in groups[start::step]):
+        if len(places) == most:
+            break
+        varied = ((i, plane) for i in group if not single_valued(plane := middle.raw_plane(i)))
+        found = list(islice(varied, share))
+        if found:
+            places.append([index for index, _ in found])
+            stacks.append(np.stack([plane for _, plane in found]))
     return places, stacks
 
 
@@ -250,12 +384,13 @@ def _middle(channel: Channel, count: int) -> Channel:
 
 def _top(channel: Channel, sample: list[NDArray[Any]]) -> float:
     """The largest value of a sample, and of some planes where it holds only their middle."""
-    top = max(float(stack.max()) for stack in sample)
+    top = max(float(np.nanmax(marked(plane))) for stack in sample for plane in stack)
     if sample[0].shape[1:] == channel.shape[1:]:
         return top
     step = -(-channel.shape[0] // _TOP_PLANES)
     planes = range(0, channel.shape[0], step)
-    return max(top, *(float(np.nanmax(channel.raw_plane(plane))) for plane in planes))
+    seen = (marked(channel.raw_plane(plane)) for plane in planes)
+    return max(top, *(float(np.nanmax(plane)) for plane in seen if not np.isnan(plane).all()))
 
 
 def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
@@ -264,6 +399,18 @@ def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
             family.check_values(values)
     except InputError as error:
         raise InputError(f'{name}: {error}') from error
+
+
+def _check_precision(family: NoiseFamily, most: float, base: float, channel: Channel) -> None:
+    """Raise `InputError` if whole numbers are too large for double precision and their noise."""
+    step = lost_in_double(channel.source.data.dtype, most)
+    noise = float(family.variance(base)) ** 0.5
+    if step > _LARGEST_STEP * noise:
+        raise InputError(
+            f'{channel.name}: values are near {base:.4g}, where double precision has steps of '
+            f'{step:g}; the noise is {noise:.3g}, and is lost in them; subtract an offset from '
+            'the image first'
+        )
 
 
 def _fit_or_none(sample: list[NDArray[Any]]) -> NoiseFit | None:

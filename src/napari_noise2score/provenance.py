@@ -21,10 +21,15 @@ def describe(
 ) -> dict[str, Any]:
     """Report of a result: settings, noise, checks, versions; plain values, as JSON knows them."""
     prepared, models = score_map.prepared, score_map.distinct
-    channels = []
+    channels: list[dict[str, Any]] = []
     warnings: list[str] = []
-    for channel, family, check, judge in zip(
-        prepared.channels, corrected.families, corrected.checks, score_map.judges, strict=True
+    for channel, family, check, judge, blank in zip(
+        prepared.channels,
+        corrected.families,
+        corrected.checks,
+        score_map.judges,
+        corrected.blank,
+        strict=True,
     ):
         estimate = channel.fit.to_dict() if channel.fit is not None else None
         channels.append(
@@ -35,6 +40,7 @@ def describe(
                 'estimate': estimate,
                 'sigma_a': judge.sigma_a,
                 'residual': check.to_dict(),
+                'blank': blank,
             }
         )
         if channel.fit is not None:
@@ -51,13 +57,17 @@ def describe(
             f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
             f'{corrected.image.dtype} and were clipped to it.'
         )
-    for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=True):
+    for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=False):
         warnings += misfits(own, Prepared(prepared.source, (channel,)))
         if len(models) > 1:
             record.update(_of_model(own))
-    warnings += score_map.warnings
+    warnings += [*score_map.warnings, *corrected.warnings]
     worse = risk_warning(corrected.risks[corrected.correction])
     warnings += [worse] if worse is not None else []
+    constants: list[dict[str, Any]] = [
+        {'place': channel.place, 'noise': None, 'blank': 1.0} for channel in prepared.constant
+    ]
+    every = sorted([*channels, *constants], key=lambda one: tuple(one['place'].values()))
     report: dict[str, Any] = {
         'source': prepared.source.name,
         'shape': list(prepared.source.shape),
@@ -72,7 +82,7 @@ def describe(
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),
         'slices': models[0].network.settings.planes,
-        'channels': channels,
+        'channels': every,
         'scores': len(models),
         **_of_model(models[0]),
         'trained_on': models[0].data.get('images', []),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.standardised import standardised
 from napari_noise2score.plain import json_text
 
 STRUCTURE = 0.1
@@ -131,37 +132,43 @@ class ResidualSums:
         clean: NDArray[Any],
         family: NoiseFamily,
         lacked: float = 0.0,
+        blank: NDArray[np.bool_] | None = None,
     ) -> None:
-        """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean."""
+        """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean.
+
+        Pixels that are ``blank`` do not count.
+        """
+        if blank is not None:
+            noisy, clean = (np.where(blank, np.nan, a) for a in (noisy, clean))
         removed = np.asarray(noisy, np.float64) - clean
-        variance = family.variance(clean)
-        floor = max(1e-3 * float(variance.mean()), 1e-12)
-        unit = removed / np.sqrt(np.maximum(variance, floor))
-        centred = unit - unit.mean()
+        variance = np.asarray(family.variance(clean), np.float64)
+        unit = standardised(removed, variance)
+        usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
+        centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))
+        count = float(unit.size if blank is None else np.count_nonzero(~blank))
         self._sums += (
-            unit.size,
+            count,
             unit.sum(),
-            (removed**2).sum() / max(float(variance.mean()), floor),
+            (removed**2).sum() / usual if usual > 0 else 0.0,
             (centred[1:] * centred[:-1]).sum() if len(centred) > 1 else 0.0,
             (centred[:, 1:] * centred[:, :-1]).sum(),
             (centred**2).sum(),
             (removed**2).sum(),
         )
         dark = family.without_light
-        self._light += np.nan if dark is None else float((clean - dark).sum())
+        self._light += np.nan if dark is None else float(np.nansum(clean - dark))
         self._bias += float(removed.sum())
-        self._lacked += removed.size * lacked
-        self._noise += float(variance.sum())
+        self._lacked += count * lacked
+        self._noise += float(np.nansum(variance))
 
     def check(self) -> ResidualCheck:
         """The figures over all planes so far."""
         count, total, square, down, right, power, removed = self._sums
-        power = np.maximum(power, 1e-300)
         lit = self._light > _SIGNIFICANT * self._noise**0.5
         return ResidualCheck(
             mean=float(total / count),
             variance=float(square / count),
-            correlation=float(max(down / power, right / power, key=abs)),
+            correlation=float(max(down, right, key=abs) / power) if power > 0 else 0.0,
             noise_correlation=self._noise_correlation,
             removed=float((removed / count) ** 0.5),
             mean_error=float(count**-0.5),

@@ -11,25 +11,23 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import room
 from napari_noise2score.noise.families import NoiseFamily
-
-_FLOOR, _TINY = 1e-3, 1e-30
-"""Least noise variance: share of the mean one, and squared grey levels."""
+from napari_noise2score.noise.standardised import standardised
 
 
 def residual_steps(
-    noisy: ImageSource, clean: ImageSource, families: Sequence[NoiseFamily]
+    noisy: ImageSource, clean: ImageSource, families: Sequence[NoiseFamily | None]
 ) -> Generator[float, None, NDArray[np.float32]]:
     r"""Standardised residual ``(y - x) / sqrt(Var[y | x])``, plane by plane.
 
     White, of mean 0 and variance 1, where the clean image is the truth and the noise is as
-    described; structure in it was taken out of the image.
+    described; structure in it was taken out of the image. 0 where a value is not finite.
 
     Parameters
     ----------
     noisy, clean : ImageSource
         Of one shape and the same axes, grey levels.
-    families : sequence of NoiseFamily
-        The noise, one for each channel.
+    families : sequence of NoiseFamily or None
+        The noise, one for each channel; None for one that was handed through.
 
     Yields
     ------
@@ -62,11 +60,12 @@ def residual_steps(
     done = 0
     for (channel, other), family in zip(channels, families, strict=True):
         for plane in range(channel.shape[0]):
-            x = other.plane(plane).astype(np.float64)
-            y = channel.plane(plane).astype(np.float64)
-            variance = np.asarray(family.variance(x), np.float64)
-            least = max(_FLOOR * float(variance.mean()), _TINY)
-            unit = (y - x) / np.sqrt(np.maximum(variance, least))
+            x, y = other.plane(plane), channel.plane(plane)
+            unit = np.zeros(x.shape)
+            if family is not None:
+                x, y = (np.where(np.isfinite(a), a, np.nan) for a in (x, y))
+                variance = np.asarray(family.variance(x), np.float64)
+                unit = np.nan_to_num(standardised(y - x, variance))
             channel.write(plane, unit.astype(np.float32), result)
             done += 1
             yield done / total

@@ -59,7 +59,8 @@ class Corrected:
     Attributes
     ----------
     image : array
-        Shape, axes and grey levels of the source, float32 or its dtype.
+        Shape, axes and grey levels of the source, float32 (float64 where that is too coarse) or
+        its dtype.
     families : tuple of NoiseFamily
         Noise corrected for, channel by channel.
     correction : Correction
@@ -70,6 +71,10 @@ class Corrected:
         Estimated risk of the forms that were compared; of the one used if it was given.
     clipped : int
         Values that lay outside the range of the dtype and were clipped.
+    warnings : tuple of str
+        What a user should know of the image.
+    blank : tuple of float
+        Share of each channel that holds no noise and is returned as it is.
     """
 
     image: NDArray[Any]
@@ -78,6 +83,8 @@ class Corrected:
     checks: tuple[ResidualCheck, ...]
     risks: Mapping[Correction, Risk]
     clipped: int = 0
+    warnings: tuple[str, ...] = ()
+    blank: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -63,13 +63,15 @@ def test_lazy_arrays_are_read_plane_by_plane():
     assert read == [(3, slice(None), slice(None))]
 
 
-def test_nan_is_reported_with_its_plane():
-    data = np.zeros((2, 4, 4))
-    data[1, 2, 2] = np.nan
-    (channel,) = ImageSource(data, 'TYX', 'cells.tif').channels()
-    assert channel.plane(0).dtype == np.float32
-    with pytest.raises(InputError, match=r'cells\.tif: plane 1 holds NaN'):
-        channel.plane(1)
+def test_planes_are_read_in_double_precision_and_keep_what_is_no_number():
+    data = np.full((2, 4, 4), 2**31 + 7, np.uint32)
+    (channel,) = ImageSource(data, 'TYX').channels()
+    assert channel.plane(0).dtype == np.float64
+    assert channel.plane(1)[0, 0] == 2**31 + 7
+    holes = np.zeros((4, 4), np.float32)
+    holes[1, 2], holes[3, 0] = np.nan, np.inf
+    (channel,) = ImageSource(holes, 'YX').channels()
+    np.testing.assert_array_equal(channel.plane(0), holes)
 
 
 def test_complex_values_are_refused():

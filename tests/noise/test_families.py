@@ -98,16 +98,16 @@ def test_families_are_frozen_and_listed_by_their_own_name():
 
 
 @pytest.mark.parametrize(
-    ('family', 'slope', 'intercept', 'dark'),
+    ('family', 'slope', 'origin', 'dark'),
     [
-        (Gaussian(3.0), 0.0, 9.0, 9.0),
-        (Poisson(2.5, 7.0), 2.5, -17.5, 0.0),
-        (PoissonGaussian(2.5, 7.0, 4.0), 2.5, -1.5, 16.0),
+        (Gaussian(3.0), 0.0, 0.0, 9.0),
+        (Poisson(2.5, 7.0), 2.5, 7.0, 0.0),
+        (PoissonGaussian(2.5, 7.0, 4.0), 2.5, 7.0, 16.0),
     ],
     ids=str,
 )
-def test_photon_transfer_line_by_hand(family, slope, intercept, dark):
-    assert (family.slope, family.intercept, family.dark) == (slope, intercept, dark)
+def test_photon_transfer_line_by_hand(family, slope, origin, dark):
+    assert (family.slope, family.origin, family.dark) == (slope, origin, dark)
 
 
 @pytest.mark.parametrize('family', EXAMPLES, ids=str)

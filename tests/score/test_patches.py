@@ -123,3 +123,48 @@ def test_planes_that_fit_are_read_once(monkeypatch):
     for _ in range(20):
         sampler.draw(8)
     assert sorted(images.read) == list(range(10))
+
+
+def holed(count=1, side=64):
+    """Noise around 5, nothing (NaN) in the upper half, and in every other plane."""
+    array = np.random.default_rng(0).normal(5, 1, (count, side, side)).astype(np.float32)
+    array[:, : side // 2] = np.nan
+    array[1::2] = np.nan
+    return ArrayPlanes(array)
+
+
+def test_places_without_an_image_are_filled_in_and_weigh_nothing():
+    values, _, _, weight = sampler([holed()], size=24).draw(60)
+    assert torch.isfinite(values).all()
+    assert set(weight.unique().tolist()) == {0.0, 1.0}
+    there = weight.mean(dim=(1, 2, 3))
+    assert there.min() >= 0.5
+    assert there.max() == 1
+    assert abs(float(values[weight == 0].mean()) - 5) < 0.3
+    assert abs(float(values[weight == 0].std()) - 1) < 0.3
+
+
+def test_empty_planes_are_not_drawn():
+    drawn = sampler([holed(6)], size=24)
+    planes = {drawn.draw_box(0).plane for _ in range(40)}
+    assert planes == {0, 2, 4}
+    rare = ArrayPlanes(np.full((400, 24, 24), np.nan))
+    rare.array[317] = 1.0
+    box = sampler([rare]).draw_box(0)
+    assert box.plane == 317
+
+
+def test_neighbours_without_an_image_are_as_beyond_the_end_of_a_stack():
+    drawn = PatchSampler([holed(3)], 24, torch.Generator().manual_seed(0), planes=3)
+    slab = drawn.slab(drawn.place(0, 2))
+    assert slab[0].isnan().all()
+    assert torch.isfinite(slab[1]).all()
+    assert slab[2].isnan().all()
+
+
+def test_an_image_of_which_little_is_there_is_drawn_where_most_of_it_is():
+    array = np.full((1, 200, 200), np.nan, np.float32)
+    array[0, 90:100, 40:50] = 3.0
+    drawn = sampler([ArrayPlanes(array)], size=64).draw(8)
+    assert torch.isfinite(drawn.values).all()
+    assert drawn.weight.sum(dim=(1, 2, 3)).min() > 0

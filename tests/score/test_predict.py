@@ -105,3 +105,30 @@ def test_what_never_fits_and_other_errors_are_raised(model, monkeypatch):
         monkeypatch.setattr(module._Lens, 'clean', fail)
         with pytest.raises(RuntimeError, match=text):
             predict(model, np.zeros((1, 64, 64)))
+
+
+def test_places_without_an_image_stay_so_and_planes_without_one_cost_nothing(model, monkeypatch):
+    array = np.random.default_rng(0).normal(10, 3, (3, 48, 40))
+    array[0, :12], array[1] = np.nan, np.nan
+    seen = []
+    clean_of = module._Lens.clean
+    monkeypatch.setattr(
+        module._Lens, 'clean', lambda lens, slab: seen.append(slab) or clean_of(lens, slab)
+    )
+    steps = predict_clean(model, ArrayPlanes(array), device='cpu', exact=True)
+    done = []
+    found = finish(steps, done.append)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(array))
+    assert len(seen) == 2
+    assert all(torch.isfinite(slab).all() for slab in seen)
+    assert [progress.fraction for progress in done] == [1 / 3, 2 / 3, 1]
+    np.testing.assert_array_equal(found[2], predict(model, array[2:])[0])
+
+
+def test_what_is_far_from_a_place_without_an_image_does_not_see_it(model):
+    array = np.random.default_rng(0).normal(10, 3, (1, 160, 48))
+    holes = array.copy()
+    holes[0, :40] = np.nan
+    radius = model.network.receptive_radius
+    far = np.s_[:, 40 + radius :]
+    np.testing.assert_allclose(predict(model, holes)[far], predict(model, array)[far], atol=1e-5)

@@ -166,3 +166,34 @@ def test_places_that_are_not_still_are_not_compared():
     alone = draw_probe([moved], 64, torch.Generator().manual_seed(0), 10)
     assert alone.two_frames == 0
     assert np.isfinite(alone.risk(alone.noisy).value)
+
+
+@pytest.mark.parametrize('paired', [True, False], ids=['frames', 'recorrupted'])
+def test_places_without_an_image_count_for_nothing(paired):
+    """The risk is that of the rest, whatever an estimate makes of them."""
+    clean, noisy = stack()
+    holes = noisy.copy()
+    holes[:, :70] = np.nan
+    pairs = tuple(PlanePair(n, n + 1) for n in range(3)) if paired else ()
+    probe = draw_probe([ArrayPlanes(holes, pairs=pairs)], 64, seeded(), 60, margin=8)
+    assert np.isfinite(probe.slabs).all()
+    assert 0.05 < (probe.weight == 0).mean() < 0.5
+    smooth = ndimage.gaussian_filter(probe.noisy, (0, 2, 2))
+    risk = probe.risk(smooth)
+    true = np.mean((ndimage.gaussian_filter(noisy, (0, 2, 2)) - clean)[:, 80:] ** 2)
+    assert risk.value == pytest.approx(true, abs=0.1)
+    blank = np.repeat(probe.weight == 0, 2, axis=0)
+    assert probe.risk(np.where(blank, 1e6, smooth)).value == risk.value
+
+
+def test_planes_without_an_image_are_not_tried():
+    _, noisy = stack(frames=4)
+    noisy[1] = noisy[3] = np.nan
+    probe = draw_probe([ArrayPlanes(noisy)], 48, seeded(), 30)
+    assert {box.plane for box in probe.held} == {0, 2}
+    assert probe.weight.min() == 1
+    assert np.isfinite(probe.risk(probe.noisy).value)
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)

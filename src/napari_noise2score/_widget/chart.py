@@ -14,6 +14,7 @@ from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_noise2score._widget.look import ACCENT
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
 
@@ -165,7 +166,7 @@ def _bars(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    room = _ROOM * (high - low) or max(abs(high), 1.0) * _ROOM
+    room = _ROOM * (high - low) or _ROOM * abs(high) or _ROOM
     return low - room, high + room
 
 
@@ -175,4 +176,4 @@ def ticks(low: float, high: float) -> list[tuple[float, str]]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= raw)
     count = range(math.ceil(low / step), math.floor(high / step) + 1)
-    return [(number * step, f'{number * step:.6g}') for number in count]
+    return [(number * step, digits(number * step, step, 6)) for number in count]

@@ -63,10 +63,10 @@ class Pair:
         return target_of(self.result, self.target.source.axes).source
 
     @property
-    def families(self) -> list[NoiseFamily]:
-        """The noise that was corrected for, channel by channel."""
-        channels = self.result.metadata[METADATA]['channels']
-        return [family_from_dict(channel['noise']) for channel in channels]
+    def families(self) -> list[NoiseFamily | None]:
+        """The noise that was corrected for, channel by channel; None for a constant one."""
+        noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]
+        return [None if record is None else family_from_dict(record) for record in noise]
 
     def curtain(self) -> Curtain:
         """The noisy image left of the clean one, in the data of the layers."""

@@ -360,7 +360,9 @@ class Controller:
             lambda stop: jobs.change_job(images),
         )
 
-    def compare(self, images: Sequence[tuple[Target, ImageSource, Sequence[NoiseFamily]]]) -> None:
+    def compare(
+        self, images: Sequence[tuple[Target, ImageSource, Sequence[NoiseFamily | None]]]
+    ) -> None:
         """Show what was removed from layers: each with its clean image and its noise."""
         targets = [target for target, _, _ in images]
         if self._may_begin(targets):
@@ -493,6 +495,8 @@ class Controller:
                 self._hear_update(event)
             case jobs.Estimated():
                 self._estimates.append(event)
+            case jobs.Noted():
+                self._listener.show_notes(event.notes)
             case jobs.Calibrated():
                 self._listener.show_calibration(event.calibration)
             case jobs.Trained():

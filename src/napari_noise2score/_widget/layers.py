@@ -15,6 +15,7 @@ from napari_noise2score.images.axes import KNOWN, guess_axes
 from napari_noise2score.images.region import WHOLE, Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import as_dtype
+from napari_noise2score.noise.arrays import readable
 from napari_noise2score.plain import plain
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def target_of(layer: Image, axes: str) -> Target:
     InputError
         If axes and shape do not fit, or the values are not real numbers.
     """
-    data, axes = full_data(layer), axes.strip().upper()
+    data, axes = readable(full_data(layer), str(layer.name)), axes.strip().upper()
     if layer.rgb and axes.endswith('S') and len(axes) == len(data.shape):
         colours = Region({'S': (0, _COLOURS)})
         data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
@@ -215,7 +216,7 @@ def add_preview(
     noisy = full_data(target.layer)
     axes = target.source.axes
     below = base if base is not None else Part(noisy, target.region.slices(axes, noisy.shape))
-    dtype = noisy.dtype if target.layer.rgb else np.float32
+    dtype = noisy.dtype if target.layer.rgb else np.result_type(target.source.data.dtype, 'f4')
     report = {'region': str(target.region)}
     return add_result(viewer, target, Overlay(below, dtype), name, report, above)
 
@@ -229,7 +230,9 @@ def turn_into_result(
     preview.metadata = _metadata(target, report)
 
 
-def put_plane(preview: Image, index: tuple[int | slice, ...], values: NDArray[np.float32]) -> None:
+def put_plane(
+    preview: Image, index: tuple[int | slice, ...], values: NDArray[np.floating]
+) -> None:
     """Replace a plane, or a window of it, of a layer that `add_preview` has made."""
     preview.data.put(index, as_dtype(values, preview.data.dtype)[0])
     preview.refresh(extent=False, highlight=False)

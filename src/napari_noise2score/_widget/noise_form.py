@@ -19,6 +19,7 @@ from napari_noise2score._widget.words import estimate_words, family_label, param
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
 
 _FAMILY_TIP = (
@@ -136,7 +137,8 @@ class NoiseForm(QWidget):
         for (family, parameter), edit in self.fields.items():
             if family == name:
                 value = calibration.parameters.get(parameter)
-                edit.value = '' if value is None else f'{value:.5g}'
+                step = calibration.errors.get(parameter, 0.0) / 10
+                edit.value = '' if value is None else digits(value, step, 5)
         if self.family.value == name:
             self._draw()
             self.edited.emit()
@@ -175,8 +177,8 @@ class NoiseForm(QWidget):
             family = NoiseRequest(name).resolve(self._fits[0].fit)
         except InputError:  # no photon noise in the image: its gain stays open
             return
-        for parameter, value in family.parameters().items():
-            self.fields[name, parameter].value = f'{value:.5g}'
+        for parameter, text in family.words(5).items():
+            self.fields[name, parameter].value = text
 
     def _draw(self) -> None:
         """What was measured on the first channel, and the noise model that is asked for."""

@@ -10,6 +10,7 @@ from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.memory import available, in_words, ran_out
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import (
     FAMILIES,
     Gaussian,
@@ -26,6 +27,9 @@ CORRECTIONS = {
 }
 """Every form of the correction as a menu lists it."""
 
+
+_MOST_PLACES = 6
+"""Decimal places of a number beyond which it is written with its power of ten."""
 
 _LISTED = 4
 """Estimates that are written out."""
@@ -51,10 +55,13 @@ def parameter_words(
         if name not in values:
             continue
         value, error = values[name], errors.get(name)
-        number = f'{value:.4g}'
+        number = digits(value)
         if error and math.isfinite(error):
-            digits = max(0, 1 - math.floor(math.log10(error)))
-            number = f'{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}'
+            places = max(0, 1 - math.floor(math.log10(error)))
+            shown = [f'{one:.{places}f}' for one in (value, error)]
+            if places > _MOST_PLACES:
+                shown = [digits(value, error / 10), f'{error:.2g}']
+            number = '\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}'.join(shown)
         words = f'{parameter_label(name)} {number} {spec.metadata["unit"]}'.rstrip()
         if name == 'read_noise' and value > 0 and 'gain' in values:
             words += f' ({value / values["gain"]:.2g} photons)'
@@ -165,6 +172,8 @@ def preview_name(source: str) -> str:
 
 def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
     """Name of a result: its source and what was done."""
+    if not families:
+        return f'{source} (constant, as it was)'
     labels = ' + '.join(dict.fromkeys(family.label for family in families))
     one_formula = all(isinstance(family, Gaussian) for family in families)
     return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'

@@ -53,13 +53,15 @@ def calibration(options: argparse.Namespace) -> Calibration | None:
 
 def calibration_lines(found: Calibration) -> list[str]:
     """What was measured, for the terminal."""
+    from napari_noise2score.noise.digits import digits
     from napari_noise2score.noise.families import PoissonGaussian, parameters_of
 
     units = {name: spec.metadata['unit'] for name, spec in parameters_of(PoissonGaussian).items()}
     lines = [f'measured on {found.source}:']
     for name, value in found.parameters.items():
         error = found.errors[name]
-        lines.append(f'  {name.replace("_", " ")}: {value:.5g} +- {error:.2g} {units[name]}')
+        number = digits(value, error / 10, 5)
+        lines.append(f'  {name.replace("_", " ")}: {number} +- {error:.2g} {units[name]}')
     return lines
 
 

@@ -63,6 +63,7 @@ def train(options: argparse.Namespace) -> int:
 
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
+    from napari_noise2score.images.blanks import nothing_but_constants
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.prepare import estimate_channel
@@ -81,17 +82,26 @@ def estimate(options: argparse.Namespace) -> int:
         return _compare(options, source, request)
     if measured is not None:
         return _measured(options, source, measured, request)
-    fits = [(channel.place, estimate_channel(channel)) for channel in source.channels()]
+    channels = source.channels()
+    fits = [(channel.place, estimate_channel(channel)) for channel in channels]
+    if all(fit is None for _, fit in fits):
+        raise InputError(f'{source.name}: {nothing_but_constants(channels)}')
     if options.json:
-        channels = [{'place': place, **fit.to_dict()} for place, fit in fits]
-        say(json_text({'source': source.name, 'channels': channels}))
+        record = [
+            {'place': place, **({'noise': None} if fit is None else fit.to_dict())}
+            for place, fit in fits
+        ]
+        say(json_text({'source': source.name, 'channels': record}))
         return 0
     for place, fit in fits:
+        if fit is None:
+            say(f'{place_words(place)}constant, no noise')
+            continue
         say(f'{place_words(place)}{fit.family}')
         for name, error in fit.errors.items():
-            value = fit.family.parameters()[name]
+            value = fit.family.words()[name]
             unit = parameters_of(type(fit.family))[name].metadata['unit']
-            say(f'  {name.replace("_", " ")}: {value:.4g} +- {error:.2g} {unit}'.rstrip())
+            say(f'  {name.replace("_", " ")}: {value} +- {error:.2g} {unit}'.rstrip())
         say(f'  {fit.correlation_words}')
         say(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
         for warning in fit.warnings:

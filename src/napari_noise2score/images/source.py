@@ -1,6 +1,6 @@
 """An image as channels of planes that are read one at a time.
 
-Works over anything with ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, memory maps.
+Works over anything with ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, memory maps, torch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import CHANNEL, check_axes
 from napari_noise2score.images.region import WHOLE, Part, Region
+from napari_noise2score.noise.arrays import as_numpy, readable
 
 _CHECKED_BYTES = 1 << 26
 
@@ -29,7 +30,7 @@ class ImageSource:
     Parameters
     ----------
     data : array-like
-        Grey levels, real dtype, any number of axes.
+        Real numbers (truth values count as 0 and 1), any number of axes.
     axes : str
         One letter of ``TCZYXS`` for each axis.
     name : str
@@ -49,11 +50,7 @@ class ImageSource:
     region: Region = WHOLE
 
     def __post_init__(self) -> None:
-        kind = np.dtype(self.data.dtype).kind
-        if kind not in 'uif':
-            raise InputError(
-                f'{self.name}: values are {self.data.dtype}; integer or real numbers are needed'
-            )
+        object.__setattr__(self, 'data', readable(self.data, self.name))
         object.__setattr__(self, 'axes', check_axes(self.axes, self.data.shape))
 
     @property
@@ -101,8 +98,7 @@ class ImageSource:
 
     def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
         """A part of the data as a NumPy array, axes in their own order."""
-        part = self.data[index]
-        return np.asarray(part.compute() if hasattr(part, 'compute') else part)
+        return as_numpy(self.data[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +115,16 @@ class Channel:
 
     source: ImageSource
     place: dict[str, int]
+
+    @property
+    def words(self) -> str:
+        """Which channel it is, such as ``C 1``; empty if the image has no others."""
+        return ', '.join(f'{letter} {index}' for letter, index in self.place.items())
+
+    @property
+    def name(self) -> str:
+        """Name of the image and which channel, for messages."""
+        return f'{self.source.name} ({self.words})' if self.place else self.source.name
 
     def _others(self) -> list[str]:
         """Axes that N runs over; the last runs fastest, and that is T."""
@@ -177,34 +183,26 @@ class Channel:
         there = range(lengths[axis])
         return tuple(plane + step * apart if depth + step in there else None for step in steps)
 
-    def index(self, plane: int) -> tuple[int | slice, ...]:
-        """Index of a plane in the data."""
+    def position(self, plane: int) -> dict[str, int]:
+        """Place of a plane on the axes that the planes run over, by letter."""
         lengths = self._lengths()
         found = np.unravel_index(plane, lengths) if lengths else ()
-        where: dict[str, int] = {
-            **self.place,
-            **{a: int(i) for a, i in zip(self._others(), found, strict=True)},
-        }
+        return {a: int(i) for a, i in zip(self._others(), found, strict=True)}
+
+    def index(self, plane: int) -> tuple[int | slice, ...]:
+        """Index of a plane in the data."""
+        where = {**self.place, **self.position(plane)}
         return tuple(where.get(a, slice(None)) for a in self.source.axes)
 
-    def plane(self, plane: int) -> NDArray[np.float32]:
-        """Plane number ``plane``, (Y, X) float32, grey levels.
+    def plane(self, plane: int) -> NDArray[np.float64]:
+        """Plane number ``plane``, (Y, X) float64, grey levels.
 
-        Raises
-        ------
-        InputError
-            If it holds NaN or infinite values.
+        In double precision: an offset may be far larger than the noise upon it.
         """
-        values = self.raw_plane(plane).astype(np.float32)
-        if not np.isfinite(values).all():
-            raise InputError(
-                f'{self.source.name}: plane {plane} holds NaN or infinite values; '
-                'finite grey levels are needed'
-            )
-        return values
+        return self.raw_plane(plane).astype(np.float64)
 
     def raw_plane(self, plane: int) -> NDArray[Any]:
-        """Plane number ``plane``, (Y, X), in the dtype of the data."""
+        """Plane number ``plane``, (Y, X), in the dtype of the data; truth values as 0 and 1."""
         values = self.source.read(self.index(plane))
         return values if self.source.axes.index('Y') < self.source.axes.index('X') else values.T
 

@@ -53,15 +53,20 @@ def _reserve(file: int, size: int) -> None:
 def as_dtype(values: NDArray[np.floating], dtype: DTypeLike) -> tuple[NDArray[Any], int]:
     """Values in a dtype, and how many of them were clipped.
 
-    Whole numbers are rounded to the nearest, and clipped to the range of the dtype.
+    Whole numbers and truth values are rounded to the nearest; finite values beyond the range of
+    the dtype are clipped to it. NaN and infinities stay in a dtype that has them.
     """
     kind = np.dtype(dtype)
-    if kind.kind not in 'ui':
-        return values.astype(kind), 0
-    limits = np.iinfo(kind)
-    whole = np.rint(values)
-    clipped = int(np.count_nonzero((whole < limits.min) | (whole > limits.max)))
-    top = float(limits.max)
-    if int(top) > limits.max:  # 64 bits have no exact float
+    if kind.kind == 'f':
+        most = np.finfo(kind).max
+        beyond = np.isfinite(values) & (np.abs(values) > most)
+        clipped = int(np.count_nonzero(beyond))
+        inside = np.where(beyond, np.clip(values, -most, most), values) if clipped else values
+        return inside.astype(kind), clipped
+    least, highest = (0, 1) if kind.kind == 'b' else (np.iinfo(kind).min, np.iinfo(kind).max)
+    whole = np.rint(values.astype(np.float64))
+    clipped = int(np.count_nonzero((whole < least) | (whole > highest)))
+    top = float(highest)
+    if int(top) > highest:  # 64 bits have no exact float
         top = float(np.nextafter(top, 0))
-    return np.clip(whole.astype(np.float64), limits.min, top).astype(kind), clipped
+    return np.clip(whole, least, top).astype(kind), clipped

@@ -13,6 +13,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.dark import Dark, measure_dark
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, Poisson, PoissonGaussian, parameters_of
 from napari_noise2score.noise.flat import Flat, measure_flat
 
@@ -132,10 +133,11 @@ def calibrate(dark: ArrayLike | None = None, flat: ArrayLike | None = None) -> C
         source.insert(0, _dark_words(darkness))
         correlation = darkness.correlation if light is None else correlation
     elif light is not None:
+        zero = digits(light.zero, light.zero_error / 10, 5)
         notes = (
             *notes,
-            'The flat field alone tells where its noise is zero, at '
-            f'{light.zero:.5g} \N{PLUS-MINUS SIGN} {light.zero_error:.2g} grey levels, but not '
+            f'The flat field alone tells where its noise is zero, at {zero} '
+            f'\N{PLUS-MINUS SIGN} {light.zero_error:.2g} grey levels, but not '
             'offset and read noise one by one; dark frames do.',
         )
     return Calibration(parameters, errors, correlation, ' and '.join(source), notes)
@@ -161,7 +163,7 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
         scale = first.parameters.get('read_noise', 0.0) if name == 'offset' else abs(mean)
         share = _ALIKE_OFFSET if name == 'offset' else _ALIKE
         if (np.abs(values - mean) > np.maximum(3 * doubts, share * scale)).any():
-            told = ', '.join(f'{value:.4g}' for value in values)
+            told = ', '.join(digits(value, float(np.ptp(values)) / 10) for value in values)
             raise InputError(
                 f'the channels of the calibration frames differ: {name.replace("_", " ")} {told}; '
                 'one noise model is used for all channels, so take them one by one'

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.search import Minimum
 
@@ -78,8 +79,11 @@ class ParameterEvidence:
     def words(self) -> str:
         """Value and range."""
         if self.low == self.high:
-            return f'{self.value:.4g}'
-        return f'{self.value:.4g} ({self.low:.4g} to {self.high:.4g})'
+            return digits(self.value)
+        value, low, high = (
+            digits(one, (self.high - self.low) / 10) for one in (self.value, self.low, self.high)
+        )
+        return f'{value} ({low} to {high})'
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""

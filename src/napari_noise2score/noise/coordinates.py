@@ -59,13 +59,13 @@ class UnitNoise(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Anscombe(UnitNoise):
-    r"""Unit noise for a variance ``slope y + intercept``: the generalised Anscombe transform.
+    r"""Unit noise for a variance ``slope (y - origin) + intercept``: the generalised Anscombe.
 
-    .. math:: f(y) = \frac{2}{a} \sqrt{a y + b + \tfrac{3}{8} a^2}
+    .. math:: f(y) = \frac{2}{a} \sqrt{a (y - y_0) + b + \tfrac{3}{8} a^2}
 
     (Murtagh, Starck & Bijaoui 1995; Makitalo & Foi 2013). Below the level without light, where
     the noise no longer falls with ``y``, the curve goes on as its tangent, so it does not stretch
-    the tail of the read noise. With ``a = 0`` it is the plain scaling ``y / sqrt(b)``.
+    the tail of the read noise. With ``a = 0`` it is the plain scaling ``(y - y_0) / sqrt(b)``.
 
     Parameters
     ----------
@@ -75,11 +75,15 @@ class Anscombe(UnitNoise):
         ``b``, squared grey levels; > 0 when ``slope`` is 0.
     dark : float
         Variance of a pixel without light, squared grey levels, >= 0; the tangent begins there.
+    origin : float
+        ``y_0``, grey levels: taken off first, so that nothing is lost where it is far larger than
+        the noise.
     """
 
     slope: float
     intercept: float
     dark: float = 0.0
+    origin: float = 0.0
 
     @property
     def _least(self) -> float:
@@ -88,7 +92,7 @@ class Anscombe(UnitNoise):
 
     @property
     def _knee(self) -> tuple[float, float, float]:
-        """Grey level of the knee, the coordinate there and the slope of the tangent."""
+        """Height of the knee over the origin, its coordinate, and the slope of the tangent."""
         a, argument = self.slope, self._least
         level = (self.dark - self.intercept) / a
         return level, 2 / a * argument**0.5, argument**-0.5
@@ -97,8 +101,11 @@ class Anscombe(UnitNoise):
         a = self.slope
         return np.maximum(a * y + self.intercept + ANSCOMBE * a**2, self._least)
 
+    def _height(self, y: ArrayLike) -> Array:
+        return np.asarray(np.asarray(y, dtype=np.float64) - self.origin)
+
     def forward(self, y: ArrayLike) -> Array:
-        y = np.asarray(y, dtype=np.float64)
+        y = self._height(y)
         if self.slope == 0:
             return np.asarray(y / self.intercept**0.5)
         level, _, tangent = self._knee
@@ -109,20 +116,20 @@ class Anscombe(UnitNoise):
         t = np.asarray(t, dtype=np.float64)
         a = self.slope
         if a == 0:
-            return np.asarray(t * self.intercept**0.5)
+            return np.asarray(self.origin + t * self.intercept**0.5)
         level, knee, tangent = self._knee
         root = ((a * np.maximum(t, knee) / 2) ** 2 - self.intercept - ANSCOMBE * a**2) / a
         below: Array = np.minimum(t - knee, 0) / tangent
-        return np.where(t < knee, level + below, root)
+        return np.asarray(self.origin + np.where(t < knee, level + below, root))
 
     def derivative(self, y: ArrayLike) -> Array:
-        y = np.asarray(y, dtype=np.float64)
+        y = self._height(y)
         if self.slope == 0:
             return np.full(y.shape, self.intercept**-0.5)
         return np.asarray(self._argument(y) ** -0.5)
 
     def log_derivative_slope(self, y: ArrayLike) -> Array:
-        y = np.asarray(y, dtype=np.float64)
+        y = self._height(y)
         if self.slope == 0:
             return np.zeros(y.shape)
         argument = self._argument(y)

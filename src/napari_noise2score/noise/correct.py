@@ -20,6 +20,13 @@ from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 
 Array = NDArray[np.float64]
 
+REACH = 3.0
+"""Noise standard deviations from the clean level ``D`` that a clean value can be away. What is
+known of a pixel after the fact is known at least as well as from its own noisy value alone, so a
+mean over what it may be, of whatever form, is near ``D``. Formulas that multiply by an exponential
+of the score leave that range where a value is not of the noise: dead and hot pixels, wrong
+parameters."""
+
 LARGEST_EXPONENT = 30.0
 """Exponent at which a correction stops growing, so that it stays a number."""
 
@@ -72,6 +79,12 @@ class LocalScore:
         """Score ``d log p / dy`` at pixel values ``y``, per grey level."""
         t = self.coordinate.forward(y)
         return self.coordinate.score_to_image(y, (self.clean - t) / self.variance)
+
+    def possible(self, clean: Array) -> Array:
+        """Clean values ``clean``, grey levels, moved into the range of those that can be."""
+        reach = REACH * np.sqrt(self.variance)
+        low, high = (self.table.clean_value(self.clean + by) for by in (-reach, reach))
+        return np.clip(clean, low, high)
 
     def log_ratio(self, y: Array, step: float) -> Array:
         """``log p(y + step) - log p(y)``, the integral of `at` in closed form."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ class _Field:
 
     Attributes
     ----------
-    frames : (T, Y, X) array
+    frames : sequence of (Y, X) float64
         In time order.
     pairs : list of FramePair
         All of one scene.
@@ -56,7 +55,7 @@ class _Field:
         Those that the noise is measured on.
     """
 
-    frames: NDArray[Any]
+    frames: Sequence[Array]
     pairs: list[FramePair] = field(default_factory=list)
     compared: list[Compared] = field(default_factory=list)
 
@@ -75,14 +74,14 @@ class _Field:
 
 
 def from_frames(
-    fields: Sequence[NDArray[Any]], saturation: float, counts: Sequence[int]
+    fields: Sequence[Sequence[Array]], saturation: float, counts: Sequence[int]
 ) -> tuple[PhotonTransfer | None, list[tuple[FramePair, ...]]]:
     """Evidence from frames of one scene, and all the pairs of such frames.
 
     Parameters
     ----------
-    fields : sequence of (T, Y, X) array
-        For each field its frames in time order, none repeated.
+    fields : sequence of sequence of (Y, X) float64
+        For each field its frames in time order, none repeated; NaN where there is no image.
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     counts : sequence of int
@@ -121,7 +120,7 @@ def from_frames(
     return replace(evidence, correlation=correlation, disturbances=disturbances), pairs
 
 
-def _compared(frames: NDArray[Any], saturation: float, count: int) -> _Field:
+def _compared(frames: Sequence[Array], saturation: float, count: int) -> _Field:
     """The pairs of a field, and what those consist of that the noise is to be measured on."""
     found = _Field(frames)
     for pair in matched(frames, saturation):
@@ -186,7 +185,7 @@ def _correlation(
     unit = []
     for pair, by in zip(pairs, shifts, strict=True):
         variance = np.interp(pair.level - by, evidence.level, evidence.variance)
-        floor = max(float(evidence.variance.mean()) / 50, 1e-300)
+        floor = float(evidence.variance.mean()) / 50 or 1.0
         unit.append(pair.difference / np.sqrt(np.maximum(variance, floor)))
     return correlation_of(unit, [pair.mask for pair in pairs])
 

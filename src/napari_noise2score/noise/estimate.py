@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.arrays import as_numpy, readable
+from napari_noise2score.noise.blank import single_valued
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.differences import from_frames
 from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
@@ -18,12 +20,25 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.line import fit_family, robust_fit
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.single import from_single_frames
+from napari_noise2score.noise.units import IntensityUnit
+from napari_noise2score.noise.usable import (
+    UsableFrames,
+    ValueRange,
+    enough_is_left,
+    is_cut_off,
+)
 
 Array = NDArray[np.float64]
 
 SMALLEST = 9
 """Smallest height and width, pixels, from which noise can be estimated."""
 
+_NO_NOISE = (
+    'no noise was found: the image is constant or noise-free; a noisy, unprocessed image is needed'
+)
+_DARKEST = 1e-3
+"""Noise variance, as a share of the mean one, below which none is expected or seen."""
+_FEWEST_LEVELS = 3
 _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
 _HIDDEN_MOTION = 1.2
@@ -55,6 +70,12 @@ class NoiseFit:
     pairs : tuple of tuple of FramePair
         For each field of the image its frames of one scene, by their numbers in it; none if the
         evidence is not from frame differences.
+    blank : float
+        Share of values that hold no noise (see `napari_noise2score.noise.blank`) and were left
+        out.
+    cut : float
+        Share of values that were cut off at the lower end of the range; they, and what is near
+        them, were left out.
     """
 
     family: NoiseFamily
@@ -64,6 +85,8 @@ class NoiseFit:
     repeated: int
     clipped: float
     pairs: tuple[tuple[FramePair, ...], ...] = ()
+    blank: float = 0.0
+    cut: float = 0.0
 
     @property
     def compared(self) -> bool:
@@ -97,7 +120,11 @@ class NoiseFit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
-        return self.warnings_for(self.family)
+        found = self.warnings_for(self.family)
+        if self.blank:
+            share = f'{100 * self.blank:.2g} % of the pixels'
+            found = (*found, f'{share} hold no noise (constant, or no number) and did not count.')
+        return found
 
     @property
     def spread(self) -> float:
@@ -106,16 +133,24 @@ class NoiseFit:
 
     def misfit(self, family: NoiseFamily) -> float:
         """Weighted rms distance of the points from the variance of a family, relative to it."""
+        off, count = self._distances(family)
+        return float(np.average(off, weights=count) ** 0.5)
+
+    def _distances(self, family: NoiseFamily) -> tuple[Array, Array]:
+        """Squared relative distances of the points from the variance of a family, and weights."""
         evidence = self.evidence
         expected = np.asarray(family.variance(evidence.level), dtype=np.float64)
-        expected = np.maximum(expected, 1e-3 * evidence.variance.mean())
-        off = (evidence.variance / expected - 1) ** 2
-        return float(np.average(off, weights=evidence.count) ** 0.5)
+        least = _DARKEST * float(evidence.variance.mean())
+        seen = np.maximum(expected, evidence.variance) > least  # else no noise, and none expected
+        off = (evidence.variance / np.maximum(expected, least) - 1) ** 2
+        return off[seen], evidence.count[seen]
 
     def warnings_for(self, family: NoiseFamily) -> tuple[str, ...]:
         """What a user should know before relying on a noise model for this image."""
         found = []
-        misfit = self.misfit(family)
+        off, count = self._distances(family)
+        # a mean of N squares scatters by 3 / N: what few pixels differ by says nothing
+        misfit = max(float(np.average(off - 3 / count, weights=count)), 0.0) ** 0.5
         if not self.correlation.is_white:
             found.append(
                 'The noise is correlated between neighbouring pixels '
@@ -129,6 +164,11 @@ class NoiseFit:
         found.extend(_sentences(self.evidence.disturbances))
         if self.clipped > 0.01:
             found.append(f'{100 * self.clipped:.1f} % of the pixels are saturated.')
+        if self.cut > 0.01:
+            found.append(
+                f'{100 * self.cut:.1f} % of the pixels are cut off at the lower end of the range '
+                '(a black level set too high): what is dark there cannot be told.'
+            )
         if self.repeated:
             found.append(f'{self.repeated} repeated frame(s) were not counted.')
         return tuple(found)
@@ -143,6 +183,8 @@ class NoiseFit:
             'frames': self.frames,
             'repeated_frames': self.repeated,
             'clipped_share': self.clipped,
+            'blank_share': self.blank,
+            'cut_share': self.cut,
             'relative_spread': self.spread,
             'correlation': evidence.correlation and evidence.correlation.to_dict(),
             'points': {
@@ -196,9 +238,9 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     Parameters
     ----------
     image : (Y, X) or (T, Y, X) array, or a sequence of such
-        Grey levels, any real dtype, at least 9 x 9 pixels. Frames of one array that show the
-        same scene are compared with each other; otherwise each is looked at by itself. A list or
-        tuple of arrays holds fields that have the noise in common but not the scene.
+        Grey levels, any real dtype and unit, at least 9 x 9 pixels. Frames of one array that show
+        the same scene are compared with each other; otherwise each is looked at by itself. A list
+        or tuple of arrays holds fields that have the noise in common but not the scene.
 
     Returns
     -------
@@ -208,10 +250,11 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     Raises
     ------
     InputError
-        If the shape is no (Y, X) or (T, Y, X), values are not finite, or there is no noise.
+        If the shape is no (Y, X) or (T, Y, X), or there is no noise.
 
     Notes
     -----
+    Places without noise (padding, masks, dropped frames, NaN) do not count.
     From frames of one scene, bleaching and offsets that differ between frames are fitted and
     removed, moving places, hot pixels and clipped values left out; `NoiseFit.warnings` says so.
     From single frames, noise that is correlated between pixels is noticed where patches of
@@ -231,39 +274,66 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     several = isinstance(image, (list, tuple)) and all(hasattr(f, 'shape') for f in image)
     fields: list[Any] = list(image) if several else [image]  # type: ignore[arg-type]
     stacks = [_checked(field) for field in fields]
-    saturation, clipped = _rail(stacks)
-    numbers = [_unrepeated(stack) for stack in stacks]
-    unique = [stack[kept] for stack, kept in zip(stacks, numbers, strict=True)]
-    repeated = sum(map(len, stacks)) - sum(map(len, unique))
-    counts = _fewer(unique)
-
-    evidence, pairs = _evidence(unique, counts, saturation)
-    if evidence.level.size == 0 or not evidence.variance.max() > 0:
-        raise InputError(
-            'no noise was found: the image is constant or noise-free; '
-            'a noisy, unprocessed image is needed'
-        )
-    family, errors = fit_family(evidence)
-    numbered = tuple(
-        tuple(replace(pair, first=kept[pair.first], second=kept[pair.second]) for pair in of_field)
-        for kept, of_field in zip(numbers, pairs, strict=True)
+    varied = [[n for n, frame in enumerate(s) if not single_valued(frame)] for s in stacks]
+    numbers = [_unrepeated(stack, own) for stack, own in zip(stacks, varied, strict=True)]
+    repeated = sum(map(len, varied)) - sum(map(len, numbers))
+    there = [place for place, own in enumerate(numbers) if own]
+    if not there:
+        raise InputError(_NO_NOISE)
+    unit = IntensityUnit.of(
+        [stacks[place][number] for place in there for number in numbers[place]]
     )
-    return NoiseFit(family, errors, evidence, sum(counts), repeated, clipped, numbered)
+    usable = [UsableFrames(stacks[place], numbers[place], unit) for place in there]
+    counts = _fewer(usable)
+    counted = [f for frames, count in zip(usable, counts, strict=True) for f in frames[:count]]
+    values = ValueRange(counted, unit.last(stacks[0].dtype))
+    saturation, clipped = values.rail
+    blank = 1 - values.count / sum(frame.size for frame in counted)
+
+    evidence, pairs = _evidence(usable, counts, saturation)
+    if evidence.level.size == 0 or not evidence.variance.max() > 0:
+        raise InputError(_NO_NOISE)
+    family, errors = fit_family(evidence)
+    cut = 0.0
+    if values.piles_up_below:
+        lit = [frames.without(values.bottom) for frames in usable]
+        if enough_is_left(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
+            other, of_other = _evidence(lit, counts, saturation)
+            if other.level.size >= _FEWEST_LEVELS:
+                found, doubts = fit_family(other)
+                if is_cut_off(family, found, doubts, values.bottom):
+                    family, errors, evidence, pairs = found, doubts, other, of_other
+                    cut = values.at_bottom / values.count
+    numbered: list[tuple[FramePair, ...]] = [()] * len(stacks)
+    for place, of_field in zip(there, pairs, strict=True):
+        own = numbers[place]
+        numbered[place] = tuple(
+            unit.pair(replace(pair, first=own[pair.first], second=own[pair.second]))
+            for pair in of_field
+        )
+    return NoiseFit(
+        unit.family(family),
+        {name: error * unit.step for name, error in errors.items()},
+        unit.evidence(evidence),
+        sum(counts),
+        repeated,
+        clipped,
+        tuple(numbered),
+        blank,
+        cut,
+    )
 
 
 def _evidence(
-    fields: Sequence[NDArray[Any]], counts: Sequence[int], saturation: float
+    fields: Sequence[UsableFrames], counts: Sequence[int], saturation: float
 ) -> tuple[PhotonTransfer, Sequence[tuple[FramePair, ...]]]:
     """Frame differences where they can be trusted, else single frames, and the pairs of frames.
 
     Motion that no test of a difference notices adds to its variance, structure adds to that of
     single frames. On independent pixels the lower of the two lines is therefore the better one.
     """
-    single_frames = [
-        frame.astype(np.float64)
-        for field, count in zip(fields, counts, strict=True)
-        for frame in field[:count]
-    ]
+    every = (f for field, count in zip(fields, counts, strict=True) for f in field[:count])
+    single_frames = [frame for frame in every if not np.isnan(frame).all()]
     several = any(count > 1 for count in counts)
     step = -(-len(single_frames) // _MOST_CHECKED)
     no_pairs: list[tuple[FramePair, ...]] = [()] * len(fields)
@@ -293,9 +363,8 @@ def _unsteady(single: PhotonTransfer) -> PhotonTransfer:
 
 
 def _checked(field: ArrayLike) -> NDArray[Any]:
-    stack = np.asarray(field)
-    if stack.dtype.kind not in 'uif':
-        raise InputError(f'image values are {stack.dtype}; real numbers are needed')
+    array = field if hasattr(field, 'dtype') else np.asarray(field)
+    stack = as_numpy(readable(array, 'image'))
     if stack.ndim == 2:
         stack = stack[None]
     if stack.ndim != 3 or min(stack.shape[1:]) < SMALLEST or len(stack) == 0:
@@ -304,40 +373,21 @@ def _checked(field: ArrayLike) -> NDArray[Any]:
             f'{SMALLEST} x {SMALLEST} pixels is needed to estimate noise; '
             'give the noise parameters instead'
         )
-    if not np.isfinite(stack).all():
-        raise InputError('the image holds NaN or infinite values; finite grey levels are needed')
     return stack
 
 
-def _rail(stacks: Sequence[NDArray[Any]]) -> tuple[float, float]:
-    """Grey level of clipping (``inf`` if none) and the share of values there."""
-    top = max(float(stack.max()) for stack in stacks)
-    bottom = min(float(stack.min()) for stack in stacks)
-    total = sum(stack.size for stack in stacks)
-    at_top = sum(int((stack == top).sum()) for stack in stacks)
-    # down to the next value at least: where photons are few, there are few values, far apart
-    lower = max(float(np.max(stack, where=stack < top, initial=bottom)) for stack in stacks)
-    near = min(top - 0.02 * (top - bottom), lower)
-    below = sum(int(((stack >= near) & (stack < top)).sum()) for stack in stacks)
-    clipped = at_top > 20 and at_top > below and lower > bottom  # binary frames have no rail
-    kind = stacks[0].dtype
-    if kind.kind in 'ui' and top == np.iinfo(kind).max:
-        clipped = True
-    return (top, at_top / total) if clipped else (float('inf'), 0.0)
-
-
-def _unrepeated(stack: NDArray[Any]) -> list[int]:
-    """Numbers of the frames that are not equal to an earlier one."""
+def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
+    """Those frames that are not equal to an earlier one."""
     seen: dict[bytes, int] = {}
-    for index, frame in enumerate(stack):
-        seen.setdefault(frame.tobytes(), index)
+    for number in numbers:
+        seen.setdefault(stack[number].tobytes(), number)
     return sorted(seen.values())
 
 
-def _fewer(fields: Sequence[NDArray[Any]]) -> list[int]:
+def _fewer(fields: Sequence[UsableFrames]) -> list[int]:
     """Of how many frames of each field the noise is measured, so that it stays quick."""
     share = max(2, _MOST_FRAMES // len(fields))
-    budget = max(1, _MOST_PIXELS // (fields[0].shape[1] * fields[0].shape[2]))
+    budget = max(1, _MOST_PIXELS // (fields[0].shape[0] * fields[0].shape[1]))
     step = max(1, len(fields) * 2 // max(2, min(_MOST_FRAMES, budget)))
     most = min(share, max(2, budget))
     return [0 if number % step else min(len(field), most) for number, field in enumerate(fields)]

@@ -12,6 +12,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.captures import block_means, blocks, captures
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.dark import Dark
+from napari_noise2score.noise.digits import digits
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -26,6 +27,10 @@ _SIGNIFICANT = 5.0
 _OUTLYING = 4.5
 """Standard deviations from which a value is left out; noise loses 1e-4 of its variance by it."""
 _MOST_FIELDS = 8
+_LEAST = 1e-6
+"""Share of the largest expected variance below which no variance is expected to be."""
+_NO_ZERO = 20.0
+"""Values that are so many times further from 0 than from each other do not begin there."""
 _TIMES = 4
 """Rounds of the weighted fit."""
 
@@ -109,8 +114,10 @@ def measure_flat(frames: ArrayLike, dark: Dark | None = None) -> Flat:
     if dark is not None:
         return _measured(raw, dark.offset, dark)
     lowest = float(raw.mean(axis=(1, 2), dtype=np.float64).min())
-    first = _measured(raw, min(0.0, float(raw.min())), None)
-    return _measured(raw, min(first.zero, lowest - 0.1 * abs(lowest)), None)
+    least, most = float(raw.min()), float(raw.max())
+    begin = least - (most - least) if abs(least) > _NO_ZERO * (most - least) else min(0.0, least)
+    first = _measured(raw, begin, None)
+    return _measured(raw, min(first.zero, lowest - 0.1 * (lowest - begin)), None)
 
 
 def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
@@ -240,7 +247,8 @@ def _line_from(
     x, y = level - dark.offset, variance - dark.read_noise**2
     gain = float((count * y).sum() / (count * x).sum())
     for _ in range(_TIMES):
-        weight = count / np.maximum(abs(gain) * x + dark.read_noise**2, 1e-12) ** 2
+        expected = abs(gain) * x + dark.read_noise**2
+        weight = count / np.maximum(expected, _LEAST * float(expected.max())) ** 2
         square = float((weight * x**2).sum())
         gain = float((weight * x * y).sum()) / square
     scatter = float(((weight * x * (y - gain * x)) ** 2).sum() ** 0.5) / square
@@ -268,10 +276,14 @@ def _free_line(
 ) -> tuple[float, float, float, float]:
     """The same, by a line through the flat-field frames alone."""
     expected = np.full_like(variance, float(np.average(variance, weights=count)))
-    centre = float(np.average(level, weights=count))
-    design = np.stack([level - centre, np.ones_like(level)], axis=1)
+    if not expected.min() > 0:
+        raise InputError('flat field: its frames hold no noise; unprocessed frames are needed')
+    centre, width = float(np.average(level, weights=count)), float(level.std())
+    if not width > 0:
+        raise InputError(_one_level(levels))
+    design = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
     for _ in range(_TIMES):
-        weight = count / np.maximum(expected, 1e-12) ** 2
+        weight = count / expected**2
         normal = design.T @ (weight[:, None] * design)
         if np.linalg.cond(normal) > 1e14:
             raise InputError(_one_level(levels))
@@ -279,7 +291,9 @@ def _free_line(
         found = inverse @ (design.T @ (weight * variance))
         expected = np.maximum(design @ found, 0.02 * float(np.median(variance)))
     pull = design * (weight * (variance - design @ found))[:, None]
-    covariance = inverse @ (pull.T @ pull) @ inverse
+    back = np.diag([1 / width, 1.0])
+    covariance = back @ inverse @ (pull.T @ pull) @ inverse @ back
+    found = back @ found
     gain, error = float(found[0]), float(covariance[0, 0] ** 0.5)
     frames = np.mean([len(light.rest) for light in lights])
     blurred = float(np.median(np.sqrt(variance / np.maximum(count, 1)) / frames**0.5))
@@ -292,7 +306,7 @@ def _free_line(
 
 
 def _one_level(levels: list[float]) -> str:
-    told = ', '.join(f'{level:.4g}' for level in levels)
+    told = ', '.join(digits(level, (max(levels) - min(levels)) / 100) for level in levels)
     return (
         f'flat field: light of {told} grey levels alone does not tell the gain, as the offset is '
         'not known; give dark frames too, or frames at two light levels that are far apart'
@@ -300,7 +314,8 @@ def _one_level(levels: list[float]) -> str:
 
 
 def _correlation(light: _Light, gain: float, zero: float) -> Correlation:
-    noise = np.sqrt(np.maximum(gain * (light.mean - zero), 1e-12))
+    variance = gain * (light.mean - zero)
+    noise = np.sqrt(np.maximum(variance, _LEAST * float(variance.max())))
     count = max(1, min(_MOST_FIELDS, len(light.rest) - 1))
     fields = [rest / noise for rest in light.rest[:count]]
     return correlation_of(fields, [light.kept] * len(fields)).noticed

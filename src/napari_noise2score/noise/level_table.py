@@ -49,8 +49,12 @@ class LevelTable:
     ----------
     top : float
         Largest clean value that was asked for, grey levels.
-    clean : (K,) float64
-        Clean values, grey levels, increasing.
+    base : float
+        A usual value, grey levels.
+    zero : float
+        Grey level from which heights are counted, which may be far larger than the noise.
+    height : (K,) float64
+        Clean values above it, grey levels, increasing.
     mean : (K,) float64
         ``E[f(y) | x]``, increasing.
     variance : (K,) float64
@@ -58,9 +62,16 @@ class LevelTable:
     """
 
     top: float
-    clean: Array
+    base: float
+    zero: float
+    height: Array
     mean: Array
     variance: Array
+
+    @property
+    def clean(self) -> Array:
+        """Clean values, grey levels, increasing, (K,)."""
+        return self.zero + self.height
 
     def variance_at(self, t: ArrayLike) -> Array:
         """Noise variance where the clean image has the coordinate ``t``; any shape."""
@@ -78,7 +89,7 @@ class LevelTable:
         share = np.interp(dense, level, shares)
         return replace(
             self,
-            clean=self.clean_value(dense),
+            height=extended(dense, self.mean, self.height),
             mean=dense,
             variance=share * self.variance_at(dense),
         )
@@ -91,14 +102,15 @@ class LevelTable:
 
     def mean_of(self, clean: ArrayLike) -> Array:
         """Mean coordinate of the noisy values of a clean grey level; any shape."""
-        return extended(np.asarray(clean, dtype=np.float64), self.clean, self.mean)
+        height = np.asarray(clean, dtype=np.float64) - self.zero
+        return extended(height, self.height, self.mean)
 
     def clean_value(self, mean: ArrayLike) -> Array:
         """Clean grey level whose noisy values have this mean coordinate; any shape.
 
         The exact unbiased inverse (Makitalo & Foi 2013), on a straight line outside the table.
         """
-        return extended(np.asarray(mean, dtype=np.float64), self.mean, self.clean)
+        return self.zero + extended(np.asarray(mean, dtype=np.float64), self.mean, self.height)
 
 
 def extended(at: Array, x: Array, y: Array) -> Array:
@@ -109,7 +121,7 @@ def extended(at: Array, x: Array, y: Array) -> Array:
     return np.asarray(np.interp(at, x, y) + ends)
 
 
-def level_table(family: NoiseFamily, top: float) -> LevelTable:
+def level_table(family: NoiseFamily, top: float, base: float = 0.0) -> LevelTable:
     """Mean and variance of ``f(y)`` by clean level, by summation over the outcomes.
 
     Parameters
@@ -118,13 +130,17 @@ def level_table(family: NoiseFamily, top: float) -> LevelTable:
         The noise.
     top : float
         Largest clean value that is needed, grey levels.
+    base : float
+        A usual value, grey levels; see `NoiseFamily.coordinate`.
     """
-    coordinate = family.coordinate(top)
-    clean = family.clean_levels(top)
+    zero = family.zero(base)
+    own = family.lowered(zero)
+    coordinate = own.coordinate(top - zero, base - zero)
+    clean = own.clean_levels(top - zero)
     mean, variance = np.empty((2, len(clean)))
     for place, x in enumerate(clean):
-        values, probability = family.outcomes(float(x))
+        values, probability = own.outcomes(float(x))
         t = coordinate.forward(values)
         mean[place] = (probability * t).sum()
         variance[place] = (probability * (t - mean[place]) ** 2).sum()
-    return LevelTable(top, clean, mean, variance)
+    return LevelTable(top, base, zero, clean, mean, variance)

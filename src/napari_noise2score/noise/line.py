@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise.evidence import PhotonTransfer
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
+from napari_noise2score.noise.huber import huber
 
 Array = NDArray[np.float64]
 
@@ -30,8 +31,8 @@ def fit_family(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]
     level, variance, count = evidence.level, evidence.variance, evidence.count
     slope, intercept, covariance = robust_fit(level, variance, count)
     line = slope * level + intercept
-    rise = slope * (level.max() - level.min()) / max(float(np.abs(line).max()), 1e-300)
-    if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or rise < _LEAST_RISE:
+    rises = slope * (level.max() - level.min()) >= _LEAST_RISE * float(np.abs(line).max())
+    if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or not rises:
         mean = float(np.average(variance, weights=count))
         sigma = mean**0.5
         return Gaussian(sigma), {'sigma': sigma / (2 * count.sum()) ** 0.5}
@@ -61,12 +62,12 @@ def robust_fit(level: Array, variance: Array, count: Array) -> tuple[float, floa
     came out low; points that are far off (texture, hot pixels) lose weight after Huber.
     """
     centre, width = float(level.mean()), float(level.std())
-    if width <= 1e-9 * max(1.0, abs(centre)):
+    if width <= 1e-9 * abs(centre):
         return 0.0, float(np.average(variance, weights=count)), np.eye(2)
     design: Array = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
     expected: Array = np.full_like(variance, float(np.average(variance, weights=count)))
     robust: Array = np.ones_like(variance)
-    floor = 0.02 * float(np.median(variance)) + 1e-12
+    floor = max(0.02 * float(np.median(variance)), 1e-6 * float(variance.max()))
     for _ in range(12):
         weight = robust * count / (3 * expected**2)
         normal = design.T @ (weight[:, None] * design)
@@ -75,7 +76,7 @@ def robust_fit(level: Array, variance: Array, count: Array) -> tuple[float, floa
         expected = np.maximum(design @ found, floor).astype(np.float64)
         pull = (variance - design @ found) * np.sqrt(count / 3) / expected
         scatter = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
-        robust = np.asarray(np.minimum(1.0, 1.5 * scatter / np.maximum(np.abs(pull), 1e-12)))
+        robust = huber(np.abs(pull), 1.5 * scatter)
     back = np.array([[1 / width, 0.0], [-centre / width, 1.0]])
     slope, intercept = back @ found
     return float(slope), float(intercept), scatter**2 * back @ covariance @ back.T

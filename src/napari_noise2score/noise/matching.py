@@ -6,9 +6,8 @@ differ in most places, by motion, a jump of the stage, another scene or a dark f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,9 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import NOTICED
 from napari_noise2score.noise.evidence import Sample, neighbour_mean
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.light import Line, light_line
-from napari_noise2score.noise.outliers import unclipped
+from napari_noise2score.noise.outliers import away_from, unclipped
 from napari_noise2score.noise.pairs import FramePair, StillBlocks
 
 Array = NDArray[np.float64]
@@ -31,6 +31,8 @@ SMALLEST_BLOCK, BLOCK = 16, 32
 _REACH = 2
 """Frames ahead among which a partner is looked for, so that a dark one or a flash is stepped
 over."""
+_SEEN = 0.25
+"""Least share of a block that must be image, so that it says whether it moved."""
 _MOVING = 0.1
 _WIDE = 0.2
 _MOVING_OVERALL = 0.035
@@ -95,15 +97,15 @@ class Compared:
         return Sample(self.level[mask], self.mean[mask], square[mask])
 
 
-def matched(frames: NDArray[Any], saturation: float) -> Iterator[Compared]:
+def matched(frames: Sequence[Array], saturation: float) -> Iterator[Compared]:
     """Every frame with the next one that shows the same scene, if there is one near.
 
     One under much the same light is taken before one under another.
 
     Parameters
     ----------
-    frames : (T, Y, X) array
-        In time order, none repeated.
+    frames : sequence of (Y, X) float64
+        In time order, none repeated; NaN where there is no image.
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     """
@@ -120,13 +122,20 @@ def matched(frames: NDArray[Any], saturation: float) -> Iterator[Compared]:
 
 
 def compare(
-    number: int, other: int, first: NDArray[Any], second: NDArray[Any], saturation: float
+    number: int, other: int, first: Array, second: Array, saturation: float
 ) -> Compared | None:
-    """Compare two frames (Y, X); None if they do not show one scene in most places."""
-    first, second = first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
+    """Compare two frames (Y, X); None if they do not show one scene in most places.
+
+    NaN is no image. Each of the two may be.
+    """
+    blank = np.isnan(first) | np.isnan(second)
+    there = away_from(blank)
+    if not there.any():
+        return None
+    first, second = filled(first), filled(second)
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    mask = unclipped(np.maximum(first, second), saturation)
+    mask = unclipped(np.maximum(first, second), saturation) & there
     difference, mean = first - second, (first + second) / 2
     line = light_line(difference, mean, mask)
     if abs(line.change) > _FURTHEST:
@@ -142,6 +151,7 @@ def compare(
     mean -= changed * (line.change / 2) / surplus
     side = _side(difference)
     noisy = np.abs(_centred(raw, side)).max(axis=(1, 3)) > 0
+    noisy &= _blocks(there.astype(np.float64), side).mean(axis=(1, 3)) >= _SEEN
     blocks, motion = _still(difference, mean, noisy, side)
     moving = 1 - int(blocks.sum()) / max(int(noisy.sum()), 1)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
@@ -202,11 +212,17 @@ def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask
     return still, float(motion)
 
 
-def _centred(image: Array, side: int) -> Array:
-    """(rows, height, columns, width): blocks without their means; what is left over is cut off."""
+def _blocks(image: Array, side: int) -> Array:
+    """(rows, height, columns, width): blocks; what is left over is cut off."""
     rows, columns = (max(1, size // side) for size in image.shape)
     height, width = image.shape[0] // rows, image.shape[1] // columns
-    cut = image[: rows * height, : columns * width].reshape(rows, height, columns, width)
+    cut = image[: rows * height, : columns * width]
+    return np.asarray(cut.reshape(rows, height, columns, width))
+
+
+def _centred(image: Array, side: int) -> Array:
+    """Blocks without their means."""
+    cut = _blocks(image, side)
     return np.asarray(cut - cut.mean(axis=(1, 3), keepdims=True))
 
 

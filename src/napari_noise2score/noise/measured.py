@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.evidence import Bins, neighbour_mean
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
-from napari_noise2score.noise.outliers import unclipped
+from napari_noise2score.noise.outliers import away_from, unclipped
 from napari_noise2score.noise.pairs import LevelChange, PlanePair
 
 Array = NDArray[np.float64]
@@ -36,7 +37,8 @@ def measured_table(
     table : LevelTable
         What the noise model says.
     pairs : sequence of ((Y, X) float64, (Y, X) float64, PlanePair)
-        Frames of one scene in the unit-noise coordinate, and what changed between them.
+        Frames of one scene in the unit-noise coordinate, NaN where there is no image, and what
+        changed between them.
     clipped : float
         Coordinate from which values are clipped by the detector; ``inf`` if none are. Pixels with
         such a value near them are left out.
@@ -48,7 +50,9 @@ def measured_table(
     """
     keys, squares = [np.empty(0)], [np.empty(0)]
     for first, second, pair in pairs:
-        inside = unclipped(np.maximum(first, second), clipped)
+        there = away_from(np.isnan(first) | np.isnan(second))
+        first, second = filled(first), filled(second)
+        inside = unclipped(np.maximum(first, second), clipped) & there
         if pair.still is not None:
             inside &= pair.still.pixels
         key, square = _squares(table, first, second, pair.change)

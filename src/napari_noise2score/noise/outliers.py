@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 FAR = 6.0
 """Noise standard deviations that noise alone never reaches."""
 
+_REACH = 11
+"""Width of the widest filter, and two pixels more on each side."""
 _SHARP = 0.5
 """Share of its height above the surroundings by which a peak exceeds all its neighbours. A point
 source sampled at Nyquist's rate exceeds them by a third."""
@@ -33,6 +35,16 @@ def unclipped(frame: Array, saturation: float) -> Mask:
         return np.ones(frame.shape, dtype=bool)
     near = ndimage.maximum_filter(frame, 9, mode='nearest')
     return np.asarray(near < saturation)
+
+
+def away_from(blank: Mask) -> Mask:
+    """Pixels of (Y, X) that no filter of the estimate brings together with a blank place.
+
+    Nor with its edge, where an image that was turned or moved is mixed with what is around it.
+    """
+    if not blank.any():
+        return np.ones(blank.shape, dtype=bool)
+    return np.asarray(~ndimage.binary_dilation(blank, np.ones((_REACH, _REACH))))
 
 
 def isolated(frame: Array, unit: UnitNoise) -> Mask:

@@ -20,7 +20,8 @@ from napari_noise2score.noise.evidence import (
     offsets,
     robust_line,
 )
-from napari_noise2score.noise.outliers import isolated, unclipped
+from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.patches import from_flat_patches, response
 
 Array = NDArray[np.float64]
@@ -39,11 +40,13 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     Parameters
     ----------
     frames : sequence of (Y, X) float64
-        At least 9 x 9 pixels each.
+        At least 9 x 9 pixels each, NaN where there is no image.
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     """
-    masks = [_inner(frame, saturation) for frame in frames]
+    blanks = [np.isnan(frame) for frame in frames]
+    frames = [filled(frame) for frame in frames]
+    masks = [_inner(f, blank, saturation) for f, blank in zip(frames, blanks, strict=True)]
     sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
     slope, intercept, least = robust_line(sample)
     hot = 0.0
@@ -66,8 +69,8 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     return replace(evidence, variance=evidence.variance / passed, correlation=correlation)
 
 
-def _inner(frame: Array, saturation: float) -> Mask:
-    mask = unclipped(frame, saturation)
+def _inner(frame: Array, blank: Mask, saturation: float) -> Mask:
+    mask = unclipped(frame, saturation) & away_from(blank)
     mask[:3] = mask[-3:] = False
     mask[:, :3] = mask[:, -3:] = False
     return mask

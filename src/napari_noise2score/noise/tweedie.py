@@ -27,7 +27,6 @@ _LARGEST_FACTOR = 10.0
 """A correction that multiplies does so at most by this."""
 
 _LARGEST_NATURAL = 30.0
-_TINY = 1e-12
 
 
 def gaussian(y: Array, score: Array, *, sigma: float) -> Array:
@@ -195,9 +194,9 @@ def tweedie(y: Array, score: Array, *, power: float, dispersion: float) -> Array
         a = \phi y^{\rho - 1} \left(\frac{\rho}{2 y} + s(y)\right)
 
     and ``y exp(a)`` for a power of 1. The posterior mean of the natural parameter mapped back,
-    under a saddle-point approximation that fails as ``y`` goes to 0: values below half a unit
-    of ``phi ** (1 / (2 - rho))`` (half a photon) are taken for that. At most ten times that
-    ``y``.
+    under a saddle-point approximation that fails as ``y`` goes to 0: below a power of 2, values
+    below half a unit of ``phi ** (1 / (2 - rho))`` (half a photon) are taken for that. At most
+    ten times that ``y``.
 
     Parameters
     ----------
@@ -214,7 +213,10 @@ def tweedie(y: Array, score: Array, *, power: float, dispersion: float) -> Array
        Tweedie distribution and score matching", CVPR 2022, arXiv 2112.03696.
     """
     xp = array_namespace(y, score)
-    least = (dispersion / 2) ** (1 / (2 - power)) if power < 2 else _TINY
+    if power == 2:
+        base = 1 - dispersion * (1 + y * score)
+        return y / xp.where(base > 1 / _LARGEST_FACTOR, base, 0 * base + 1 / _LARGEST_FACTOR)
+    least = (dispersion / 2) ** (1 / (2 - power))
     y = xp.where(y > least, y, 0 * y + least)
     a = dispersion * (power / 2 * y ** (power - 2) + y ** (power - 1) * score)
     if power == 1:

@@ -84,8 +84,22 @@ class ResidualBlock(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        """``x`` (B, C, Y, X) with what the block adds; 0 where ``there`` (B, 1, Y, X) is."""
+        inner = cast(Tensor, self.first(F.relu(x)))
+        inner = inner if there is None else inner * there
+        found = x + cast(Tensor, self.last(F.relu(inner)))
+        return found if there is None else found * there
+
+
+class Blocks(nn.Sequential):
+    """Residual blocks, one after the other."""
+
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        """``x`` (B, C, Y, X) after all of them; 0 where ``there`` (B, 1, Y, X) is."""
+        for block in self:
+            x = block(x, there)
+        return x
 
 
 class ScoreNetwork(nn.Module):
@@ -116,8 +130,8 @@ class ScoreNetwork(nn.Module):
         self.centre = nn.Buffer(torch.zeros(()))
         widths = [settings.channels * 2**level for level in range(settings.levels)]
 
-        def blocks(width: int) -> nn.Sequential:
-            return nn.Sequential(*(ResidualBlock(width) for _ in range(settings.blocks)))
+        def blocks(width: int) -> Blocks:
+            return Blocks(*(ResidualBlock(width) for _ in range(settings.blocks)))
 
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
         self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
@@ -162,6 +176,7 @@ class ScoreNetwork(nn.Module):
         sigma_a: Tensor,
         variance: Tensor | None = None,
         correlation: Tensor | None = None,
+        there: Tensor | None = None,
     ) -> Tensor:
         """Clean image for a perturbed one.
 
@@ -178,6 +193,9 @@ class ScoreNetwork(nn.Module):
             given.
         correlation : (B, 6), optional
             Correlation of the noise at the distances `NEAREST`; 0 if not given.
+        there : (B, P, Y, X), optional
+            0 where there is no image, and ``z`` is filled in by what is beside it; 1 elsewhere. To
+            the network it is as what lies beyond the border of an image, where it sees nothing.
 
         Returns
         -------
@@ -188,22 +206,33 @@ class ScoreNetwork(nn.Module):
         mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
         told = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
-        x = self._features(z - mean, told)
+        x = self._features(z - mean, told, there)
         if correlation is not None:
             x = x + self.correlated(correlation)[:, :, None, None]
+        places = self._places(there)
+        x = _only(x, places[0])
         kept: list[Tensor] = []
         for index, block in enumerate(self.down):
-            x = block(x)
+            x = block(x, places[index])
             if index < len(self.shrink):
                 kept.append(x)
-                x = self.shrink[index](x)
+                x = _only(self.shrink[index](x), places[index + 1])
         for index in reversed(range(len(self.grow))):
             small = self.grow[index](x)
             x = kept[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
-            x = self.up[index](x)
+            x = self.up[index](_only(x, places[index]), places[index])
         return mean + cast(Tensor, self.tail(F.relu(x))).float()
 
-    def _features(self, differences: Tensor, told: Tensor) -> Tensor:
+    def _places(self, there: Tensor | None) -> list[Tensor | None]:
+        """Where the middle plane holds an image, (B, 1, Y, X), at every resolution."""
+        if there is None:
+            return [None] * len(self.down)
+        found = [middle(there)]
+        for _ in self.shrink:
+            found.append(F.max_pool2d(found[-1], 2))
+        return [*found]
+
+    def _features(self, differences: Tensor, told: Tensor, there: Tensor | None) -> Tensor:
         """(B, C, Y, X) at full resolution.
 
         Parameters
@@ -212,13 +241,20 @@ class ScoreNetwork(nn.Module):
             The planes less the local mean of the middle one; NaN where there is none.
         told : (B, 2, Y, X)
             What else is told.
+        there : (B, P, Y, X), optional
+            0 where there is no image.
         """
         if not self.depth:
-            return self._head(differences, told)
+            return self._head(_only(differences, there), _only(told, there))
         count, planes, *size = differences.shape
         missing = differences.isnan()
         flat = torch.where(missing, 0.0, differences).reshape(count * planes, 1, *size)
-        each = self._head(flat, told.repeat_interleave(planes, dim=0))
+        each = told.repeat_interleave(planes, dim=0)
+        if there is not None:
+            own = there.nan_to_num().reshape(count * planes, 1, *size)
+            each = _only(self._head(_only(flat, own), _only(each, own)), own)
+        else:
+            each = self._head(flat, each)
         there = ~missing[:, None, :, :1, :1]
         deep = each.reshape(count, planes, -1, *size).transpose(1, 2) * there
         deep = deep.contiguous(memory_format=torch.channels_last_3d)
@@ -229,6 +265,11 @@ class ScoreNetwork(nn.Module):
     def _head(self, differences: Tensor, told: Tensor) -> Tensor:
         x = torch.cat([differences, told], dim=1)
         return cast(Tensor, self.head(x.contiguous(memory_format=torch.channels_last)))
+
+
+def _only(x: Tensor, there: Tensor | None) -> Tensor:
+    """``x`` where there is an image, and 0 elsewhere; as it is if that is not said."""
+    return x if there is None else x * there
 
 
 def channels_last(network: ScoreNetwork) -> ScoreNetwork:

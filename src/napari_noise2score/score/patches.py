@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
@@ -21,6 +22,9 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 _CACHE_BYTES = 1 << 29
 _REUSE = 16
 """Patches for which a plane is read where not all fit in memory."""
+_TRIES = 32
+_LARGER = 0.5
+"""Share of a patch that has to be image, where there is such a place."""
 _FIRST = 8
 """Planes that are read one after the other at the beginning."""
 
@@ -36,7 +40,7 @@ class Planes(Protocol):
         ...
 
     def plane(self, index: int) -> NDArray[np.float32]:
-        """Plane ``index``, (Y, X) float32, noise standard deviations."""
+        """Plane ``index``, (Y, X) float32, noise standard deviations; NaN where nothing is."""
         ...
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
@@ -132,8 +136,8 @@ class Box(NamedTuple):
 class Patches(NamedTuple):
     """A batch: ``values`` (B, P, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
     and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
-    pixels of the middle plane are held back from the training. Planes beyond the end of a stack
-    are NaN.
+    pixels of the middle plane are held back from the training, or hold no image. Planes beyond
+    the end of a stack, and empty ones, are NaN.
     """
 
     values: Tensor
@@ -152,6 +156,9 @@ class SamplerState(NamedTuple):
 
 class PatchSampler:
     """Draws patches, each pixel of every image as likely as any other, turned and mirrored.
+
+    Places without an image are filled in by their surroundings, and weigh nothing; what holds
+    hardly anything else is not drawn.
 
     Parameters
     ----------
@@ -182,6 +189,7 @@ class PatchSampler:
         self._shelves: dict[int, list[int]] = {}
         self._drawn = 0
         self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+        self._blank: dict[tuple[int, int], Tensor] = {}
         self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
         for box in held:
             self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
@@ -207,7 +215,7 @@ class PatchSampler:
         ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self._generator)
         drawn, weights = [], []
         for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
-            box = self.place(image, self._pick(image))
+            box = self.draw_box(image)
             drawn.append(turned(self.slab(box), way))
             weights.append(turned(self.weight(box), way))
         return Patches(torch.stack(drawn), chosen, ways, torch.stack(weights)[:, None])
@@ -216,11 +224,42 @@ class PatchSampler:
         """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
         return torch.multinomial(self._weights, count, True, generator=self._generator)
 
+    def draw_box(self, image: int) -> Box:
+        """A random place in a random plane, with an image for the larger part if it can be."""
+        for _ in range(_TRIES):
+            box = self.place(image, self._pick(image))
+            if self.image_share(box) > 0:
+                return box
+        every = (self.place(image, plane) for plane in range(self._images[image].shape[0]))
+        return next((found for found in every if self.image_share(found) > 0), box)
+
     def place(self, image: int, plane: int) -> Box:
-        """A random place in a plane."""
+        """A random place in a plane, with an image for the larger part if it can be."""
         sides = self._images[image].shape[1:]
-        top, left = (self._whole(max(side - self.size, 0) + 1) for side in sides)
-        return Box(image, plane, top, left, self.size)
+        best: tuple[float, Box] | None = None
+        for _ in range(_TRIES):
+            top, left = (self._whole(max(side - self.size, 0) + 1) for side in sides)
+            box = Box(image, plane, top, left, self.size)
+            share = self.image_share(box)
+            if share >= _LARGER:
+                return box
+            if best is None or share > best[0]:
+                best = share, box
+        assert best is not None
+        return best[1]
+
+    def image_share(self, box: Box) -> float:
+        """Share of the pixels of a box that hold an image."""
+        there = self.there(box)
+        return 1.0 if there is None else float(there.float().mean())
+
+    def there(self, box: Box) -> Tensor | None:
+        """Which pixels of a box hold an image, (size, size) bool; None if all do."""
+        self._plane(box.image, box.plane)
+        blank = self._blank.get((box.image, box.plane))
+        if blank is None:
+            return None
+        return ~blank[box.top : box.top + box.size, box.left : box.left + box.size]
 
     def cut(self, box: Box) -> Tensor:
         """The pixels of a box, upright, (size, size) float32."""
@@ -230,7 +269,7 @@ class PatchSampler:
     def slab(self, box: Box) -> Tensor:
         """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
 
-        NaN beyond the end of a stack.
+        NaN beyond the end of a stack, and where a neighbour is empty.
         """
         numbers = self._images[box.image].slab(box.plane, self._planes)
         nothing = torch.full((box.size, box.size), torch.nan)
@@ -238,8 +277,9 @@ class PatchSampler:
         return torch.stack(planes)
 
     def weight(self, box: Box) -> Tensor:
-        """(size, size) float32: 0 for pixels that are held back from the training, else 1."""
-        weight = torch.ones(box.size, box.size)
+        """(size, size) float32: 0 for pixels that are held back, or hold no image, else 1."""
+        there = self.there(box)
+        weight = torch.ones(box.size, box.size) if there is None else there.float()
         for rows, columns in self._held.get((box.image, box.plane), ()):
             down, across = rows[box.top :][: box.size], columns[box.left :][: box.size]
             if down.any() and across.any():
@@ -247,14 +287,21 @@ class PatchSampler:
         return weight
 
     def still(self, box: Box, pair: PlanePair) -> Tensor:
-        """(size, size) float32: 0 where the planes of a pair do not show the same, else 1."""
+        """(size, size) float32: 0 where the planes of a pair do not show the same, else 1.
+
+        Nor do they where one of them holds no image.
+        """
+        both = [self.there(box._replace(plane=plane)) for plane in (pair.first, pair.second)]
+        weight = torch.ones(box.size, box.size)
+        for there in both:
+            weight = weight if there is None else weight * there
         if pair.still is None:
-            return torch.ones(box.size, box.size)
+            return weight
         rows, columns = (
             origin[first : first + box.size]
             for origin, first in zip(self._origins(box.image), box[2:4], strict=True)
         )
-        return torch.from_numpy(pair.still.at(rows, columns)).float()
+        return weight * torch.from_numpy(pair.still.at(rows, columns))
 
     def _origins(self, image: int) -> list[NDArray[np.intp]]:
         """Rows and columns that the pixels of a plane come from, in mirrored copies too."""
@@ -284,7 +331,7 @@ class PatchSampler:
         if len(shelf) < _FIRST or self._drawn % _REUSE == 0:
             shelf.append(self._whole(count))
         if len(shelf) > max(1, room):
-            self._cache.pop((image, shelf.pop(0)), None)
+            self._forget((image, shelf.pop(0)))
         return shelf[self._whole(len(shelf))]
 
     def _whole(self, stop: int) -> int:
@@ -299,11 +346,18 @@ class PatchSampler:
         missing = [max(0, self.size - side) for side in values.shape]
         if any(missing):
             values = np.pad(values, [(0, gap) for gap in missing], mode='symmetric')
-        plane = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        blank = np.isnan(values)
+        plane = torch.from_numpy(np.ascontiguousarray(filled(values), dtype=np.float32))
         self._cache[key] = plane
+        if blank.any():
+            self._blank[key] = torch.from_numpy(blank)
         while len(self._cache) > 1 and self._bytes() > _CACHE_BYTES:
-            self._cache.popitem(last=False)
+            self._forget(next(iter(self._cache)))
         return plane
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        self._cache.pop(key, None)
+        self._blank.pop(key, None)
 
     def _bytes(self) -> int:
         return sum(plane.nbytes for plane in self._cache.values())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.images.storage import room
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
@@ -67,8 +68,8 @@ def predict_clean(
     model : ScoreModel
         Trained on images like this one.
     planes : NoisyPlanes
-        The channel, (N, Y, X), in its unit-noise coordinate; any size. As many planes are held in
-        memory as the network sees at once.
+        The channel, (N, Y, X), in its unit-noise coordinate, NaN where there is no image; any
+        size. As many planes are held in memory as the network sees at once.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
@@ -94,7 +95,7 @@ def predict_clean(
     Returns
     -------
     (N, Y, X) float32
-        ``D``, in the unit-noise coordinate.
+        ``D``, in the unit-noise coordinate; NaN where there is no image.
 
     Raises
     ------
@@ -111,21 +112,34 @@ def predict_clean(
     result = room((count, height, width), np.float32)
 
     @lru_cache(maxsize=together)
-    def padded(number: int) -> NDArray[np.float32]:
+    def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A plane, filled in and padded, and 0 where there is no image, else 1."""
         plane = planes.plane(number).astype(np.float32, copy=False)
         gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
-        return np.pad(plane, gaps, mode='symmetric')
+        there = np.isfinite(plane).astype(np.float32)
+        values, there = (np.pad(a, gaps, mode='symmetric') for a in (filled(plane), there))
+        return values, there
 
     index = 0
     while index < count:
-        whole = torch.from_numpy(read_slab(planes.slab(index, together), padded))[None]
         cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
+        blank = read(index)[1][:height, :width] == 0
+        if blank.all():
+            result[index] = np.nan
+            yield PredictProgress((index + 1) * len(cuts), count * len(cuts))
+            index += 1
+            continue
+        numbers = planes.slab(index, together)
+        whole = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
+        there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
+        everywhere = bool((there != 0).all())  # NaN too: planes beyond the end of a stack
         try:
             for number, (rows, columns) in enumerate(cuts, 1):
-                clean = lens.clean(whole[:, :, rows.read, columns.read])
+                place = np.s_[:, :, rows.read, columns.read]
+                clean = lens.clean(whole[place], None if everywhere else there[place])
                 kept = clean[0, 0, rows.inner, columns.inner].numpy()
-                place = result[index, rows.keep, columns.keep]
-                place[...] = kept[: place.shape[0], : place.shape[1]]
+                part = result[index, rows.keep, columns.keep]
+                part[...] = kept[: part.shape[0], : part.shape[1]]
                 yield PredictProgress(index * len(cuts) + number, count * len(cuts))
         except RuntimeError as error:
             if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
@@ -139,6 +153,7 @@ def predict_clean(
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
             free_memory()
             continue
+        result[index][blank] = np.nan
         index += 1
     return result
 
@@ -166,20 +181,24 @@ class _Lens:
         self._generator = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
-    def clean(self, slab: Tensor) -> Tensor:
-        """Clean level of the middle plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU."""
+    def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:
+        """Clean level of the middle plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU.
+
+        ``there``, of its shape, is 0 where there is no image; everywhere if not given.
+        """
         z = slab.to(self._where)
+        there = None if there is None else there.to(self._where)
         random = self._generator.get_state()
 
         def mean_of_views() -> Tensor:
             self._generator.set_state(random)
-            return self._mean_of_views(z)
+            return self._mean_of_views(z, there)
 
         output = self._precision.finite(self._network, middle(z), mean_of_views)
         clean = self._loss.clean(output, middle(z), self._noise.at(self._image, output))
         return clean.cpu()
 
-    def _mean_of_views(self, z: Tensor) -> Tensor:
+    def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:
         total = torch.zeros_like(middle(z))
         strength = torch.full((1, 1, 1, 1), self._sigma_a, device=self._where)
         for view in range(self._views):
@@ -189,7 +208,8 @@ class _Lens:
                 u = slab_noise(self._source, self._planes, size, self._generator)
                 seen = z + self._sigma_a * u.to(self._where)
             way = torch.full_like(self._image, view)
-            told = self._knowledge.told(self._network, self._image, way)
+            where = None if there is None else turned(there, view)
+            told = self._knowledge.told(self._network, self._image, way, where)
             with quickest_threads(self._where, z.shape[2] * z.shape[3]):
                 output = told(turned(seen, view), strength)
             total += turned_back(output, view)

@@ -19,6 +19,7 @@ from napari_noise2score.noise import adaptive
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import LocalScore
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
@@ -138,13 +139,23 @@ def read_score(
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     """
     rng = np.random.default_rng(seed)
-    indices = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
+    spread = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
     rows, columns = (_middle(side, size) for side in channel.shape[1:])
+    indices = [int(i) for i in spread if not np.isnan(channel.plane(int(i))).all()]
+    if not indices:
+        every = range(channel.shape[0])
+        indices = [next(i for i in every if not np.isnan(channel.plane(i)).all())]
     seen = model.network.settings.planes
     half = seen // 2
-    numbers = [channel.slab(i, seen) for i in indices.tolist()]
-    slabs = [read_slab(slab, lambda n: channel.plane(n)[rows, columns]) for slab in numbers]
+    numbers = [channel.slab(i, seen) for i in indices]
+    slabs = [
+        read_slab(slab, lambda n: filled(channel.plane(n))[rows, columns]) for slab in numbers
+    ]
     window = np.stack(slabs)
+    blank = np.stack([np.isnan(channel.plane(i)[rows, columns]) for i in indices])
+    whole = _blocks(~blank).min(axis=(1, 2))
+    if not whole.any():
+        whole = np.ones_like(whole)
     smoothing = READ_AT.get(LOSSES[model.loss], 0.0)
     extra = smoothing**2
     parts: dict[str, list[Array]] = {
@@ -170,8 +181,10 @@ def read_score(
             parts[score].append((level - z) / (variance + extra))
             if place == 0:
                 parts['level'].append(level)
-    blocks = {name: np.stack([_blocks(a) for a in arrays]) for name, arrays in parts.items()}
-    noisy = _blocks(window[:, half].astype(np.float64))[None]
+    blocks = {
+        name: np.stack([_blocks(a)[whole] for a in arrays]) for name, arrays in parts.items()
+    }
+    noisy = _blocks(window[:, half].astype(np.float64))[whole][None]
     return ScoreReading(noisy=noisy, smoothing=smoothing, **blocks)
 
 
@@ -191,7 +204,7 @@ def _noise(shape: tuple[int, ...], correlation: Correlation, rng: np.random.Gene
     return np.fft.irfft2(np.fft.rfft2(white) * root, s=shape[-2:])
 
 
-def _blocks(array: Array) -> Array:
+def _blocks(array: NDArray[Any]) -> NDArray[Any]:
     """(N, Y, X) as (B, S, S), with S = `BLOCK`, or the whole where it is smaller than that."""
     count, height, width = array.shape
     if min(height, width) < BLOCK:

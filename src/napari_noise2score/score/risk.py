@@ -163,7 +163,8 @@ class Probe:
         Of redrawn trials what the first input differs by from the second, scaled; 0 where the two
         are the same, and everywhere in others.
     weight : (K, S, S) float32
-        0 for pixels that are not compared, because two frames do not show the same there; else 1.
+        0 for pixels that are not compared, because two frames do not show the same there, or there
+        is no image; else 1.
     light : tuple of LevelChange or None
         For each place what the light changes between its two frames: estimates of the first are
         brought to the light of the second; None where nothing changes.
@@ -215,13 +216,14 @@ class Probe:
             if change is not None:
                 clean[2 * number] = change(clean[2 * number])
         square = (clean - self.target[:, inner, inner]) ** 2
-        drawn = self.change[:, inner, inner]
+        weight = self.weight[:, inner, inner]
+        drawn = weight * self.change[:, inner, inner]
         count = np.count_nonzero(drawn, axis=(1, 2))
         kept = ((clean[::2] - clean[1::2]) * drawn).sum((1, 2)) / np.maximum(count, 1)
-        weight = self.weight[:, inner, inner]
         two = (weight * (square[::2] + square[1::2])).sum((1, 2))
         two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
-        mean = np.where(count > 0, square[::2].mean((1, 2)) + kept, two)
+        apparent = (weight * square[::2]).sum((1, 2)) / weight.sum((1, 2))
+        mean = np.where(count > 0, apparent + kept, two)
         return Risk(mean - self.known, self.two_frames, self.doubt, self.noise)
 
 
@@ -293,11 +295,12 @@ def draw_probe(
             own.append(pair.noise)
             compared += 1
             continue
-        place = sampler.place(number, int(torch.randint(image.shape[0], (), generator=generator)))
+        place = sampler.draw_box(number)
         held.append(place.inside(margin))
-        one = sampler.slab(place)
+        one, at = sampler.slab(place), len(known)
+        weights[at] = _image_weight(sampler, place, margin)
         variance = torch.stack([_variance(image, plane) for plane in one])
-        own.append(_mean_inside(variance[half], margin))
+        own.append(_mean_inside(variance[half], weights[at], margin))
         doubts.append(image.curve.doubt * own[-1])
         if redraw is not None and image.correlation.is_white:
             alone[len(known)] = number
@@ -306,7 +309,7 @@ def draw_probe(
             continue
         noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
         trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
-        both = _mean_inside((variance + (noise / strength) ** 2)[half], margin)
+        both = _mean_inside((variance + (noise / strength) ** 2)[half], weights[at], margin)
         known.append(both if image.recorruptible else math.nan)
     slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
     change = torch.zeros(len(known), size, size)
@@ -342,9 +345,18 @@ def _redraw(
     slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
 
 
-def _mean_inside(patch: Tensor, margin: int) -> float:
+def _image_weight(sampler: PatchSampler, box: Box, margin: int) -> Tensor:
+    """(S, S) float32: 0 where a box holds no image, unless all within a margin is so."""
+    there = sampler.there(box)
+    inner = slice(margin, box.size - margin)
+    if there is None or not bool(there[inner, inner].any()):
+        return torch.ones(box.size, box.size)
+    return there.float()
+
+
+def _mean_inside(patch: Tensor, weight: Tensor, margin: int) -> float:
     inner = slice(margin, patch.shape[-1] - margin)
-    return float(patch[inner, inner].mean())
+    return float((patch * weight)[inner, inner].sum() / weight[inner, inner].sum())
 
 
 def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:

@@ -38,24 +38,40 @@ class NoiseKnowledge:
         near = [[c.turned(way).nearest for way in range(ORIENTATIONS)] for c in correlations]
         self._near = torch.from_numpy(np.array(near, np.float32)).to(device)
 
-    def told(self, network: ScoreNetwork, image: Tensor, orientation: Tensor) -> Told:
-        """The network for a batch of the images (B,), turned by the orientations (B,)."""
-        return Told(network, self.noise, image, self._near[image, orientation])
+    def told(
+        self,
+        network: ScoreNetwork,
+        image: Tensor,
+        orientation: Tensor,
+        there: Tensor | None = None,
+    ) -> Told:
+        """The network for a batch of the images (B,), turned by the orientations (B,).
+
+        ``there`` (B, P, Y, X) is 0 where there is no image; everywhere if not given.
+        """
+        return Told(network, self.noise, image, self._near[image, orientation], there)
 
 
 class Told:
     """``network(z, sigma_a)`` for batches of the images (B,), or several of them in a row."""
 
     def __init__(
-        self, network: ScoreNetwork, noise: NoiseVariance, image: Tensor, near: Tensor
+        self,
+        network: ScoreNetwork,
+        noise: NoiseVariance,
+        image: Tensor,
+        near: Tensor,
+        there: Tensor | None = None,
     ) -> None:
         self._network, self._noise, self._image, self._near = network, noise, image, near
+        self._there = there
 
     def __call__(self, z: Tensor, sigma_a: Tensor) -> Tensor:
         times = len(z) // len(self._image)
         image = self._image.repeat(times)
         variance = self._noise.at(image, local_mean(middle(z.detach())))
-        output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1))
+        there = None if self._there is None else self._there.repeat(times, 1, 1, 1)
+        output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1), there)
         return output
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from napari_noise2score.score.predict import PredictProgress
 
 
-def residual_job(images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily]]]) -> Job:
+def residual_job(
+    images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily | None]]],
+) -> Job:
     """What was removed from images: noisy, clean, and the noise of each."""
     from napari_noise2score.residual import residual_steps
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from napari_noise2score._widget.jobs.events import Job, Live, Scored, Trained, Update, View
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
@@ -72,5 +70,5 @@ def glance_job(
         for position, channel in enumerate(scored.score_map.prepared.channels):
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
-                clean = way.plane(position, plane).clean.astype(np.float32)
+                clean = way.plane(position, plane).clean
                 yield Live(number, *channel.channel.laid(plane, clean))

@@ -66,6 +66,13 @@ class Estimated:
     fit: NoiseFit
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a user should know, in sentences."""
+
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated:
     """What was measured on calibration frames."""
@@ -165,13 +172,13 @@ class Live:
     ----------
     index : tuple
         Where it lies in the data of the image.
-    values : array, float32
+    values : array, floating
         The plane, with its axes as in the data.
     """
 
     number: int
     index: tuple[int | slice, ...]
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ class View:
 
 
 Event: TypeAlias = (
-    Update | Estimated | Calibrated | Trained | Result | Failed | Changed | Live | Residual
+    Update | Estimated | Noted | Calibrated | Trained | Result | Failed | Changed | Live | Residual
 )
 
 Watched: TypeAlias = 'Callable[[int], View | None]'

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Update
+from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Update
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import constant_words, nothing_but_constants
 from napari_noise2score.images.source import ImageSource
 
 
@@ -13,9 +15,17 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
     from napari_noise2score.prepare import estimate_channel
 
     channels = [channel for source in sources for channel in source.channels()]
+    constant = []
     for number, channel in enumerate(channels):
         yield Update('estimate', number / len(channels))
-        yield Estimated(channel.source, channel.place, estimate_channel(channel))
+        fit = estimate_channel(channel)
+        if fit is None:
+            constant.append(channel)
+        else:
+            yield Estimated(channel.source, channel.place, fit)
+    if len(constant) == len(channels):
+        raise InputError(f'{constant[0].source.name}: {nothing_but_constants(constant)}')
+    yield Noted(tuple(f'{one.source.name}: {constant_words(one)}' for one in constant))
 
 
 def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:

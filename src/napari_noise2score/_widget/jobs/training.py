@@ -75,8 +75,9 @@ def _train(
         check_room(source, resolved.dtype_of(source))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
-        ready[source] = pipeline.prepare(source, settings.noise, axes)
+        ready[source] = pipeline.prepare(source, settings.noise, axes, constant_too=True)
     prepared = [ready[source] for source in sources]
+    pipeline.check_noisy(prepared)
     before = [source.checksum() for source in sources]
     taught = [[ready[part] for part in parts] for parts in lessons]
     for image in prepared:
@@ -132,7 +133,7 @@ def _train(
         models |= dict.fromkeys(own, model)
 
     def corrected(number: int, image: Prepared) -> Job:
-        owners = [models[number, place] for place in range(len(image.channels))]
+        owners = [models[number, place] for place in range(len(image.channels))] or [model]
         scored = yield from score(owners, resolved, image, number, len(prepared))
         result = result_of(number, replace(scored, start=start), None, resolved)
         if scored.score_map.checksum != before[number]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
+from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.level_table import level_table
 
 if TYPE_CHECKING:
@@ -89,12 +90,28 @@ class NoiseFamily(ABC):
         """Clean values, increasing, dense enough to interpolate between, up to ``top``."""
 
     @abstractmethod
-    def coordinate(self, top: float) -> UnitNoise:
-        """Coordinate in which the noise of an image of values up to ``top`` has unit variance."""
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
+        """Coordinate in which the noise of an image has unit variance.
+
+        Parameters
+        ----------
+        top : float
+            Largest value of the image, grey levels.
+        base : float
+            A usual value of it, which may become the zero of the coordinate if it is far away.
+        """
 
     @abstractmethod
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
         """Clean estimate by Tweedie's formula in grey levels, (Y, X); `correct` calls it."""
+
+    def zero(self, base: float) -> float:
+        """Grey level from which heights are counted; see `coordinate` for ``base``."""
+        return 0.0
+
+    def lowered(self, by: float) -> NoiseFamily:
+        """The noise of the image less so many grey levels; ``by`` is a `zero`."""
+        return self
 
     @classmethod
     def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
@@ -133,10 +150,10 @@ class NoiseFamily(ABC):
 
     def _stabilised(self, y: Array, score: LocalScore) -> Array:
         table = score.table
-        coordinate = self.coordinate(table.top)
+        coordinate = self.coordinate(table.top, table.base)
         if coordinate == score.coordinate:
             return table.clean_value(score.clean)
-        table = level_table(self, table.top)
+        table = level_table(self, table.top, table.base)
         t = coordinate.forward(y)
         tangent = coordinate.score_from_image(y, score.at(y))
         variance = table.variance_at(t + tangent)
@@ -146,12 +163,23 @@ class NoiseFamily(ABC):
         """Parameter values by name, in the order of the constructor."""
         return {spec.name: float(getattr(self, spec.name)) for spec in dataclasses.fields(self)}
 
+    def words(self, least: int = 4) -> dict[str, str]:
+        """Parameter values by name, with ``least`` significant digits or as many as matter."""
+        return {
+            name: digits(value, self._seen(name), least)
+            for name, value in self.parameters().items()
+        }
+
+    def _seen(self, name: str) -> float:
+        """Difference of a parameter that matters; 0 if that is a share of its value."""
+        return 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON; ``family_from_dict`` reads it back."""
         return {'family': self.name, **self.parameters()}
 
     def __str__(self) -> str:
-        values = ', '.join(f'{k.replace("_", " ")} {v:.4g}' for k, v in self.parameters().items())
+        values = ', '.join(f'{k.replace("_", " ")} {v}' for k, v in self.words().items())
         return f'{self.label} ({values})' if values else self.label
 
 
@@ -180,26 +208,27 @@ class AffineVarianceFamily(NoiseFamily):
 
     @property
     @abstractmethod
-    def intercept(self) -> float:
-        """Variance that the line reaches at grey level 0 (may be negative)."""
-
-    @property
-    @abstractmethod
     def dark(self) -> float:
         """Variance of a pixel without light."""
 
     @property
+    def origin(self) -> float:
+        """Grey level of a pixel without light, where the variance is `dark`."""
+        return 0.0
+
+    @property
     def without_light(self) -> float | None:
         """Where the variance is that of darkness; None if it is the same everywhere."""
-        return (self.dark - self.intercept) / self.slope if self.slope > 0 else None
+        return float(self.origin) if self.slope > 0 else None
 
     def variance(self, x: ArrayLike) -> FloatArray:
-        """``max(slope x + intercept, 0)``, any shape, in squared grey levels."""
-        return np.maximum(self.slope * np.asarray(x, dtype=np.float64) + self.intercept, 0.0)
+        """``max(slope (x - origin) + dark, 0)``, any shape, in squared grey levels."""
+        height = np.asarray(x, dtype=np.float64) - self.origin
+        return np.maximum(self.slope * height + self.dark, 0.0)
 
-    def coordinate(self, top: float) -> UnitNoise:
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
         """The generalised Anscombe transform."""
-        return Anscombe(float(self.slope), float(self.intercept), float(self.dark))
+        return Anscombe(float(self.slope), float(self.dark), float(self.dark), float(self.origin))
 
 
 def reject_negative(values: NDArray[Any], label: str) -> None:

@@ -55,7 +55,7 @@ class Bernoulli(NoiseFamily):
     def clean_levels(self, top: float) -> Array:
         return np.linspace(0, 1, 65)
 
-    def coordinate(self, top: float) -> UnitNoise:
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
         """``2 y``: the variance is at most one."""
         return Anscombe(0.0, 0.25)
 

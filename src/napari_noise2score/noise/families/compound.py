@@ -113,7 +113,7 @@ class Tweedie(NoiseFamily):
     def clean_levels(self, top: float) -> Array:
         return bright_levels(top)
 
-    def coordinate(self, top: float) -> UnitNoise:
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
         """``y ** (1 - power / 2)``, shifted as in Anscombe's transform; the logarithm at 2."""
         if self.power == 2:
             return PowerLaw(2.0, self.dispersion, 0.0, RANGE * top)

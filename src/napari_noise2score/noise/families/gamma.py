@@ -82,7 +82,7 @@ class _Speckle(NoiseFamily):
     def clean_levels(self, top: float) -> Array:
         return bright_levels(top)
 
-    def coordinate(self, top: float) -> UnitNoise:
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
         """The logarithm; ``Var[log y | x]`` is the trigamma function of ``k`` at every level."""
         return PowerLaw(2.0, float(special.polygamma(1, self._shape)), 0.0, RANGE * top)
 

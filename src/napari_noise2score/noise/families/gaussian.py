@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_noise2score.noise import tweedie
+from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import (
     GREY_LEVELS,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 """Gauss-Hermite quadrature of the standard normal distribution."""
+
+FAR = 1e4
+"""Levels above so many noise standard deviations are not counted from 0: a network computes in
+single precision, which has steps of a thousandth there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,6 @@ class Gaussian(AffineVarianceFamily):
         return 0.0
 
     @property
-    def intercept(self) -> float:
-        return self.sigma**2
-
-    @property
     def dark(self) -> float:
         return self.sigma**2
 
@@ -70,6 +71,14 @@ class Gaussian(AffineVarianceFamily):
 
     def clean_levels(self, top: float) -> Array:
         return np.array([0.0, max(top, self.sigma)])
+
+    def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
+        """``(y - origin) / sigma``, the origin 0 or, where that is too far away, ``base``."""
+        return Anscombe(0.0, self.sigma**2, self.sigma**2, self.zero(base))
+
+    def zero(self, base: float) -> float:
+        """0, or what is given where that is too far away."""
+        return base if abs(base) > FAR * self.sigma else 0.0
 
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
         """``y + sigma^2 s(y)``."""

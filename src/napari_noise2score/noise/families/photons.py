@@ -17,10 +17,13 @@ from napari_noise2score.noise.families.base import (
     parameter,
 )
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
+from napari_noise2score.noise.huber import huber
 
 if TYPE_CHECKING:
     from napari_noise2score.noise.estimate import NoiseFit
 
+FINE = 0.01
+"""Difference of offsets that matters, as a share of the noise of a photon."""
 COUNTED = 300.0
 """Events up to which outcomes are counted; above, shot noise is taken for Gaussian."""
 
@@ -70,7 +73,7 @@ def sample_photons(x: ArrayLike, gain: float, offset: float, rng: np.random.Gene
 
 
 def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
-    """Slope and intercept of the photon-transfer line, the slope perhaps given."""
+    """Slope of the photon-transfer line, perhaps given, and the level where it is zero."""
     family = fit.family
     assert isinstance(family, AffineVarianceFamily)  # what a photon-transfer fit returns
     if gain is None:
@@ -79,10 +82,10 @@ def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
                 'the noise does not depend on the intensity, so no gain can be estimated; '
                 'give the gain, or choose Gaussian noise'
             )
-        return family.slope, family.intercept
+        return family.slope, family.origin - family.dark / family.slope
     evidence = fit.evidence
     centre = float(np.average(evidence.level, weights=evidence.count))
-    return gain, float(family.variance(centre)) - gain * centre
+    return gain, centre - float(family.variance(centre)) / gain
 
 
 def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
@@ -109,7 +112,7 @@ def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
         # a mean of squares scatters by 3 squared variances over their number
         weight = count / (3 * (slope * light + read_noise**2) ** 2)
         pull = np.abs(own - slope * light) * np.sqrt(weight)
-        weight /= np.maximum(1.0, pull / max(2.0 * float(np.median(pull)), 1e-300))
+        weight *= huber(pull, 2.0 * float(np.median(pull)))
         square = float((weight * light**2).sum())
         slope, error = float((weight * light * own).sum()) / square, square**-0.5
     return slope

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,7 +12,12 @@ from numpy.typing import ArrayLike
 from napari_noise2score.noise import tweedie
 from napari_noise2score.noise.correct import LARGEST_EXPONENT, Correction, LocalScore
 from napari_noise2score.noise.families import photons
-from napari_noise2score.noise.families.base import AffineVarianceFamily, Array, FloatArray
+from napari_noise2score.noise.families.base import (
+    AffineVarianceFamily,
+    Array,
+    FloatArray,
+    NoiseFamily,
+)
 
 if TYPE_CHECKING:
     from napari_noise2score.noise.estimate import NoiseFit
@@ -44,12 +49,23 @@ class Poisson(AffineVarianceFamily):
         return self.gain
 
     @property
-    def intercept(self) -> float:
-        return -self.gain * self.offset
+    def origin(self) -> float:
+        return self.offset
 
     @property
     def dark(self) -> float:
         return 0.0
+
+    def zero(self, base: float) -> float:
+        """The offset."""
+        return self.offset
+
+    def lowered(self, by: float) -> NoiseFamily:
+        """With an offset that is lower."""
+        return replace(self, offset=self.offset - by)
+
+    def _seen(self, name: str) -> float:
+        return photons.FINE * self.gain if name == 'offset' else 0.0
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x >= offset``; same shape, float64."""
@@ -67,16 +83,16 @@ class Poisson(AffineVarianceFamily):
         """The exact step of one photon, or its first order."""
         if form is Correction.PAPER:
             at = np.minimum(score.at(y), LARGEST_EXPONENT / self.gain)
-            return np.asarray(tweedie.poisson(y, at, gain=self.gain, offset=self.offset))
-        shifted, ratio = score.at(y + self.gain), score.log_ratio(y, self.gain)
-        return np.asarray(
-            tweedie.poisson_gaussian_chained(
+            clean = tweedie.poisson(y, at, gain=self.gain, offset=self.offset)
+        else:
+            shifted, ratio = score.at(y + self.gain), score.log_ratio(y, self.gain)
+            clean = tweedie.poisson_gaussian_chained(
                 y, shifted, ratio, gain=self.gain, offset=self.offset, read_noise=0.0
             )
-        )
+        return score.possible(clean)
 
     @classmethod
     def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
         """Slope of the photon-transfer line and its zero."""
-        slope, intercept = photons.photon_line(fit, given.get('gain'))
-        return {'gain': slope, 'offset': -intercept / slope}
+        slope, zero = photons.photon_line(fit, given.get('gain'))
+        return {'gain': slope, 'offset': zero}

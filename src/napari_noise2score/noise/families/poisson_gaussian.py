@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_noise2score.noise.families.base import (
     AffineVarianceFamily,
     Array,
     FloatArray,
+    NoiseFamily,
     parameter,
 )
 
@@ -59,12 +60,24 @@ class PoissonGaussian(AffineVarianceFamily):
         return self.gain
 
     @property
-    def intercept(self) -> float:
-        return self.read_noise**2 - self.gain * self.offset
+    def origin(self) -> float:
+        return self.offset
 
     @property
     def dark(self) -> float:
         return self.read_noise**2
+
+    def zero(self, base: float) -> float:
+        """The offset."""
+        return self.offset
+
+    def lowered(self, by: float) -> NoiseFamily:
+        """With an offset that is lower."""
+        return replace(self, offset=self.offset - by)
+
+    def _seen(self, name: str) -> float:
+        noise = float(np.hypot(self.gain, self.read_noise))
+        return photons.FINE * noise if name == 'offset' else 0.0
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Noisy values for clean values ``x >= offset``; same shape, float64."""
@@ -92,7 +105,7 @@ class PoissonGaussian(AffineVarianceFamily):
             clean = tweedie.poisson_gaussian_chained(
                 y, shifted, ratio, gain=gain, offset=offset, read_noise=read_noise
             )
-        return np.asarray(clean)
+        return score.possible(clean)
 
     @classmethod
     def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
@@ -103,11 +116,10 @@ class PoissonGaussian(AffineVarianceFamily):
             return {'gain': gain, **given}
         if isinstance(fit.family, PoissonGaussian) and gain is None:
             return fit.family.parameters()
-        slope, intercept = photons.photon_line(fit, gain)
-        zero = max(-intercept / slope, min(0.0, float(fit.evidence.level.min())))
-        offset = given.get('offset', zero)
+        slope, zero = photons.photon_line(fit, gain)
+        offset = given.get('offset', max(zero, min(0.0, float(fit.evidence.level.min()))))
         return {
             'gain': slope,
             'offset': offset,
-            'read_noise': max(slope * offset + intercept, 0.0) ** 0.5,
+            'read_noise': max(slope * (offset - zero), 0.0) ** 0.5,
         }

@@ -1,0 +1,85 @@
+"""Arrays of other libraries, read as NumPy arrays of real numbers, piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+
+_REAL = 'buif'
+"""Kinds of dtype that mean real numbers: truth values (0 and 1), whole and floating numbers."""
+
+
+def readable(data: Any, name: str) -> Any:
+    """``data`` itself if NumPy knows its dtype as one of real numbers, else a view that converts.
+
+    Parameters
+    ----------
+    data : array-like
+        With ``shape``, ``dtype`` and slicing: NumPy, dask, zarr, torch, JAX, CuPy.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If the values are not real numbers.
+    """
+    try:
+        dtype = np.dtype(data.dtype)
+    except TypeError:  # a dtype of another library, such as torch.float32
+        return _Converted(data, name)
+    if dtype.kind in _REAL:
+        return data
+    if dtype.kind == 'V' and dtype.names is None and np.can_cast(dtype, np.float64):
+        return _Converted(data, name)  # a number format that was added to NumPy: bfloat16
+    raise InputError(f'{name}: values are {data.dtype}; {_advice(dtype.kind)}')
+
+
+def _advice(kind: str) -> str:
+    if kind == 'c':
+        return 'real numbers are needed, such as the magnitude or the real part'
+    if kind == 'O':
+        return 'integer or real numbers are needed; if they are numbers, convert them to float64'
+    return 'integer or real numbers are needed'
+
+
+def as_numpy(part: Any) -> NDArray[Any]:
+    """A piece of any array as a NumPy array of numbers; truth values as 0 and 1 in ``uint8``."""
+    if hasattr(part, 'compute'):  # dask
+        part = part.compute()
+    if hasattr(part, 'detach'):  # torch: no gradient, in the memory of the processor
+        part = part.detach().cpu()
+        if str(part.dtype) == 'torch.bfloat16':
+            part = part.float()
+    elif hasattr(part, '__cuda_array_interface__') and hasattr(part, 'get'):  # CuPy
+        part = part.get()
+    values = np.asarray(part)
+    if values.dtype.kind == 'V':
+        return values.astype(np.float32)
+    return values.view(np.uint8) if values.dtype.kind == 'b' else values
+
+
+class _Converted:
+    """An array of another library with the dtype that its values have in NumPy."""
+
+    def __init__(self, data: Any, name: str) -> None:
+        self._data = data
+        self.shape = tuple(int(side) for side in data.shape)
+        self.ndim = len(self.shape)
+        try:
+            first = as_numpy(data[(slice(0, 1),) * self.ndim])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f'{name}: values of {type(data).__name__} ({data.dtype}) cannot be read as a '
+                f'NumPy array ({error}); convert them first'
+            ) from error
+        self.dtype = first.dtype
+        if self.dtype.kind not in _REAL:
+            raise InputError(f'{name}: values are {data.dtype}; {_advice(self.dtype.kind)}')
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        return as_numpy(self._data[index])

@@ -1,0 +1,28 @@
+"""Numbers in words, with as many digits as matter."""
+
+from __future__ import annotations
+
+import math
+
+_MOST = 17
+"""Significant digits beyond which double precision has none."""
+
+
+def digits(value: float, step: float = 0.0, least: int = 4) -> str:
+    """A number with ``least`` significant digits, and more where ``step`` would not be seen.
+
+    An offset of 2147483748 with noise of 5 upon it is not ``2.147e+09``.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    step : float
+        Difference that must be seen, in its unit; 0 if ``least`` digits will do.
+    least : int
+        Significant digits.
+    """
+    count = least
+    if step > 0 and value and math.isfinite(value):
+        count = max(least, 1 + math.ceil(math.log10(abs(value)) - math.log10(step)))
+    return f'{value:.{min(count, _MOST)}g}'

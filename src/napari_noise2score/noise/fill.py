@@ -1,0 +1,39 @@
+"""Filling in of blank places, for filters and networks that look at whole neighbourhoods."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_Float = TypeVar('_Float', np.float32, np.float64)
+
+
+def filled(plane: NDArray[_Float]) -> NDArray[_Float]:
+    """A plane (Y, X) with the image mirrored at their edge in the places that are NaN.
+
+    So what is filled in has the noise of what is beside it, and the correlation of that noise.
+    Where the mirrored place is blank too, the value of the nearest pixel that is none stands
+    for it. A plane that is NaN everywhere stays so.
+    """
+    missing = np.isnan(plane)
+    if not missing.any() or missing.all():
+        return plane
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    place = np.nonzero(missing)
+    mirrored = tuple(
+        _within(2 * edge[place] - at, side)
+        for edge, at, side in zip(nearest, place, plane.shape, strict=True)
+    )
+    found = plane.copy()
+    found[place] = plane[tuple(edge[mirrored] for edge in nearest)]
+    return found
+
+
+def _within(places: NDArray[np.intp], side: int) -> NDArray[np.intp]:
+    """Places mirrored at the ends of an axis, as often as it takes."""
+    period = max(1, 2 * (side - 1))
+    folded = np.abs(places) % period
+    return np.asarray(np.minimum(folded, period - folded))

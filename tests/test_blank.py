@@ -1,0 +1,365 @@
+"""Data without noise beside data with it: handed through, counted nowhere, said once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_noise2score.apart import Apart, lessons_of, units
+from napari_noise2score.changed import what_changed
+from napari_noise2score.correcting import correct_image
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.region import Region
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.live import correct_plane
+from napari_noise2score.misfit import Seen, misfits
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.parameters import compare_parameters
+from napari_noise2score.pipeline import denoise, denoise_steps
+from napari_noise2score.prepare import prepare
+from napari_noise2score.residual import residual_steps
+from napari_noise2score.results import Denoised, LeftOut
+from napari_noise2score.score.network import NetworkSettings
+from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.steps import finish
+
+CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
+SIDE = 128
+AT_ONCE = TrainSettings(seconds=0, device='cpu')
+SETTINGS = DenoiseSettings(training=AT_ONCE, orientations=1)
+BRIEF = TrainSettings(
+    seconds=None,
+    steps=12,
+    batch=4,
+    patch=32,
+    device='cpu',
+    init='scratch',
+    network=NetworkSettings(8, 2, 1),
+)
+
+
+def scene(side: int = SIDE) -> np.ndarray:
+    y, x = np.mgrid[:side, :side]
+    blobs = [(30, 40, 9, 150), (90, 80, 20, 100), (60, 20, 30, 60), (20, 100, 6, 180)]
+    light = (h * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 2 / w**2) for a, b, w, h in blobs)
+    return np.asarray(115 + sum(light))
+
+
+def frames(count: int, seed: int = 0) -> np.ndarray:
+    clean = np.broadcast_to(scene(), (count, SIDE, SIDE))
+    return np.rint(CAMERA.sample(clean, np.random.default_rng(seed))).astype(np.uint16)
+
+
+def results_of(steps) -> list[Denoised]:
+    return [event for event in steps if isinstance(event, Denoised)]
+
+
+def error(image: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.mean((image.astype(np.float64) - truth) ** 2))
+
+
+@pytest.fixture(scope='module')
+def alone() -> float:
+    """Squared error of three frames without the columns that are padded below."""
+    return error(denoise(frames(3)[..., 30:], 'TYX', SETTINGS).image, scene()[:, 30:])
+
+
+def padded(stack: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frames with 30 columns of a value, and where they are."""
+    blank = np.zeros(stack.shape, bool)
+    blank[..., :30] = True
+    kind = stack.dtype if np.isfinite(value) else np.float32
+    return np.where(blank, np.asarray(value, kind), stack.astype(kind)), blank
+
+
+@pytest.mark.parametrize('value', [0, 140, 65535, np.nan, -np.inf])
+def test_padding_comes_back_as_it_was_and_the_rest_as_good_as_alone(value, alone):
+    noisy, blank = padded(frames(3), value)
+    result = denoise(noisy, 'TYX', SETTINGS)
+    np.testing.assert_array_equal(result.image[blank], noisy[blank].astype(np.float32))
+    inside = ~blank[0]
+    assert error(result.image[:, inside], scene()[inside]) < 1.1 * alone
+    channel = result.report['channels'][0]
+    assert channel['blank'] == pytest.approx(30 / SIDE, abs=1e-3)
+    assert channel['noise']['gain'] == pytest.approx(4, rel=0.2)
+    assert channel['residual']['variance'] == pytest.approx(0.93, abs=0.08)
+    what = 'NaN or infinite' if not np.isfinite(value) else f'constant {value}'
+    (said,) = result.report['warnings']
+    assert said == (
+        f'23 % of the pixels hold no noise (padding, a mask: {what}); they are returned as they '
+        'are and count for nothing.'
+    )
+    json.dumps(result.report['channels'], allow_nan=False)
+
+
+@pytest.mark.parametrize('form', list(Correction))
+def test_dropped_frames_do_nothing_to_the_others(form):
+    noisy = frames(3)
+    alone = denoise(noisy, 'TYX', replace(SETTINGS, correction=form)).image
+    stack = np.stack([noisy[0], 0 * noisy[0], noisy[1], 0 * noisy[0], noisy[2]])
+    result = denoise(stack, 'TYX', replace(SETTINGS, correction=form))
+    assert not result.image[[1, 3]].any()
+    kept = result.image[[0, 2, 4]]
+    assert error(kept, scene()) < 1.05 * error(alone, scene())
+    assert kept.min() > 95
+    assert kept.max() < stack.max()
+    words = 'T 1, 3 hold no noise (constant 0) and are returned as they are.'
+    assert result.report['warnings'] == [words]
+    pairs = prepare(ImageSource(stack, 'TYX')).channels[0].pairs
+    assert {(pair.first, pair.second) for pair in pairs} == {(0, 2), (2, 4)}
+
+
+def test_places_of_planes_are_named_by_their_axes():
+    stack = np.stack([frames(3), frames(3, 1)], axis=1)  # T, Z
+    stack[1, 0], stack[2] = 7, 0
+    result = denoise(stack, 'TZYX', SETTINGS)
+    (said,) = result.report['warnings']
+    assert said == (
+        'Z 0 T 1, Z 0 T 2, Z 1 T 2 hold no noise (constant 0, 7) and are returned as they are.'
+    )
+
+
+@pytest.mark.parametrize('apart', list(Apart))
+@pytest.mark.parametrize(('axes', 'value'), [('CTYX', 0), ('TYXS', 255)])
+def test_an_empty_channel_does_not_keep_the_others(axes, value, apart):
+    noisy = np.stack([frames(2), np.full((2, SIDE, SIDE), value, np.uint16), frames(2, 1)])
+    where: tuple = (1,)
+    if axes == 'TYXS':
+        noisy, where = np.moveaxis(noisy, 0, -1), (..., 1)
+    settings = replace(SETTINGS, apart=apart)
+    result = denoise(noisy, axes, settings)
+    assert (result.image[where] == value).all()
+    others = np.delete(result.image, 1, axis=0 if axes == 'CTYX' else -1)
+    truth = scene() if axes == 'CTYX' else scene()[..., None]
+    assert error(others, truth) < 0.1 * error(
+        np.delete(noisy, 1, 0 if axes == 'CTYX' else -1), truth
+    )
+    letter = axes[0] if axes == 'CTYX' else 'S'
+    times = ['']
+    if apart is Apart.TIMES:
+        times = [f', T {t}' for t in range(2)] if axes == 'CTYX' else ['T 0, ', 'T 1, ']
+    said = [
+        f'{letter} 1{t} is constant ({value}) and is returned as it is.'
+        if axes == 'CTYX'
+        else f'{t}S 1 is constant ({value}) and is returned as it is.'
+        for t in times
+    ]
+    assert result.report['warnings'] == said
+    places = [channel['place'] for channel in result.report['channels']]
+    noise = [channel['noise'] for channel in result.report['channels']]
+    assert places == [
+        channel.place for channel in result.score_map.prepared.source.channels(apart.axes)
+    ]
+    assert [record is None for record in noise] == [place[letter] == 1 for place in places]
+
+
+def test_a_time_point_that_is_trained_for_itself_may_be_empty():
+    stack = frames(3)
+    stack[1] = 0
+    result = denoise(stack, 'TYX', replace(SETTINGS, apart='times'))
+    assert not result.image[1].any()
+    assert result.report['warnings'] == ['T 1 is constant (0) and is returned as it is.']
+
+
+@pytest.mark.parametrize(
+    ('image', 'axes', 'words'),
+    [
+        (np.zeros((64, 64), np.uint8), 'YX', r'the image is constant \(0\)'),
+        (np.full((3, 64, 64), np.nan), 'TYX', 'the image is NaN or infinite'),
+        (np.arange(3)[:, None, None] * np.ones((64, 64)), 'TYX', r'constant \(0, 1, 2\)'),
+        (
+            np.array([0, 255])[:, None, None] * np.ones((64, 64)),
+            'CYX',
+            r'constant in every channel \(C 0: constant 0, C 1: constant 255\)',
+        ),
+    ],
+)
+def test_nothing_but_constants_is_refused_with_the_reason(image, axes, words):
+    for noise in (NoiseRequest(), NoiseRequest(parameters=CAMERA.parameters())):
+        with pytest.raises(InputError, match=f'cells: no noise was found: .*{words}'):
+            denoise(image, axes, replace(SETTINGS, noise=noise), name='cells')
+
+
+def test_a_constant_image_among_others_is_handed_through():
+    sources = [
+        ImageSource(np.full((2, 64, 64), 9, np.uint16), 'TYX', 'empty'),
+        ImageSource(frames(2), 'TYX', 'cells'),
+    ]
+    for apart in Apart:
+        settings = replace(SETTINGS, apart=apart)
+        empty, cells = results_of(denoise_steps(sources, settings))
+        assert (empty.image == 9).all()
+        assert 'is constant (9) and is returned as it is.' in ' '.join(empty.report['warnings'])
+        assert error(cells.image, scene()) < 0.1 * error(sources[1].data, scene())
+        assert cells.report['warnings'] == []
+        json.dumps([empty.report, cells.report])
+        change = finish(what_changed(empty.score_map, device='cpu', orientations=1))
+        assert not change.image.any()
+    model = cells.model
+    empty, cells = results_of(denoise_steps(sources, SETTINGS, model=model))
+    assert (empty.image == 9).all()
+    with pytest.raises(InputError, match='empty: no noise was found'):
+        results_of(denoise_steps(sources[:1] * 2, SETTINGS))
+    for given in (None, model):
+        left_out, done = [
+            event
+            for event in denoise_steps(sources, SETTINGS, model=given, go_on=True)
+            if isinstance(event, (Denoised, LeftOut))
+        ]
+        assert (left_out.number, done.number) == (0, 1)
+        assert 'the image is constant (9)' in str(left_out.error)
+
+
+def test_a_channel_whose_noise_cannot_be_estimated_is_named():
+    even = np.random.default_rng(0).normal(300, 5, (SIDE, SIDE))
+    image = np.stack([frames(1)[0], even])
+    settings = replace(SETTINGS, noise=NoiseRequest('poisson'))
+    with pytest.raises(InputError, match=r'cells \(C 1\): the noise does not depend on the int'):
+        denoise(image, 'CYX', settings, name='cells')
+    settings = replace(SETTINGS, noise=NoiseRequest('bernoulli'))
+    with pytest.raises(InputError, match=r'cells \(C 0\): values are'):
+        denoise(image, 'CYX', settings, name='cells')
+
+
+def test_whole_numbers_are_handed_through_exactly():
+    big = frames(2).astype(np.int64) + 2**50
+    big[0, :20] = 2**60 + 1
+    result = denoise(big, 'TYX', replace(SETTINGS, output='source'))
+    assert result.image.dtype == np.int64
+    assert (result.image[0, :20] == 2**60 + 1).all()
+
+
+def test_a_training_learns_nothing_of_what_is_blank():
+    """Twice the same training: whatever the padding is filled with is of no account."""
+    results = []
+    for value in (0, np.nan):
+        noisy, blank = padded(frames(3), value)
+        noisy[1] = value
+        result = denoise(noisy, 'TYX', replace(SETTINGS, training=BRIEF))
+        assert np.isfinite(result.image[0][~blank[0]]).all()
+        np.testing.assert_array_equal(result.image[1], noisy[1].astype(np.float32))
+        assert np.isfinite(result.model.training['risk']['value'])
+        results.append(result.image[0][~blank[0]])
+    np.testing.assert_allclose(*results, atol=0.05)
+
+
+def test_slices_beside_an_empty_one():
+    stack = frames(5)
+    stack[2] = 0
+    training = replace(AT_ONCE, seconds=None, steps=2, batch=4, patch=32, slices=3)
+    result = denoise(stack, 'ZYX', replace(SETTINGS, training=training))
+    assert np.isfinite(result.image).all()
+    assert not result.image[2].any()
+    assert error(result.image[[0, 1, 3, 4]], scene()) < 0.2 * error(stack[[0, 1, 3, 4]], scene())
+
+
+@pytest.fixture(scope='module')
+def holed():
+    """A result of frames with a channel of zeros, a blank frame and padding, and its input."""
+    noisy, _ = padded(frames(3), 0)
+    noisy[1] = 0
+    image = np.stack([noisy, np.zeros_like(noisy)])
+    return denoise(image, 'CTYX', SETTINGS, name='cells'), image
+
+
+def test_other_corrections_hand_through_the_same(holed):
+    result, image = holed
+    for form in Correction:
+        again = correct_image(result.score_map, NoiseRequest.exactly(CAMERA), form)
+        np.testing.assert_array_equal(again.image[image == 0], 0)
+        assert again.warnings == result.corrected.warnings
+        assert len(again.warnings) == 3
+
+
+def test_a_residual_of_what_was_handed_through_is_zero(holed):
+    result, image = holed
+    clean = ImageSource(result.image, 'CTYX')
+    families = [*result.corrected.families, None]
+    residual = finish(residual_steps(ImageSource(image, 'CTYX'), clean, families))
+    assert np.isfinite(residual).all()
+    assert not residual[image == 0].any()
+    assert residual[image > 0].std() == pytest.approx(0.96, abs=0.06)
+
+
+def test_infinities_have_no_residual():
+    noisy, blank = padded(frames(1), np.inf)
+    result = denoise(noisy, 'TYX', SETTINGS)
+    source = ImageSource(noisy, 'TYX')
+    clean = ImageSource(result.image, 'TYX')
+    residual = finish(residual_steps(source, clean, result.corrected.families))
+    assert not residual[blank].any()
+    assert np.isfinite(residual).all()
+
+
+def test_what_a_training_changed_is_nothing_where_nothing_was_done(holed):
+    result, image = holed
+    change = finish(what_changed(result.score_map, device='cpu', orientations=1))
+    assert np.isfinite(change.image).all()
+    assert not change.image[image == 0].any()
+    assert np.isfinite(change.largest[0].rms)
+
+
+def test_a_plane_that_is_looked_at_is_handed_through_where_it_is_blank(holed):
+    result, image = holed
+    channel = result.score_map.prepared.channels[0]
+    for plane in range(3):
+        shown = correct_plane(result.model, channel, plane, device='cpu')
+        np.testing.assert_array_equal(shown[image[0, plane] == 0], 0)
+        assert np.isfinite(shown).all()
+    window = Region({'Y': (20, 90), 'X': (10, 80)})
+    part = correct_plane(result.model, channel, 0, window=window, device='cpu')
+    np.testing.assert_array_equal(part[:, :20], 0)
+    assert part[:, 20:].min() > 95
+
+
+def test_whether_a_model_fits_is_told_by_what_is_there(holed):
+    result, image = holed
+    channel = result.score_map.prepared.channels[0]
+    low, high = Seen.of(channel).levels
+    alone = Seen.of(prepare(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
+    assert low == pytest.approx(alone.levels[0], abs=1)
+    assert high == pytest.approx(alone.levels[1], abs=1)
+    assert misfits(result.model, result.score_map.prepared) == []
+
+
+def test_noise_parameters_are_read_where_there_is_an_image(holed):
+    result, _ = holed
+    steps = compare_parameters(result.model, result.score_map.prepared, device='cpu', size=96)
+    (found,) = finish(steps)
+    assert found.evidence
+    assert all(np.isfinite(item.value) for item in found.evidence)
+
+
+def test_lessons_follow_the_channels_that_hold_noise():
+    image = np.stack([frames(1)[0], np.zeros((SIDE, SIDE), np.uint16), frames(1, 1)[0]])
+    image[0, 64:] = 0
+    source = ImageSource(image, 'CYX', 'cells')
+    whole = prepare(source)
+    upper, lower = (prepare(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE)))
+    assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
+    first, second = units([whole], Apart.CHANNELS)
+    (own,) = lessons_of(second, [whole], [[lower]])
+    assert [channel.channel.place for channel in own.channels] == [{'C': 2}]
+    with pytest.raises(InputError, match='cells: the part to learn from is constant in C 0'):
+        lessons_of(first, [whole], [[lower]])
+
+
+def test_a_correction_stays_within_what_the_data_can_mean():
+    """Dead and hot pixels, far from all that noise gives, drag no formula along."""
+    noisy = frames(2).astype(np.float32)
+    rng = np.random.default_rng(0)
+    places = tuple(rng.integers(5, SIDE - 5, (2, 60)))
+    noisy[0][places] = rng.choice([0, -3000, 4000], 60)
+    for form in (Correction.CHAINED, Correction.PAPER, Correction.STABILISED):
+        clean = denoise(noisy[:1], 'TYX', replace(SETTINGS, correction=form)).image
+        assert np.isfinite(clean).all()
+        beyond = np.abs(clean[0] - scene())
+        assert np.quantile(beyond, 0.9) < 20
+        assert clean.min() >= noisy[0].min() - 50
+        assert clean.max() <= noisy[0].max() + 300
