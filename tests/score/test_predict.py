@@ -113,7 +113,7 @@ def test_places_without_an_image_stay_so_and_planes_without_one_cost_nothing(mod
     seen = []
     clean_of = module._Lens.clean
     monkeypatch.setattr(
-        module._Lens, 'clean', lambda lens, slab: seen.append(slab) or clean_of(lens, slab)
+        module._Lens, 'clean', lambda lens, *slab: seen.append(slab[0]) or clean_of(lens, *slab)
     )
     steps = predict_clean(model, ArrayPlanes(array), device='cpu', exact=True)
     done = []

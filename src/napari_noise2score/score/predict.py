@@ -136,7 +136,8 @@ def predict_clean(
         try:
             for number, (rows, columns) in enumerate(cuts, 1):
                 place = np.s_[:, :, rows.read, columns.read]
-                clean = lens.clean(whole[place], None if everywhere else there[place])
+                seen = (whole[place],) if everywhere else (whole[place], there[place])
+                clean = lens.clean(*seen)
                 kept = clean[0, 0, rows.inner, columns.inner].numpy()
                 part = result[index, rows.keep, columns.keep]
                 part[...] = kept[: part.shape[0], : part.shape[1]]

@@ -70,8 +70,10 @@ class Told:
         times = len(z) // len(self._image)
         image = self._image.repeat(times)
         variance = self._noise.at(image, local_mean(middle(z.detach())))
-        there = None if self._there is None else self._there.repeat(times, 1, 1, 1)
-        output: Tensor = self._network(z, sigma_a, variance, self._near.repeat(times, 1), there)
+        given = [z, sigma_a, variance, self._near.repeat(times, 1)]
+        if self._there is not None:
+            given.append(self._there.repeat(times, 1, 1, 1))
+        output: Tensor = self._network(*given)
         return output
 
 
