@@ -69,8 +69,8 @@ def written_whole(path: PathLike) -> Iterator[Path]:
 
 
 def real(path: Path) -> Path:
-    """The file that a path leads to, through all links."""
-    return Path(os.path.realpath(path))
+    """The file that a path stands for: where it is a link, what that leads to."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def temporary(folder: Path) -> Path:
@@ -125,7 +125,7 @@ def _bound(target: Path, found: os.stat_result) -> str | None:
         return 'belongs to another user, in a folder where only they may replace it'
     if _MOUNTS.exists():
         mounts = _MOUNTS.read_text(errors='surrogateescape').splitlines()
-        name = str(target).replace(' ', r'\040')
+        name = os.path.realpath(target).replace(' ', r'\040')
         if any(line.split(' ')[4] == name for line in mounts):
             return 'is a mount of its own, which cannot be replaced; another name is needed'
     return None

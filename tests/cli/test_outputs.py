@@ -76,6 +76,8 @@ def test_several_images_need_a_folder(tmp_path):
     for name in ('o.tif', 'file'):
         with pytest.raises(InputError, match='is one file; 2 images need a folder'):
             targets(two, Place(tmp_path / name))
+    with pytest.raises(InputError, match='is no folder, but is named as one'):
+        targets(two[:1], Place.parse(f'{tmp_path / "file"}{os.sep}'))
 
 
 @pytest.mark.parametrize('names', [('a/x.tif', 'b/x.tif'), ('x.lsm', 'x.dat'), ('X.tif', 'x.tif')])

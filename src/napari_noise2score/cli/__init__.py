@@ -95,10 +95,10 @@ _NAMED = 8
 
 def _written_words(written: Sequence[Path]) -> str:
     """What is there after an interruption."""
-    if not written:
+    files = list(dict.fromkeys(map(str, written)))  # some are written again and again
+    if not files:
         return 'nothing was written'
-    names = ', '.join(map(str, written[:_NAMED]))
-    more = len(written) - _NAMED
+    names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
     return f'what was written: {names}' + (f' and {more} more' if more > 0 else '')
 
 

@@ -90,9 +90,11 @@ def _write_clean(
             sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             image.tell(*notes)
 
-        good = batch.acceptable(Images(files, options), check)
+        images = Images(files, options, together)
+        good = batch.acceptable(images, check)
         check_space(sizes)
-        images = Images([files[number] for number in good], options, together)
+        if len(good) < len(files):
+            images = Images([files[number] for number in good], options, together)
         results = _Results(
             images,
             [clean[number] for number in good],
@@ -188,8 +190,11 @@ class _Results:
         self._write(self.clean[number], lambda path: write(path, result.image))
         if self.maps:
             yield from self._map(result, write)
-        warnings = result.report['warnings']
-        self._reports.append({**result.report, 'warnings': [*image.tiff.notes, *warnings]})
+        warnings, trained_on = result.report['warnings'], result.report['trained_on']
+        report = {**result.report, 'warnings': [*image.tiff.notes, *warnings]}
+        if self._reports and self._reports[-1]['trained_on'] == trained_on:
+            report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
+        self._reports.append(report)
         self._pending = True
         self.write_report()
         for gain in self._gains:

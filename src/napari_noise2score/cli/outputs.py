@@ -68,9 +68,11 @@ class Place:
         there = os.path.exists(self.path)  # noqa: PTH110 (of a name that cannot be, it says no)
         if (there and self.path.is_dir()) or (self.folder and not there):
             return True
+        if self.folder:
+            raise InputError(f'{self.path}: is no folder, but is named as one')
         if len(inputs) > 1 and (image or there):
             raise InputError(f'{self.path}: is one file; {len(inputs)} images need a folder')
-        if image and not self.folder:
+        if image:
             return False
         if (several or len(inputs) > 1) and not there:
             return True
@@ -258,7 +260,7 @@ def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     for output in outputs:
         if _identity(output.path) in read:
             raise InputError(f'{output.path}: is an input too; give another output')
-        name = _folded(str(real(output.path)))
+        name = _folded(os.path.realpath(output.path))
         twin = named.get(name) or there.get(_identity(output.path))
         if twin is not None:
             both = output.role if output.role == twin.role else f'{twin.role} and {output.role}'
@@ -271,7 +273,7 @@ def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
             raise InputError(f'{output.path}: {words}; give each its own name')
         named[name] = there[_identity(output.path)] = output
     for output in outputs:
-        for parent in real(output.path).parents:
+        for parent in Path(os.path.realpath(output.path)).parents:
             above = named.get(_folded(str(parent)))
             if above is not None:
                 raise InputError(
@@ -285,7 +287,7 @@ def _identity(path: Path) -> object:
     try:
         found = path.stat()
     except (OSError, ValueError):
-        return _folded(str(real(path)))
+        return _folded(os.path.realpath(path))
     return found.st_dev, found.st_ino
 
 
@@ -298,7 +300,7 @@ def _try(target: Path, made: list[Path]) -> None:
     """Write nothing under a name, and do in its folder what the writing will do."""
     missing = [one for one in (target.parent, *target.parent.parents) if not one.exists()]
     for folder in reversed(missing):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         made.append(folder)
     first, second = temporary(target.parent), temporary(target.parent)
     first.touch()
