@@ -188,8 +188,9 @@ def show(name: str, settings: DenoiseSettings, more: bool, seed: int) -> None:
     result = np.asarray(done.image, np.float64)
     report = done.report
     risk = report['risk'][report['correction']]['value']
-    shifts = clean.min((1, 2), keepdims=True) * (name == 'offsets')
-    true = float(((result - clean) ** 2 / CAMERA.variance(np.maximum(clean - shifts, 100))).mean())
+    # an offset of the frame has no noise
+    photons = MOVIES[name]()
+    true = float(((result - clean) ** 2 / CAMERA.variance(100 + CAMERA.gain * photons)).mean())
     own = errors(result, clean)
     kept = own - errors(noisy.astype(float), clean)
     line = (

@@ -241,6 +241,8 @@ def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
                 continue
             mask = np.logical_and.reduce([pair.mask for pair in run])
             mean = np.mean(frames, axis=0)
+            if not mask.any():
+                continue
             keys.append(neighbour_mean(mean)[mask])
             thirds.append(_third_cumulant(frames, mean, mask)[mask])
     return (np.concatenate(keys), np.concatenate(thirds)) if keys else None
@@ -263,9 +265,10 @@ def _third_cumulant(frames: Sequence[Array], mean: Array, mask: Mask) -> Array:
         line = light_line(away, mean, mask)
         rests.append(away - line.base - line.change * mean)
         light[number] = max(1 + line.change, 1e-3)
-    weights = np.eye(count) - light[:, None] / count
-    for rest, own, lit in zip(rests, weights, light, strict=True):
-        weight = lit / max(float((rest[mask] ** 2).mean()), 1e-300) ** 3
+    power = np.array([(rest[mask] ** 2).mean() for rest in rests])
+    importance = light / np.maximum(power / max(power.max(), 1e-300), 1e-6) ** 3
+    shares = np.eye(count) - light[:, None] / count
+    for rest, own, weight in zip(rests, shares, importance, strict=True):
         cubes += weight * rest**3
         told += weight * float((own**3 * light).sum())
     return cubes / told
