@@ -25,6 +25,7 @@ def test_a_missing_device_is_refused_with_those_that_are_there(monkeypatch):
 @pytest.mark.parametrize('fast', [True, False])
 def test_low_precision_only_where_the_processor_has_it(monkeypatch, fast):
     monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: fast)
+    monkeypatch.setattr(module, '_cpu_imitates_bfloat16', lambda: False)
     monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
     device, network = torch.device('cpu'), torch.nn.Linear(4, 4)
     for reduced, expected in ((None, fast), (False, False)):
@@ -50,3 +51,22 @@ def test_low_precision_not_where_a_gpu_only_imitates_it(monkeypatch, own):
     monkeypatch.setattr(torch.cuda, 'is_bf16_supported', supported)
     assert has_fast_bfloat16(torch.device('cuda')) == own
     assert not has_fast_bfloat16(torch.device('mps'))
+
+
+@pytest.mark.parametrize(('seconds', 'imitated'), [(0.5, False), (1.2, False), (2.2, True), (90.0, True)])
+def test_low_precision_not_where_a_processor_only_imitates_it(monkeypatch, seconds, imitated):
+    """Some libraries do not use what the processor has; another clock is that of other work."""
+    now = 0.0
+
+    def convolve(x, weight, padding):
+        nonlocal now
+        now += seconds if torch.is_autocast_enabled('cpu') else 1.0
+        return x
+
+    module._cpu_imitates_bfloat16.cache_clear()
+    monkeypatch.setattr(torch.nn.functional, 'conv2d', convolve)
+    monkeypatch.setattr(module.time, 'thread_time', lambda: now)
+    monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
+    assert has_fast_bfloat16(torch.device('cpu')) != imitated
+    module._cpu_imitates_bfloat16.cache_clear()

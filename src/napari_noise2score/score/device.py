@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.memory import ran_out
+from napari_noise2score.score.threads import using
+
+_IMITATED = 1.5
+"""So many times as long as float32 takes bfloat16 only where it is imitated."""
 
 DEVICES = ('auto', 'cpu', 'cuda', 'mps')
 
@@ -46,7 +53,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type != 'cpu':
         return False
     onednn: Any = torch.backends.mkldnn
-    return bool(onednn.is_available() and onednn.enabled and _cpu_has_bfloat16())
+    there = onednn.is_available() and onednn.enabled and _cpu_has_bfloat16()
+    return bool(there and not _cpu_imitates_bfloat16())
 
 
 @cache
@@ -54,6 +62,30 @@ def _cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself."""
     capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
     return bool(capabilities.get('avx512_bf16') or capabilities.get('amx_bf16'))
+
+
+@cache
+def _cpu_imitates_bfloat16() -> bool:
+    """Whether the processor has bfloat16, but its library does not use it.
+
+    It may be told not to, as by ``ONEDNN_MAX_CPU_ISA``, or not know the processor. Told by the
+    time that one thread computes, which no other work on the machine changes.
+    """
+    x, weight = torch.ones(1, 32, 32, 32), torch.ones(32, 32, 3, 3)
+    with using(1), torch.no_grad():
+        exact, fast = (_least_time(x, weight, low) for low in (False, True))
+    return fast > _IMITATED * exact
+
+
+def _least_time(x: Tensor, weight: Tensor, low: bool) -> float:
+    """Processor time of a convolution, s."""
+    spent = []
+    with torch.autocast('cpu', torch.bfloat16, enabled=low):
+        for _ in range(4):
+            begin = time.thread_time()
+            F.conv2d(x, weight, padding=1)
+            spent.append(time.thread_time() - begin)
+    return min(spent)
 
 
 def out_of_memory(error: RuntimeError) -> bool:
