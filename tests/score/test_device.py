@@ -53,7 +53,9 @@ def test_low_precision_not_where_a_gpu_only_imitates_it(monkeypatch, own):
     assert not has_fast_bfloat16(torch.device('mps'))
 
 
-@pytest.mark.parametrize(('seconds', 'imitated'), [(0.5, False), (1.2, False), (2.2, True), (90.0, True)])
+@pytest.mark.parametrize(
+    ('seconds', 'imitated'), [(0.5, False), (1.2, False), (2.2, True), (90.0, True)]
+)
 def test_low_precision_not_where_a_processor_only_imitates_it(monkeypatch, seconds, imitated):
     """Some libraries do not use what the processor has; another clock is that of other work."""
     now = 0.0
