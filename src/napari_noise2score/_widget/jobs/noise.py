@@ -25,7 +25,8 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
             yield Estimated(channel.source, channel.place, fit)
     if len(constant) == len(channels):
         raise InputError(f'{constant[0].source.name}: {nothing_but_constants(constant)}')
-    yield Noted(tuple(f'{one.source.name}: {constant_words(one)}' for one in constant))
+    if constant:
+        yield Noted(tuple(f'{one.source.name}: {constant_words(one)}' for one in constant))
 
 
 def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:
