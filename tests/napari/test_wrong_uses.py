@@ -13,7 +13,6 @@ from napari_noise2score.images import storage
 from napari_noise2score.noise.correct import Correction
 from tests.napari.helpers import noisy_stack
 
-
 IMAGES = {
     'constant': (lambda: np.full((3, 64, 64), 7, np.uint16), 'no noise'),
     'NaN': (lambda: np.full((3, 64, 64), np.nan), 'the image is NaN or infinite'),
