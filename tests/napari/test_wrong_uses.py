@@ -18,7 +18,6 @@ IMAGES = {
     'NaN': (lambda: np.full((3, 64, 64), np.nan), 'the image is NaN or infinite'),
     'one pixel': (lambda: np.full((1, 1), 3.0), r'the image is constant (3)'),
     'a few pixels': (lambda: np.random.default_rng(0).random((5, 5)), 'at least'),
-    'truth values': (lambda: noisy_stack() > 150, 'choose Bernoulli noise'),
 }
 
 
