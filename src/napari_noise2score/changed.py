@@ -136,7 +136,7 @@ def what_changed(
     largest = []
     count = len(channels)
     for number, (channel, clean, judge, model) in enumerate(
-        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=False)
+        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=True)
     ):
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:

@@ -122,14 +122,13 @@ def score_image(
     """
     levels, judges = [], []
     count = len(prepared.channels)
-    models = (model,) * max(count, 1) if isinstance(model, ScoreModel) else tuple(model)
-    models = models if count else models[:1]  # a constant image: nothing to apply one to
-    if len(models) != max(count, 1):
+    models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
+    if len(models) != count:
         raise InputError(
             f'{prepared.source.name} has {count} channels, but {len(models)} models are given; '
             'one for each is needed, or one for all'
         )
-    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=count > 0)):
+    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
 
         def judging(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
@@ -318,7 +317,7 @@ class _Work:
             yield Trained(model, tuple(ready[image].number for image, _ in unit))
             models |= {(image, channel): model for image, places in unit for channel in places}
         return [
-            [models[image, channel] for channel in range(len(one.channels))] or [model]
+            [models[image, channel] for channel in range(len(one.channels))]
             for image, one in enumerate(prepared)
         ]
 

@@ -331,9 +331,7 @@ def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
     try:
         return estimate_noise(sample)
     except InputError as error:
-        binary = all(np.isin(stack, (0, 1)).all() for stack in sample)
-        hint = '; for binary frames of 0 and 1 choose Bernoulli noise' if binary else ''
-        raise InputError(f'{channel.name}: {error}{hint}') from error
+        raise InputError(f'{channel.name}: {error}') from error
 
 
 def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFamily:

@@ -57,7 +57,7 @@ def describe(
             f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
             f'{corrected.image.dtype} and were clipped to it.'
         )
-    for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=False):
+    for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=True):
         warnings += misfits(own, Prepared(prepared.source, (channel,)))
         if len(models) > 1:
             record.update(_of_model(own))
@@ -81,11 +81,11 @@ def describe(
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),
-        'slices': models[0].network.settings.planes,
+        'slices': models[0].network.settings.planes if models else 1,
         'channels': every,
         'scores': len(models),
-        **_of_model(models[0]),
-        'trained_on': models[0].data.get('images', []),
+        **(_of_model(models[0]) if models else {}),
+        'trained_on': models[0].data.get('images', []) if models else [],
         'warnings': list(dict.fromkeys(warnings)),
         'versions': versions(),
     }

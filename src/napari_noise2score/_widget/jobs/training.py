@@ -133,7 +133,7 @@ def _train(
         models |= dict.fromkeys(own, model)
 
     def corrected(number: int, image: Prepared) -> Job:
-        owners = [models[number, place] for place in range(len(image.channels))] or [model]
+        owners = [models[number, place] for place in range(len(image.channels))]
         scored = yield from score(owners, resolved, image, number, len(prepared))
         result = result_of(number, replace(scored, start=start), None, resolved)
         if scored.score_map.checksum != before[number]:
