@@ -1,8 +1,8 @@
 """Which correction, which perturbation: decided by the risk, without ground truth.
 
-The risk is that of two frames where an image has such, of pixels drawn anew where it has none, and
-of a recorruption only where the noise is correlated, too: noise of few photons is not Gaussian. An
-impossible risk, below zero, decides nothing.
+The risk is that of two frames where an image has such, and of pixels drawn anew where it has none:
+noise of few photons is not Gaussian. Only where the noise is correlated, too, it is that of a
+recorruption. An impossible risk, below zero, decides nothing.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Unseen:
     @classmethod
     def of(cls, probe: Probe, clean: NDArray[np.float32]) -> Unseen:
         """From the trials of a probe, and the clean levels (K, S, S) of their second inputs."""
-        drawn = probe.change != 0
+        drawn = (probe.change != 0) & (probe.weight > 0)
         return cls(probe.noisy[::2][drawn], probe.noisy[1::2][drawn], clean[drawn])
 
 
@@ -173,7 +173,7 @@ def judge_channel(
         judged.append(Judge(channel, probe, clean, strength))
     risks = [probe.risk(judge.clean) for judge in judged]
     judge = judged[-1] if risks[-1].beats(risks[0]) else judged[0]
-    if redraw is None or not probe.known.mean() < FEW_PHOTONS:
+    if redraw is None or not probe.noise < FEW_PHOTONS:
         return judge
     if not channel.pairs:
         return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))

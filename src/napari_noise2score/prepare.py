@@ -143,9 +143,10 @@ class PreparedChannel:
         )
         if bias is not None:
             clean = bias.taken_off(clean, family)
-        clean, lacked = with_the_light_of(there, clean, family, self.rail)
         lowest, highest = self.coordinate.forward([there.min(), there.max()])
-        clean = np.clip(clean, *self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND]))
+        ends = self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND])
+        clean, lacked = with_the_light_of(there, np.clip(clean, *ends), family, self.rail)
+        clean = np.clip(clean, *ends)
         if blank is not None:
             clean, part = noisy.copy(), clean
             clean[~blank] = part

@@ -79,7 +79,8 @@ class Risk:
     two_frames : float
         Share of the places where two frames were compared.
     doubt : float
-        Standard error that all places have in common: that of the noise variance taken off.
+        Standard error that all places have in common: that of the noise variance taken off, and
+        of how much noise their pixels happen to have.
     noise : float
         Risk of the noisy image itself: the noise variance, below one where photons are few.
     """
@@ -173,9 +174,11 @@ class Probe:
     known : (K,) float64
         Noise of the targets, taken off the squared distance.
     doubt : float
-        Standard error that the noise of all targets has in common.
+        Standard error that the noise variance of all targets has in common.
     noise : float
         Mean noise variance of the images at the places.
+    pixels : int
+        Pixels of the images that the places can show, each counted once.
     two_frames : float
         Share of places with two frames.
     margin : int
@@ -194,6 +197,7 @@ class Probe:
     known: Array
     doubt: float
     noise: float
+    pixels: int
     two_frames: float
     margin: int
     held: tuple[Box, ...]
@@ -224,7 +228,10 @@ class Probe:
         two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
         apparent = (weight * square[::2]).sum((1, 2)) / weight.sum((1, 2))
         mean = np.where(count > 0, apparent + kept, two)
-        return Risk(mean - self.known, self.two_frames, self.doubt, self.noise)
+        doubt = self.doubt
+        if (drawn_anew := count > 0).any():  # places overlap, and what noise there is, all have
+            doubt = math.hypot(doubt, float(square[::2][drawn_anew].std()) / self.pixels**0.5)
+        return Risk(mean - self.known, self.two_frames, doubt, self.noise)
 
 
 def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
@@ -326,6 +333,7 @@ def draw_probe(
         np.array(known),
         float(np.mean(doubts)),
         float(np.mean(own)) or 1.0,
+        _pixels(images, chosen, size - 2 * margin),
         compared / places,
         margin,
         tuple(held),
@@ -343,6 +351,15 @@ def _redraw(
     places, image = (torch.tensor(list(part)) for part in (alone, alone.values()))
     drawn = redraw(slabs[2 * places], image, generator)
     slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
+
+
+def _pixels(images: Sequence[NoisyPlanes], chosen: Tensor, size: int) -> int:
+    """Pixels that squares of so many pixels can show of the images that were ``chosen``."""
+    count = torch.bincount(chosen, minlength=len(images)).tolist()
+    return sum(
+        min(math.prod(image.shape), places * size**2)
+        for image, places in zip(images, count, strict=True)
+    )
 
 
 def _image_weight(sampler: PatchSampler, box: Box, margin: int) -> Tensor:
