@@ -48,7 +48,8 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
     whole = correct_image(score, correction=Correction.STABILISED).image
     for number in range(4):
         plane = correct_plane(model, image.channels[0], number, device='cpu')
-        np.testing.assert_allclose(plane, whole[number], rtol=1e-4, atol=1e-3)
+        # as far as bfloat16 tells, whose rounding depends on how a slab is laid out
+        np.testing.assert_allclose(plane, whole[number], rtol=2**-7, atol=1e-3)
 
 
 def test_what_has_been_learned_so_far_can_be_had_at_every_step():

@@ -129,12 +129,15 @@ def test_an_interruption_says_what_was_written(data, model, monkeypatch, capsys,
 
     monkeypatch.setattr(DESCRIBE, interrupted)
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # what runs in the background of a shell is deaf to SIGINT
+    keys = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         call = ['apply', model, 'data', '--output', 'out', '--report', 'r.json', '--device', 'cpu']
         assert main(call) == status
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, handler)
+        signal.signal(signal.SIGINT, keys)
     assert files('out') == ['a.tif', 'b.tif']
     assert len(json.loads(Path('r.json').read_text())['images']) == 2
     last = lines(capsys)[-1]

@@ -1,4 +1,4 @@
-"""No mean squared error is below zero: a risk that is proves a wrong judge, and decides nothing."""
+"""No mean squared error is below zero: a risk that is proves a wrong judge, decides nothing."""
 
 from types import SimpleNamespace
 
