@@ -120,8 +120,9 @@ def test_scale_and_offset_carry_through(stack):
     """Grey levels in another unit give the same picture in that unit."""
     first = denoise(stack.noisy, 'TYX', SETTINGS).image
     second = denoise(stack.noisy * 8 + 100, 'TYX', SETTINGS).image
-    # bfloat16 rounding differs, by far less than the noise of 10 grey levels
-    assert mse((second - 100) / 8, first) < 0.1**2
+    # bfloat16 rounding differs, and with it what levels are measured to lack; by far less than the
+    # noise of 10 grey levels
+    assert mse((second - 100) / 8, first) < 0.2**2
 
 
 def test_channels_have_their_own_noise(stack):

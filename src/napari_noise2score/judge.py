@@ -118,8 +118,12 @@ class Judge:
         return self.probe.risk(self.channel.table.mean_of(image))
 
     def bias(self, family: NoiseFamily, form: Correction) -> LevelBias | None:
-        """What a correction lacks level by level; None where that is not known."""
-        if self.unseen is None:
+        """What a correction lacks level by level; None where that is not known.
+
+        That is so for another noise model than that by which the pixels were drawn: what it takes
+        away is what its user has asked for.
+        """
+        if self.unseen is None or family != self.channel.family:
             return None
         noisy = self.channel.coordinate.inverse(self.unseen.noisy)
         clean = self._corrected(self.unseen.instead, self.unseen.clean, family, form)
