@@ -161,7 +161,8 @@ def judge_channel(
         Trial by trial.
     """
     generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
-    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:])))
+    multiple = model.network.size_multiple
+    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
     redraw = _redrawing(channel, seen, device) if channel.correlation.is_white else None
     probe = draw_probe([channel], size, generator, PLACES, 0, STRENGTH, seen, redraw)
     views = min(VIEWS, orientations)
