@@ -224,3 +224,14 @@ def test_a_result_beside_the_inputs_is_no_input_of_the_next_run(data, model, cap
         assert files('data') == ['a.tif', 'clean.tif']
     assert main(['apply', model, 'data', '--output', 'data', '--device', 'cpu']) == 2
     assert 'is an input too' in lines(capsys)[-1]
+
+
+def test_an_input_that_goes_away_after_it_was_learned_from_costs_nothing(data, model, monkeypatch):
+    def gone(*arguments):
+        (data / 'a.tif').unlink()
+        return describe(*arguments)
+
+    monkeypatch.setattr(DESCRIBE, gone)
+    call = ['apply', model, 'data/a.tif', '--output', 'o.tif', '--report', 'r.json']
+    assert main([*call, '--device', 'cpu']) == 0
+    assert {'o.tif', 'r.json'} <= set(files('.'))

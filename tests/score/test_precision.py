@@ -53,14 +53,14 @@ class Processor:
         for name in ('conv2d', 'conv3d'):
             right = getattr(F, name)
 
-            def convolve(x, weight, *more, name=name, right=right):
+            def convolve(x, weight, *more, name=name, right=right, **named):
                 low = torch.is_autocast_enabled('cpu')
                 self.seen.append((name, low))
                 if low and self.broken and self.wrong.startswith(name):
                     if self.wrong.endswith('output'):
-                        return right(x, weight, *more) * torch.nan
+                        return right(x, weight, *more, **named) * torch.nan
                     weight = NoGradient.apply(weight)
-                return right(x, weight, *more)
+                return right(x, weight, *more, **named)
 
             monkeypatch.setattr(F, name, convolve)
 
@@ -127,8 +127,8 @@ def test_the_trial_finds_numbers_that_are_wrong_but_finite(monkeypatch):
     right = F.conv2d
     factor = 1 + 2 * TOLERANCE
 
-    def convolve(x, *more):
-        return right(x, *more) * (factor if torch.is_autocast_enabled('cpu') else 1)
+    def convolve(x, *more, **named):
+        return right(x, *more, **named) * (factor if torch.is_autocast_enabled('cpu') else 1)
 
     monkeypatch.setattr(F, 'conv2d', convolve)
     assert not tried(CPU, CONV2D, False)

@@ -64,8 +64,8 @@ class Batch:
         self._refused = self._refused and isinstance(error, InputError)
         note(f'{path}: left out: {text}')
 
-    def acceptable(self, images: Images, check: Callable[[int, Opened], object]) -> list[int]:
-        """Numbers of the images that can be opened; the others are left out before any work.
+    def look_at(self, images: Images, check: Callable[[int, Opened], object]) -> None:
+        """Leave out the images that cannot be opened or do not pass a check, before any work.
 
         Parameters
         ----------
@@ -74,14 +74,11 @@ class Batch:
         check : callable
             Takes the number of an image and the image; raises what is wrong with it.
         """
-        found = []
         for number, path in enumerate(images.files):
             try:
                 check(number, images.at(number))
-                found.append(number)
             except (InputError, OSError, MemoryError) as error:
                 self.leave_out(path, error)
-        return found
 
     def status(self) -> int:
         """Say how many images failed, if any did; the exit status."""

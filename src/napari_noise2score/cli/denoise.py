@@ -20,8 +20,10 @@ from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.memory import ran_out
 
 if TYPE_CHECKING:
+    from napari_noise2score.images.acquisition import Acquisition
     from napari_noise2score.pipeline import Event, Progress
     from napari_noise2score.results import Denoised
     from napari_noise2score.score.model import ScoreModel
@@ -76,6 +78,7 @@ def _write_clean(
         start = starting_model(settings.training.init) if model is None else None
         batch, together = Batch(files, wrong), model is None and settings.apart == 'none'
         sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
+        tasks: list[_Task] = []
 
         def check(number: int, image: Opened) -> None:
             source, dtype = image.source, settings.dtype_of(image.source)
@@ -87,24 +90,17 @@ def _write_clean(
                 for text in check_writable_as(path, source.axes, kind, source.shape)
             ]
             check_room(source, dtype, differences=bool(maps))
-            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             image.tell(*notes)
+            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+            places = [path for path, _ in written]
+            tasks.append(_Task(files[number], places, image.acquisition, image.tiff.notes))
 
         images = Images(files, options, together)
-        good = batch.acceptable(images, check)
+        batch.look_at(images, check)
         check_space(sizes)
-        if len(good) < len(files):
-            images = Images([files[number] for number in good], options, together)
-        results = _Results(
-            images,
-            [clean[number] for number in good],
-            [maps[number] for number in good] if maps else [],
-            settings,
-            batch,
-            model_out,
-            options.report,
-        )
-        if good:
+        if tasks:
+            images = images if len(tasks) == len(files) else images.only([t.file for t in tasks])
+            results = _Results(tasks, settings, batch, model_out, options.report)
             steps = denoise_steps(
                 images.sources,
                 settings,
@@ -129,16 +125,36 @@ def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
     return 4 * weights * settings.training.slices
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """What is known of an image before the work, so that its file is not needed after it.
+
+    Attributes
+    ----------
+    file : Path
+        The image.
+    targets : list of Path
+        Where the clean image goes, and what the training changed, if that is asked for.
+    acquisition : Acquisition
+        Sizes and channels.
+    notes : tuple of str
+        What is to be said of the file.
+    """
+
+    file: Path
+    targets: list[Path]
+    acquisition: Acquisition
+    notes: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class _Results:
     """Writes what comes out, as it comes out: files first, then words.
 
     Attributes
     ----------
-    images : Images
+    tasks : list of _Task
         What is denoised.
-    clean, maps : list of Path
-        Where results go, and what the training changed.
     settings : DenoiseSettings
         How.
     batch : Batch
@@ -147,9 +163,7 @@ class _Results:
         Where the trained score goes, and the report.
     """
 
-    images: Images
-    clean: list[Path]
-    maps: list[Path]
+    tasks: list[_Task]
     settings: DenoiseSettings
     batch: Batch
     model_out: Path | None
@@ -171,7 +185,8 @@ class _Results:
                         self._write(self.model_out, event.model.save)
                     self._gains += filter(None, [gain_words(event.model.training)])
                 case LeftOut():
-                    self.batch.leave_out(self.images.files[event.number], event.error)
+                    self.batch.leave_out(self.tasks[event.number].file, event.error)
+                    self._pending = bool(self._reports)
                 case Denoised():
                     yield from self._result(event)
                 case _:
@@ -182,16 +197,17 @@ class _Results:
         """Write what belongs to an image, then say what there is to say of it."""
         from napari_noise2score.images.tiff import write_tiff
 
-        number, image = result.number, self.images.at(result.number)
+        task, source = self.tasks[result.number], result.score_map.prepared.source
 
         def write(path: Path, values: NDArray[Any]) -> None:
-            write_tiff(path, values, image.source.axes, image.acquisition)
+            write_tiff(path, values, source.axes, task.acquisition)
 
-        self._write(self.clean[number], lambda path: write(path, result.image))
-        if self.maps:
-            yield from self._map(result, write)
+        clean, *maps = task.targets
+        self._write(clean, lambda path: write(path, result.image))
+        for path in maps:
+            yield from self._map(path, result, write)
         warnings, trained_on = result.report['warnings'], result.report['trained_on']
-        report = {**result.report, 'warnings': [*image.tiff.notes, *warnings]}
+        report = {**result.report, 'warnings': [*task.notes, *warnings]}
         if self._reports and self._reports[-1]['trained_on'] == trained_on:
             report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
         self._reports.append(report)
@@ -201,19 +217,21 @@ class _Results:
             say(gain)
         self._gains.clear()
         for warning in warnings:
-            note(f'{image.source.name}: warning: {warning}')
+            note(f'{source.name}: warning: {warning}')
 
     def _map(
-        self, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
+        self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
     ) -> Generator[Any, None, None]:
         """Write what the training changed; where most, into the report."""
         from napari_noise2score.changed import what_changed
 
-        path, device = self.maps[result.number], self.settings.training.device
+        device = self.settings.training.device
         views = self.settings.views(result.score_map.prepared.source.size)
         try:
             change = yield from what_changed(result.score_map, device=device, orientations=views)
-        except (InputError, CheckpointError, MemoryError) as error:
+        except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not ran_out(error):
+                raise
             self._lost(path, error)
             return
         result.report['largest_change'] = [place.to_dict() for place in change.largest]

@@ -40,8 +40,7 @@ class Images:
         self, files: Sequence[Path], options: argparse.Namespace, together: bool = False
     ) -> None:
         self.files = list(files)
-        self._axes: str | None = options.axes
-        self._series: int | None = options.series
+        self._options, self._together = options, together
         self._count = len(self.files) if together else 1
         self._region = Region.parse(getattr(options, 'region', ''))
         self._learn_from = Region.parse(getattr(options, 'learn_from', ''))
@@ -49,6 +48,10 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def only(self, files: Sequence[Path]) -> Images:
+        """The images of some of the files."""
+        return Images(files, self._options, self._together)
 
     def at(self, number: int) -> Opened:
         """The image of a file.
@@ -69,7 +72,8 @@ class Images:
         from napari_noise2score.images.tiff.reading import IN_MEMORY, read_tiff
 
         share = min(IN_MEMORY, available() // (_SHARE * self._count))
-        tiff = read_tiff(path, self._axes, self._series, in_memory=share)
+        axes, series = self._options.axes, self._options.series
+        tiff = read_tiff(path, axes, series, in_memory=share)
         source = ImageSource(tiff.data, tiff.axes, path.name).part(self._region)
         return Opened(tiff, source)
 
