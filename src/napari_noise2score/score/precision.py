@@ -1,11 +1,13 @@
 """Reduced precision: used where a device computes faster in bfloat16, and gets it right.
 
 That a processor has an instruction does not mean that it is used without a fault: on processors
-with AMX, PyTorch 2.13 gives NaN as the weight gradient of a three-dimensional convolution. So
-each kind of layer of a network is tried against float32 before it runs in bfloat16, at about the
-size that it has in a training. The trial is made once in a process, with fixed numbers, so its
-outcome depends on the machine and on PyTorch alone. What a trial can miss, a result that is not
-finite, is computed again in float32 by those who use a `Precision`.
+with AMX, PyTorch (2.11 to 2.13) gives NaN as the weight gradient of a three-dimensional
+convolution, and sometimes ends the process (SIGSEGV, SIGFPE) where it computes one. So no such
+gradient is computed in bfloat16 on a CPU, not even as a trial. Each other kind of layer of a
+network is tried against float32 before it runs in bfloat16, at about the size that it has in a
+training. The trial is made once in a process, with fixed numbers, so its outcome depends on the
+machine and on PyTorch alone. What a trial can miss, a result that is not finite, is computed
+again in float32 by those who use a `Precision`.
 """
 
 from __future__ import annotations
@@ -201,6 +203,8 @@ def depth_precision(x: Tensor) -> Iterator[Tensor]:
 def tried(device: torch.device, layer: Layer, learning: bool) -> bool:
     """Whether a kind of layer gives in bfloat16 what it gives in float32, within rounding.
 
+    Three-dimensional convolutions that learn are not tried on a CPU, and False is returned.
+
     Parameters
     ----------
     device : torch.device
@@ -210,6 +214,8 @@ def tried(device: torch.device, layer: Layer, learning: bool) -> bool:
     learning : bool
         Whether its gradients have to be right too, for its input and for its weights.
     """
+    if learning and layer.kind is nn.Conv3d and device.type == 'cpu':
+        return False  # where it is wrong it may end the process
     try:
         exact, fast = (_results(device, layer, learning, low) for low in (False, True))
     except RuntimeError as error:  # PyTorch has no such operation on this device

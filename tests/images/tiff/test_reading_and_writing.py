@@ -60,6 +60,20 @@ def test_what_imagej_can_hold_is_a_hyperstack(tmp_path, axes, dtype):
         assert said.get(name, 1) == (SIDES[axis] if axis in axes else 1)
 
 
+@pytest.mark.parametrize('dtype', ['uint8', 'float32'])
+@pytest.mark.parametrize('axes', ['TYX', 'ZYX', 'CYX', 'TZCYX', 'CZYX', 'TYXS'])
+@pytest.mark.parametrize('single', 'TZCYX')
+def test_an_axis_of_length_one_is_kept(tmp_path, axes, dtype, single):
+    shape = tuple(1 if axis == single else SIDES[axis] for axis in axes)
+    data = (np.arange(np.prod(shape)) % 120).reshape(shape).astype(dtype)
+    path = tmp_path / 'a.tif'
+    write_tiff(path, data, axes)
+    stored, image = tifffile.imread(path), read_tiff(path)
+    assert image.data.shape == stored.shape
+    order = [axes.index(axis) for axis in image.axes]
+    np.testing.assert_array_equal(stored, data.transpose(order))
+
+
 def test_another_dtype_in_the_file_is_said_before(tmp_path):
     (note,) = check_writable_as('a.ome.tif', 'YX', 'float16', (5, 6))
     assert note == 'the file has no place for float16; the same values as float32'

@@ -68,6 +68,7 @@ def layout(
         colours = 'S' in axes
         if (
             set(axes) <= set(imagej.ORDER)
+            and 1 not in shape  # in a hyperstack an axis of one plane would be lost
             and kind.name in imagej.DTYPES
             and not (colours and (kind != np.uint8 or lengths['S'] not in imagej.COLOURS))
         ):
@@ -139,8 +140,8 @@ def write_tiff(
     """Write an image with its axes; an existing file stays whole until the new one is complete.
 
     A name that ends in ``.ome.tif(f)`` makes an OME-TIFF; any other an ImageJ hyperstack where
-    that can hold the image, and else a plain TIFF with the axes and sizes in its description.
-    The order of the axes becomes that of the format.
+    that can hold the image with all its axes, and else a plain TIFF with the axes and sizes in
+    its description. The order of the axes becomes that of the format.
 
     Parameters
     ----------
