@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+# Tests may run in several processes (pytest -n): they share the processor, as PyTorch's and NumPy's
+# threads would not by themselves. Before anything loads those.
+if (processes := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))) > 1:
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // processes)))
+
 NAPARI_TESTS = Path(__file__).parent / 'napari'
 
 NO_DISPLAY = (
