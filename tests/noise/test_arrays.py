@@ -7,6 +7,7 @@ import torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.arrays import as_numpy, readable
+from napari_noise2score.noise.estimate import estimate_noise
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 
@@ -35,6 +36,18 @@ def test_tensors_are_read(tensor):
     assert isinstance(source.data.dtype, np.dtype)
     (channel,) = source.channels()
     np.testing.assert_array_equal(channel.plane(1), VALUES[1])
+    np.testing.assert_array_equal(as_numpy(source.data), VALUES)
+    assert np.array(source.data, np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize('kind', [torch.float32, torch.int32, torch.bfloat16])
+def test_the_noise_of_a_tensor_is_that_of_the_same_array(kind):
+    rng = np.random.default_rng(0)
+    clean = np.linspace(20, 200, 64)[:, None] * np.ones((3, 64, 64))
+    tensor = torch.from_numpy(rng.normal(clean, 8).round()).to(kind)
+    array = tensor.double().numpy()
+    assert estimate_noise(tensor).family == estimate_noise(array).family
+    assert estimate_noise([*tensor]).family == estimate_noise([*array]).family
 
 
 def test_truth_values_are_zero_and_one():

@@ -81,6 +81,16 @@ def test_the_record_leaves_the_noise_itself_out():
     assert Correlation.white().fields == ()
 
 
+def test_the_record_leaves_zeros_all_around_out():
+    kernel = np.zeros((2 * REACH + 1,) * 2)
+    kernel[REACH, REACH] = 1.0
+    assert Correlation(kernel).to_dict() == {'neighbours': 0.0, 'kernel': [[1.0]]}
+    kernel[REACH, [REACH - 1, REACH + 1]] = 0.3
+    kernel[[REACH - 2, REACH + 2], REACH] = 0.00001  # nothing, in the digits that are told
+    record = Correlation(kernel).to_dict()
+    assert record['kernel'] == [[0.0, 0.0, 0.0], [0.3, 1.0, 0.3], [0.0, 0.0, 0.0]]
+
+
 def test_nothing_to_measure_is_white():
     assert correlation_of([np.ones((8, 8))], [np.zeros((8, 8), bool)]).is_white
     assert correlation_of([np.zeros((64, 64))], [np.ones((64, 64), bool)]).is_white

@@ -195,5 +195,17 @@ def test_planes_without_an_image_are_not_tried():
     assert np.isfinite(probe.risk(probe.noisy).value)
 
 
+def test_an_image_of_the_size_of_a_place_tells_no_standard_error():
+    """All places are the same there."""
+    _, noisy = stack(frames=2, size=64)
+    planes = ArrayPlanes(noisy, pairs=((0, 1),))
+    probe = draw_probe([planes], 64, seeded())
+    record = probe.risk(ndimage.gaussian_filter(probe.noisy, (0, 2, 2))).to_dict()
+    assert record['value'] > 0
+    assert record['standard_error'] is None
+    smaller = draw_probe([planes], 32, seeded())
+    assert smaller.risk(smaller.noisy).to_dict()['standard_error'] > 0
+
+
 def seeded():
     return torch.Generator().manual_seed(0)

@@ -83,3 +83,7 @@ class _Converted:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         return as_numpy(self._data[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        values = as_numpy(self._data)
+        return np.array(values, dtype) if copy else np.asarray(values, dtype)

@@ -120,8 +120,12 @@ class Correlation:
         return np.asarray((spectrum / spectrum.mean())[:, : shape[1] // 2 + 1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain representation for JSON, without the fields."""
-        return {'neighbours': self.neighbours, 'kernel': np.round(self.kernel, 4).tolist()}
+        """Plain representation for JSON, without the fields, and without zeros all around."""
+        kernel = np.round(self.kernel, 4)
+        middle = len(kernel) // 2
+        reach = max(int(np.abs(at - middle).max()) for at in kernel.nonzero())
+        inner = slice(middle - reach, middle + reach + 1)
+        return {'neighbours': self.neighbours, 'kernel': kernel[inner, inner].tolist()}
 
 
 def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -> Correlation:

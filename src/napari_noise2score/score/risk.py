@@ -136,10 +136,12 @@ class Risk:
     def to_dict(self) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known.
 
+        Places that are all the same, as in an image of the size of one, tell no standard error.
         What an impossible one came out at stands beside it as ``'impossible'``.
         """
         if self.known:
-            return {'value': self.value, 'standard_error': self.standard_error}
+            error = None if np.ptp(self.places) == 0 else self.standard_error
+            return {'value': self.value, 'standard_error': error}
         found: dict[str, float | None] = {'value': None, 'standard_error': None}
         return {**found, 'impossible': self.value} if self.impossible else found
 
