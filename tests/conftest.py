@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# Tests may run in several processes (pytest -n): they share the processor, as PyTorch's and NumPy's
-# threads would not by themselves. Before anything loads those.
+# Tests may run in several processes (pytest -n): these share the processor, as the threads of
+# PyTorch and NumPy would not by themselves. Before anything loads those.
 if (processes := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))) > 1:
     os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // processes)))
 

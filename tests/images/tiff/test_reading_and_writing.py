@@ -62,16 +62,21 @@ def test_what_imagej_can_hold_is_a_hyperstack(tmp_path, axes, dtype):
 
 @pytest.mark.parametrize('dtype', ['uint8', 'float32'])
 @pytest.mark.parametrize('axes', ['TYX', 'ZYX', 'CYX', 'TZCYX', 'CZYX', 'TYXS'])
-@pytest.mark.parametrize('single', 'TZCYX')
-def test_an_axis_of_length_one_is_kept(tmp_path, axes, dtype, single):
-    shape = tuple(1 if axis == single else SIDES[axis] for axis in axes)
+@pytest.mark.parametrize('single', ['T', 'Z', 'C', 'Y', 'X', 'TZC'])
+def test_axes_of_length_one_cost_no_pixel_and_a_single_plane_keeps_them(
+    tmp_path, axes, dtype, single
+):
+    shape = tuple(1 if axis in single else SIDES[axis] for axis in axes)
     data = (np.arange(np.prod(shape)) % 120).reshape(shape).astype(dtype)
     path = tmp_path / 'a.tif'
     write_tiff(path, data, axes)
     stored, image = tifffile.imread(path), read_tiff(path)
     assert image.data.shape == stored.shape
-    order = [axes.index(axis) for axis in image.axes]
-    np.testing.assert_array_equal(stored, data.transpose(order))
+    there = data.squeeze(tuple(k for k in range(data.ndim) if axes[k] not in image.axes))
+    kept = [axis for axis in axes if axis in image.axes]
+    np.testing.assert_array_equal(stored, there.transpose([kept.index(a) for a in image.axes]))
+    if all(length == 1 for axis, length in zip(axes, shape, strict=True) if axis not in 'YXS'):
+        assert stored.shape == shape
 
 
 def test_another_dtype_in_the_file_is_said_before(tmp_path):

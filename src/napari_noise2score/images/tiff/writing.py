@@ -68,7 +68,7 @@ def layout(
         colours = 'S' in axes
         if (
             set(axes) <= set(imagej.ORDER)
-            and 1 not in shape  # in a hyperstack an axis of one plane would be lost
+            and _is_stack(lengths)
             and kind.name in imagej.DTYPES
             and not (colours and (kind != np.uint8 or lengths['S'] not in imagej.COLOURS))
         ):
@@ -87,6 +87,12 @@ def layout(
             'a name that ends in .tif alone is accepted'
         )
     return Layout('ome', _planes_last(axes, nested=True), _unpacked(kind, axes))
+
+
+def _is_stack(lengths: dict[str, int]) -> bool:
+    """Whether there is anything to stack: a hyperstack drops all axes of one plane."""
+    stacked = [length for axis, length in lengths.items() if axis not in 'YXS']
+    return (not stacked or max(stacked) > 1) and min(lengths['Y'], lengths['X']) > 1
 
 
 def _unpacked(kind: np.dtype[Any], axes: str) -> np.dtype[Any]:
@@ -140,8 +146,9 @@ def write_tiff(
     """Write an image with its axes; an existing file stays whole until the new one is complete.
 
     A name that ends in ``.ome.tif(f)`` makes an OME-TIFF; any other an ImageJ hyperstack where
-    that can hold the image with all its axes, and else a plain TIFF with the axes and sizes in
-    its description. The order of the axes becomes that of the format.
+    that can hold the image, and else a plain TIFF with the axes and sizes in its description. A
+    hyperstack has no axes of length 1; a single plane with such axes is a plain TIFF. The order
+    of the axes becomes that of the format.
 
     Parameters
     ----------
