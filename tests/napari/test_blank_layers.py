@@ -78,6 +78,8 @@ def test_a_layer_of_truth_values_and_one_far_from_zero(ready):
     result = viewer.layers[1]
     assert result.data.dtype == np.float64
     assert (result.data - 2.0**31).std() < noisy_stack().std()
+    fields = panel.noise.fields
+    assert float(fields['poisson-gaussian', 'offset'].value) == pytest.approx(2**31 + 20, abs=15)
     bits = noisy_stack() > np.random.default_rng(0).normal(140, 60, (2, 96, 96))
     layer = unwrapped(viewer.add_image(bits.astype(bool), name='bits'))
     panel.noise.family.value = 'bernoulli'

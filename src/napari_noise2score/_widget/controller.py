@@ -515,9 +515,8 @@ class Controller:
                 self._hear_map(event.number, residual_name, event.image, {})
 
     def _hear_update(self, update: jobs.Update) -> None:
-        if update.stage == 'train' and self._estimates:
-            self._listener.show_estimates(self._estimates, asked=False)
-            self._estimates = []
+        if update.stage == 'train':
+            self._show_estimates()
         state = self._state
         if state is State.PAUSED:  # said before it paused
             return
@@ -535,7 +534,14 @@ class Controller:
             text = f'Stopped; {text[0].lower()}{text[1:]}'
         self._show(state, text, update.fraction)
 
+    def _show_estimates(self) -> None:
+        """Show what was estimated on the way to a result, once."""
+        if self._estimates:
+            self._listener.show_estimates(self._estimates, asked=False)
+            self._estimates = []
+
     def _hear_result(self, result: Result) -> None:
+        self._show_estimates()  # nothing was trained
         target, corrected = self._targets[result.number], result.corrected
         name = result_name(target.source.name, corrected.families, corrected.correction)
         self._scored[target.layer] = result.scored
