@@ -19,6 +19,7 @@ from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.line import fit_family, robust_fit
 from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.noise.rows import RowNoise
 from napari_noise2score.noise.single import from_single_frames
 from napari_noise2score.noise.units import IntensityUnit
 from napari_noise2score.noise.usable import (
@@ -111,6 +112,11 @@ class NoiseFit:
         return Correlation.white() if measured is None else measured.noticed
 
     @property
+    def rows(self) -> RowNoise:
+        """Offsets that whole rows or columns have in common."""
+        return self.evidence.rows
+
+    @property
     def correlation_words(self) -> str:
         """What is known of the correlation between next neighbours."""
         if self.evidence.correlation is None:
@@ -156,6 +162,11 @@ class NoiseFit:
                 'The noise is correlated between neighbouring pixels '
                 f'({self.correlation.neighbours:.2f}).'
             )
+        if self.rows.found:
+            words = self.rows.words
+            found.append(
+                f'{words[0].upper()}{words[1:]}: offsets that whole lines have in common.'
+            )
         if misfit > _MISFIT:
             found.append(
                 f'The noise in the image is {100 * misfit:.0f} % off the variance of '
@@ -187,6 +198,7 @@ class NoiseFit:
             'cut_share': self.cut,
             'relative_spread': self.spread,
             'correlation': evidence.correlation and evidence.correlation.to_dict(),
+            'row_noise': evidence.rows.to_dict(),
             'points': {
                 'level': evidence.level.tolist(),
                 'variance': evidence.variance.tolist(),
