@@ -21,7 +21,7 @@ from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.steps import finish
 
-_ROUNDS = 6
+_ROUNDS = 12
 """Most times that a plane is looked at."""
 _FURTHER = 0.7
 """Share of a step that the next one goes further: what the network keeps comes off slowly."""
@@ -37,7 +37,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
     """An image whose planes are rid of offsets in common, where the estimate has found such.
 
     The offsets of a plane are estimated when it is first looked at, by the weights that ship,
-    whatever the model that is applied to it: up to six times a single view.
+    whatever the model that is applied to it: up to twelve times a single view.
 
     Parameters
     ----------

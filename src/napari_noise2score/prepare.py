@@ -84,6 +84,8 @@ class PreparedChannel:
         them; empty if none are known to.
     blanks : BlankPlaces
         Where its planes hold no noise.
+    rows : RowNoise
+        Offsets that whole rows and columns have in common, which are to be taken off.
     offsets : PlaneOffsets
         What whole rows and columns of its planes have in common; it is taken off.
     """
@@ -96,6 +98,7 @@ class PreparedChannel:
     correlation: Correlation
     pairs: tuple[PlanePair, ...]
     blanks: BlankPlaces
+    rows: RowNoise = NO_ROWS
     offsets: PlaneOffsets = NO_OFFSETS
 
     @property
@@ -107,12 +110,6 @@ class PreparedChannel:
     def finest(self) -> float:
         """Standard deviation of the noise at a usual level, grey levels."""
         return float(1 / self.coordinate.derivative(self.table.base))
-
-    @property
-    def rows(self) -> RowNoise:
-        """Offsets that its rows and columns have in common, if its noise adds up with such."""
-        adds = isinstance(self.family, AffineVarianceFamily)
-        return self.fit.rows if self.fit is not None and adds else NO_ROWS
 
     def levelled(self, index: int, raw: NDArray[Any]) -> NDArray[Any]:
         """Plane ``index``, (Y, X) as it lies in the image, without what rows and columns share."""
@@ -272,8 +269,11 @@ def prepare(
         _check_precision(family, max(abs(top), abs(base)), base, channel)
         table = level_table(family, top, base)
         correlation = Correlation.white()
+        rows = NO_ROWS
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
+            if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
+                rows = fit.rows
         coordinate = family.coordinate(top, base)
         pairs: tuple[PlanePair, ...] = ()
         if fit is not None and fit.compared:
@@ -283,7 +283,15 @@ def prepare(
             table = measured_table(table, compared, clipped)
         channels.append(
             PreparedChannel(
-                channel, family, fit, coordinate, table, correlation, pairs, BlankPlaces()
+                channel,
+                family,
+                fit,
+                coordinate,
+                table,
+                correlation,
+                pairs,
+                BlankPlaces(),
+                rows,
             )
         )
     prepared = Prepared(source, tuple(channels), tuple(constant))

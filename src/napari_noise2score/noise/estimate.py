@@ -127,6 +127,8 @@ class NoiseFit:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         found = self.warnings_for(self.family)
+        if self.rows.found:
+            found = (*found, f'{self.rows.sentence}; denoising takes them off.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'
             found = (*found, f'{share} hold no noise (constant, or no number) and did not count.')
@@ -161,11 +163,6 @@ class NoiseFit:
             found.append(
                 'The noise is correlated between neighbouring pixels '
                 f'({self.correlation.neighbours:.2f}).'
-            )
-        if self.rows.found:
-            words = self.rows.words
-            found.append(
-                f'{words[0].upper()}{words[1:]}: offsets that whole lines have in common.'
             )
         if misfit > _MISFIT:
             found.append(

@@ -33,8 +33,9 @@ _SIGNIFICANT = 4.0
 _WHITE, _SIGNIFICANT_NEXT = 0.5, 3.0
 """Least share of the variance that next rows have to show by their opposite signs, and standard
 errors: what is not white from row to row is structure."""
-_SHIFTS = 16
-"""Ways in which parts are moved along each other to see what chance gives."""
+_SHIFTS, _FEWEST_SHIFTS = 64, 8
+"""Ways in which parts are moved along each other to see what chance gives, over all fields, and
+least number of them for each."""
 _MAD = 1.4826
 """Standard deviation of Gaussian values over the median of their sizes."""
 
@@ -67,6 +68,14 @@ class RowNoise:
         told = (f'{name} noise {_percent(value / self.noise)} %' for name, value in named if value)
         found = ', '.join(told)
         return f'{found} of the noise' if found else ''
+
+    @property
+    def sentence(self) -> str:
+        """The same as the beginning of a sentence that says what it is."""
+        lines = ' and '.join(
+            name for name, value in (('rows', self.rows), ('columns', self.columns)) if value
+        )
+        return f'{self.words.capitalize()}: offsets that whole {lines} have in common'
 
     def scaled(self, by: float) -> RowNoise:
         """In another unit, of which one is ``by`` of the present ones."""
@@ -158,6 +167,23 @@ class _Variance(NamedTuple):
     error: float
 
 
+class _Product(NamedTuple):
+    """Products of second differences of parts of rows that are so far ``apart``.
+
+    For offsets of variance one that are white from row to row they are ``expected``, and for white
+    noise they scatter by ``scatter`` times the sum of their weights (squares of correlations of
+    the second differences of neighbouring rows: 1, -2/3, 1/6).
+    """
+
+    apart: int
+    expected: float
+    scatter: float
+
+
+_OWN = _Product(0, 1.5, 3.89)
+_NEXT = _Product(1, -1.0, 2.72)
+
+
 def row_noise(fields: Sequence[Array], weights: Sequence[Array], noise: float) -> RowNoise:
     """Whether rows and columns have offsets in common, and of which variance.
 
@@ -233,7 +259,7 @@ def _scale(values: Array) -> float:
 def _common(parts: Sequence[_Parts | None]) -> float:
     """Variance of the offsets that the rows of some fields have in common; 0 if none is shown."""
     fields = [each for each in parts if each is not None]
-    own, following = _measured(fields, 0, 1.5), _measured(fields, 1, -1.0)
+    own, following = _measured(fields, _OWN), _measured(fields, _NEXT)
     if own.value <= _SIGNIFICANT * own.error:
         return 0.0
     if following.value <= max(_SIGNIFICANT_NEXT * following.error, _WHITE * own.value):
@@ -241,19 +267,19 @@ def _common(parts: Sequence[_Parts | None]) -> float:
     return own.value
 
 
-def _measured(fields: Sequence[_Parts], apart: int, factor: float) -> _Variance:
-    """From products of parts of rows so far apart, of which ``factor`` times it is expected."""
+def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
+    """From the products of parts of rows, by what is expected of them."""
     power = total = chance = 0.0
+    shifts = max(_FEWEST_SHIFTS, _SHIFTS // max(len(fields), 1))
     for field in fields:
-        found, weight = _products(field, apart)
+        found, weight = _products(field, which.apart)
         power, total = power + found, total + weight
         # those moved along each other have the same structure in each part, and no common offset
-        chance += float(
-            np.mean([_products(_moved(field, n), apart)[0] ** 2 for n in range(_SHIFTS)])
-        )
+        moved = (_products(_moved(field, n, shifts), which.apart)[0] for n in range(shifts))
+        chance += max(float(np.mean([each**2 for each in moved])), which.scatter * weight)
     if total == 0:
         return _Variance(0.0, np.inf)
-    return _Variance(power / total / factor, chance**0.5 / total / abs(factor))
+    return _Variance(power / total / which.expected, chance**0.5 / total / abs(which.expected))
 
 
 def _products(field: _Parts, apart: int) -> tuple[float, float]:
@@ -266,11 +292,11 @@ def _products(field: _Parts, apart: int) -> tuple[float, float]:
     return float(((one @ far) * other).sum()), float(((first @ far) * second).sum())
 
 
-def _moved(field: _Parts, number: int) -> _Parts:
-    """Every part moved down by another number of rows."""
+def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
+    """Every part moved down by another number of rows; ``number`` is which of so many ways."""
     rows, count = field.values.shape
-    step = rows * (2 * number + 1) // (2 * _SHIFTS * count) + rows // (2 * count)
-    by = [step * part for part in range(count)]
+    step = (rows / (2 * count)) * (1 + (number + 0.5) / shifts)
+    by = [round(step * part) for part in range(count)]
     return _Parts(
         *(np.stack([np.roll(a[:, b], by[b]) for b in range(count)], axis=1) for a in field)
     )
