@@ -25,7 +25,7 @@ _ROUNDS = 12
 """Most times that a plane is looked at."""
 _FURTHER = 0.7
 """Share of a step that the next one goes further: what the network keeps comes off slowly."""
-_SETTLED = 0.1
+_SETTLED = 0.3
 """Change of the offsets that ends the search, as a share of what chance leaves unknown of them."""
 _FAR = 6.0
 """Noise standard deviations that a residual is cut off at: hot pixels."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft, ndimage
 
 Array = NDArray[np.float64]
 
@@ -36,6 +37,10 @@ errors: what is not white from row to row is structure."""
 _SHIFTS, _FEWEST_SHIFTS = 64, 8
 """Ways in which parts are moved along each other to see what chance gives, over all fields, and
 least number of them for each."""
+_WAVES = 7
+"""Neighbouring waves over which the power of what is left of the noise is averaged."""
+_LEAST_LEFT = 0.05
+"""Share of the noise that has to be left of a wave so that half of its offsets is believed."""
 _MAD = 1.4826
 """Standard deviation of Gaussian values over the median of their sizes."""
 
@@ -309,7 +314,8 @@ def offsets_of(
 
     The mean of the offsets given the clean image (a Gaussian unknown in Gaussian noise): the mean
     of the residual over a row, times ``s^2 / (s^2 + u)`` for its own variance ``u``. So they are
-    never larger than what the rows show.
+    never larger than what the rows show. Waves of offsets that are so slow that the clean image
+    holds them, as it holds slow waves of the noise, cannot be told from structure: they are left.
 
     Parameters
     ----------
@@ -340,8 +346,35 @@ def _shrunk(residual: Array, weight: Array, variance: float, smear: float) -> Ar
     share = variance * seen / (variance * seen + smear)
     total = (residual * weight).sum(axis=1)
     mean = np.divide(total, seen, out=np.zeros(len(seen)), where=seen > 0)
-    found = share * (mean - np.average(mean, weights=seen))
+    found = np.where(seen > 0, share * (mean - np.average(mean, weights=seen)), 0.0)
+    left = _left_over(residual, weight, mean, smear)
+    if left is not None:
+        waves = fft.dct(found, norm='ortho')
+        found = np.asarray(fft.idct(waves * left / (left + _LEAST_LEFT), norm='ortho'))
     return np.asarray(np.where(seen > 0, found - np.average(found, weights=seen), 0.0))
+
+
+def _left_over(residual: Array, weight: Array, mean: Array, smear: float) -> Array | None:
+    """Share of the power of noise that a residual still has, wave by wave down the rows, (Y,).
+
+    By what parts of the rows differ from their ``mean``, (Y,), where noise alone would have one
+    over the weight. Waves of the cosine transform; None where the rows are too short to tell.
+    """
+    rows, width = residual.shape
+    count = min(_PARTS, width // _NARROWEST)
+    if count < _FEWEST_PARTS:
+        return None
+    side = width // count
+    inner = np.s_[:, : count * side]
+    parts = weight[inner].reshape(rows, count, side).sum(axis=2)
+    whole = parts.sum(axis=1)
+    there = whole > 0
+    away = (weight * (residual - mean[:, None]))[inner].reshape(rows, count, side).sum(axis=2)
+    away = np.divide(away, whole[:, None], out=np.zeros_like(away), where=there[:, None])
+    power = (fft.dct(away, axis=0, norm='ortho') ** 2).sum(axis=1) * count / (count - 1)
+    chance = smear * float((1 / whole[there]).sum()) / rows
+    smooth = ndimage.uniform_filter1d(power, _WAVES, mode='nearest')
+    return np.asarray(np.minimum(smooth / chance, 1.0))
 
 
 def levelled_pair(
