@@ -52,7 +52,9 @@ def correct_plane(
     """
     inner = channel.channel
     part = Channel(inner.source.part(window), inner.place)
-    seen = replace(channel, channel=part, blanks=BlankPlaces())
+    ranges = (slice(*window.ranges.get(letter, (None,))) for letter in 'YX')
+    offsets = channel.offsets.part(*ranges)
+    seen = replace(channel, channel=part, blanks=BlankPlaces(), offsets=offsets)
     form = Correction.STABILISED if correction is Correction.AUTO else correction
     numbers = seen.slab(plane, model.network.settings.planes)
     held = HeldPlanes.like(seen, read_slab(numbers, seen.plane)[None])

@@ -22,6 +22,7 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
+from napari_noise2score.levelling import levelled
 from napari_noise2score.misfit import Seen, beaten_by_pretrained
 from napari_noise2score.prepare import Prepared, check_noisy, prepare
 from napari_noise2score.provenance import describe, versions
@@ -67,6 +68,8 @@ def train_score(
 
     See `napari_noise2score.score.train.train` for what is yielded, returned and raised.
     """
+    device = settings.device if settings is not None else 'auto'
+    prepared = [levelled(image, device) for image in prepared]
     channels = [channel for image in prepared for channel in image.channels]
     model = yield from train(channels, settings, start=start, stop=stop)
     model.data = {
@@ -121,6 +124,7 @@ def score_image(
         If the models are not as many as the channels.
     """
     levels, judges = [], []
+    prepared = levelled(prepared, device)
     count = len(prepared.channels)
     models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
     if len(models) != count:
@@ -287,8 +291,11 @@ class _Work:
         check_room(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons and self.model is None else ()
         noise, apart = self.settings.noise, self.settings.apart.axes
+        device = self.settings.training.device
         image, *taught = (
-            prepare(one, noise, apart, constant_too=self.constant_too or bool(parts))
+            levelled(
+                prepare(one, noise, apart, constant_too=self.constant_too or bool(parts)), device
+            )
             for one in (source, *parts)
         )
         if not self.constant_too:

@@ -20,10 +20,17 @@ from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
-from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
-from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.noise.pairs import PlanePair, StillBlocks
+from napari_noise2score.noise.rows import (
+    NO_OFFSETS,
+    NO_ROWS,
+    PlaneOffsets,
+    RowNoise,
+    levelled_pair,
+)
 from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
 from napari_noise2score.noise.units import lost_in_double
 
@@ -77,6 +84,10 @@ class PreparedChannel:
         them; empty if none are known to.
     blanks : BlankPlaces
         Where its planes hold no noise.
+    rows : RowNoise
+        Offsets that whole rows and columns have in common, which are to be taken off.
+    offsets : PlaneOffsets
+        What whole rows and columns of its planes have in common; it is taken off.
     """
 
     channel: Channel
@@ -87,6 +98,8 @@ class PreparedChannel:
     correlation: Correlation
     pairs: tuple[PlanePair, ...]
     blanks: BlankPlaces
+    rows: RowNoise = NO_ROWS
+    offsets: PlaneOffsets = NO_OFFSETS
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,10 +111,18 @@ class PreparedChannel:
         """Standard deviation of the noise at a usual level, grey levels."""
         return float(1 / self.coordinate.derivative(self.table.base))
 
+    def levelled(self, index: int, raw: NDArray[Any]) -> NDArray[Any]:
+        """Plane ``index``, (Y, X) as it lies in the image, without what rows and columns share."""
+        found = self.offsets.of(index)
+        if found is None:
+            return raw
+        values = raw.astype(np.float64)
+        return np.where(values < self.rail, values - found.plane, values)
+
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index`` in the unit-noise coordinate, (Y, X) float32; NaN where it is blank."""
         raw = self.channel.raw_plane(index)
-        values = self.coordinate.forward(raw).astype(np.float32)
+        values = self.coordinate.forward(self.levelled(index, raw)).astype(np.float32)
         blank = self.blanks.of(index, raw)
         if blank is not None:
             values[blank] = np.nan
@@ -134,6 +155,9 @@ class PreparedChannel:
         """
         raw = self.channel.raw_plane(index)
         noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
+        if self.offsets.any:
+            even = self.levelled(index, raw).astype(np.float64)
+            noisy = even if blank is None else np.where(blank, noisy, even)
         if blank is not None and blank.all():
             return CleanPlane(raw, noisy, noisy, blank)
         there = noisy if blank is None else noisy[~blank]
@@ -245,17 +269,29 @@ def prepare(
         _check_precision(family, max(abs(top), abs(base)), base, channel)
         table = level_table(family, top, base)
         correlation = Correlation.white()
+        rows = NO_ROWS
         if fit is not None and noise.correlation == AUTO:
             correlation = fit.correlation
+            if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
+                rows = fit.rows
         coordinate = family.coordinate(top, base)
         pairs: tuple[PlanePair, ...] = ()
         if fit is not None and fit.compared:
             pairs = _pairs(places, fit, table, _corner(channel, sample))
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
-            table = measured_table(table, _compared(places, sample, pairs, coordinate), clipped)
+            compared = _compared(places, sample, pairs, coordinate, fit.rows)
+            table = measured_table(table, compared, clipped)
         channels.append(
             PreparedChannel(
-                channel, family, fit, coordinate, table, correlation, pairs, BlankPlaces()
+                channel,
+                family,
+                fit,
+                coordinate,
+                table,
+                correlation,
+                pairs,
+                BlankPlaces(),
+                rows,
             )
         )
     prepared = Prepared(source, tuple(channels), tuple(constant))
@@ -300,6 +336,7 @@ def _compared(
     sample: list[NDArray[Any]],
     pairs: tuple[PlanePair, ...],
     coordinate: UnitNoise,
+    rows: RowNoise,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], PlanePair]]:
     """Some of the pairs in the coordinate."""
     frames = {
@@ -308,12 +345,24 @@ def _compared(
         for number, frame in zip(planes, stack, strict=True)
     }
     some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
-    seen = {
-        number: coordinate.forward(marked(frames[number]))
-        for pair in some
-        for number in (pair.first, pair.second)
-    }
-    return [(seen[pair.first], seen[pair.second], pair) for pair in some]
+    found = []
+    for pair in some:
+        first, second = (marked(frames[number]) for number in (pair.first, pair.second))
+        if rows.found and pair.change is None:
+            first, second = _levelled(first, second, pair.still, rows)
+        found.append((coordinate.forward(first), coordinate.forward(second), pair))
+    return found
+
+
+def _levelled(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    still: StillBlocks | None,
+    rows: RowNoise,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two frames without the offsets by which their rows and columns differ."""
+    there = np.isfinite(first) & np.isfinite(second)
+    return levelled_pair(first, second, there if still is None else there & still.pixels, rows)
 
 
 def estimate_channel(channel: Channel) -> NoiseFit | None:

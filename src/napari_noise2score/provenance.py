@@ -37,6 +37,7 @@ def describe(
                 'place': channel.channel.place,
                 'noise': family.to_dict(),
                 'correlation': channel.correlation.to_dict(),
+                'row_noise': channel.rows.to_dict(),
                 'estimate': estimate,
                 'sigma_a': judge.sigma_a,
                 'residual': check.to_dict(),
@@ -50,6 +51,9 @@ def describe(
                     'The noise is correlated between pixels but was taken for independent: '
                     'much of it stays in place.'
                 )
+            if channel.fit.rows.found:
+                left = 'which were taken off' if channel.rows.found else 'which stay in place'
+                warnings.append(f'{channel.fit.rows.sentence}, {left}.')
         warnings += check.warnings
     if corrected.clipped:
         share = 100 * corrected.clipped / corrected.image.size

@@ -147,12 +147,14 @@ def _measured(
 
 def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
     """The noise parameters of an image in all ways, with a trained score."""
+    from napari_noise2score.levelling import levelled
     from napari_noise2score.parameters import compare_parameters
     from napari_noise2score.prepare import prepare
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(options.model)
-    steps = compare_parameters(model, prepare(source, request), device=options.device)
+    prepared = levelled(prepare(source, request), options.device)
+    steps = compare_parameters(model, prepared, device=options.device)
     found: tuple[ChannelParameters, ...] = run(steps)
     if options.json:
         channels = [{'place': channel.place, **channel.to_dict()} for channel in found]

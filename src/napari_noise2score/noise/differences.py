@@ -29,6 +29,7 @@ from napari_noise2score.noise.light import light_line
 from napari_noise2score.noise.matching import Compared, matched
 from napari_noise2score.noise.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.noise.rows import RowNoise, offsets_of, row_noise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -106,6 +107,15 @@ def from_frames(
         for pair, by in zip(compared, shifts, strict=True)
     ]
     evidence = binned(raw, 'frame differences', _third_cumulants(found))
+    rows = _rows_taken_off(evidence, compared, shifts)
+    if rows.found:
+        raw = [
+            pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
+            for pair, by in zip(compared, shifts, strict=True)
+        ]
+        again = binned(raw, 'frame differences')
+        evidence = replace(evidence, level=again.level, variance=again.variance)
+        rows = replace(rows, noise=evidence.mean_variance)
     correlation = _correlation(evidence, compared, shifts)
     evidence = _without_smooth_surplus(evidence, compared, shifts)
     fading, flicker = _bleaching_and_flicker(found)
@@ -117,7 +127,8 @@ def from_frames(
         offset_range=float(np.ptp(shifts)),
         hot=hot,
     )
-    return replace(evidence, correlation=correlation, disturbances=disturbances), pairs
+    evidence = replace(evidence, correlation=correlation, disturbances=disturbances, rows=rows)
+    return evidence, pairs
 
 
 def _compared(frames: Sequence[Array], saturation: float, count: int) -> _Field:
@@ -176,6 +187,21 @@ def _leave_out_hot(pairs: Sequence[Compared]) -> float:
         hot |= isolated(pair.first, unit) | isolated(pair.second, unit)
         pair.mask &= ~hot
     return 1 - sum(int(pair.mask.sum()) for pair in pairs) / before
+
+
+def _rows_taken_off(
+    evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
+) -> RowNoise:
+    """Offsets that rows and columns have in common; the differences are rid of them."""
+    weights = [
+        evidence.weight(pair.level - by, pair.mask) for pair, by in zip(pairs, shifts, strict=True)
+    ]
+    fields = [pair.difference / 2**0.5 for pair in pairs]
+    rows = row_noise(fields, weights, evidence.mean_variance)
+    if rows.found:
+        for pair, field, weight in zip(pairs, fields, weights, strict=True):
+            pair.difference -= 2**0.5 * offsets_of(field, weight, rows).plane
+    return rows
 
 
 def _correlation(

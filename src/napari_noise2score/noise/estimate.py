@@ -19,6 +19,7 @@ from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.line import fit_family, robust_fit
 from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.noise.rows import RowNoise
 from napari_noise2score.noise.single import from_single_frames
 from napari_noise2score.noise.units import IntensityUnit
 from napari_noise2score.noise.usable import (
@@ -111,6 +112,11 @@ class NoiseFit:
         return Correlation.white() if measured is None else measured.noticed
 
     @property
+    def rows(self) -> RowNoise:
+        """Offsets that whole rows or columns have in common."""
+        return self.evidence.rows
+
+    @property
     def correlation_words(self) -> str:
         """What is known of the correlation between next neighbours."""
         if self.evidence.correlation is None:
@@ -121,6 +127,8 @@ class NoiseFit:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         found = self.warnings_for(self.family)
+        if self.rows.found:
+            found = (*found, f'{self.rows.sentence}; denoising takes them off.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'
             found = (*found, f'{share} hold no noise (constant, or no number) and did not count.')
@@ -187,6 +195,7 @@ class NoiseFit:
             'cut_share': self.cut,
             'relative_spread': self.spread,
             'correlation': evidence.correlation and evidence.correlation.to_dict(),
+            'row_noise': evidence.rows.to_dict(),
             'points': {
                 'level': evidence.level.tolist(),
                 'variance': evidence.variance.tolist(),

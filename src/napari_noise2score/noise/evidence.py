@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.rows import NO_ROWS, RowNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,6 +37,8 @@ _THIRD_SCATTER: dict[Method, float] = {
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
 _GROUP = 32
 """Samples averaged before the median in a median of means."""
+_LEAST_VARIANCE = 0.02
+"""Smallest noise variance that is weighted with, as a share of the mean one."""
 _SIGNIFICANT = 5.0
 """Standard deviations by which a chi-square must exceed its mean to count."""
 
@@ -95,6 +98,8 @@ class PhotonTransfer:
         from their flattest patches. None if noise cannot be told from structure.
     disturbances : Disturbances
         What was found besides noise.
+    rows : RowNoise
+        Offsets that whole rows or columns have in common; the variances are without them.
     """
 
     level: Array
@@ -105,11 +110,23 @@ class PhotonTransfer:
     method: Method
     correlation: Correlation | None = None
     disturbances: Disturbances = Disturbances()
+    rows: RowNoise = NO_ROWS
 
     @property
     def error(self) -> Array:
         """Standard error of the variances, (K,); a mean of N squares scatters by ``3 / N``."""
         return np.asarray(self.variance * np.sqrt(3 / self.count))
+
+    @property
+    def mean_variance(self) -> float:
+        """Mean noise variance of the measurements, squared grey levels."""
+        return float(np.average(self.variance, weights=self.count))
+
+    def weight(self, level: Array, mask: Mask) -> Array:
+        """One over the noise variance at a level, any shape, 0 outside of a mask."""
+        variance = np.interp(level, self.level, self.variance)
+        least = _LEAST_VARIANCE * self.mean_variance or 1.0
+        return np.asarray(mask / np.maximum(variance, least))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

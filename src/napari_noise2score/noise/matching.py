@@ -19,6 +19,7 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.light import Line, light_line
 from napari_noise2score.noise.outliers import away_from, unclipped
 from napari_noise2score.noise.pairs import FramePair, StillBlocks
+from napari_noise2score.noise.rows import offsets_of, row_noise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -152,10 +153,17 @@ def compare(
     side = _side(difference)
     noisy = np.abs(_centred(raw, side)).max(axis=(1, 3)) > 0
     noisy &= _blocks(there.astype(np.float64), side).mean(axis=(1, 3)) >= _SEEN
-    blocks, motion = _still(difference, mean, noisy, side)
-    moving = 1 - int(blocks.sum()) / max(int(noisy.sum()), 1)
+    blocks, moving, motion = _still(difference, mean, noisy, side)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
-        return None
+        rows = row_noise([difference], [mask.astype(np.float64)], 1.0)
+        if not rows.found:
+            return None
+        # offsets that whole rows have in common reach as far as what moves does
+        weight = mask / max(float(difference[mask].var()) - rows.rows - rows.columns, 1e-300)
+        level = difference - offsets_of(difference, weight, rows).plane
+        blocks, moving, motion = _still(level, mean, noisy, side)
+        if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
+            return None
     still = StillBlocks(blocks, (first.shape[0], first.shape[1]))
     if not blocks.all():
         mask &= still.pixels
@@ -185,8 +193,10 @@ def _side(difference: Array) -> int:
     return BLOCK if usual > NOTICED else side
 
 
-def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float]:
-    """Which blocks of a frame difference hold noise alone, and the share of motion in those.
+def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float, float]:
+    """Which blocks of a frame difference hold noise alone, and what share of the others there is.
+
+    Last comes the share of motion in those that hold noise alone.
 
     ``noisy`` says which hold any: where frames are padded there is none.
 
@@ -205,11 +215,12 @@ def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask
     usable = np.maximum(power, 1e-300)
     explained, wide = explained / usable, _wide_correlation(noise) / usable
     still = noisy & (explained < _MOVING) & (wide < _WIDE)
+    moving = 1 - int(still.sum()) / max(int(noisy.sum()), 1)
     if not still.any():
-        return still, 1.0
+        return still, moving, 1.0
     per_block = noise.shape[1] * noise.shape[3]
     motion = max(explained[still].mean() - 3 / per_block, wide[still].mean())
-    return still, float(motion)
+    return still, moving, float(motion)
 
 
 def _blocks(image: Array, side: int) -> Array:

@@ -17,12 +17,14 @@ from napari_noise2score.noise.evidence import (
     PhotonTransfer,
     Sample,
     binned,
+    neighbour_mean,
     offsets,
     robust_line,
 )
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.patches import from_flat_patches, response
+from napari_noise2score.noise.rows import row_noise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -63,10 +65,17 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     evidence = replace(binned(sample, 'single frames'), disturbances=disturbances)
     levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
     correlation = from_flat_patches(levelled, masks, evidence)
-    if correlation is None:
+    if correlation is not None:
+        passed = response(correlation.noticed)
+        evidence = replace(evidence, variance=evidence.variance / passed, correlation=correlation)
+    if not evidence.level.size:
         return evidence
-    passed = response(correlation.noticed)
-    return replace(evidence, variance=evidence.variance / passed, correlation=correlation)
+    # the filter takes offsets of rows and columns out: the variances are without them
+    weights = [
+        evidence.weight(neighbour_mean(frame), mask)
+        for frame, mask in zip(levelled, masks, strict=True)
+    ]
+    return replace(evidence, rows=row_noise(levelled, weights, evidence.mean_variance))
 
 
 def _inner(frame: Array, blank: Mask, saturation: float) -> Mask:

@@ -94,6 +94,7 @@ class IntensityUnit:
             level=float(self.base) + found.level * by,
             variance=found.variance * by**2,
             third=found.third * by**3,
+            rows=found.rows.scaled(by),
             disturbances=replace(disturbances, offset_range=disturbances.offset_range * by),
         )
 

@@ -75,7 +75,8 @@ def _train(
         check_room(source, resolved.dtype_of(source))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
-        ready[source] = pipeline.prepare(source, settings.noise, axes, constant_too=True)
+        image = pipeline.prepare(source, settings.noise, axes, constant_too=True)
+        ready[source] = pipeline.levelled(image, resolved.training.device)
     prepared = [ready[source] for source in sources]
     pipeline.check_noisy(prepared)
     before = [source.checksum() for source in sources]

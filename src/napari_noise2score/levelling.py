@@ -1,0 +1,119 @@
+"""Planes without the offsets that their whole rows or columns have in common.
+
+The offsets and the clean image are estimated in turn: a network says what a plane is without
+noise, and what is left of each row has a mean, of which the part that is no chance is taken off
+before the network looks again. The network keeps part of an offset, as it keeps what is large in
+an image, and the less of it the less there is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.rows import Offsets, PlaneOffsets, offsets_of
+from napari_noise2score.prepare import Prepared, PreparedChannel
+from napari_noise2score.score.patches import HeldPlanes
+from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.steps import finish
+
+_ROUNDS = 12
+"""Most times that a plane is looked at."""
+_FURTHER = 0.7
+"""Share of a step that the next one goes further: what the network keeps comes off slowly."""
+_SETTLED = 0.3
+"""Change of the offsets that ends the search, as a share of what chance leaves unknown of them."""
+_FAR = 6.0
+"""Noise standard deviations that a residual is cut off at: hot pixels."""
+_NEAR_THE_RAIL = 4.0
+"""Noise standard deviations below the rail of the detector where values begin to be clipped."""
+
+
+def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
+    """An image whose planes are rid of offsets in common, where the estimate has found such.
+
+    The offsets of a plane are estimated when it is first looked at, by the weights that ship,
+    whatever the model that is applied to it: up to twelve times a single view.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The image with its noise models.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    """
+    if not any(_concerned(channel) for channel in prepared.channels):
+        return prepared
+    channels = (
+        replace(channel, offsets=PlaneOffsets(partial(_offsets, channel, device)))
+        if _concerned(channel)
+        else channel
+        for channel in prepared.channels
+    )
+    return replace(prepared, channels=tuple(channels))
+
+
+def _concerned(channel: PreparedChannel) -> bool:
+    return channel.rows.found and not channel.offsets.any
+
+
+def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
+    """Offsets of one plane of a channel."""
+    raw = channel.channel.raw_plane(index)
+    values, blank = raw.astype(np.float64), channel.blanks.of(index, raw)
+    there = np.isfinite(values) if blank is None else ~blank
+    found = Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
+    if not there.any():
+        return found
+    rows, kernel = channel.rows, channel.correlation.kernel
+    middle = len(kernel) // 2
+    smear = max(float(kernel[middle].sum()), 0.1), max(float(kernel[:, middle].sum()), 0.1)
+    height, width = raw.shape
+    unknown = (
+        _left(rows.rows, rows.noise * smear[0] / width),
+        _left(rows.columns, rows.noise * smear[1] / height),
+    )
+    settled = _SETTLED * sum(unknown) ** 0.5
+    start = found
+    for turn in range(_ROUNDS):
+        clean = _clean(channel, index, start, device)
+        variance = np.maximum(channel.family.variance(clean), rows.noise * 1e-3)
+        noise = np.sqrt(variance)
+        counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
+        residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
+        found = offsets_of(residual, counted / variance, rows, smear)
+        if _apart(found, start) < settled:
+            break
+        further = _FURTHER if turn else 0.0
+        start = Offsets(
+            found.rows + further * (found.rows - start.rows),
+            found.columns + further * (found.columns - start.columns),
+        )
+    return found
+
+
+def _clean(
+    channel: PreparedChannel, index: int, offsets: Offsets, device: str
+) -> NDArray[np.float64]:
+    """What a plane is without noise and with these offsets taken off, (Y, X) grey levels."""
+    seen = replace(channel, offsets=PlaneOffsets(lambda _: offsets))
+    held = HeldPlanes.like(channel, seen.plane(index)[None, None])
+    steps = predict_clean(warm_start(), held, device=device, orientations=1)
+    (level,) = finish(steps)
+    clean = channel.table.clean_value(level)
+    return np.where(np.isnan(clean), channel.table.base, clean)
+
+
+def _left(variance: float, chance: float) -> float:
+    """Variance of an offset about its estimate."""
+    return variance * chance / (variance + chance)
+
+
+def _apart(one: Offsets, other: Offsets) -> float:
+    """Root mean square by which the offsets of pixels differ."""
+    square = ((one.rows - other.rows) ** 2).mean() + ((one.columns - other.columns) ** 2).mean()
+    return float(square**0.5)
