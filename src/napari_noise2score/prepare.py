@@ -20,6 +20,7 @@ from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
+from napari_noise2score.noise.events import without_events
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
@@ -277,10 +278,13 @@ def prepare(
         coordinate = family.coordinate(top, base)
         pairs: tuple[PlanePair, ...] = ()
         if fit is not None and fit.compared:
-            pairs = _pairs(places, fit, table, _corner(channel, sample))
+            corner = _corner(channel, sample)
+            pairs = _pairs(places, fit, table, corner)
+            frames = _in_coordinate(places, sample, pairs, coordinate)
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
             compared = _compared(places, sample, pairs, coordinate, fit.rows)
             table = measured_table(table, compared, clipped)
+            pairs = without_events(pairs, frames, table, corner)
         channels.append(
             PreparedChannel(
                 channel,
@@ -329,6 +333,22 @@ def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
         for whole, part in zip(channel.shape[1:], sample[0].shape[1:], strict=True)
     )
     return rows, columns
+
+
+def _in_coordinate(
+    places: list[list[int]],
+    sample: list[NDArray[Any]],
+    pairs: tuple[PlanePair, ...],
+    coordinate: UnitNoise,
+) -> dict[int, NDArray[np.float32]]:
+    """The planes of the pairs in the coordinate, by their numbers."""
+    paired = {number for pair in pairs for number in (pair.first, pair.second)}
+    return {
+        number: coordinate.forward(marked(frame)).astype(np.float32)
+        for planes, stack in zip(places, sample, strict=True)
+        for number, frame in zip(planes, stack, strict=True)
+        if number in paired
+    }
 
 
 def _compared(

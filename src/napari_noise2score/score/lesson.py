@@ -27,6 +27,7 @@ from napari_noise2score.score.perturb import Perturbation
 from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.slabs import cut_off, middle
 from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.transients import transients
 
 UNPERTURBED = 0.75
 """Share of the steps that compare frames or draw pixels anew, on images where that can be done;
@@ -155,18 +156,39 @@ class Lessons:
         batch = (a.to(self._device) for a in (slabs, torch.stack(targets), torch.stack(weights)))
         z, target, weight = batch
         image, ways = chosen.to(self._device), ways.to(self._device)
+        light = LightChanges(changes, self._device)
+        weight = weight * self._still(image, middle(z), target, light)
+        z, target = self._with_events(z, target, image, light, chosen)
         told = self._knowledge.told(network, image, ways)
         output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
         variance = self._noise.at(image, output.detach())
         here = middle(z)
         clean = self._loss.clean(output, here, variance)
-        light = LightChanges(changes, self._device)
-        weight = weight * self._still(image, here, target, light)
         if light.some:
             clean = light.brought(clean)
             variance = self._noise.at(image, clean.detach())
         distance = weight * (clean - target) ** 2 / (2 * variance)
         return distance.sum() / weight.sum().clamp_min(1)
+
+    def _with_events(
+        self, z: Tensor, target: Tensor, image: Tensor, light: LightChanges, chosen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Slabs and targets in which something happens, with the noise that more light has."""
+        half = z.shape[1] // 2
+        here = middle(z)
+        pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
+        event = transients(pairs, z.shape[-1], self._generator).to(self._device)
+        level = local_mean(here)
+        seen = here + event + self._more_noise(image, level, level + event)
+        before, after = light.brought(level), light.brought(level + event)
+        target = target + after - before + self._more_noise(image, before, after)
+        return torch.cat([z[:, :half], seen, z[:, half + 1 :]], 1), target
+
+    def _more_noise(self, image: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        """What the noise at a level lacks of that at another, drawn."""
+        lacking = (self._noise.true(image, after) - self._noise.true(image, before)).clamp_min(0)
+        drawn = torch.randn(before.shape, generator=self._generator).to(self._device)
+        return drawn * lacking.sqrt()
 
     def _redrawn(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
         r"""``((D(t) - t)^2 + (D(t) - D(t')) (t - t')) / 2 v``, the second where ``t'`` differs.
