@@ -193,6 +193,18 @@ def gain_words(training: dict[str, Any]) -> str | None:
         )
     if start is None or risk is None or not training['steps_done']:
         return None
+    flat = training.get('flat_places', {})
+    if not training['delivered_step'] and flat.get('harmed'):
+        returned = flat['returned'] > flat['returned_allowed']
+        harm = (
+            f'let {_percent(flat["returned"])} of the noise back into flat places'
+            if returned
+            else f'moved flat places away from the image, by {_percent(flat["away"])} of the noise'
+        )
+        return (
+            f'Training {harm}, as happens where the noise differs from its model, so the '
+            'pretrained weights were applied.'
+        )
     noise = training.get('noise_variance') or 1.0  # below one where photons are few
     start, risk = start / noise, risk / noise
     if not training['delivered_step']:
@@ -204,8 +216,16 @@ def gain_words(training: dict[str, Any]) -> str | None:
     known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
     return (
         f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
-        f'noise variance (by {_percent(start - risk)}{known}).'
+        f'noise variance (by {_percent(start - risk)}{known}).{_still_words(training)}'
     )
+
+
+def _still_words(training: dict[str, Any]) -> str:
+    """In how much of a recording frames were targets for each other; nothing if nowhere."""
+    share = _finite(training.get('unchanging'))
+    if share is None:
+        return ''
+    return f' Frames were compared in {100 * share:.0f} % of the recording, where nothing changes.'
 
 
 def _finite(value: Any) -> float | None:

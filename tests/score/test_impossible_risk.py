@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from napari_noise2score.report import gain_words
-from napari_noise2score.score.risk import Risk, Snapshots
+from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.snapshots import Snapshots
 
 SPREAD = 0.01
+PAIRED = SimpleNamespace(risk=lambda clean: clean, paired=np.ones(1, bool))
 
 
 def risk(value: float, **more: float) -> Risk:
@@ -47,12 +49,12 @@ def test_an_impossible_risk_beats_nothing():
 
 def delivered(*values: float, keep_first: bool = True) -> int:
     """Step of the weights that are delivered after looks of such risks."""
-    snapshots = Snapshots(SimpleNamespace(risk=lambda clean: clean))
+    snapshots = Snapshots(PAIRED, good=keep_first)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate(values):
         network.weight.data.fill_(step)
         snapshots.look(network, lambda probe, value=value: risk(value), step)
-    _, step = snapshots.deliver(network, keep_first=keep_first)
+    step = snapshots.deliver(network).step
     assert network.weight.item() == step
     return step
 
@@ -75,7 +77,7 @@ def test_without_a_start_an_impossible_risk_makes_no_difference():
 
 
 def test_looks_at_impossible_risks_end_a_training_that_gains_nothing():
-    snapshots = Snapshots(SimpleNamespace(risk=lambda clean: clean))
+    snapshots = Snapshots(PAIRED, good=True)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate((0.1, -0.1, -0.2, -0.3)):
         snapshots.look(network, lambda probe, value=value: risk(value), step)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import REACH, Correlation
-from napari_noise2score.score import lesson, slabs
+from napari_noise2score.score import lesson, slabs, transients
 from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned, Sliced
@@ -205,6 +205,7 @@ def test_frames_are_compared_with_the_slab_of_one_time(monkeypatch):
     """The mean of three planes of one flat scene has a third of the noise: (1 + 1/3) / 2."""
     monkeypatch.setattr(slabs, 'HIDDEN', 0.0)
     monkeypatch.setattr(lesson, 'UNPERTURBED', 1.0)
+    monkeypatch.setattr(transients, 'SHARE', 0.0)
     noisy = 10 + np.random.default_rng(0).normal(size=(2 * 12, 64, 64))
     pairs = tuple((n, n + 1) for n in range(2, 22, 2))  # no ends
     planes = FramesOfSlices(noisy, pairs=pairs)

@@ -34,7 +34,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -181,8 +180,8 @@ class Probe:
         Mean noise variance of the images at the places.
     pixels : int
         Pixels of the images that the places can show, each counted once.
-    two_frames : float
-        Share of places with two frames.
+    paired : (K,) bool
+        Which places have two frames.
     margin : int
         Width of the border that is not compared, pixels.
     held : tuple of Box
@@ -200,9 +199,14 @@ class Probe:
     doubt: float
     noise: float
     pixels: int
-    two_frames: float
+    paired: NDArray[np.bool_]
     margin: int
     held: tuple[Box, ...]
+
+    @property
+    def two_frames(self) -> float:
+        """Share of places with two frames."""
+        return float(self.paired.mean())
 
     @property
     def noisy(self) -> NDArray[np.float32]:
@@ -290,7 +294,7 @@ def draw_probe(
     half = planes // 2
     weights, slopes = torch.ones(2, places, size, size)
     light: list[LevelChange | None] = [None] * places
-    compared = 0
+    paired = np.zeros(places, bool)
     for number in chosen.tolist():
         image = images[number]
         pair = two_frames(sampler, image, number, margin, generator) if image.pairs else None
@@ -300,9 +304,9 @@ def draw_probe(
             trials += [(one, other[half]), (other, pair.brought)]
             weights[at], slopes[at], light[at] = pair.weight, pair.slope, pair.light
             known.append(pair.noise)
+            paired[at] = True
             doubts.append(0.0)
             own.append(pair.noise)
-            compared += 1
             continue
         place = sampler.draw_box(number)
         held.append(place.inside(margin))
@@ -336,7 +340,7 @@ def draw_probe(
         float(np.mean(doubts)),
         float(np.mean(own)) or 1.0,
         _pixels(images, chosen, size - 2 * margin),
-        compared / places,
+        paired,
         margin,
         tuple(held),
     )
@@ -384,77 +388,6 @@ def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
     level = torch.nn.functional.avg_pool2d(patch[None, None], 5, 1, 2, count_include_pad=False)
     grid = np.linspace(curve.start, curve.stop, len(curve.values))
     return torch.from_numpy(np.interp(level[0, 0].numpy(), grid, curve.values)).float()
-
-
-class Look(NamedTuple):
-    """A network as it was when its risk was measured."""
-
-    risk: Risk
-    step: int
-    weights: dict[str, Tensor]
-
-
-class Snapshots:
-    """Keeps the weights of the lowest risk seen, and says which are delivered in the end.
-
-    For noise that differs from its model a network can learn for too long.
-
-    Parameters
-    ----------
-    probe : Probe
-        What the risk is measured on.
-    """
-
-    def __init__(self, probe: Probe) -> None:
-        self._probe = probe
-        self._first: Look | None = None
-        self._lowest: Look | None = None
-        self._last: Look | None = None
-        self.since_lowest = 0
-        """Looks after the one of the lowest risk."""
-
-    @property
-    def first(self) -> Risk:
-        """What the first look has found; there must have been one."""
-        return _there(self._first).risk
-
-    @property
-    def lowest(self) -> Risk:
-        """The lowest risk that was found."""
-        return _there(self._lowest).risk
-
-    def look(
-        self,
-        network: torch.nn.Module,
-        clean: Callable[[Probe], NDArray[np.float32]],
-        step: int,
-    ) -> None:
-        """Measure a network; ``clean`` gives its estimates at the places of a probe."""
-        risk = self._probe.risk(clean(self._probe))
-        weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
-        self._last = Look(risk, step, weights)
-        self.since_lowest += 1
-        if self._lowest is None or (risk.known and risk.value < self._lowest.risk.value):
-            self._lowest, self.since_lowest = self._last, 0
-        self._first = self._first or self._last
-
-    def deliver(self, network: torch.nn.Module, *, keep_first: bool) -> tuple[Risk, int]:
-        """Put the weights to deliver into ``network``; their risk, and the step.
-
-        With ``keep_first`` the ones of the lowest risk, so that they are never worse than the
-        first; else the last ones, unless earlier ones were clearly better. Weights with an
-        impossible risk are never taken for better than others.
-        """
-        lowest, last = _there(self._lowest), _there(self._last)
-        best = lowest if keep_first or lowest.risk.beats(last.risk) else last
-        network.load_state_dict(best.weights)
-        return best.risk, best.step
-
-
-def _there(look: Look | None) -> Look:
-    if look is None:
-        raise RuntimeError('the risk has not been looked at yet')
-    return look
 
 
 def known(risk: Risk) -> float | None:

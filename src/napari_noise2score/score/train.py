@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.noise.events import unchanging
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.guard import ADVICE, Guard
@@ -40,12 +41,12 @@ from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.risk import (
     PLACES,
     Probe,
-    Snapshots,
     draw_probe,
     known,
     places_to_hold,
 )
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
+from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.warm.weights import starting_model
@@ -59,6 +60,11 @@ _GENTLE = 0.2
 """Share of the learning rate with which weights that are good already are changed."""
 _PATIENCE = 7
 """Looks in a row without a lower risk after which a training from good weights ends."""
+_REFUSED = 2
+"""Looks in a row at weights that do harm in flat places after which such a training ends: more of
+it would follow."""
+_UNDECIDED = 4
+"""Looks after which it ends if none has found a clearly lower risk than that of the start."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
 
@@ -199,7 +205,7 @@ class _Run:
         start: ScoreModel | None,
         precision: Precision | None,
     ) -> None:
-        self.settings, self.start = settings, start
+        self.images, self.settings, self.start = images, settings, start
         self.device = choose_device(settings.device)
         self.precision = precision or Precision(self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -275,7 +281,7 @@ class _Run:
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
         self.guard = Guard(self.loss_of.trivial, self.advice)
-        self.snapshots = Snapshots(self.probe)
+        self.snapshots = Snapshots(self.probe, good=self.start is not None)
         self.done = self.looks = 0
 
     def restart(self, number: int) -> None:
@@ -298,7 +304,12 @@ class _Run:
     @property
     def exhausted(self) -> bool:
         """Whether a training from good weights has stopped to gain anything."""
-        return self.start is not None and self.snapshots.since_lowest >= _PATIENCE
+        snapshots = self.snapshots
+        return self.start is not None and (
+            snapshots.since_lowest >= _PATIENCE
+            or snapshots.refused >= _REFUSED
+            or (self.looks >= _UNDECIDED and not snapshots.gained)
+        )
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
@@ -349,14 +360,16 @@ class _Run:
         """Put the weights to deliver into the running average; what is known of them."""
         if step or self.start is None:
             self.look(step)
-        risk, delivered = self.snapshots.deliver(self.average, keep_first=self.start is not None)
+        best = self.snapshots.deliver(self.average)
+        risk = best.risk
         outcome = {
             'final_loss': self.guard.loss,
             'skipped_steps': self.guard.skipped,
             'float32_from_step': self.precision.full_from,
-            'delivered_step': delivered,
+            'delivered_step': best.step,
             'risk': {**risk.to_dict(), 'two_frames': risk.two_frames},
             'noise_variance': risk.noise,
+            'unchanging': unchanging([pair for image in self.images for pair in image.pairs]),
         }
         if self.start is None:
             return outcome
@@ -367,6 +380,10 @@ class _Run:
             'start': {'sha256': self.start.digest},
             'start_risk': {**first.to_dict(), 'two_frames': first.two_frames},
             'gain': gain.to_dict(),
+            'flat_places': {
+                **self.snapshots.flat.to_dict(),
+                'refused': self.snapshots.refused > 0,
+            },
         }
 
     def _clean(self, probe: Probe) -> NDArray[np.float32]:

@@ -1,0 +1,137 @@
+"""Which weights are delivered where the risk and what comes back of the noise disagree."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_noise2score.report import gain_words
+from napari_noise2score.score.flat_places import RETURNED, FlatPlaces
+from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.snapshots import Snapshots
+
+PLACES, SIZE = 8, 64
+
+
+class Trial:
+    """Places whose risk is as told, and a network whose only weight is the number of the look."""
+
+    def __init__(self, *, good=True, paired=False):
+        rng = np.random.default_rng(0)
+        self.noise = rng.normal(size=(2 * PLACES, SIZE, SIZE)).astype(np.float32)
+        self.risks = []
+        probe = SimpleNamespace(
+            noisy=self.noise,
+            paired=np.full(PLACES, paired),
+            image=np.zeros(2 * PLACES, np.int64),
+            risk=lambda clean: self.risks[-1],
+        )
+        self.network = torch.nn.Linear(1, 1, bias=False).requires_grad_(False)
+        self.snapshots = Snapshots(probe, good=good)
+        self.count = 0
+
+    def look(self, risk, returned=0.0):
+        """``risk`` of the same spread at all places; ``returned`` of the noise has come back."""
+        self.risks.append(Risk(risk + 1e-3 * np.arange(PLACES), 0.0))
+        self.network.weight.fill_(self.count)
+        clean = returned * self.noise
+        self.snapshots.look(self.network, lambda probe: clean, self.count)
+        self.count += 1
+
+    def delivered(self):
+        step = self.snapshots.deliver(self.network).step
+        assert float(self.network.weight) == step
+        return step
+
+
+def test_a_lower_risk_is_delivered():
+    trial = Trial()
+    for risk in (0.3, 0.2, 0.25):
+        trial.look(risk)
+    assert trial.delivered() == 1
+    assert trial.snapshots.first.value > trial.snapshots.lowest.value
+
+
+def test_a_lower_risk_that_lets_noise_back_in_is_not_delivered():
+    trial = Trial()
+    trial.look(0.3)
+    trial.look(0.25, RETURNED / 2)
+    trial.look(0.1, 3 * RETURNED)
+    assert trial.snapshots.flat.returned == pytest.approx(3 * RETURNED, rel=1e-3)
+    assert trial.delivered() == 1
+
+
+def test_looks_that_let_noise_back_in_are_counted_in_a_row():
+    trial = Trial()
+    counts = []
+    for returned in (0, 2 * RETURNED, 0, 2 * RETURNED, 3 * RETURNED):
+        trial.look(0.3, returned)
+        counts.append(trial.snapshots.refused)
+    assert counts == [0, 1, 0, 1, 2]
+
+
+def test_frames_that_are_compared_need_no_second_judge():
+    trial = Trial(paired=True)
+    trial.look(0.3)
+    trial.look(0.1, 0.5)
+    assert trial.delivered() == 1
+
+
+def test_a_lower_risk_within_its_error_is_no_reason_to_leave_good_weights():
+    trial = Trial()
+    trial.look(0.3)
+    trial.risks.append(Risk(trial.risks[0].places + [-0.1, 0.1] * (PLACES // 2) - 0.01, 0.0))
+    trial.network.weight.fill_(1)
+    trial.snapshots.look(trial.network, lambda probe: 0 * trial.noise, 1)
+    assert trial.snapshots.lowest.value < trial.snapshots.first.value
+    trial.network.weight.fill_(0)
+    assert trial.delivered() == 0
+
+
+def test_from_scratch_the_last_weights_are_delivered_unless_others_were_clearly_better():
+    trial = Trial(good=False)
+    for risk in (1.0, 0.3, 0.3):
+        trial.look(risk, returned=1.0)
+    assert trial.delivered() == 2
+    trial.look(0.9)
+    assert trial.delivered() == 1
+
+
+def test_nothing_is_delivered_before_a_look():
+    with pytest.raises(RuntimeError, match='no network has been judged yet'):
+        Trial().delivered()
+
+
+@pytest.mark.parametrize(
+    ('flat', 'words'),
+    [
+        (FlatPlaces(0.05, 0.0), 'let 5 % of the noise back into flat places'),
+        (FlatPlaces(0.0, 0.02), 'moved flat places away from the image, by 2 % of the noise'),
+        (FlatPlaces(), 'gained nothing over the pretrained weights'),
+    ],
+)
+def test_why_the_start_is_applied_is_put_into_words(flat, words):
+    training = {
+        'steps_done': 20,
+        'delivered_step': 0,
+        'start_risk': {'value': 0.2},
+        'risk': {'value': 0.2},
+        'flat_places': flat.to_dict(),
+    }
+    assert words in gain_words(training)
+
+
+def test_the_share_of_a_recording_that_was_compared_is_told():
+    training = {
+        'steps_done': 20,
+        'delivered_step': 20,
+        'start_risk': {'value': 0.2},
+        'risk': {'value': 0.1},
+        'gain': {'standard_error': 0.01},
+        'unchanging': 0.93,
+    }
+    assert gain_words(training).endswith(
+        'compared in 93 % of the recording, where nothing changes.'
+    )
+    assert 'compared' not in gain_words({**training, 'unchanging': None})

@@ -1,0 +1,44 @@
+"""A training on one image whose noise is not as it is told: never worse than without it."""
+
+import numpy as np
+import pytest
+
+from napari_noise2score import DenoiseSettings, TrainSettings, denoise
+from napari_noise2score.images.synthetic import SCENES
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.families import Gaussian
+
+SIZE, SIGMA = 112, 10.0
+
+
+def white(rng):
+    return rng.normal(size=(SIZE, SIZE))
+
+
+def correlated(rng):
+    """By 0.3 with the pixels to the left and right."""
+    drawn = rng.normal(size=(SIZE, SIZE + 2))
+    mixed = drawn[:, 1:-1] + 0.16 * (drawn[:, 2:] + drawn[:, :-2])
+    return mixed / mixed.std()
+
+
+@pytest.mark.parametrize(
+    ('noise', 'told'), [(correlated, SIGMA), (white, 0.8 * SIGMA)], ids=['correlated', 'gain']
+)
+def test_what_is_learned_of_the_noise_is_not_delivered(noise, told):
+    rng = np.random.default_rng(0)
+    scene = SCENES['nuclei']((SIZE, SIZE), np.random.default_rng(1))
+    truth = 100 * (scene - scene.min()) / np.ptp(scene)
+    noisy = (truth + SIGMA * noise(rng)).astype(np.float32)
+    start, trained = (
+        denoise(noisy, 'YX', DenoiseSettings(NoiseRequest.exactly(Gaussian(told)), training=how))
+        for how in (
+            TrainSettings(seconds=0, device='cpu'),
+            TrainSettings(seconds=None, steps=60, batch=8, patch=48, device='cpu'),
+        )
+    )
+    before, after = (np.mean((result.image - truth) ** 2) for result in (start, trained))
+    assert after <= before * 1.01
+    training = trained.report['training']
+    assert training['flat_places']['harmed']
+    assert training['steps_done'] < 60
