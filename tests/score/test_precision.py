@@ -253,7 +253,7 @@ def test_weights_that_are_destroyed_do_not_take_the_start_with_them(monkeypatch)
 
     monkeypatch.setattr(nn.utils, 'clip_grad_norm_', clip)
     model = finish(train([noisy_planes()], replace(QUICK, steps=40), start=small()))
-    assert model.training['skipped_steps'] == model.training['steps_done'] - 5 >= 20
+    assert model.training['skipped_steps'] == model.training['steps_done'] - 5 >= 10
     assert model.training['risk']['value'] <= model.training['start_risk']['value']
     assert all(values.isfinite().all() for values in weights(model))
 

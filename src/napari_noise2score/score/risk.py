@@ -127,10 +127,12 @@ class Risk:
     def beats(self, other: Risk) -> bool:
         """Whether it is lower at the same places by more than two standard errors.
 
-        What is impossible beats nothing.
+        What is not known, or impossible, beats nothing, and is beaten by nothing.
         """
+        if not (self.known and math.isfinite(other.value)):
+            return False
         gain = other.places - self.places
-        return self.known and bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
+        return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
 
     def to_dict(self) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known.
