@@ -233,7 +233,7 @@ def compared(name: str, case: Case, how: TrainSettings) -> dict[str, Any]:
         'printed': [training['start_risk']['value'], training['risk']['value']],
         'error': [training['start_risk']['standard_error'], training['risk']['standard_error']],
         'true': true,
-        'refused': training['flat_places']['refused'],
+        'refused': training['flat_places']['harmed'],
         'steps': training['steps_done'],
         'delivered': training['delivered_step'],
         'seconds': time.perf_counter() - begin,

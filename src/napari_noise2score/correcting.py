@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import HandedThrough, constant_words
 from napari_noise2score.images.storage import as_dtype, room
-from napari_noise2score.judge import choose_form, compare_forms, risk_of
+from napari_noise2score.judge import DEFAULT_FORM, choose_form, compare_forms, risk_of
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
@@ -84,7 +84,7 @@ def choose_way(
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
     if correction is Correction.AUTO:
         risks = compare_forms(judges, families)
-        form = choose_form(risks)
+        form = DEFAULT_FORM if score_map.noise_doubted else choose_form(risks)
     else:
         form, risks = correction, {correction: risk_of(judges, families, correction)}
     biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))

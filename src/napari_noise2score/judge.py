@@ -52,8 +52,10 @@ _SMALLEST = 16
 """Least height and width of a place: a smaller image is mirrored up to it."""
 _WORTH = 0.01
 """Share of the risk by which another form must be lower."""
-_FORMS = (Correction.STABILISED, Correction.CHAINED, Correction.PAPER)
-"""Forms that are tried, the default first."""
+DEFAULT_FORM = Correction.STABILISED
+"""Taken unless another form is clearly better."""
+_FORMS = (DEFAULT_FORM, Correction.CHAINED, Correction.PAPER)
+"""Forms that are tried."""
 
 Levels: TypeAlias = Generator[PredictProgress, None, NDArray[np.float32]]
 """Clean levels, tile by tile."""
@@ -220,9 +222,8 @@ def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
     not worth a surprise. Forms whose risk is impossible are not taken; if that of the stabilised
     form is, nothing is believed.
     """
-    default = _FORMS[0]
-    if not risks[default].known:
-        return default
+    if not risks[DEFAULT_FORM].known:
+        return DEFAULT_FORM
     best = min((form for form in risks if risks[form].known), key=lambda form: risks[form].value)
-    worth = risks[best].value < (1 - _WORTH) * risks[default].value
-    return best if worth and risks[best].beats(risks[default]) else default
+    worth = risks[best].value < (1 - _WORTH) * risks[DEFAULT_FORM].value
+    return best if worth and risks[best].beats(risks[DEFAULT_FORM]) else DEFAULT_FORM

@@ -66,7 +66,8 @@ def describe(
         if len(models) > 1:
             record.update(_of_model(own))
     warnings += [*score_map.warnings, *corrected.warnings]
-    worse = risk_warning(corrected.risks[corrected.correction])
+    trusted = not score_map.noise_doubted
+    worse = risk_warning(corrected.risks[corrected.correction]) if trusted else None
     warnings += [worse] if worse is not None else []
     constants: list[dict[str, Any]] = [
         {'place': channel.place, 'noise': None, 'blank': 1.0} for channel in prepared.constant
@@ -81,7 +82,9 @@ def describe(
         'dtype': str(corrected.image.dtype),
         'clipped': corrected.clipped,
         'correction': str(corrected.correction),
-        'risk': {str(form): risk.to_dict() for form, risk in corrected.risks.items()},
+        'risk': {
+            str(form): risk.to_dict(trusted=trusted) for form, risk in corrected.risks.items()
+        },
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
         'views': settings.views(score_map.prepared.source.size),

@@ -31,6 +31,9 @@ SET_RIGHT = 0.05
 _SIGNIFICANT = 3.0
 """Standard errors by which a mean differs from 0."""
 
+_MEASURED = 2.0
+"""Standard errors from which a gain is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResidualCheck:
@@ -185,16 +188,15 @@ def gain_words(training: dict[str, Any]) -> str | None:
     training : dict
         As in a `ScoreModel`.
     """
-    start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
-    if training.get('start_risk', {}).get('impossible') is not None and training['steps_done']:
+    if not training['steps_done']:
+        return None
+    if training.get('start_risk', {}).get('impossible') is not None:
         return (
             'The error could not be estimated: it came out below zero, so the noise is not as '
             'described. The weights that the training began with were applied.'
         )
-    if start is None or risk is None or not training['steps_done']:
-        return None
     flat = training.get('flat_places', {})
-    if not training['delivered_step'] and flat.get('harmed'):
+    if flat.get('harmed'):
         returned = flat['returned'] > flat['returned_allowed']
         harm = (
             f'let {_percent(flat["returned"])} of the noise back into flat places'
@@ -205,6 +207,9 @@ def gain_words(training: dict[str, Any]) -> str | None:
             f'Training {harm}, as happens where the noise differs from its model, so the '
             'pretrained weights were applied.'
         )
+    start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
+    if start is None or risk is None:
+        return None
     noise = training.get('noise_variance') or 1.0  # below one where photons are few
     start, risk = start / noise, risk / noise
     if not training['delivered_step']:
@@ -214,6 +219,12 @@ def gain_words(training: dict[str, Any]) -> str | None:
         )
     error = _finite(training['gain']['standard_error'])  # one place alone has none
     known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
+    if error is not None and start - risk <= _MEASURED * error:
+        return (
+            'What training changed is less than can be measured here (the estimated error fell by '
+            f'{_percent(start - risk)}{known} of the noise variance), and nothing speaks against '
+            f'it, so it was applied.{_still_words(training)}'
+        )
     return (
         f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
         f'noise variance (by {_percent(start - risk)}{known}).{_still_words(training)}'

@@ -51,6 +51,16 @@ class ScoreMap:
         """The models, each once."""
         return list({id(model): model for model in self.models}.values())
 
+    @property
+    def noise_doubted(self) -> bool:
+        """Whether a training has shown that the noise is not as its model says.
+
+        A risk that rests on that model tells nothing then.
+        """
+        return any(
+            model.training.get('flat_places', {}).get('harmed', False) for model in self.models
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corrected:

@@ -76,12 +76,28 @@ def test_without_a_start_an_impossible_risk_makes_no_difference():
     assert delivered(0.3, 0.2, -0.2, keep_first=False) == 2
 
 
+def test_a_single_image_of_an_impossible_risk_keeps_the_start():
+    alone = SimpleNamespace(
+        risk=lambda clean: risk(float(clean.mean())),
+        paired=np.zeros(1, bool),
+        noisy=np.zeros((2, 64, 64), np.float32),
+        image=np.zeros(2, np.int64),
+    )
+    snapshots = Snapshots(alone, good=True)
+    network = torch.nn.Linear(1, 1)
+    for step, value in enumerate((-0.1, -0.1, -0.2)):
+        clean = np.full((2, 64, 64), value, np.float32)
+        snapshots.look(network, lambda probe, clean=clean: clean, step)
+        assert snapshots.refused == step + 1
+    assert snapshots.deliver(network).step == 0
+
+
 def test_looks_at_impossible_risks_end_a_training_that_gains_nothing():
     snapshots = Snapshots(PAIRED, good=True)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate((0.1, -0.1, -0.2, -0.3)):
         snapshots.look(network, lambda probe, value=value: risk(value), step)
-    assert snapshots.since_lowest == 3
+    assert snapshots.since_best == 3
 
 
 def test_a_gain_is_not_told_from_an_impossible_risk():

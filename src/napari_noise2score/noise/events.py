@@ -115,11 +115,10 @@ def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Ar
         before = pair.change.reversed(level)
         slope = pair.change.slope(before)
         variance = slope**2 * table.variance_at(before) + table.variance_at(level)
-    least = 1e-2 * float(np.nanmax(variance))
+    least = 1e-2 * float(np.nan_to_num(variance).max())  # a plane may hold no image at all
     unit = (brought - second) / np.sqrt(np.maximum(variance, least))
-    return np.where(np.isfinite(unit), unit, 0).astype(
-        np.float32
-    )  # blank places differ by nothing
+    # blank places differ by nothing
+    return np.where(np.isfinite(unit), unit, 0).astype(np.float32)
 
 
 def _window_means(unit: Array, width: int) -> Array:

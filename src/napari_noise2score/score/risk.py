@@ -110,6 +110,11 @@ class Risk:
         return _standard_error(self.places)
 
     @property
+    def error(self) -> float:
+        """Standard error with what all places have in common."""
+        return math.hypot(self.standard_error, self.doubt)
+
+    @property
     def share(self) -> float:
         """The estimate as a share of that of the noisy image."""
         return self.value / self.noise
@@ -117,7 +122,7 @@ class Risk:
     @property
     def impossible(self) -> bool:
         """Whether it is below zero by more than two standard errors, as no squared distance is."""
-        return self.value < -_SIGNIFICANT * math.hypot(self.standard_error, self.doubt)
+        return self.value < -_SIGNIFICANT * self.error
 
     @property
     def known(self) -> bool:
@@ -134,17 +139,20 @@ class Risk:
         gain = other.places - self.places
         return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
 
-    def to_dict(self) -> dict[str, float | None]:
-        """Plain representation for JSON; None where the risk is not known.
+    def to_dict(self, *, trusted: bool = True) -> dict[str, float | None]:
+        """Plain representation for JSON; None where the risk is not known, or not ``trusted``.
 
         Places that are all the same, as in an image of the size of one, tell no standard error.
-        What an impossible one came out at stands beside it as ``'impossible'``.
+        What an impossible one came out at stands beside it as ``'impossible'``, one that is not
+        trusted as ``'doubtful'``.
         """
-        if self.known:
-            error = None if np.ptp(self.places) == 0 else self.standard_error
+        if self.known and trusted:
+            error = None if np.ptp(self.places) == 0 else self.error
             return {'value': self.value, 'standard_error': error}
         found: dict[str, float | None] = {'value': None, 'standard_error': None}
-        return {**found, 'impossible': self.value} if self.impossible else found
+        if self.impossible:
+            return {**found, 'impossible': self.value}
+        return {**found, 'doubtful': self.value} if self.known else found
 
 
 def _standard_error(values: Array) -> float:

@@ -1,8 +1,9 @@
-"""Which weights of a training are delivered: two judges that do not share an assumption decide.
+"""Which weights of a training are delivered.
 
-The risk (`napari_noise2score.score.risk`) is what is to be lowered, and rests on what is known of
-the noise. What becomes of flat places (`napari_noise2score.score.flat_places`) rests on none of
-it. Weights that were trained from good ones are delivered only if both are content.
+Where frames of one scene are compared the risk decides (`napari_noise2score.score.risk`), which
+then rests on no model of the noise. Of single images it rests on one, and its error is larger than
+what a training gains. There it can only object, and so can a second judge that shares no
+assumption with it: what becomes of flat places (`napari_noise2score.score.flat_places`).
 """
 
 from __future__ import annotations
@@ -29,27 +30,29 @@ class Look(NamedTuple):
 
 
 class Snapshots:
-    """Keeps the weights of the lowest risk seen, and says which are delivered in the end.
+    """Keeps the best weights seen, and says which are delivered in the end.
 
     Parameters
     ----------
     probe : Probe
         What the networks are judged on.
     good : bool
-        Whether the first weights are good ones: then none are delivered that do harm in flat
-        places, or whose risk is not lower by more than two standard errors.
+        Whether the first weights are good ones, which others have to beat.
     """
 
     def __init__(self, probe: Probe, *, good: bool) -> None:
         self._probe, self._good = probe, good
+        self._alone = ~probe.paired
+        self.single = good and bool(self._alone.mean() > 0.5)
+        """Whether most places are of single images: then the risk does not decide alone."""
         self._start: NDArray[np.float32] | None = None
         self._first: Look | None = None
-        self._lowest: Look | None = None
+        self._best: Look | None = None
         self._last: Look | None = None
-        self.since_lowest = 0
-        """Looks after the one of the lowest risk."""
+        self.since_best = 0
+        """Looks after that at the best weights."""
         self.refused = 0
-        """Looks in a row at weights that do harm in flat places."""
+        """Looks in a row at weights of single images that a judge objects to."""
 
     @property
     def first(self) -> Risk:
@@ -57,14 +60,17 @@ class Snapshots:
         return _there(self._first).risk
 
     @property
-    def lowest(self) -> Risk:
-        """The lowest risk of weights that can be delivered."""
-        return _there(self._lowest).risk
+    def best(self) -> Risk:
+        """Risk of the best weights so far.
+
+        Those of the lowest risk; of single images the last ones that no judge objects to.
+        """
+        return _there(self._best).risk
 
     @property
     def gained(self) -> bool:
-        """Whether the lowest risk is clearly lower than the first."""
-        return self.lowest.beats(self.first)
+        """Whether the best weights have a risk that is clearly lower than the first."""
+        return self.best.beats(self.first)
 
     @property
     def flat(self) -> FlatPlaces:
@@ -80,25 +86,29 @@ class Snapshots:
         """Judge a network; ``clean`` gives its estimates at the places of a probe."""
         found = clean(self._probe)
         weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
-        flat = self._flat(found)
-        self._last = Look(self._probe.risk(found), step, weights, flat)
+        self._last = Look(self._probe.risk(found), step, weights, self._flat(found))
         self._first = self._first or self._last
-        self.refused = self.refused + 1 if flat.harmed else 0
-        self.since_lowest += 1
-        risk = self._last.risk
-        lower = self._lowest is None or (risk.known and risk.value < self._lowest.risk.value)
-        if lower and not self.refused:
-            self._lowest, self.since_lowest = self._last, 0
+        self.since_best += 1
+        self.refused = self.refused + 1 if self._objects(self._last) else 0
+        if self._best is None or self._better(self._last, self._best):
+            self._best, self.since_best = self._last, 0
+
+    def _objects(self, look: Look) -> bool:
+        """Whether a judge objects to weights of single images."""
+        if not self.single:
+            return False
+        return look.flat.harmed or not look.risk.known or self.first.beats(look.risk)
+
+    def _better(self, look: Look, best: Look) -> bool:
+        if self.single:
+            return not self.refused
+        return look.risk.known and look.risk.value < best.risk.value
 
     def _flat(self, clean: NDArray[np.float32]) -> FlatPlaces:
-        """What has become of flat places, where the risk rests on a model of the noise.
-
-        That is where no two frames are compared; in the first of the two inputs of a place.
-        """
-        probe = self._probe
-        alone = ~probe.paired
-        if not self._good or not alone.any():
+        """What has become of flat places, in the first of the two inputs of a place."""
+        if not self.single:
             return FlatPlaces()
+        probe, alone = self._probe, self._alone
         here = clean[::2][alone]
         if self._start is None:
             self._start = here
@@ -107,16 +117,19 @@ class Snapshots:
     def deliver(self, network: torch.nn.Module) -> Look:
         """Put the weights to deliver into ``network``, and say which they are.
 
-        From good weights those of the lowest risk, if that is clearly lower; else the last ones,
-        unless earlier ones were clearly better.
+        Good first weights, unless others have a clearly lower risk, or, of single images, no judge
+        objects to the last ones. Without good first weights the last, unless earlier ones were
+        clearly better.
         """
-        first, lowest, last = (_there(x) for x in (self._first, self._lowest, self._last))
-        if self._good:
-            best = lowest if self.gained else first
+        first, best, last = (_there(x) for x in (self._first, self._best, self._last))
+        if self.single:
+            chosen = first if self.refused else last
+        elif self._good:
+            chosen = best if self.gained else first
         else:
-            best = lowest if lowest.risk.beats(last.risk) else last
-        network.load_state_dict(best.weights)
-        return best
+            chosen = best if best.risk.beats(last.risk) else last
+        network.load_state_dict(chosen.weights)
+        return chosen
 
 
 def _there(look: Look | None) -> Look:

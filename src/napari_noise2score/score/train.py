@@ -60,11 +60,11 @@ _GENTLE = 0.2
 """Share of the learning rate with which weights that are good already are changed."""
 _PATIENCE = 7
 """Looks in a row without a lower risk after which a training from good weights ends."""
-_REFUSED = 2
-"""Looks in a row at weights that do harm in flat places after which such a training ends: more of
-it would follow."""
 _UNDECIDED = 4
 """Looks after which it ends if none has found a clearly lower risk than that of the start."""
+_REFUSED = 2
+"""Looks in a row at weights that a judge of single images objects to, after which it ends: more
+of the same would follow."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
 
@@ -305,18 +305,19 @@ class _Run:
     def exhausted(self) -> bool:
         """Whether a training from good weights has stopped to gain anything."""
         snapshots = self.snapshots
-        return self.start is not None and (
-            snapshots.since_lowest >= _PATIENCE
-            or snapshots.refused >= _REFUSED
-            or (self.looks >= _UNDECIDED and not snapshots.gained)
-        )
+        if self.start is None:
+            return False
+        if snapshots.single:
+            return snapshots.refused >= _REFUSED
+        undecided = self.looks >= _UNDECIDED and not snapshots.gained
+        return undecided or snapshots.since_best >= _PATIENCE
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
-        """Risk of the start, and the lowest since; None where there is none."""
+        """Risk of the start, and that of the best weights since; None where there is none."""
         if self.start is None:
             return None, None
-        return known(self.snapshots.first), known(self.snapshots.lowest)
+        return known(self.snapshots.first), known(self.snapshots.best)
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
@@ -361,29 +362,26 @@ class _Run:
         if step or self.start is None:
             self.look(step)
         best = self.snapshots.deliver(self.average)
-        risk = best.risk
+        risk, trusted = best.risk, not self.snapshots.flat.harmed
         outcome = {
             'final_loss': self.guard.loss,
             'skipped_steps': self.guard.skipped,
             'float32_from_step': self.precision.full_from,
             'delivered_step': best.step,
-            'risk': {**risk.to_dict(), 'two_frames': risk.two_frames},
+            'risk': {**risk.to_dict(trusted=trusted), 'two_frames': risk.two_frames},
             'noise_variance': risk.noise,
             'unchanging': unchanging([pair for image in self.images for pair in image.pairs]),
         }
         if self.start is None:
             return outcome
         first = self.snapshots.first
-        gain = replace(risk, places=first.places - risk.places)
+        gain = replace(risk, places=first.places - risk.places, doubt=0.0)
         return {
             **outcome,
             'start': {'sha256': self.start.digest},
-            'start_risk': {**first.to_dict(), 'two_frames': first.two_frames},
+            'start_risk': {**first.to_dict(trusted=trusted), 'two_frames': first.two_frames},
             'gain': gain.to_dict(),
-            'flat_places': {
-                **self.snapshots.flat.to_dict(),
-                'refused': self.snapshots.refused > 0,
-            },
+            'flat_places': self.snapshots.flat.to_dict(),
         }
 
     def _clean(self, probe: Probe) -> NDArray[np.float32]:
