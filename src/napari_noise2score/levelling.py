@@ -1,4 +1,4 @@
-"""Planes without the offsets that their whole rows or columns have in common.
+"""Planes without the offsets that their whole rows, columns or waves have in common.
 
 The offsets and the clean image are estimated in turn: a network says what a plane is without
 noise, and what is left of each row has a mean, of which the part that is no chance is taken off
@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.rows import Offsets, PlaneOffsets, offsets_of
+from napari_noise2score.noise.common import Offsets, PlaneOffsets
+from napari_noise2score.noise.offsets import offsets_of, unknown_of
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
@@ -70,14 +71,8 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     if not there.any():
         return found
     rows, kernel = channel.rows, channel.correlation.kernel
-    middle = len(kernel) // 2
-    smear = max(float(kernel[middle].sum()), 0.1), max(float(kernel[:, middle].sum()), 0.1)
     height, width = raw.shape
-    unknown = (
-        _left(rows.rows, rows.noise * smear[0] / width),
-        _left(rows.columns, rows.noise * smear[1] / height),
-    )
-    settled = _SETTLED * sum(unknown) ** 0.5
+    settled = _SETTLED * unknown_of(rows, kernel, (height, width)) ** 0.5
     start = found
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
@@ -85,14 +80,10 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
         noise = np.sqrt(variance)
         counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
         residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
-        found = offsets_of(residual, counted / variance, rows, smear)
+        found = offsets_of(residual, counted / variance, rows, kernel)
         if _apart(found, start) < settled:
             break
-        further = _FURTHER if turn else 0.0
-        start = Offsets(
-            found.rows + further * (found.rows - start.rows),
-            found.columns + further * (found.columns - start.columns),
-        )
+        start = found.beyond(start, _FURTHER if turn else 0.0)
     return found
 
 
@@ -108,12 +99,6 @@ def _clean(
     return np.where(np.isnan(clean), channel.table.base, clean)
 
 
-def _left(variance: float, chance: float) -> float:
-    """Variance of an offset about its estimate."""
-    return variance * chance / (variance + chance)
-
-
 def _apart(one: Offsets, other: Offsets) -> float:
     """Root mean square by which the offsets of pixels differ."""
-    square = ((one.rows - other.rows) ** 2).mean() + ((one.columns - other.columns) ** 2).mean()
-    return float(square**0.5)
+    return float(((one.plane - other.plane) ** 2).mean() ** 0.5)

@@ -4,16 +4,15 @@ from scipy import ndimage
 
 from napari_noise2score import PoissonGaussian, estimate_noise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.rows import (
+from napari_noise2score.noise.common import (
     NO_OFFSETS,
     NO_ROWS,
     Offsets,
     PlaneOffsets,
     RowNoise,
-    levelled_pair,
-    offsets_of,
-    row_noise,
 )
+from napari_noise2score.noise.offsets import levelled_pair, offsets_of
+from napari_noise2score.noise.rows import row_noise
 
 SHAPE = (256, 256)
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
