@@ -3,7 +3,8 @@
 The offsets and the clean image are estimated in turn: a network says what a plane is without
 noise, and what is left of each row has a mean, of which the part that is no chance is taken off
 before the network looks again. The network keeps part of an offset, as it keeps what is large in
-an image, and the less of it the less there is left.
+an image, and the less of it the less there is left. Of a wave it may keep all: so the search begins
+with what the image itself shows of waves where there is no structure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.common import Offsets, PlaneOffsets
-from napari_noise2score.noise.offsets import offsets_of, unknown_of
+from napari_noise2score.noise.evidence import neighbour_mean
+from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
@@ -67,13 +70,14 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     raw = channel.channel.raw_plane(index)
     values, blank = raw.astype(np.float64), channel.blanks.of(index, raw)
     there = np.isfinite(values) if blank is None else ~blank
-    found = Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
     if not there.any():
-        return found
+        return Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
     rows, kernel = channel.rows, channel.correlation.kernel
     height, width = raw.shape
     settled = _SETTLED * unknown_of(rows, kernel, (height, width)) ** 0.5
-    start = found
+    image = filled(np.where(there, values, np.nan))
+    variance = np.maximum(channel.family.variance(neighbour_mean(image)), rows.noise * 1e-3)
+    start = found = first_offsets(image, there * (image < channel.rail) / variance, rows)
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
         variance = np.maximum(channel.family.variance(clean), rows.noise * 1e-3)

@@ -33,6 +33,7 @@ from napari_noise2score.noise.offsets import (
     offsets_of,
     shared_noise,
     standing,
+    without_waves,
 )
 from napari_noise2score.noise.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
@@ -114,7 +115,9 @@ def from_frames(
     ]
     evidence = binned(raw, 'frame differences', _third_cumulants(found))
     rows = _rows_taken_off(evidence, compared, shifts)
+    rows = _with_those_that_stay(rows, evidence, found)
     if rows.found:
+        _level_means(rows, evidence, compared)
         raw = [
             pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
             for pair, by in zip(compared, shifts, strict=True)
@@ -122,7 +125,6 @@ def from_frames(
         again = binned(raw, 'frame differences')
         evidence = replace(evidence, level=again.level, variance=again.variance)
         rows = replace(rows, noise=evidence.mean_variance)
-    rows = _with_those_that_stay(rows, evidence, found)
     correlation = _correlation(evidence, compared, shifts)
     evidence = _without_smooth_surplus(evidence, compared, shifts)
     fading, flicker = _bleaching_and_flicker(found)
@@ -228,6 +230,15 @@ def _with_those_that_stay(
         return rows
     rows = measured_in_frames(rows, runs, weights)
     return standing(means, weights, rows, float(np.mean([len(run) for run in runs])))
+
+
+def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
+    """Rid the levels of waves: what is binned by a wrong level tilts the line."""
+    if rows.waves:
+        weights = [evidence.weight(pair.level, pair.mask) for pair in pairs]
+        means = without_waves([pair.mean for pair in pairs], weights, rows.waves)
+        for pair, mean in zip(pairs, means, strict=True):
+            pair.level_at(mean)
 
 
 def _correlation(

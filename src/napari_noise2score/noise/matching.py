@@ -93,6 +93,10 @@ class Compared:
             self._level = neighbour_mean(self.mean)
         return self._level
 
+    def level_at(self, mean: Array) -> None:
+        """Take another image, (Y, X), for the mean of the two frames."""
+        self.mean, self._level = mean, None
+
     def sample(self, square: Array, mask: Mask) -> Sample:
         """Measurements at the pixels of a mask."""
         return Sample(self.level[mask], self.mean[mask], square[mask])

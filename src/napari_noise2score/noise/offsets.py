@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.common import Offsets, RowNoise, Wave
+from napari_noise2score.noise.common import Offsets, RowNoise, Sinusoid, Wave
 from napari_noise2score.noise.rows import row_noise, row_offsets
-from napari_noise2score.noise.sinusoids import smeared, wave_offsets
+from napari_noise2score.noise.sinusoids import beside, smeared, solved, wave_offsets
 from napari_noise2score.noise.waves import flattened, response, wave_powers, waves_in
 
 Array = NDArray[np.float64]
@@ -89,15 +89,37 @@ def waves_taken_off(
         [each.level for each in flat],
         most=noise,
     )
-    if not waves:
-        return waves, list(images)
+    return waves, without_waves(images, weights, waves) if waves else list(images)
+
+
+def without_waves(
+    images: Sequence[Array], weights: Sequence[Array], waves: Sequence[Wave]
+) -> list[Array]:
+    """Images without waves that were found, by what their rest has of them; see `flattened`."""
     rest = []
-    for image, (field, weight, _) in zip(images, flat, strict=True):
+    for image, weight in zip(images, weights, strict=True):
         plane = np.zeros_like(image)
-        for wave in wave_offsets(field, weight, waves, _WHITE):
-            plane += wave.on((image.shape[0], image.shape[1])) / response(wave.frequency)
+        for wave in first_waves(image, weight, waves):
+            plane += wave.on((image.shape[0], image.shape[1]))
         rest.append(image - plane)
-    return waves, rest
+    return rest
+
+
+def first_waves(image: Array, weight: Array, waves: Sequence[Wave]) -> tuple[Sinusoid, ...]:
+    """Waves of an image whose structure is not known, by what `flattened` leaves of it.
+
+    What else it leaves next to their frequencies, structure too, counts as noise.
+    """
+    field, kept, _ = flattened(image, weight)
+    passed = [response(wave.frequency) for wave in waves]
+    total = max(float(kept.sum()), 1e-300)
+    noise = [beside(field * kept, wave.frequency) / total for wave in waves]
+    variances = [wave.variance * by**2 for wave, by in zip(waves, passed, strict=True)]
+    found = solved(field, kept, variances, noise, waves)
+    return tuple(
+        replace(wave, amplitude=wave.amplitude / by)
+        for wave, by in zip(found, passed, strict=True)
+    )
 
 
 def measured_in_frames(
@@ -200,6 +222,21 @@ def offsets_of(residual: Array, weight: Array, noise: RowNoise, kernel: Array = 
     rows = row_offsets(left, weight, noise.rows, down)
     left = left - rows[:, None]
     return Offsets(rows, row_offsets(left.T, weight.T, noise.columns, across), waves)
+
+
+def first_offsets(image: Array, weight: Array, noise: RowNoise) -> Offsets:
+    """Waves of a plane alone, before it is known what the plane is without noise.
+
+    Parameters
+    ----------
+    image, weight : (Y, X) float64
+        Grey levels, and one over their noise variance, 0 where there are none.
+    noise : RowNoise
+        Frequencies and variances of the waves.
+    """
+    rows, columns = image.shape
+    waves = first_waves(image, weight, noise.waves) if noise.waves else ()
+    return Offsets(np.zeros(rows), np.zeros(columns), waves)
 
 
 def smear_of(kernel: Array) -> tuple[float, float]:

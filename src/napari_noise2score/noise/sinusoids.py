@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.common import Sinusoid, Wave, carriers
 
 Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 _HELD = 0.05
 """Share of the noise that has to be left of a frequency so that half of a wave is believed."""
@@ -29,7 +29,7 @@ def wave_offsets(
     Cosine and sine of each are Gaussian unknowns, of the variance of the wave: the normal
     equations of weighted least squares have one over it added, so that they are never larger
     than the plane shows. What of noise of their frequencies the clean image holds tells nothing:
-    where a share ``q`` of it is left in the residual, they count by ``q / (q + 0.05)``.
+    where a share ``q`` of it is left in the residual, they count by ``1.05 q / (q + 0.05)``.
 
     Parameters
     ----------
@@ -42,11 +42,42 @@ def wave_offsets(
     kernel : (2 R + 1, 2 R + 1) float64
         Correlation of the noise between pixels.
     """
+    smear = [smeared(kernel, wave.frequency) for wave in waves]
+    found = solved(residual, weight, [wave.variance for wave in waves], smear, waves)
+    total = float(weight.sum())
+    sinusoids = []
+    for wave, by in zip(found, smear, strict=True):
+        left = min(beside(residual * weight, wave.frequency) / max(by * total, 1e-300), 1.0)
+        sinusoids.append(
+            replace(wave, amplitude=wave.amplitude * left * (1 + _HELD) / (left + _HELD))
+        )
+    return tuple(sinusoids)
+
+
+def solved(
+    residual: Array,
+    weight: Array,
+    variances: Sequence[float],
+    smear: Sequence[float],
+    waves: Sequence[Wave],
+) -> tuple[Sinusoid, ...]:
+    """The same without regard to what the clean image holds.
+
+    Parameters
+    ----------
+    residual, weight : (Y, X) float64
+        As in `wave_offsets`.
+    variances : sequence of float
+        Those of the waves in the residual.
+    smear : sequence of float
+        Power of the noise at each frequency over that of independent pixels.
+    waves : sequence of Wave
+        Their frequencies.
+    """
     if not waves or not weight.any():
         return tuple(Sinusoid(wave.frequency, 0j) for wave in waves)
     shape = residual.shape[0], residual.shape[1]
     pairs = [carriers(wave.frequency, shape) for wave in waves]
-    smear = [smeared(kernel, wave.frequency) for wave in waves]
     count = len(waves)
     normal, common = np.zeros((2 * count, 2 * count)), np.zeros(2 * count)
     for one, (down, across) in enumerate(pairs):
@@ -65,14 +96,12 @@ def wave_offsets(
             )
             normal[2 * one : 2 * one + 2, 2 * two : 2 * two + 2] = block / 2
             normal[2 * two : 2 * two + 2, 2 * one : 2 * one + 2] = block.T / 2
-    prior = np.repeat([s / wave.variance for s, wave in zip(smear, waves, strict=True)], 2)
+    prior = np.repeat(np.asarray(smear) / np.asarray(variances), 2)
     found = np.linalg.solve(normal + np.diag(prior), common)
-    sinusoids = []
-    for place, (wave, pair, by) in enumerate(zip(waves, pairs, smear, strict=True)):
-        left = _left_over(residual * weight, float(weight.sum()) * by, pair)
-        cosine, sine = found[2 * place : 2 * place + 2] * (left / (left + _HELD))
-        sinusoids.append(Sinusoid(wave.frequency, complex(cosine, -sine)))
-    return tuple(sinusoids)
+    return tuple(
+        Sinusoid(wave.frequency, complex(cosine, -sine))
+        for wave, (cosine, sine) in zip(waves, found.reshape(-1, 2), strict=True)
+    )
 
 
 def smeared(kernel: Array, frequency: tuple[float, float]) -> float:
@@ -83,13 +112,13 @@ def smeared(kernel: Array, frequency: tuple[float, float]) -> float:
     return float(max((down @ kernel @ across).real, _LEAST_SMEARED))
 
 
-def _left_over(values: Array, chance: float, pair: tuple[Complex, Complex]) -> float:
-    """Share of the power of noise that a weighted residual still has next to a frequency."""
+def beside(values: Array, frequency: tuple[float, float]) -> float:
+    """Power of a weighted field (Y, X) next to a frequency, that of the wave itself left out."""
     turns = np.arange(-_AWAY, _AWAY + 1)
     down, across = (
         each * np.exp(2j * np.pi * np.outer(turns, np.arange(len(each))) / len(each))
-        for each in pair
+        for each in carriers(frequency, (values.shape[0], values.shape[1]))
     )
     power = np.abs(down @ (values @ across.T)) ** 2
-    beside = np.maximum(np.abs(turns)[:, None], np.abs(turns)) > _NEAR
-    return min(float(np.median(power[beside])) / float(np.log(2)) / chance, 1.0)
+    near = np.maximum(np.abs(turns)[:, None], np.abs(turns)) <= _NEAR
+    return float(np.median(power[~near]) / np.log(2))
