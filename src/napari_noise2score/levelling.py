@@ -3,8 +3,8 @@
 The offsets and the clean image are estimated in turn: a network says what a plane is without
 noise, and what is left of each row has a mean, of which the part that is no chance is taken off
 before the network looks again. The network keeps part of an offset, as it keeps what is large in
-an image, and the less of it the less there is left. Of a wave it may keep all: so the search begins
-with what the image itself shows of waves where there is no structure.
+an image, and the less of it the less there is left. Of a wave it may keep all: so the search
+begins with what the image itself shows of waves where there is no structure.
 """
 
 from __future__ import annotations

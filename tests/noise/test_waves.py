@@ -146,6 +146,20 @@ def test_too_small_an_image_tells_nothing():
     assert not waves_in([white(0)], [0 * ONES], [ONES])
 
 
+def test_fields_of_other_shapes_are_passed_over():
+    fields = [white(0, (64, 80)), *(white(n) + wave(0.01, phase=n) for n in range(2))]
+    weights = [np.ones(field.shape) for field in fields]
+    assert len(waves_in(fields, weights, weights)) == 1
+
+
+def test_frames_with_a_wave_are_still_compared():
+    added = [wave(0.2, (1 / 7, 0.01), 2 * number) for number in range(3)]
+    fit = estimate_noise(movie(3, np.stack(added)))
+    assert fit.compared
+    assert len(fit.rows.waves) == 1
+    assert fit.rows.waves[0].variance / fit.rows.noise == pytest.approx(0.2, rel=0.25)
+
+
 def test_a_wave_is_the_mean_given_the_clean_image():
     rng = np.random.default_rng(0)
     prior = 2e-5

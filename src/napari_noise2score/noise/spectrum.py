@@ -73,9 +73,7 @@ class Spectrum(NamedTuple):
                 return None
             if any(self._near((row, column), each) for each in places):
                 continue
-            away = np.arange(-8, 9)
-            around = ratio[np.ix_((row + away) % len(ratio), _mirrored(column + away, ratio))]
-            around = around.copy()
+            around = _square(ratio, row, column)
             around[6:11, 6:11] = 0.0
             if around.max() > max(_ALONE * height, chance * 0.75):
                 places.append((row, column))
@@ -94,10 +92,14 @@ class Spectrum(NamedTuple):
         return min(down, self.sides[0] - down) <= 2 and abs(one[1] - other[1]) <= 2
 
 
-def _mirrored(columns: NDArray[np.intp], ratio: Array) -> NDArray[np.intp]:
-    """Columns of the half of the spectrum that is kept for those beyond its ends."""
+def _square(ratio: Array, row: int, column: int) -> Array:
+    """The 17 x 17 places around one, of a spectrum of which a half is kept."""
+    away = np.arange(-8, 9)
+    rows, columns = np.meshgrid(row + away, column + away, indexing='ij')
     last = ratio.shape[1] - 1
-    return np.asarray(last - np.abs(last - np.abs(columns)))
+    beyond = (columns < 0) | (columns > last)  # there a place is that of the opposite frequency
+    columns = last - np.abs(last - np.abs(columns))
+    return np.array(ratio[np.where(beyond, -rows, rows) % len(ratio), columns])
 
 
 def _shape(fields: int) -> float:

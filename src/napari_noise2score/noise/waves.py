@@ -7,6 +7,7 @@ lines are ridges, what the sample repeats ends where the sample does, and shines
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -92,7 +93,8 @@ def waves_in(
     Parameters
     ----------
     fields : sequence of (Y, X) float64
-        All of one shape: noise, or with ``most`` images without structure, see `flattened`.
+        Noise, or with ``most`` images without structure, see `flattened`. Those of the most usual
+        shape are looked at.
     weights : sequence of (Y, X) float64
         One over the noise variance of each pixel, but for a factor; 0 where it does not count.
     levels : sequence of (Y, X) float64
@@ -111,9 +113,13 @@ def waves_in(
     fields under a sine window, over the geometric mean of what lies around each frequency, be it
     in a square or along a line, so that the spectrum of the noise may have any smooth shape.
     """
-    used = [n for n, weight in enumerate(weights) if weight.any()]
-    if not used or min(fields[0].shape) < _SMALLEST:
+    shapes = Counter(weight.shape for weight in weights if weight.any())
+    if not shapes:
         return ()
+    ((usual, _),) = shapes.most_common(1)
+    if min(usual) < _SMALLEST:
+        return ()
+    used = [n for n, weight in enumerate(weights) if weight.shape == usual and weight.any()]
     held = _Fields(
         [fields[n] for n in used], [weights[n] for n in used], [levels[n] for n in used]
     )
