@@ -137,7 +137,7 @@ def periodic(size: int) -> dict[str, Array]:
 
 def fringes(clean: Array, frames: int, seed: int) -> NDArray[np.uint16]:
     """Frames under structured light, whose phase moves."""
-    light = waves(np.ones_like(clean), frames, 0.1, False, seed)
+    light = waves(clean, frames, 0.1, False, seed)
     light = 1 + 0.5 * light / light.max()
     rng = np.random.default_rng(seed)
     return np.round(CAMERA.sample(100 + (clean - 100) * light, rng)).astype(np.uint16)

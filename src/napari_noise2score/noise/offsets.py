@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.common import Offsets, RowNoise, Sinusoid, Wave
 from napari_noise2score.noise.rows import row_noise, row_offsets
 from napari_noise2score.noise.sinusoids import beside, smeared, solved, wave_offsets
-from napari_noise2score.noise.waves import flattened, response, wave_powers, waves_in
+from napari_noise2score.noise.waves import LEAST, flattened, response, wave_powers, waves_in
 
 Array = NDArray[np.float64]
 
@@ -174,7 +174,8 @@ def standing(
     waves = [
         replace(wave, fixed=True)
         for wave in found.waves
-        if not any(_same(wave.frequency, other, sides) for other in known)
+        if wave.variance >= LEAST * changing.noise
+        and not any(_same(wave.frequency, other, sides) for other in known)
     ]
     return replace(
         changing,

@@ -37,7 +37,7 @@ _FAR = 3.5
 """Noise standard deviations that the rest of an image is cut off at."""
 _ROUGH = 2.0
 """Times the median power from which a place counts as structure."""
-_LEAST = 1e-3
+LEAST = 1e-3
 """Smallest variance of a wave that is told, as a share of that of the noise: what is left of it in
 a denoised image is below what is left of the noise."""
 _LARGEST = 0.5
@@ -217,7 +217,7 @@ def _wave(held: _Fields, frequency: Frequency, around: float, most: float | None
         square += abs(share) ** 2 - around / total
     passed = response(frequency) if most else 1.0
     variance = _sides(frequency) * square / len(shares) / passed**2
-    if variance < _LEAST * held.power or (most and variance > _LARGEST * most):
+    if variance < LEAST * held.power or (most and variance > _LARGEST * most):
         return None
     if not all(_even(held, frequency, shares, around, parts) for parts in _divisions(held)):
         return None
