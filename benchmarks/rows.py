@@ -26,8 +26,8 @@ from napari_noise2score.correcting import correct_image
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.levelling import levelled
+from napari_noise2score.noise.common import NO_ROWS
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.rows import NO_ROWS
 from napari_noise2score.pipeline import score_image
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.score.warm.weights import warm_start

@@ -15,6 +15,7 @@ from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.levelling import levelled
 from napari_noise2score.live import correct_plane
 from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.common import NO_ROWS, Sinusoid
 from napari_noise2score.prepare import prepare
 from napari_noise2score.score.warm.weights import warm_start
 
@@ -51,7 +52,7 @@ def test_row_and_column_noise_is_taken_off(axis):
     name = ('row', 'column')[axis]
     told, left = result.report['channels'][0]['row_noise'], white.report['channels'][0]
     assert 0.05 < told[f'{name}s'] < 0.2
-    assert left['row_noise'] == {'rows': 0.0, 'columns': 0.0}
+    assert left['row_noise'] == NO_ROWS.to_dict()
     words = [w for w in result.report['warnings'] if w.startswith(f'{name.capitalize()} noise')]
     assert len(words) == 1
     assert words[0].endswith('which were taken off.')
@@ -91,3 +92,38 @@ def test_blank_and_saturated_places_stay():
         0, result.score_map.clean[0][0], channel.family, result.corrected.correction
     )
     np.testing.assert_array_equal(again.noisy[:30], 0)
+
+
+@pytest.mark.parametrize('frames', [1, 2])
+def test_a_wave_is_taken_off(frames):
+    rng = np.random.default_rng(2)
+    clean = 100 + 4 * (2 + 30 * SCENES['nuclei']((SIZE, SIZE), rng))
+    size = (2 * 0.1 * float(CAMERA.variance(clean).mean())) ** 0.5
+    waves = [Sinusoid((0.137, 0.083), size * np.exp(1j * n)) for n in range(frames)]
+    added = np.stack([wave.on(clean.shape) for wave in waves])
+    noisy = np.round(CAMERA.sample(clean + 0 * added, rng) + added).astype(np.uint16)
+    result = denoise(noisy, 'TYX', SETTINGS)
+    white = denoise(noisy, 'TYX', replace(SETTINGS, noise=NoiseRequest(correlation='none')))
+    assert ((result.image - clean) ** 2).mean() < 0.9 * ((white.image - clean) ** 2).mean()
+    (channel,) = result.score_map.prepared.channels
+    for number, wave in enumerate(waves):
+        (found,) = channel.offsets.of(number).waves
+        found, true = found.on(clean.shape), wave.on(clean.shape)
+        assert (found**2).mean() < 1.1 * (true**2).mean()
+        assert ((found - true) ** 2).mean() < 0.02 * (true**2).mean()
+    told = result.report['channels'][0]['row_noise']['waves']
+    assert [round(each['share'], 1) for each in told] == [0.1]
+    words = [w for w in result.report['warnings'] if w.startswith('A wave with a period of 7.3')]
+    assert len(words) == 1
+    assert words[0].endswith('which were taken off.')
+
+
+def test_a_window_has_its_part_of_a_wave():
+    rng = np.random.default_rng(2)
+    clean = np.full((SIZE, SIZE), 200.0)
+    wave = Sinusoid((0.137, 0.083), 15.0).on(clean.shape)
+    noisy = np.round(CAMERA.sample(clean, rng) + wave).astype(np.uint16)
+    channel = levelled(prepare(ImageSource(noisy, 'YX')), 'cpu').channels[0]
+    window = Region({'Y': (33, 96), 'X': (65, 160)})
+    part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
+    assert np.abs(((part - 200) * wave[33:96, 65:160]).mean()) < 0.1 * (wave**2).mean()

@@ -1,9 +1,10 @@
-"""Planes without the offsets that their whole rows or columns have in common.
+"""Planes without the offsets that their whole rows, columns or waves have in common.
 
 The offsets and the clean image are estimated in turn: a network says what a plane is without
 noise, and what is left of each row has a mean, of which the part that is no chance is taken off
 before the network looks again. The network keeps part of an offset, as it keeps what is large in
-an image, and the less of it the less there is left.
+an image, and the less of it the less there is left. Of a wave it may keep all: so the search
+begins with what the image itself shows of waves where there is no structure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.rows import Offsets, PlaneOffsets, offsets_of
+from napari_noise2score.noise.common import Offsets, PlaneOffsets
+from napari_noise2score.noise.evidence import neighbour_mean
+from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
@@ -66,33 +70,24 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     raw = channel.channel.raw_plane(index)
     values, blank = raw.astype(np.float64), channel.blanks.of(index, raw)
     there = np.isfinite(values) if blank is None else ~blank
-    found = Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
     if not there.any():
-        return found
+        return Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
     rows, kernel = channel.rows, channel.correlation.kernel
-    middle = len(kernel) // 2
-    smear = max(float(kernel[middle].sum()), 0.1), max(float(kernel[:, middle].sum()), 0.1)
     height, width = raw.shape
-    unknown = (
-        _left(rows.rows, rows.noise * smear[0] / width),
-        _left(rows.columns, rows.noise * smear[1] / height),
-    )
-    settled = _SETTLED * sum(unknown) ** 0.5
-    start = found
+    settled = _SETTLED * unknown_of(rows, kernel, (height, width)) ** 0.5
+    image = filled(np.where(there, values, np.nan))
+    variance = np.maximum(channel.family.variance(neighbour_mean(image)), rows.noise * 1e-3)
+    start = found = first_offsets(image, there * (image < channel.rail) / variance, rows)
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
         variance = np.maximum(channel.family.variance(clean), rows.noise * 1e-3)
         noise = np.sqrt(variance)
         counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
         residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
-        found = offsets_of(residual, counted / variance, rows, smear)
+        found = offsets_of(residual, counted / variance, rows, kernel)
         if _apart(found, start) < settled:
             break
-        further = _FURTHER if turn else 0.0
-        start = Offsets(
-            found.rows + further * (found.rows - start.rows),
-            found.columns + further * (found.columns - start.columns),
-        )
+        start = found.beyond(start, _FURTHER if turn else 0.0)
     return found
 
 
@@ -108,12 +103,6 @@ def _clean(
     return np.where(np.isnan(clean), channel.table.base, clean)
 
 
-def _left(variance: float, chance: float) -> float:
-    """Variance of an offset about its estimate."""
-    return variance * chance / (variance + chance)
-
-
 def _apart(one: Offsets, other: Offsets) -> float:
     """Root mean square by which the offsets of pixels differ."""
-    square = ((one.rows - other.rows) ** 2).mean() + ((one.columns - other.columns) ** 2).mean()
-    return float(square**0.5)
+    return float(((one.plane - other.plane) ** 2).mean() ** 0.5)

@@ -16,6 +16,7 @@ from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.blank import marked, single_valued
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.common import NO_OFFSETS, NO_ROWS, PlaneOffsets, RowNoise
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
@@ -24,14 +25,8 @@ from napari_noise2score.noise.events import without_events
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
+from napari_noise2score.noise.offsets import levelled_pair
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
-from napari_noise2score.noise.rows import (
-    NO_OFFSETS,
-    NO_ROWS,
-    PlaneOffsets,
-    RowNoise,
-    levelled_pair,
-)
 from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
 from napari_noise2score.noise.units import lost_in_double
 
@@ -86,9 +81,9 @@ class PreparedChannel:
     blanks : BlankPlaces
         Where its planes hold no noise.
     rows : RowNoise
-        Offsets that whole rows and columns have in common, which are to be taken off.
+        Offsets that whole rows, columns and waves have in common, which are to be taken off.
     offsets : PlaneOffsets
-        What whole rows and columns of its planes have in common; it is taken off.
+        What rows, columns and waves of its planes have in common; it is taken off.
     """
 
     channel: Channel
@@ -282,7 +277,7 @@ def prepare(
             pairs = _pairs(places, fit, table, corner)
             frames = _in_coordinate(places, sample, pairs, coordinate)
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
-            compared = _compared(places, sample, pairs, coordinate, fit.rows)
+            compared = _compared(places, sample, pairs, coordinate, fit.rows.changing)
             table = measured_table(table, compared, clipped)
             pairs = without_events(pairs, frames, table, corner)
         channels.append(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.common import RowNoise
 from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.evidence import (
@@ -27,9 +28,15 @@ from napari_noise2score.noise.evidence import (
 )
 from napari_noise2score.noise.light import light_line
 from napari_noise2score.noise.matching import Compared, matched
+from napari_noise2score.noise.offsets import (
+    measured_in_frames,
+    offsets_of,
+    shared_noise,
+    standing,
+    without_waves,
+)
 from napari_noise2score.noise.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
-from napari_noise2score.noise.rows import RowNoise, offsets_of, row_noise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -108,7 +115,9 @@ def from_frames(
     ]
     evidence = binned(raw, 'frame differences', _third_cumulants(found))
     rows = _rows_taken_off(evidence, compared, shifts)
+    rows = _with_those_that_stay(rows, evidence, found)
     if rows.found:
+        _level_means(rows, evidence, compared)
         raw = [
             pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
             for pair, by in zip(compared, shifts, strict=True)
@@ -192,16 +201,44 @@ def _leave_out_hot(pairs: Sequence[Compared]) -> float:
 def _rows_taken_off(
     evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
 ) -> RowNoise:
-    """Offsets that rows and columns have in common; the differences are rid of them."""
+    """Offsets in common that differ between frames; the differences are rid of them."""
     weights = [
         evidence.weight(pair.level - by, pair.mask) for pair, by in zip(pairs, shifts, strict=True)
     ]
     fields = [pair.difference / 2**0.5 for pair in pairs]
-    rows = row_noise(fields, weights, evidence.mean_variance)
+    rows = shared_noise(fields, weights, [pair.level for pair in pairs], evidence.mean_variance)
     if rows.found:
         for pair, field, weight in zip(pairs, fields, weights, strict=True):
             pair.difference -= 2**0.5 * offsets_of(field, weight, rows).plane
     return rows
+
+
+def _with_those_that_stay(
+    rows: RowNoise, evidence: PhotonTransfer, fields: Sequence[_Field]
+) -> RowNoise:
+    """Also the offsets that are the same in every frame: the means of the frames show them."""
+    runs: list[list[Array]] = []
+    means: list[Array] = []
+    weights: list[Array] = []
+    for run in (run for each in fields for run in _runs(each.compared)):
+        mask = np.logical_and.reduce([pair.mask for pair in run])
+        if mask.any():
+            runs.append([run[0].first, *(pair.second for pair in run)])
+            means.append(np.mean(runs[-1], axis=0))
+            weights.append(evidence.weight(neighbour_mean(means[-1]), mask))
+    if not runs:
+        return rows
+    rows = measured_in_frames(rows, runs, weights)
+    return standing(means, weights, rows, float(np.mean([len(run) for run in runs])))
+
+
+def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
+    """Rid the levels of waves: what is binned by a wrong level tilts the line."""
+    if rows.waves:
+        weights = [evidence.weight(pair.level, pair.mask) for pair in pairs]
+        means = without_waves([pair.mean for pair in pairs], weights, rows.waves)
+        for pair, mean in zip(pairs, means, strict=True):
+            pair.level_at(mean)
 
 
 def _correlation(

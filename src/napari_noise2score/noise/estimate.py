@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.arrays import as_numpy, readable
 from napari_noise2score.noise.blank import single_valued
+from napari_noise2score.noise.common import RowNoise
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.differences import from_frames
 from napari_noise2score.noise.evidence import Disturbances, PhotonTransfer
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.line import fit_family, robust_fit
 from napari_noise2score.noise.pairs import FramePair
-from napari_noise2score.noise.rows import RowNoise
 from napari_noise2score.noise.single import from_single_frames
 from napari_noise2score.noise.units import IntensityUnit
 from napari_noise2score.noise.usable import (
@@ -113,7 +113,7 @@ class NoiseFit:
 
     @property
     def rows(self) -> RowNoise:
-        """Offsets that whole rows or columns have in common."""
+        """Offsets that whole rows, columns or waves have in common."""
         return self.evidence.rows
 
     @property

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.common import NO_ROWS, RowNoise
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.rows import NO_ROWS, RowNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -99,7 +99,7 @@ class PhotonTransfer:
     disturbances : Disturbances
         What was found besides noise.
     rows : RowNoise
-        Offsets that whole rows or columns have in common; the variances are without them.
+        Offsets that rows, columns or waves have in common; the variances are without them.
     """
 
     level: Array

@@ -17,9 +17,9 @@ from napari_noise2score.noise.correlation import NOTICED
 from napari_noise2score.noise.evidence import Sample, neighbour_mean
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.light import Line, light_line
+from napari_noise2score.noise.offsets import offsets_of, shared_noise
 from napari_noise2score.noise.outliers import away_from, unclipped
 from napari_noise2score.noise.pairs import FramePair, StillBlocks
-from napari_noise2score.noise.rows import offsets_of, row_noise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -93,6 +93,10 @@ class Compared:
             self._level = neighbour_mean(self.mean)
         return self._level
 
+    def level_at(self, mean: Array) -> None:
+        """Take another image, (Y, X), for the mean of the two frames."""
+        self.mean, self._level = mean, None
+
     def sample(self, square: Array, mask: Mask) -> Sample:
         """Measurements at the pixels of a mask."""
         return Sample(self.level[mask], self.mean[mask], square[mask])
@@ -155,11 +159,11 @@ def compare(
     noisy &= _blocks(there.astype(np.float64), side).mean(axis=(1, 3)) >= _SEEN
     blocks, moving, motion = _still(difference, mean, noisy, side)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
-        rows = row_noise([difference], [mask.astype(np.float64)], 1.0)
+        rows = shared_noise([difference], [mask.astype(np.float64)], [mean], 1.0)
         if not rows.found:
             return None
         # offsets that whole rows have in common reach as far as what moves does
-        weight = mask / max(float(difference[mask].var()) - rows.rows - rows.columns, 1e-300)
+        weight = mask / max(float(difference[mask].var()) - rows.variance, 1e-300)
         level = difference - offsets_of(difference, weight, rows).plane
         blocks, moving, motion = _still(level, mean, noisy, side)
         if moving > _MOST_MOVING or motion > _MOVING_OVERALL:

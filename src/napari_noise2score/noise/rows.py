@@ -1,4 +1,4 @@
-"""Offsets that whole rows, or whole columns, have in common: found, measured and taken off.
+"""Offsets that whole rows, or whole columns, have in common: found and measured.
 
 Such noise is read out with a row and drawn anew for each: white from row to row, and the same all
 along it. Nothing else in an image is both. What correlates neighbouring pixels does not reach from
@@ -8,13 +8,14 @@ them, or in parts of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
+
+from napari_noise2score.noise.common import RowNoise
 
 Array = NDArray[np.float64]
 
@@ -43,119 +44,6 @@ _LEAST_LEFT = 0.05
 """Share of the noise that has to be left of a wave so that half of its offsets is believed."""
 _MAD = 1.4826
 """Standard deviation of Gaussian values over the median of their sizes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowNoise:
-    """Offsets that whole rows and whole columns have in common.
-
-    Attributes
-    ----------
-    rows, columns : float
-        Variance of the offsets, grey levels squared; 0 where none were found.
-    noise : float
-        Mean variance of the other noise.
-    """
-
-    rows: float = 0.0
-    columns: float = 0.0
-    noise: float = 1.0
-
-    @property
-    def found(self) -> bool:
-        """Whether there are such offsets."""
-        return self.rows > 0 or self.columns > 0
-
-    @property
-    def words(self) -> str:
-        """What was found, such as ``row noise 7 % of the noise``; empty if nothing was."""
-        named = (('row', self.rows), ('column', self.columns))
-        told = (f'{name} noise {_percent(value / self.noise)} %' for name, value in named if value)
-        found = ', '.join(told)
-        return f'{found} of the noise' if found else ''
-
-    @property
-    def sentence(self) -> str:
-        """The same as the beginning of a sentence that says what it is."""
-        lines = ' and '.join(
-            name for name, value in (('rows', self.rows), ('columns', self.columns)) if value
-        )
-        return f'{self.words.capitalize()}: offsets that whole {lines} have in common'
-
-    def scaled(self, by: float) -> RowNoise:
-        """In another unit, of which one is ``by`` of the present ones."""
-        return RowNoise(self.rows * by**2, self.columns * by**2, self.noise * by**2)
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain representation for JSON: variances as shares of that of the other noise."""
-        return {'rows': self.rows / self.noise, 'columns': self.columns / self.noise}
-
-
-NO_ROWS = RowNoise()
-"""Offsets were found neither of rows nor of columns."""
-
-
-def _percent(share: float) -> str:
-    return f'{100 * share:.2g}' if share < 1 else f'{100 * share:.0f}'
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Offsets:
-    """The offsets of one plane, grey levels: of its rows (Y,) and of its columns (X,)."""
-
-    rows: Array
-    columns: Array
-
-    @property
-    def plane(self) -> Array:
-        """(Y, X): what every pixel has of them."""
-        return self.rows[:, None] + self.columns
-
-    def part(self, rows: slice, columns: slice) -> Offsets:
-        """Those of a part of the plane."""
-        return Offsets(self.rows[rows], self.columns[columns])
-
-
-class PlaneOffsets:
-    """Offsets of planes, found when they are first asked for.
-
-    Parameters
-    ----------
-    find : callable, optional
-        The offsets of a plane, by its number; there are none if it is not given.
-    """
-
-    def __init__(self, find: Callable[[int], Offsets] | None = None) -> None:
-        self._find = find
-        self._known: dict[int, Offsets] = {}
-
-    @property
-    def any(self) -> bool:
-        """Whether planes may have some."""
-        return self._find is not None
-
-    def of(self, index: int) -> Offsets | None:
-        """Those of plane number ``index``; None if it has none."""
-        if self._find is not None and index not in self._known:
-            self._known[index] = self._find(index)
-        return self._known.get(index)
-
-    def part(self, rows: slice, columns: slice) -> PlaneOffsets:
-        """Those of a part of every plane."""
-        find = self._find
-        if find is None:
-            return self
-
-        def of_part(index: int) -> Offsets:
-            whole = self.of(index)
-            assert whole is not None  # they are found where there is a way to
-            return whole.part(rows, columns)
-
-        return PlaneOffsets(of_part)
-
-
-NO_OFFSETS = PlaneOffsets()
-"""Of planes that have none."""
 
 
 class _Parts(NamedTuple):
@@ -307,10 +195,8 @@ def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
     )
 
 
-def offsets_of(
-    residual: Array, weight: Array, noise: RowNoise, smear: tuple[float, float] = (1.0, 1.0)
-) -> Offsets:
-    """Offsets of the rows and columns of a plane, given what it is without noise.
+def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -> Array:
+    """Offsets of the rows of a residual, (Y,), given what the plane is without noise.
 
     The mean of the offsets given the clean image (a Gaussian unknown in Gaussian noise): the mean
     of the residual over a row, times ``s^2 / (s^2 + u)`` for its own variance ``u``. So they are
@@ -323,23 +209,11 @@ def offsets_of(
         Noisy minus clean, grey levels.
     weight : (Y, X) float64
         One over the noise variance of each pixel; 0 where it does not count.
-    noise : RowNoise
-        Variance of the offsets.
-    smear : (float, float)
-        Variance of the mean of a row, and of a column, over that for independent pixels.
-
-    Returns
-    -------
-    Offsets
-        Their weighted mean is 0: the light of the plane stays.
+    variance : float
+        That of the offsets, ``s^2``.
+    smear : float
+        Variance of the mean of a row over that for independent pixels.
     """
-    rows = _shrunk(residual, weight, noise.rows, smear[0])
-    left = residual - rows[:, None]
-    return Offsets(rows, _shrunk(left.T, weight.T, noise.columns, smear[1]))
-
-
-def _shrunk(residual: Array, weight: Array, variance: float, smear: float) -> Array:
-    """Offsets of the rows of a residual, (Y,)."""
     seen = weight.sum(axis=1)
     if variance <= 0 or not seen.any():
         return np.zeros(len(seen))
@@ -375,22 +249,3 @@ def _left_over(residual: Array, weight: Array, mean: Array, smear: float) -> Arr
     chance = smear * float((1 / whole[there]).sum()) / rows
     smooth = ndimage.uniform_filter1d(power, _WAVES, mode='nearest')
     return np.asarray(np.minimum(smooth / chance, 1.0))
-
-
-def levelled_pair(
-    first: Array, second: Array, mask: NDArray[np.bool_], noise: RowNoise
-) -> tuple[Array, Array]:
-    """Two frames of one scene under one light, without what their rows and columns differ by.
-
-    Parameters
-    ----------
-    first, second : (Y, X) float64
-        Grey levels.
-    mask : (Y, X) bool
-        Where they show one scene.
-    noise : RowNoise
-        Variance of the offsets.
-    """
-    difference = np.where(mask, first - second, 0.0) / 2**0.5
-    half = offsets_of(difference, mask / noise.noise, noise).plane / 2**0.5
-    return first - half, second + half

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.noise.common import Wave
 from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
@@ -22,6 +23,7 @@ from napari_noise2score.noise.evidence import (
     robust_line,
 )
 from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.offsets import waves_taken_off
 from napari_noise2score.noise.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.patches import from_flat_patches, response
 from napari_noise2score.noise.rows import row_noise
@@ -46,6 +48,13 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     """
+    return _from_single_frames(frames, saturation, ())
+
+
+def _from_single_frames(
+    frames: Sequence[Array], saturation: float, known: tuple[Wave, ...]
+) -> PhotonTransfer:
+    """The same of frames that are rid of known waves."""
     blanks = [np.isnan(frame) for frame in frames]
     frames = [filled(frame) for frame in frames]
     masks = [_inner(f, blank, saturation) for f, blank in zip(frames, blanks, strict=True)]
@@ -75,7 +84,15 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
         evidence.weight(neighbour_mean(frame), mask)
         for frame, mask in zip(levelled, masks, strict=True)
     ]
-    return replace(evidence, rows=row_noise(levelled, weights, evidence.mean_variance))
+    waves, even = waves_taken_off(levelled, weights, evidence.mean_variance)
+    if waves and not known:
+        rest = [
+            np.where(blank, np.nan, np.where(frame < saturation, without + by, frame))
+            for frame, blank, without, by in zip(frames, blanks, even, shifts, strict=True)
+        ]
+        return _from_single_frames(rest, saturation, waves)
+    rows = row_noise(even, weights, evidence.mean_variance)
+    return replace(evidence, rows=replace(rows, waves=known))
 
 
 def _inner(frame: Array, blank: Mask, saturation: float) -> Mask:
