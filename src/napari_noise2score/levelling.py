@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.evening import evened
 from napari_noise2score.noise.rows import Offsets, PlaneOffsets, offsets_of
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.patches import HeldPlanes
@@ -34,7 +35,9 @@ _NEAR_THE_RAIL = 4.0
 
 
 def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
-    """An image whose planes are rid of offsets in common, where the estimate has found such.
+    """An image whose pixels are alike: brought to even noise, and rid of offsets in common.
+
+    Where maps of the pixels are known, and where the estimate has found offsets of rows.
 
     The offsets of a plane are estimated when it is first looked at, by the weights that ship,
     whatever the model that is applied to it: up to twelve times a single view.
@@ -46,6 +49,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     """
+    prepared = evened(prepared, device)
     if not any(_concerned(channel) for channel in prepared.channels):
         return prepared
     channels = (
@@ -64,7 +68,7 @@ def _concerned(channel: PreparedChannel) -> bool:
 def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     """Offsets of one plane of a channel."""
     raw = channel.channel.raw_plane(index)
-    values, blank = raw.astype(np.float64), channel.blanks.of(index, raw)
+    values, blank = channel.measured(raw).astype(np.float64), channel.blanks.of(index, raw)
     there = np.isfinite(values) if blank is None else ~blank
     found = Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
     if not there.any():
@@ -82,6 +86,8 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
         variance = np.maximum(channel.family.variance(clean), rows.noise * 1e-3)
+        if channel.excess is not None:
+            variance = np.maximum(variance + channel.excess, rows.noise * 1e-3)
         noise = np.sqrt(variance)
         counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
         residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
