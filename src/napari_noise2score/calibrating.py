@@ -42,7 +42,7 @@ def calibrate_images(
     pairs = zip(_spread(darks, count), _spread(flats, count), strict=True)
     return together(
         [
-            calibrate(_frames(first), _frames(second), whole=first and _planes(first))
+            calibrate(_frames(first), _frames(second), whole=_planes(first))
             for first, second in pairs
         ]
     )
@@ -62,6 +62,8 @@ def _frames(channel: Channel | None) -> NDArray[Any] | None:
     return np.stack([channel.raw_plane(number)[place] for number in range(count)])
 
 
-def _planes(channel: Channel) -> Iterator[NDArray[Any]]:
+def _planes(channel: Channel | None) -> Iterator[NDArray[Any]] | None:
     """All planes in full, (Y, X), one at a time."""
+    if channel is None:
+        return None
     return (channel.raw_plane(number) for number in range(min(channel.shape[0], MOST_FRAMES)))

@@ -7,6 +7,7 @@ clean image is what the weights that ship make of such draws. The two are found 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from napari_noise2score.images.storage import room
 from napari_noise2score.noise.even_planes import EvenPlanes, even_noise
 from napari_noise2score.noise.pixel_fill import local_mean
 from napari_noise2score.prepare import Prepared, PreparedChannel
+from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
-from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.warm.weights import warm_start
-from napari_noise2score.steps import finish
+from napari_noise2score.steps import finish, relay
 
 Array = NDArray[np.float64]
 
@@ -27,6 +29,8 @@ _ROUNDS = 5
 """Times that a plane is looked at."""
 _SETTLING = 2
 """Of these, how many are not part of the mean."""
+_DRAWS = 4
+"""Least number of draws that a result is the mean over."""
 
 
 def evened(prepared: Prepared, device: str = 'auto') -> Prepared:
@@ -47,6 +51,45 @@ def evened(prepared: Prepared, device: str = 'auto') -> Prepared:
         return prepared
     channels = (_evened(c, device) if _concerned(c) else c for c in prepared.channels)
     return replace(prepared, channels=tuple(channels))
+
+
+def clean_levels(
+    model: ScoreModel,
+    channel: PreparedChannel,
+    *,
+    device: str = 'auto',
+    orientations: int = 8,
+    sigma_a: float = 0.0,
+) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+    """Clean level of every plane of a channel, as `predict_clean` finds it.
+
+    Where its planes were brought to even noise, each of the views sees another draw, and there
+    are at least four: the mean over what noisy pixels may be is what is sought.
+    """
+    if channel.even is None:
+        return (
+            yield from predict_clean(
+                model, channel, device=device, orientations=orientations, sigma_a=sigma_a
+            )
+        )
+    draws, total = max(orientations, _DRAWS), None
+    for number in range(draws):
+        seen = replace(channel, even=channel.even.drawn(number))
+        steps = predict_clean(
+            model, seen, device=device, orientations=1, first_view=number, sigma_a=sigma_a
+        )
+
+        def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
+            return PredictProgress(number * tile.total + tile.done, draws * tile.total)
+
+        level = yield from relay(steps, of_all)
+        level /= draws
+        if total is None:
+            total = level
+        else:
+            total += level
+    assert total is not None  # there is a draw
+    return total
 
 
 def _concerned(channel: PreparedChannel) -> bool:

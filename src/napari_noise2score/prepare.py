@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
+from napari_noise2score.images.pixel_places import maps_for
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.blank import marked, single_valued
@@ -217,8 +218,8 @@ class PreparedChannel:
             clean[~blank] = part
         if self.maps is not None:  # what was measured, not what was drawn
             found = self.offsets.of(index)
-            own = self.measured(raw) - (0.0 if found is None else found.plane)
-            noisy = own if blank is None else np.where(blank, noisy, own)
+            measured = self.measured(raw) - (0.0 if found is None else found.plane)
+            noisy = measured if blank is None else np.where(blank, noisy, measured)
         return CleanPlane(raw, noisy, clean, blank, lacked, self.excess)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
@@ -302,7 +303,7 @@ def prepare(
         if not sample:
             constant.append(channel)
             continue
-        maps, notes = _maps_of(noise, channel)
+        maps, notes = maps_for(noise.maps, channel.source)
         family = noise.known()
         fit: NoiseFit | None
         if maps is not None:
@@ -435,22 +436,6 @@ def _levelled(
     return levelled_pair(first, second, there if still is None else there & still.pixels, rows)
 
 
-def _maps_of(noise: NoiseRequest, channel: Channel) -> tuple[PixelMaps | None, tuple[str, ...]]:
-    """The maps of the pixels of a channel, and why there are none although some were measured."""
-    maps = noise.maps
-    if maps is None:
-        return None, ()
-    whole = channel.source.frame
-    if whole != maps.shape:
-        rows, columns = maps.shape
-        return None, (
-            f'The dark frames have {rows} x {columns} pixels and the image {whole[0]} x '
-            f'{whole[1]}, so the offset and read noise of each pixel are not known here; single '
-            'numbers were used. Maps need dark frames of the same part of the sensor.',
-        )
-    return maps.part(*channel.source.rows_and_columns), ()
-
-
 def _with_maps(
     noise: NoiseRequest, maps: PixelMaps, channel: Channel, sample: list[NDArray[Any]]
 ) -> tuple[NoiseFit | None, NoiseFamily, list[NDArray[Any]]]:
@@ -461,18 +446,21 @@ def _with_maps(
         slice(rows, rows + sample[0].shape[1]), slice(columns, columns + sample[0].shape[2])
     )
     stacks = [np.stack([marked(plane) for plane in stack]) for stack in sample]
-    even = EvenSample(stacks, there, offset)
+    kind = sample[0].dtype
+    last = float(np.iinfo(kind).max) if kind.kind in 'iu' else np.inf
+    even = EvenSample(stacks, there, offset, last)
     gain = noise.parameters.get('gain')
     base = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
     found = even.at(gain)
     family = base.known()
     if family is not None:
-        fit = _fit_or_none(found)
-        return fit and with_read_noise(fit, even.read_noise, maps.base), family, found
+        blind = _fit_or_none(found)
+        return blind and with_read_noise(blind, even.read_noise, maps.base), family, found
     for _ in range(_GAIN_ROUNDS):
         fit = with_read_noise(_estimate(channel, found), even.read_noise, maps.base)
         family = _resolved(base, fit, channel)
         found = even.at(family.parameters()['gain'])
+    assert family is not None  # there was a round
     return fit, family, found
 
 

@@ -149,10 +149,8 @@ class ResidualSums:
         variance = np.asarray(family.variance(clean), np.float64)
         if excess is not None:
             # pixel by pixel: a mean of squares would be that of the noisiest pixels
-            usual = variance
-            variance = np.maximum(variance + excess, _LEAST * variance)
-            removed = removed * np.sqrt(usual / variance)
-            variance = usual
+            own = np.maximum(variance + excess, _LEAST * variance)
+            removed = removed * np.sqrt(np.divide(variance, own, where=own > 0, out=own * 0 + 1))
         unit = standardised(removed, variance)
         usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
         centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))

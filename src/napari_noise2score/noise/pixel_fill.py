@@ -18,6 +18,7 @@ from scipy import ndimage
 from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.pixel_maps import PixelMaps
+from napari_noise2score.noise.usable import ValueRange
 
 Array = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ _WORTH = 0.1
 """Excess variance, as a share of the usual one, from which a pixel is brought to it."""
 _WIDTH = 1.0
 """Standard deviation of the window of a local mean, pixels."""
-_MOSTLY = 0.9
+_MOSTLY = 0.85
 """Share of the pixels that an estimate sees as they are: the quietest."""
 
 
@@ -40,7 +41,8 @@ def local_mean(values: Array, variance: Array) -> Array:
     total = ndimage.gaussian_filter(weight * np.where(there, values - middle, 0.0), _WIDTH)
     around = ndimage.gaussian_filter(weight, _WIDTH)
     least = 1e-12 * float(weight.max())
-    return middle + np.divide(total, around, out=np.zeros_like(total), where=around > least)
+    away = np.divide(total, around, out=np.zeros_like(total), where=around > least)
+    return np.asarray(middle + away)
 
 
 def brought_to_usual(
@@ -83,11 +85,16 @@ class EvenSample:
         Those of the same pixels.
     offset : float
         The single offset that stands for those of the map.
+    last : float
+        The largest value that there can be.
     """
 
-    def __init__(self, stacks: list[Array], maps: PixelMaps, offset: float) -> None:
-        rail = max(float(np.nanmax(stack)) for stack in stacks)
-        self._stacks = [without_map(stack, maps, offset, rail) for stack in stacks]
+    def __init__(
+        self, stacks: list[Array], maps: PixelMaps, offset: float, last: float = np.inf
+    ) -> None:
+        self._rail = ValueRange((frame for stack in stacks for frame in stack), last).rail[0]
+        self._raw = stacks
+        self._stacks = [without_map(stack, maps, offset, self._rail) for stack in stacks]
         self._variance = maps.variance.astype(np.float64)
         self._bound = float(np.quantile(self._variance, _MOSTLY))
         self.read_noise = float(self._variance[self._variance <= self._bound].mean()) ** 0.5
@@ -99,7 +106,11 @@ class EvenSample:
 
     def _even(self, stack: Array, gain: float | None, number: int) -> Array:
         rng = np.random.default_rng([number, len(stack)])
-        return np.stack([self._frame(frame, gain, rng) for frame in stack])
+        even = np.stack([self._frame(frame, gain, rng) for frame in stack])
+        # a saturated value stays one, and nothing lies beyond
+        return np.where(
+            self._raw[number] < self._rail, np.minimum(even, self._rail), self._raw[number]
+        )
 
     def _frame(self, frame: Array, gain: float | None, rng: np.random.Generator) -> Array:
         weights = self._variance + max(float(np.nanmean(frame)) - self._offset, 0.0) * (gain or 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,11 @@ _MORE = 1.1
 """Spread of what was measured, over that of chance, from which pixels differ enough to matter."""
 _OUTLYING = 1e-7
 """Chance of a variance as large as that of a pixel that stands out by itself."""
-_OWN = 24.0
-"""Squared standard errors from which an offset that is far from the others is its own."""
+_OWN, _OWN_HOT = 24.0, 4.0
+"""Squared standard errors from which an offset that is far from the others is its own: of any
+pixel, and of one whose noise stands out by itself."""
+_LEAST = 1e-6
+"""Least variance of a pixel, as a share of the median one."""
 _ROUNDED = 1 / 12
 """Variance of what rounding to whole numbers adds to a value."""
 _NOTHING = 1e6
@@ -66,7 +70,7 @@ class PixelMaps:
     @property
     def base(self) -> float:
         """Read noise of the median pixel, grey levels: what the others are brought to."""
-        return float(np.median(self.variance)) ** 0.5
+        return math.sqrt(float(np.median(self.variance)))
 
     @property
     def words(self) -> str:
@@ -147,15 +151,13 @@ def measure_pixels(frames: Iterable[NDArray[Any]]) -> PixelMaps | None:
         return None
     mean, variance, count = sums.mean, sums.variance, sums.count
     if sums.whole:
-        still = variance == 0
         variance = np.maximum(variance, _ROUNDED)
-    else:
-        still = np.zeros(variance.shape, bool)
     middle = float(np.median(variance))
-    if not variance.min() > 0:
+    if not middle > 0:
         return None
+    variance = np.maximum(variance, _LEAST * middle)
     there = usual(mean)
-    stuck = still & ~there
+    stuck = ~sums.changed & ~there
     freedom = count - 1
     # a single pixel of many that stands out counts, and so does one that is stuck
     far = float(special.chdtri(freedom, _OUTLYING)) / freedom * middle * 2
@@ -172,7 +174,8 @@ def measure_pixels(frames: Iterable[NDArray[Any]]) -> PixelMaps | None:
     centre = float(mean[there].mean())
     unknown = variance / count
     own = (mean - centre) ** 2 - unknown
-    prior = np.where(own > _OWN * unknown, np.maximum(own, spread_of_offsets), spread_of_offsets)
+    least = np.where(variance > far, _OWN_HOT, _OWN) * unknown
+    prior = np.where(own > least, np.maximum(own, spread_of_offsets), spread_of_offsets)
     kept = np.divide(prior, prior + unknown)
     offset = centre + kept * (mean - centre)
     variance = np.where(stuck, _NOTHING * middle, variance + kept * unknown)
@@ -187,6 +190,7 @@ class _Sums:
     def __init__(self) -> None:
         self.count = 0
         self.whole = True
+        self.changed: Any = False
         self._seen: set[bytes] = set()
         self._first: Array | None = None
         self._sum: Any = 0.0
@@ -202,6 +206,7 @@ class _Sums:
         if self._first is None:
             self._first = values
         away = values - self._first
+        self.changed = self.changed | (away != 0)
         some = np.sort(away.ravel()[:: -(-away.size // _SAMPLE)])
         cut = len(some) // 10
         away -= float(some[cut : len(some) - cut].mean())
