@@ -8,7 +8,8 @@ percentile 30 times that), rounded to whole numbers: one frame and a movie of 4,
 weights that ship, or after a training. Offset and read noise come from dark frames, the gain from
 the image. For each: the gain (2 is true) with maps and with single numbers; the variance of
 ``(y_i - o_i - x_i) / sqrt(gain x_i + s_i^2)`` by decile of the map of read noise, with the clean
-result in the place of ``x`` and, in brackets, the least and largest of the deciles with the truth;
+result in the place of ``x`` and, in brackets, the least and largest of the deciles with the truth,
+the residual variance in the report, and that in the report of a camera of equal pixels;
 PSNR with maps, with single numbers, with single numbers and the true gain, and of a camera of
 which every pixel is like the median one; and seconds with maps and with single numbers.
 """
@@ -104,11 +105,12 @@ def cases(name: str, options: argparse.Namespace, seed: int) -> Iterator[str]:
             for x in (with_maps.image.astype(np.float64), clean)
         )
         deciles, true = (by_decile(values, maps.variance) for values in (removed, truth))
-        check = with_maps.report['channels'][0]['residual']['variance']
+        check, usual = (r.report['channels'][0]['residual']['variance'] for r in found[::3])
         yield (
             f'{name:10s} {frames}  gain {gains[0]:.2f} {gains[1]:.2f}'
             f'  deciles {" ".join(f"{value:.2f}" for value in deciles)}'
-            f' (truth {true.min():.2f} to {true.max():.2f}; report {check:.2f})'
+            f' (truth {true.min():.2f} to {true.max():.2f}; report {check:.2f},'
+            f' pixels alike {usual:.2f})'
             f'  PSNR {" ".join(f"{psnr(result.image, clean):.2f}" for result in found)}'
             f'  {seconds[0]:.1f} {seconds[1]:.1f} s'
         )
