@@ -168,3 +168,13 @@ def test_a_saturated_value_stays(camera, measured):
     even = channel.levelled(0, noisy)
     np.testing.assert_array_equal(even[noisy == 130], 130)
     assert (even != noisy)[noisy < 130].mean() > 0.99
+
+
+def test_row_noise_is_taken_off_beside_the_maps(camera, measured):
+    rows = 4 * np.random.default_rng(5).normal(size=(SIZE, 1))
+    noisy = np.rint(camera.noisy + rows - rows.mean()).astype(np.int16)
+    request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
+    (channel,) = levelled(prepare(ImageSource(noisy, 'YX'), request), 'cpu').channels
+    assert channel.rows.found
+    left = channel.offsets.of(0).rows - (rows - rows.mean())[:, 0]
+    assert left.var() < 0.4 * rows.var()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_noise2score import InputError, PoissonGaussian, calibrate
+from napari_noise2score import InputError, calibrate
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.pixel_fill import brought_to_usual, local_mean
 from napari_noise2score.noise.pixel_maps import measure_pixels
@@ -129,4 +129,3 @@ def test_what_is_given_wins_over_maps():
     assert any('Read noise per pixel' in note for note in found.notes)
     with pytest.raises(InputError, match='maps of pixels'):
         NoiseRequest('gaussian', {'sigma': 1.0}, maps=found.maps)
-    assert found.maps.on(PoissonGaussian(2.0, 100.0, 9.0)).read_noise == found.maps.base

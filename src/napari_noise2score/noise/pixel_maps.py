@@ -14,7 +14,6 @@ from scipy import special
 
 from napari_noise2score.noise.captures import MOST_FRAMES, usual
 from napari_noise2score.noise.digits import digits
-from napari_noise2score.noise.families import PoissonGaussian
 
 Array = NDArray[np.float64]
 
@@ -98,10 +97,6 @@ class PixelMaps:
         return PixelMaps(
             self.offset[rows, columns], self.variance[rows, columns], self.frames, self.stuck
         )
-
-    def on(self, family: PoissonGaussian) -> PoissonGaussian:
-        """The noise model of the median pixel."""
-        return PoissonGaussian(family.gain, family.offset, self.base)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON: not the maps, but what they are like."""
