@@ -7,8 +7,8 @@
 
 Every case is denoised twice, with the weights that ship and after a training. The training prints
 a risk before and after, estimated without ground truth; the true ones are measured against the
-truth, both in noise variances. `--fmd` is a folder of NAME.tif (T, Y, X) beside NAME_gt.tif (Y, X);
-`--images` one of clean 8-bit images. Synthetic scenes are made here.
+truth, both in noise variances. `--fmd` is a folder of NAME.tif (T, Y, X) beside NAME_gt.tif
+(Y, X); `--images` one of clean 8-bit images. Synthetic scenes are made here.
 
 Columns: decibels gained by the training ('gain'); risk printed with its standard error, and true,
 before and after ('none' if none is printed); 'refused' if what the training did in flat places did
@@ -81,7 +81,7 @@ Noise = Callable[[tuple[int, ...], np.random.Generator], Array]
 
 
 def gaussian(clean: Array, rng: np.random.Generator, noise: Noise, told: float | None) -> Case:
-    """Additive noise of the standard deviation ``SIGMA``; ``told`` times it is given, or nothing."""
+    """Noise of the standard deviation ``SIGMA``; ``told`` times it is given, or nothing."""
     request = BLIND if told is None else NoiseRequest.exactly(Gaussian(told * SIGMA))
     noisy = (clean + SIGMA * noise(clean.shape, rng)).astype(np.float32)
     return Case(noisy, clean, np.full(clean.shape, SIGMA**2), request)
@@ -118,7 +118,7 @@ def hot(clean: Array, rng: np.random.Generator) -> Case:
 
 
 def photons(clean: Array, rng: np.random.Generator, most: float, gain: float | None) -> Case:
-    """A camera, with so many photons in the brightest pixel; ``gain`` times the true one is told."""
+    """A camera, with so many photons in the brightest pixel; ``gain`` times the true is told."""
     truth = CAMERA.offset + CAMERA.gain * most * (0.03 + clean / 255)
     told = BLIND
     if gain is not None:

@@ -87,7 +87,7 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError('the network was asked')
 
-    monkeypatch.setattr('napari_noise2score.pipeline.predict_clean', never)
+    monkeypatch.setattr('napari_noise2score.evening.predict_clean', never)
     monkeypatch.setattr('napari_noise2score.pipeline.train', never)
     images = {form: correct_image(result.score_map, None, form).image for form in Correction}
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ def calibrate_images(
             'number, or one of them a single channel, is needed'
         )
     pairs = zip(_spread(darks, count), _spread(flats, count), strict=True)
-    return together([calibrate(_frames(first), _frames(second)) for first, second in pairs])
+    return together(
+        [
+            calibrate(_frames(first), _frames(second), whole=_planes(first))
+            for first, second in pairs
+        ]
+    )
 
 
 def _spread(channels: list[Channel | None], count: int) -> list[Channel | None]:
@@ -54,3 +60,10 @@ def _frames(channel: Channel | None) -> NDArray[Any] | None:
     count = min(planes, MOST_FRAMES)
     place = middle(count, height, width)
     return np.stack([channel.raw_plane(number)[place] for number in range(count)])
+
+
+def _planes(channel: Channel | None) -> Iterator[NDArray[Any]] | None:
+    """All planes in full, (Y, X), one at a time."""
+    if channel is None:
+        return None
+    return (channel.raw_plane(number) for number in range(min(channel.shape[0], MOST_FRAMES)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def correct_image(
             clipped += outside
             handed.add(index, plane.raw, plane.blank)
             if plane.blank is None or not plane.blank.all():
-                sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank)
+                sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess)
         checks.append(sums.check())
         passed.append(handed)
     for constant in prepared.constant:
@@ -159,6 +159,9 @@ def _fine_enough(
 def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:
     if noise is None:
         return channel.family
+    maps = None if noise.maps is None else channel.maps
+    if maps is not None:
+        noise = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
     known = noise.known()
     if known is not None:
         return known

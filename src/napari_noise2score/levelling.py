@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.evening import evened
 from napari_noise2score.noise.common import Offsets, PlaneOffsets
 from napari_noise2score.noise.evidence import neighbour_mean
 from napari_noise2score.noise.fill import filled
@@ -38,7 +39,9 @@ _NEAR_THE_RAIL = 4.0
 
 
 def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
-    """An image whose planes are rid of offsets in common, where the estimate has found such.
+    """An image whose pixels are alike: brought to even noise, and rid of offsets in common.
+
+    Where maps of the pixels are known, and where the estimate has found offsets of rows.
 
     The offsets of a plane are estimated when it is first looked at, by the weights that ship,
     whatever the model that is applied to it: up to twelve times a single view.
@@ -50,6 +53,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     """
+    prepared = evened(prepared, device)
     if not any(_concerned(channel) for channel in prepared.channels):
         return prepared
     channels = (
@@ -68,7 +72,7 @@ def _concerned(channel: PreparedChannel) -> bool:
 def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     """Offsets of one plane of a channel."""
     raw = channel.channel.raw_plane(index)
-    values, blank = raw.astype(np.float64), channel.blanks.of(index, raw)
+    values, blank = channel.measured(raw).astype(np.float64), channel.blanks.of(index, raw)
     there = np.isfinite(values) if blank is None else ~blank
     if not there.any():
         return Offsets(np.zeros(raw.shape[0]), np.zeros(raw.shape[1]))
@@ -76,11 +80,11 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     height, width = raw.shape
     settled = _SETTLED * unknown_of(rows, kernel, (height, width)) ** 0.5
     image = filled(np.where(there, values, np.nan))
-    variance = np.maximum(channel.family.variance(neighbour_mean(image)), rows.noise * 1e-3)
+    variance = _variance(channel, neighbour_mean(image))
     start = found = first_offsets(image, there * (image < channel.rail) / variance, rows)
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
-        variance = np.maximum(channel.family.variance(clean), rows.noise * 1e-3)
+        variance = _variance(channel, clean)
         noise = np.sqrt(variance)
         counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
         residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
@@ -89,6 +93,13 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
             break
         start = found.beyond(start, _FURTHER if turn else 0.0)
     return found
+
+
+def _variance(channel: PreparedChannel, clean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise variance of every pixel of a plane, (Y, X) grey levels squared."""
+    excess = 0.0 if channel.excess is None else channel.excess
+    variance = channel.family.variance(clean) + excess
+    return np.asarray(np.maximum(variance, channel.rows.noise * 1e-3))
 
 
 def _clean(

@@ -52,9 +52,15 @@ def correct_plane(
     """
     inner = channel.channel
     part = Channel(inner.source.part(window), inner.place)
-    ranges = (slice(*window.ranges.get(letter, (None,))) for letter in 'YX')
-    offsets = channel.offsets.part(*ranges)
-    seen = replace(channel, channel=part, blanks=BlankPlaces(), offsets=offsets)
+    ranges = part.source.rows_and_columns
+    seen = replace(
+        channel,
+        channel=part,
+        blanks=BlankPlaces(),
+        offsets=channel.offsets.part(*ranges),
+        maps=channel.maps and channel.maps.part(*ranges),
+        even=channel.even and channel.even.part(*ranges),
+    )
     form = Correction.STABILISED if correction is Correction.AUTO else correction
     numbers = seen.slab(plane, model.network.settings.planes)
     held = HeldPlanes.like(seen, read_slab(numbers, seen.plane)[None])

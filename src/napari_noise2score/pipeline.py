@@ -19,6 +19,7 @@ import numpy as np
 from napari_noise2score.apart import Apart, lessons_of, units
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.evening import clean_levels
 from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
@@ -29,7 +30,7 @@ from napari_noise2score.provenance import describe, versions
 from napari_noise2score.results import Denoised, LeftOut, ScoreMap, Trained
 from napari_noise2score.score.device import free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.settings import DenoiseSettings
@@ -141,7 +142,7 @@ def score_image(
             judge_channel(own, channel, sigma_a, device=device, orientations=orientations),
             judging,
         )
-        steps = predict_clean(
+        steps = clean_levels(
             own, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
         )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
+from napari_noise2score.images.pixel_places import maps_for
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.blank import marked, single_valued
@@ -21,12 +22,15 @@ from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
+from napari_noise2score.noise.even_planes import EvenPlanes
 from napari_noise2score.noise.events import without_events
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
 from napari_noise2score.noise.measured import measured_table
 from napari_noise2score.noise.offsets import levelled_pair
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
+from napari_noise2score.noise.pixel_fill import EvenSample, with_read_noise, without_map
+from napari_noise2score.noise.pixel_maps import PixelMaps
 from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
 from napari_noise2score.noise.units import lost_in_double
 
@@ -40,13 +44,16 @@ noise widens their range, and only in a plane of few pixels by chance less than 
 _LARGEST_STEP = 0.25
 """Largest step of double precision that is accepted, noise standard deviations."""
 _MEASURED_PAIRS = 6
+_GAIN_ROUNDS = 2
+"""Times that a gain is estimated where noisy pixels are filled in with the noise that it says."""
 
 
 class CleanPlane(NamedTuple):
     """A plane before and after its correction.
 
     ``raw``, (Y, X), is as it lies in the image, ``noisy`` and ``clean`` are grey levels in
-    float64, and ``blank`` says where there is nothing to correct, so that they are the same; None
+    float64, ``excess`` is the noise variance of pixels beyond that of the model (None if all are
+    alike), and ``blank`` says where there is nothing to correct, so that they are the same; None
     if nowhere. ``lacked`` is how much the mean of the estimate had to be raised, grey levels.
     """
 
@@ -55,6 +62,7 @@ class CleanPlane(NamedTuple):
     clean: NDArray[np.float64]
     blank: NDArray[np.bool_] | None
     lacked: float = 0.0
+    excess: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +92,13 @@ class PreparedChannel:
         Offsets that whole rows, columns and waves have in common, which are to be taken off.
     offsets : PlaneOffsets
         What rows, columns and waves of its planes have in common; it is taken off.
+    maps : PixelMaps or None
+        Offset and read noise of its pixels, where they differ; the family is that of the median.
+    even : EvenPlanes or None
+        Its planes as they would be if all pixels were like the median one; None until they are
+        asked for (`napari_noise2score.evening`).
+    notes : tuple of str
+        What a user should know of its maps.
     """
 
     channel: Channel
@@ -96,6 +111,9 @@ class PreparedChannel:
     blanks: BlankPlaces
     rows: RowNoise = NO_ROWS
     offsets: PlaneOffsets = NO_OFFSETS
+    maps: PixelMaps | None = None
+    even: EvenPlanes | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -107,13 +125,36 @@ class PreparedChannel:
         """Standard deviation of the noise at a usual level, grey levels."""
         return float(1 / self.coordinate.derivative(self.table.base))
 
+    def measured(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """A plane (Y, X) as it lies in the image, with a single offset for all pixels."""
+        if self.maps is None:
+            return raw
+        return without_map(raw.astype(np.float64), self.maps, self._offset, self.rail)
+
     def levelled(self, index: int, raw: NDArray[Any]) -> NDArray[Any]:
-        """Plane ``index``, (Y, X) as it lies in the image, without what rows and columns share."""
+        """Plane ``index``, (Y, X) as it lies in the image, as if all its pixels were alike.
+
+        Without what rows and columns share, with one offset and, once that is known, one noise.
+        """
+        values = self.measured(raw)
+        if self.even is not None:
+            values = np.where(raw < self.rail, self.even.of(index, values), values)
         found = self.offsets.of(index)
         if found is None:
-            return raw
-        values = raw.astype(np.float64)
-        return np.where(values < self.rail, values - found.plane, values)
+            return values
+        values = values.astype(np.float64)
+        return np.where(raw < self.rail, values - found.plane, values)
+
+    @property
+    def excess(self) -> NDArray[np.float64] | None:
+        """Noise variance of pixels beyond that of the family, (Y, X); None if all are alike."""
+        if self.maps is None:
+            return None
+        return self.maps.excess(self.family.parameters()['read_noise'])
+
+    @property
+    def _offset(self) -> float:
+        return self.family.parameters()['offset']
 
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index`` in the unit-noise coordinate, (Y, X) float32; NaN where it is blank."""
@@ -151,7 +192,7 @@ class PreparedChannel:
         """
         raw = self.channel.raw_plane(index)
         noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
-        if self.offsets.any:
+        if self.offsets.any or self.maps is not None:
             even = self.levelled(index, raw).astype(np.float64)
             noisy = even if blank is None else np.where(blank, noisy, even)
         if blank is not None and blank.all():
@@ -170,7 +211,11 @@ class PreparedChannel:
         if blank is not None:
             clean, part = noisy.copy(), clean
             clean[~blank] = part
-        return CleanPlane(raw, noisy, clean, blank, lacked)
+        if self.maps is not None:  # what was measured, not what was drawn
+            found = self.offsets.of(index)
+            measured = self.measured(raw) - (0.0 if found is None else found.plane)
+            noisy = measured if blank is None else np.where(blank, noisy, measured)
+        return CleanPlane(raw, noisy, clean, blank, lacked, self.excess)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.
@@ -253,9 +298,12 @@ def prepare(
         if not sample:
             constant.append(channel)
             continue
+        maps, notes = maps_for(noise.maps, channel.source)
         family = noise.known()
         fit: NoiseFit | None
-        if family is None:
+        if maps is not None:
+            fit, family, sample = _with_maps(noise, maps, channel, sample)
+        elif family is None:
             fit = _estimate(channel, sample)
             family = _resolved(noise, fit, channel)
         else:
@@ -277,8 +325,9 @@ def prepare(
             pairs = _pairs(places, fit, table, corner)
             frames = _in_coordinate(places, sample, pairs, coordinate)
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
-            compared = _compared(places, sample, pairs, coordinate, fit.rows.changing)
-            table = measured_table(table, compared, clipped)
+            if maps is None:  # else what pixels have beyond the usual noise would count
+                compared = _compared(places, sample, pairs, coordinate, fit.rows.changing)
+                table = measured_table(table, compared, clipped)
             pairs = without_events(pairs, frames, table, corner)
         channels.append(
             PreparedChannel(
@@ -291,6 +340,8 @@ def prepare(
                 pairs,
                 BlankPlaces(),
                 rows,
+                maps=maps,
+                notes=notes,
             )
         )
     prepared = Prepared(source, tuple(channels), tuple(constant))
@@ -378,6 +429,34 @@ def _levelled(
     """Two frames without the offsets by which their rows and columns differ."""
     there = np.isfinite(first) & np.isfinite(second)
     return levelled_pair(first, second, there if still is None else there & still.pixels, rows)
+
+
+def _with_maps(
+    noise: NoiseRequest, maps: PixelMaps, channel: Channel, sample: list[NDArray[Any]]
+) -> tuple[NoiseFit | None, NoiseFamily, list[NDArray[Any]]]:
+    """The estimate, the noise of the median pixel, and a sample of pixels that differ little."""
+    offset = noise.parameters['offset']
+    rows, columns = _corner(channel, sample)
+    there = maps.part(
+        slice(rows, rows + sample[0].shape[1]), slice(columns, columns + sample[0].shape[2])
+    )
+    stacks = [np.stack([marked(plane) for plane in stack]) for stack in sample]
+    kind = sample[0].dtype
+    last = float(np.iinfo(kind).max) if kind.kind in 'iu' else np.inf
+    even = EvenSample(stacks, there, offset, last)
+    gain = noise.parameters.get('gain')
+    base = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
+    found = even.at(gain)
+    family = base.known()
+    if family is not None:
+        blind = _fit_or_none(found)
+        return blind and with_read_noise(blind, even.read_noise, maps.base), family, found
+    for _ in range(_GAIN_ROUNDS):
+        fit = with_read_noise(_estimate(channel, found), even.read_noise, maps.base)
+        family = _resolved(base, fit, channel)
+        found = even.at(family.parameters()['gain'])
+    assert family is not None  # there was a round
+    return fit, family, found
 
 
 def estimate_channel(channel: Channel) -> NoiseFit | None:

@@ -38,6 +38,7 @@ def describe(
                 'noise': family.to_dict(),
                 'correlation': channel.correlation.to_dict(),
                 'row_noise': channel.rows.to_dict(),
+                'pixel_maps': channel.maps and channel.maps.to_dict(),
                 'estimate': estimate,
                 'sigma_a': judge.sigma_a,
                 'residual': check.to_dict(),
@@ -54,6 +55,7 @@ def describe(
             if channel.fit.rows.found:
                 left = 'which were taken off' if channel.rows.found else 'which stay in place'
                 warnings.append(f'{channel.fit.rows.sentence}, {left}.')
+        warnings += channel.notes
         warnings += check.warnings
     if corrected.clipped:
         share = 100 * corrected.clipped / corrected.image.size

@@ -28,6 +28,9 @@ LIGHT = 0.02
 SET_RIGHT = 0.05
 """The same where it was set right, and only the levels within the image may still be off."""
 
+_LEAST = 1e-3
+"""Least share of the usual noise variance that a pixel may have."""
+
 _SIGNIFICANT = 3.0
 """Standard errors by which a mean differs from 0."""
 
@@ -136,15 +139,21 @@ class ResidualSums:
         family: NoiseFamily,
         lacked: float = 0.0,
         blank: NDArray[np.bool_] | None = None,
+        excess: NDArray[np.float64] | None = None,
     ) -> None:
         """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean.
 
-        Pixels that are ``blank`` do not count.
+        Pixels that are ``blank`` do not count; ``excess`` is the noise variance of pixels beyond
+        that of the family, if they differ.
         """
         if blank is not None:
             noisy, clean = (np.where(blank, np.nan, a) for a in (noisy, clean))
         removed = np.asarray(noisy, np.float64) - clean
         variance = np.asarray(family.variance(clean), np.float64)
+        if excess is not None:
+            # pixel by pixel: a mean of squares would be that of the noisiest pixels
+            own = np.maximum(variance + excess, _LEAST * variance)
+            removed = removed * np.sqrt(np.divide(variance, own, where=own > 0, out=own * 0 + 1))
         unit = standardised(removed, variance)
         usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
         centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))

@@ -57,6 +57,23 @@ def test_calibrate_fills_the_form_and_the_numbers_can_be_edited(opened, idle, qt
     assert box.words.text() == words
 
 
+def test_maps_of_pixels_are_used_until_the_numbers_are_changed(opened, idle, qtbot):
+    viewer, panel, _ = opened
+    rng = np.random.default_rng(0)
+    noise = 3 * np.exp(rng.normal(size=(96, 96)))
+    viewer.add_image(np.rint(100 + noise * rng.normal(size=(30, 96, 96))), name='sCMOS dark')
+    box = panel.noise.calibration
+    box.dark.value = unwrapped(viewer.layers['sCMOS dark'])
+    box.calibrate.native.click()
+    idle(panel)
+    assert 'Read noise per pixel: median' in box.words.text()
+    assert panel.settings().noise.maps.shape == (96, 96)
+    edit = panel.noise.fields['poisson-gaussian', 'read_noise'].native
+    edit.selectAll()
+    qtbot.keyClicks(edit, '5')
+    assert panel.settings().noise.maps is None
+
+
 def test_dark_frames_alone_leave_the_gain_open(opened, idle):
     _, panel, layers = opened
     panel.noise.estimate.native.click()

@@ -18,7 +18,8 @@ from napari_noise2score.noise.calibrate import Calibration
 _NONE = 'None'
 _DARK_TIP = (
     'Frames taken without light: they tell offset and read noise. Several are better than one, as '
-    'a fixed pattern of the offset is then told from noise. They may be of another size.'
+    'a fixed pattern of the offset is then told from noise. They may be of another size; 20 or '
+    'more of the size of the image also tell the noise of each pixel (sCMOS).'
 )
 _FLAT_TIP = (
     'Frames of even light, such as an empty field, two or more of each light level: they tell the '

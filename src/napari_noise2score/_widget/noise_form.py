@@ -21,6 +21,7 @@ from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
+from napari_noise2score.noise.pixel_maps import PixelMaps
 
 _FAMILY_TIP = (
     'The noise of the detector. Automatic estimates it from the image, each channel by itself. '
@@ -73,6 +74,8 @@ class NoiseForm(QWidget):
         self.words = Text('Estimated noise')
         self.words.hide()
         self.chart = Chart()
+        self._maps: PixelMaps | None = None
+        self._filled_in: tuple[str, ...] = ()
         self._build()
         self.family.native.setAccessibleName('Noise model')
         self.correlation.native.setAccessibleName('Correlation')
@@ -104,7 +107,14 @@ class NoiseForm(QWidget):
                     f'{parameter_label(parameter)} is {text!r}; a number is needed, '
                     'or nothing to have it estimated'
                 ) from None
-        return NoiseRequest(name, values, self.correlation.value)
+        return NoiseRequest(name, values, self.correlation.value, self._maps_for(name))
+
+    def _maps_for(self, name: str) -> PixelMaps | None:
+        """Maps of the pixels, while offset and read noise are those that were filled in."""
+        if self._maps is None or name != PoissonGaussian.name:
+            return None
+        shown = (self.fields[name, key].value for key in ('offset', 'read_noise'))
+        return self._maps if tuple(shown) == self._filled_in else None
 
     def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         """Show estimates in words, and fill in the parameters with the first.
@@ -139,6 +149,8 @@ class NoiseForm(QWidget):
                 value = calibration.parameters.get(parameter)
                 step = calibration.errors.get(parameter, 0.0) / 10
                 edit.value = '' if value is None else digits(value, step, 5)
+        self._maps = calibration.maps
+        self._filled_in = tuple(self.fields[name, key].value for key in ('offset', 'read_noise'))
         if self.family.value == name:
             self._draw()
             self.edited.emit()

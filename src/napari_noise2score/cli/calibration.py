@@ -21,7 +21,8 @@ def add_calibration(group: argparse._ActionsContainer) -> None:
         '--dark',
         type=Path,
         metavar='D.tif',
-        help='frames without light: offset and read noise are measured on them',
+        help='frames without light: offset and read noise are measured on them, from 20 frames on '
+        'pixel by pixel where pixels differ (sCMOS)',
     )
     group.add_argument(
         '--flat',

@@ -125,9 +125,11 @@ def _measured(
                 'place': channel.channel.place,
                 'noise': channel.family.to_dict(),
                 'blind_estimate': channel.fit and channel.fit.to_dict(),
-                'warnings': []
-                if channel.fit is None
-                else channel.fit.warnings_for(channel.family),
+                'pixel_maps': channel.maps and channel.maps.to_dict(),
+                'warnings': [
+                    *(channel.fit.warnings_for(channel.family) if channel.fit else ()),
+                    *channel.notes,
+                ],
             }
             for channel in channels
         ]
@@ -140,7 +142,10 @@ def _measured(
         left = [n.replace('_', ' ') for n in measured.missing if n not in request.parameters]
         if left:
             say(f'  {" and ".join(left)} estimated from the image')
-        for warning in () if channel.fit is None else channel.fit.warnings_for(channel.family):
+        if channel.maps is not None:
+            say(f'  {channel.maps.words}; used as maps')
+        said = () if channel.fit is None else channel.fit.warnings_for(channel.family)
+        for warning in (*said, *channel.notes):
             say(f'  {warning}')
     return 0
 

@@ -99,6 +99,11 @@ class Part:
         With ``shape``, ``dtype`` and slicing: NumPy, dask, zarr.
     slices : tuple of slice
         One for each axis, with start and stop and step 1.
+
+    Attributes
+    ----------
+    whole : tuple of int
+        Shape of the whole.
     """
 
     def __init__(self, data: Any, slices: tuple[slice, ...]) -> None:
@@ -106,6 +111,7 @@ class Part:
         self.shape = tuple(part.stop - part.start for part in slices)
         self.dtype = np.dtype(data.dtype)
         self.ndim = len(self.shape)
+        self.whole = tuple(int(side) for side in data.shape)
 
     def __getitem__(self, index: Index) -> Any:
         """What is there; ``index`` holds whole numbers and slices, one for each axis."""

@@ -72,6 +72,19 @@ class ImageSource:
         places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
         return [Channel(self, dict(zip(axes, place, strict=True))) for place in places]
 
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Rows and columns of the whole image, of which this may be a region."""
+        whole = self.data.whole if isinstance(self.data, Part) else self.shape
+        rows, columns = (int(whole[self.axes.index(letter)]) for letter in 'YX')
+        return rows, columns
+
+    @property
+    def rows_and_columns(self) -> tuple[slice, slice]:
+        """Which rows and columns of the whole image they are."""
+        rows, columns = (slice(*self.region.ranges.get(letter, (None,))) for letter in 'YX')
+        return rows, columns
+
     def part(self, region: Region) -> ImageSource:
         """A part of the image, with the same axes; nothing is read or copied.
 

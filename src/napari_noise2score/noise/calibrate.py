@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import AUTO, NoiseRequest
@@ -16,6 +16,7 @@ from napari_noise2score.noise.dark import Dark, measure_dark
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, Poisson, PoissonGaussian, parameters_of
 from napari_noise2score.noise.flat import Flat, measure_flat
+from napari_noise2score.noise.pixel_maps import PixelMaps, measure_pixels
 
 _ALIKE = 0.03
 """Relative difference of gains or read noises that one set of numbers may stand for."""
@@ -38,6 +39,8 @@ class Calibration:
         What it was measured on, in words.
     notes : tuple of str
         What a user should know.
+    maps : PixelMaps or None
+        Offset and read noise of each pixel, where dark frames show that they differ.
     """
 
     parameters: dict[str, float]
@@ -45,6 +48,7 @@ class Calibration:
     correlation: Correlation
     source: str
     notes: tuple[str, ...] = ()
+    maps: PixelMaps | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -54,7 +58,8 @@ class Calibration:
     def request(self, asked: NoiseRequest | None = None) -> NoiseRequest:
         """The noise model that is asked for, with what was measured.
 
-        Parameters that ``asked`` gives win; what neither gives is estimated from the image.
+        Parameters that ``asked`` gives win; what neither gives is estimated from the image. Maps
+        are used unless an offset or a read noise is given.
 
         Raises
         ------
@@ -71,7 +76,10 @@ class Calibration:
         name = PoissonGaussian.name if asked.family == AUTO else asked.family
         accepted = parameters_of(FAMILIES[name])
         measured = {key: value for key, value in self.parameters.items() if key in accepted}
-        return NoiseRequest(name, {**measured, **asked.parameters}, asked.correlation)
+        maps = self.maps if name == PoissonGaussian.name else None
+        if {'offset', 'read_noise'} & set(asked.parameters):
+            maps = None
+        return NoiseRequest(name, {**measured, **asked.parameters}, asked.correlation, maps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -81,19 +89,28 @@ class Calibration:
             'correlation': self.correlation.to_dict(),
             'source': self.source,
             'notes': list(self.notes),
+            'pixel_maps': self.maps and self.maps.to_dict(),
         }
 
 
-def calibrate(dark: ArrayLike | None = None, flat: ArrayLike | None = None) -> Calibration:
+def calibrate(
+    dark: ArrayLike | None = None,
+    flat: ArrayLike | None = None,
+    *,
+    whole: Iterable[NDArray[Any]] | None = None,
+) -> Calibration:
     """Noise of a camera from dark frames, flat-field frames, or both.
 
     Parameters
     ----------
     dark : (Y, X) or (T, Y, X) array, optional
-        Grey levels without light: they tell the offset and the read noise.
+        Grey levels without light: they tell the offset and the read noise; 20 or more of them
+        also those of each pixel, where pixels differ.
     flat : (T, Y, X) array, optional
         Grey levels of even light, two frames or more of each light level: they tell the gain.
         Without dark frames at two light levels or more.
+    whole : iterable of (Y, X) arrays, optional
+        All dark frames in full, for the pixels one by one, where ``dark`` is a part of them.
 
     Raises
     ------
@@ -116,6 +133,7 @@ def calibrate(dark: ArrayLike | None = None, flat: ArrayLike | None = None) -> C
     if dark is None and flat is None:
         raise InputError('no calibration frames are given; dark frames or a flat field are needed')
     darkness = None if dark is None else measure_dark(dark)
+    maps = None if dark is None else measure_pixels(_planes(dark) if whole is None else whole)
     light = None if flat is None else measure_flat(flat, darkness)
     parameters: dict[str, float] = {}
     errors: dict[str, float] = {}
@@ -129,7 +147,8 @@ def calibrate(dark: ArrayLike | None = None, flat: ArrayLike | None = None) -> C
     if darkness is not None:
         parameters |= {'offset': darkness.offset, 'read_noise': darkness.read_noise}
         errors |= {'offset': darkness.offset_error, 'read_noise': darkness.read_noise_error}
-        notes = (*darkness.notes, *notes)
+        of_pixels = () if maps is None else (maps.sentence,)
+        notes = (*darkness.notes, *of_pixels, *notes)
         source.insert(0, _dark_words(darkness))
         correlation = darkness.correlation if light is None else correlation
     elif light is not None:
@@ -140,7 +159,7 @@ def calibrate(dark: ArrayLike | None = None, flat: ArrayLike | None = None) -> C
             f'\N{PLUS-MINUS SIGN} {light.zero_error:.2g} grey levels, but not '
             'offset and read noise one by one; dark frames do.',
         )
-    return Calibration(parameters, errors, correlation, ' and '.join(source), notes)
+    return Calibration(parameters, errors, correlation, ' and '.join(source), notes, maps)
 
 
 def together(calibrations: Sequence[Calibration]) -> Calibration:
@@ -171,6 +190,12 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
         parameters[name] = mean
         errors[name] = float(np.maximum(doubts.max(), np.abs(values - mean).max()))
     notes = tuple(dict.fromkeys(note for each in calibrations for note in each.notes))
+    if any(each.maps is not None for each in calibrations):
+        notes = (
+            *notes,
+            'Pixels differ in offset or read noise; maps of them are used for one channel at a '
+            'time, and single numbers stand for several.',
+        )
     return Calibration(
         parameters,
         errors,
@@ -178,6 +203,12 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
         f'{first.source}, {len(calibrations)} channels that are alike',
         notes,
     )
+
+
+def _planes(frames: ArrayLike) -> NDArray[Any]:
+    """Frames (T, Y, X)."""
+    values = np.asarray(frames)
+    return values[None] if values.ndim == 2 else values
 
 
 def _dark_words(dark: Dark) -> str:

@@ -10,6 +10,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import FAMILIES, NoiseFamily, parameters_of
 from napari_noise2score.noise.families.base import check_parameter
+from napari_noise2score.noise.pixel_maps import PixelMaps
 
 AUTO = 'auto'
 INDEPENDENT = 'none'
@@ -29,6 +30,9 @@ class NoiseRequest:
         richest family that has them all: a gain for Poisson-Gaussian noise.
     correlation : str
         ``'auto'`` measures the correlation between pixels, ``'none'`` takes them for independent.
+    maps : PixelMaps, optional
+        Offset and read noise of each pixel of the camera, for images of its size; the parameters
+        stand for those of another.
 
     Raises
     ------
@@ -40,6 +44,7 @@ class NoiseRequest:
     family: str = AUTO
     parameters: Mapping[str, float] = field(default_factory=dict)
     correlation: str = AUTO
+    maps: PixelMaps | None = None
 
     def __post_init__(self) -> None:
         if self.family not in (AUTO, *FAMILIES):
@@ -51,6 +56,12 @@ class NoiseRequest:
                 f'correlation {self.correlation!r} is unknown; known are {", ".join(CORRELATIONS)}'
             )
         family = self._family()
+        photons = family is not None and 'read_noise' in parameters_of(family)
+        if self.maps is not None and not (photons and 'offset' in self.parameters):
+            raise InputError(
+                'maps of pixels are given for noise without an offset; they need Poisson-Gaussian '
+                'noise and the offset that stands for all pixels'
+            )
         if family is None:
             if self.parameters:
                 raise InputError(f'no noise has the parameters {", ".join(self.parameters)}')
@@ -102,4 +113,10 @@ class NoiseRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
-        return {'family': self.family, **self.parameters, 'correlation': self.correlation}
+        maps = {} if self.maps is None else {'pixel_maps': self.maps.to_dict()}
+        return {
+            'family': self.family,
+            **self.parameters,
+            'correlation': self.correlation,
+            **maps,
+        }

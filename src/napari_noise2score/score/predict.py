@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,6 +57,7 @@ def predict_clean(
     device: str = 'auto',
     tile: int = TILE,
     orientations: int = 8,
+    first_view: int = 0,
     sigma_a: float = 0.0,
     exact: bool = False,
     precision: Precision | None = None,
@@ -78,6 +79,8 @@ def predict_clean(
     orientations : int
         1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
         the time goes with it.
+    first_view : int
+        Which of the 8 views is the first of them.
     sigma_a : float
         Perturbation left in, noise standard deviations: fresh noise is added to each of the
         views. Blurs more, and may be better where the score is not known well at 0.
@@ -104,7 +107,8 @@ def predict_clean(
     """
     where = choose_device(device)
     precision = precision or Precision(where, reduced=False if exact else None)
-    lens = _Lens(model, planes, where, orientations, sigma_a, precision)
+    views = [(first_view + number) % 8 for number in range(orientations)]
+    lens = _Lens(model, planes, where, views, sigma_a, precision)
     together = model.network.settings.planes
     count, height, width = planes.shape
     multiple = model.network.size_multiple
@@ -150,7 +154,7 @@ def predict_clean(
             else:
                 where = torch.device('cpu')
                 precision = Precision(where, reduced=False if exact else None)
-                lens = _Lens(model, planes, where, orientations, sigma_a, precision)
+                lens = _Lens(model, planes, where, views, sigma_a, precision)
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
             free_memory()
             continue
@@ -167,7 +171,7 @@ class _Lens:
         model: ScoreModel,
         planes: NoisyPlanes,
         where: torch.device,
-        orientations: int,
+        views: Sequence[int],
         sigma_a: float,
         precision: Precision,
     ) -> None:
@@ -176,7 +180,7 @@ class _Lens:
         self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
         self._image = torch.zeros(1, dtype=torch.long, device=where)
         self._planes = model.network.settings.planes
-        self._where, self._views, self._precision = where, orientations, precision
+        self._where, self._views, self._precision = where, views, precision
         self._sigma_a = sigma_a
         self._source = noise_source(planes.correlation)
         self._generator = torch.Generator().manual_seed(0)
@@ -202,7 +206,7 @@ class _Lens:
     def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:
         total = torch.zeros_like(middle(z))
         strength = torch.full((1, 1, 1, 1), self._sigma_a, device=self._where)
-        for view in range(self._views):
+        for view in self._views:
             seen = z
             if self._sigma_a > 0:
                 size = z.shape[2], z.shape[3]
@@ -214,4 +218,4 @@ class _Lens:
             with quickest_threads(self._where, z.shape[2] * z.shape[3]):
                 output = told(turned(seen, view), strength)
             total += turned_back(output, view)
-        return total / self._views
+        return total / len(self._views)
