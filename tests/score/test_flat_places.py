@@ -45,11 +45,15 @@ def test_correlated_noise_is_noise(scene):
     assert found == pytest.approx(0.1, rel=0.1)
 
 
-def test_the_worst_of_several_images_counts(scene):
+def test_several_images_count_together_and_the_worst_for_a_third(scene):
     noisy, start, _, noise = scene
     image = np.array([0, 0, 0, 1, 1, 1])
     trained = start + 0.1 * noise * image[:, None, None]
-    assert flat_places(noisy, start, trained, image).returned == pytest.approx(0.1, rel=0.05)
+    assert flat_places(noisy, start, trained, image).returned == pytest.approx(0.05, rel=0.05)
+    one_of_six = np.arange(6)
+    trained = start + 0.1 * noise * (one_of_six == 5)[:, None, None]
+    found = flat_places(noisy, start, trained, one_of_six).returned
+    assert found == pytest.approx(0.1 / 3, rel=0.05)
 
 
 def test_without_noise_or_with_blank_places_nothing_comes_back(scene):

@@ -46,6 +46,8 @@ AWAY = 0.008
 """Share of the noise variance that is taken for none: a local mean has ``1 / (4 pi 4^2) = 0.005``
 itself. Images that were bent had 0.014 to 0.36, most that became better less than 0.006."""
 
+_WORST = 1 / 3
+"""How much the worst of several images counts beside all together."""
 _FLAT = 0.2
 """Share of the pixels that is called flat."""
 _ENERGY = 15
@@ -83,7 +85,9 @@ def flat_places(
     trained: NDArray[np.floating],
     image: NDArray[np.int64],
 ) -> FlatPlaces:
-    """The largest of either figure in any of the images.
+    """Either figure of all images together, or a third of that of the worst, if that is more.
+
+    The fewer places an image has the more often it is called worse by chance.
 
     Parameters
     ----------
@@ -98,23 +102,29 @@ def flat_places(
     removed, change = (np.where(known, a, 0.0) for a in (t - before, after - before))
     lacking = _smooth(removed, _LOCAL)
     energy = np.where(known, _energy(before), np.inf)
-    found = [
-        _figures(energy[at], removed[at], change[at], lacking[at])
-        for at in (image == number for number in np.unique(image))
-    ]
-    return FlatPlaces(*(max(figures) for figures in zip(*found, strict=True)))
+    sums = np.array(
+        [
+            _sums(energy[at], removed[at], change[at], lacking[at])
+            for at in (image == number for number in np.unique(image))
+        ]
+    )
+    together, worst = _shares(sums.sum(axis=0)), _shares(sums).max(axis=0)
+    return FlatPlaces(*np.maximum(together, worst * _WORST).tolist())
 
 
-def _figures(energy: Array, removed: Array, change: Array, lacking: Array) -> tuple[float, float]:
+def _sums(energy: Array, removed: Array, change: Array, lacking: Array) -> list[list[float]]:
+    """Numerator and denominator of the two figures of one image, [2][2]."""
     flat = energy <= np.quantile(energy, _FLAT)
     fine, moved = _fine(removed)[flat], _fine(change)[flat]
-    noise = float((removed[flat] ** 2).sum())
-    farther = float((change[flat] * (change - 2 * lacking)[flat]).sum())
-    power = float((fine**2).sum())
-    return (
-        float((moved * fine).sum()) / power if power > 0 else 0.0,
-        farther / noise if noise > 0 else 0.0,
-    )
+    farther = change[flat] * (change - 2 * lacking)[flat]
+    noise = removed[flat] ** 2
+    return [[(moved * fine).sum(), (fine**2).sum()], [farther.sum(), noise.sum()]]
+
+
+def _shares(sums: Array) -> Array:
+    """Of numerators and denominators (..., 2, 2), (..., 2); 0 where there is no noise."""
+    part, whole = sums[..., 0], sums[..., 1]
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _energy(clean: Array) -> Array:
