@@ -14,7 +14,7 @@ from napari_noise2score.cli import main
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.synthetic import synthetic_stack
 
-QUICK = ['--steps', '25', '--device', 'cpu']
+QUICK = ['--steps', '10', '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +44,7 @@ def test_denoise_writes_image_report_and_model(noisy, stack, tmp_path):
     assert np.mean((result - stack.truth) ** 2) < 0.5 * np.mean((stack.noisy - stack.truth) ** 2)
     record = json.loads(report.read_text())
     assert record['settings']['training']['seed'] == 3
-    assert record['settings']['training']['steps'] == 25
+    assert record['settings']['training']['steps'] == int(QUICK[1])
     assert record['settings']['training']['seconds'] is None
     assert record['channels'][0]['noise']['family'] == 'poisson-gaussian'
     assert files(tmp_path) == {'noisy.tif', 'out.tif', 'r.json', 'm.safetensors'}
@@ -325,7 +325,7 @@ def test_binary_frames_are_corrected_to_probabilities(tmp_path):
         source, frames.astype(np.uint8), photometric='minisblack', metadata={'axes': 'TYX'}
     )
     arguments = ['denoise', str(source), '--output', str(out), '--noise', 'bernoulli']
-    assert main([*arguments, '--steps', '60', '--device', 'cpu']) == 0
+    assert main([*arguments, *QUICK]) == 0
     assert tifffile.imread(out).mean() == pytest.approx(0.3, abs=0.06)
 
 

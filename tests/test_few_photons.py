@@ -125,7 +125,7 @@ def test_another_form_keeps_the_light_too_and_it_is_said_what_it_lost(form):
 
 def test_a_training_keeps_the_light_and_is_not_worse():
     noisy, truth = scene(0.3)
-    steps = TrainSettings(seconds=None, steps=20, device='cpu')
+    steps = TrainSettings(seconds=None, steps=20, batch=8, patch=48, device='cpu')
     result = denoised(noisy, given=COUNTS, training=steps)
     assert result.corrected.correction is Correction.STABILISED
     assert light_lost(noisy, result.image) < 0.01

@@ -49,10 +49,10 @@ class Spectrum(NamedTuple):
         down, across = (np.sin(np.pi * (np.arange(side) + 0.5) / side) for side in fields[0].shape)
         power = np.zeros((sides[0], sides[1] // 2 + 1), np.float32)
         for field, weight in zip(fields, weights, strict=True):
-            tapered = (field * weight * down[:, None] * across).astype(np.float32)
-            total = float((down**2) @ weight @ across**2)
-            wave = fft.rfft2(tapered, s=sides)
-            power += (wave.real**2 + wave.imag**2) / (total * len(fields))
+            total = float((down**2) @ weight @ across**2) * len(fields)
+            tapered = field * weight * down[:, None] * across / total**0.5
+            wave = fft.rfft2(tapered.astype(np.float32), s=sides)
+            power += wave.real**2 + wave.imag**2
         around = _around(power, _shape(len(fields)))
         ratio = power / around
         slow = _SLOWEST * sides[0] // rows

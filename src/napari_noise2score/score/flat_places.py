@@ -101,20 +101,22 @@ def flat_places(
     known = np.isfinite(noisy) & np.isfinite(start) & np.isfinite(trained)
     removed, change = (np.where(known, a, 0.0) for a in (t - before, after - before))
     lacking = _smooth(removed, _LOCAL)
-    energy = np.where(known, _energy(before), np.inf)
+    energy = _energy(before)
+    each = (image == number for number in np.unique(image))
     sums = np.array(
-        [
-            _sums(energy[at], removed[at], change[at], lacking[at])
-            for at in (image == number for number in np.unique(image))
-        ]
+        [_sums(known[at], energy[at], removed[at], change[at], lacking[at]) for at in each]
     )
     together, worst = _shares(sums.sum(axis=0)), _shares(sums).max(axis=0)
-    return FlatPlaces(*np.maximum(together, worst * _WORST).tolist())
+    return FlatPlaces(*np.maximum(together, np.minimum(worst, worst * _WORST)).tolist())
 
 
-def _sums(energy: Array, removed: Array, change: Array, lacking: Array) -> list[list[float]]:
+def _sums(
+    known: NDArray[np.bool_], energy: Array, removed: Array, change: Array, lacking: Array
+) -> list[list[float]]:
     """Numerator and denominator of the two figures of one image, [2][2]."""
-    flat = energy <= np.quantile(energy, _FLAT)
+    if not known.any():
+        return [[0.0, 0.0], [0.0, 0.0]]
+    flat = known & (energy <= np.quantile(energy[known], _FLAT))
     fine, moved = _fine(removed)[flat], _fine(change)[flat]
     farther = change[flat] * (change - 2 * lacking)[flat]
     noise = removed[flat] ** 2
