@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from rows import Array, psnr
 
 from napari_noise2score import (
     DenoiseSettings,
@@ -39,8 +40,6 @@ SPREAD = np.log(30) / 2.3263
 OFFSET_SPREAD = 3.0
 FRAMES = 4
 
-Array = NDArray[np.float64]
-
 
 def camera(size: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Offset and read noise of every pixel, (Y, X) grey levels."""
@@ -56,11 +55,6 @@ def recorded(
     shape = (frames, *light.shape)
     values = offset + GAIN * rng.poisson(light / GAIN, shape) + noise * rng.normal(size=shape)
     return np.round(values).astype(np.int32)
-
-
-def psnr(image: NDArray[np.floating], clean: Array) -> float:
-    """Peak signal-to-noise ratio, dB, for the range of the clean image."""
-    return float(10 * np.log10(np.ptp(clean) ** 2 / ((image - clean) ** 2).mean()))
 
 
 def by_decile(values: Array, key: Array) -> Array:

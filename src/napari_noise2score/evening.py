@@ -92,6 +92,31 @@ def clean_levels(
     return total
 
 
+def clean_by_warm_start(
+    channel: PreparedChannel, plane: NDArray[np.float32], device: str
+) -> Array:
+    """What the weights that ship make of one plane, seen once.
+
+    Parameters
+    ----------
+    channel : PreparedChannel
+        The channel that it is of.
+    plane : (Y, X) float32
+        The plane in the unit-noise coordinate of the channel; NaN where it is blank.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+
+    Returns
+    -------
+    (Y, X) float64
+        Grey levels; a usual one where the plane is blank.
+    """
+    held = HeldPlanes.like(channel, plane[None, None])
+    (level,) = finish(predict_clean(warm_start(), held, device=device, orientations=1))
+    clean = channel.table.clean_value(level)
+    return np.where(np.isnan(clean), channel.table.base, clean)
+
+
 def _concerned(channel: PreparedChannel) -> bool:
     return channel.maps is not None and channel.even is None
 
@@ -138,15 +163,7 @@ def _clean(channel: PreparedChannel, device: str, index: int) -> Array:
         even = even_noise(values, clean, maps, family, (index, turn, 1))
         even = np.where(raw < channel.rail, even, values)
         plane = channel.coordinate.forward(even).astype(np.float32)
-        steps = predict_clean(
-            warm_start(),
-            HeldPlanes.like(channel, plane[None, None]),
-            device=device,
-            orientations=1,
-        )
-        (level,) = finish(steps)
-        now = channel.table.clean_value(level)
-        now = np.where(np.isnan(now), channel.table.base, now)
+        now = clean_by_warm_start(channel, plane, device)
         if turn >= _SETTLING:
             found.append(now)
         clean = np.mean(found, axis=0) if found else now

@@ -15,16 +15,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.evening import evened
+from napari_noise2score.evening import clean_by_warm_start, evened
 from napari_noise2score.noise.common import Offsets, PlaneOffsets
 from napari_noise2score.noise.evidence import neighbour_mean
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.prepare import Prepared, PreparedChannel
-from napari_noise2score.score.patches import HeldPlanes
-from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.warm.weights import warm_start
-from napari_noise2score.steps import finish
 
 _ROUNDS = 12
 """Most times that a plane is looked at."""
@@ -97,8 +93,8 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
 
 def _variance(channel: PreparedChannel, clean: NDArray[np.float64]) -> NDArray[np.float64]:
     """Noise variance of every pixel of a plane, (Y, X) grey levels squared."""
-    excess = 0.0 if channel.excess is None else channel.excess
-    variance = channel.family.variance(clean) + excess
+    excess = channel.excess
+    variance = channel.family.variance(clean) + (0.0 if excess is None else excess)
     return np.asarray(np.maximum(variance, channel.rows.noise * 1e-3))
 
 
@@ -107,11 +103,7 @@ def _clean(
 ) -> NDArray[np.float64]:
     """What a plane is without noise and with these offsets taken off, (Y, X) grey levels."""
     seen = replace(channel, offsets=PlaneOffsets(lambda _: offsets))
-    held = HeldPlanes.like(channel, seen.plane(index)[None, None])
-    steps = predict_clean(warm_start(), held, device=device, orientations=1)
-    (level,) = finish(steps)
-    clean = channel.table.clean_value(level)
-    return np.where(np.isnan(clean), channel.table.base, clean)
+    return clean_by_warm_start(channel, seen.plane(index), device)
 
 
 def _apart(one: Offsets, other: Offsets) -> float:

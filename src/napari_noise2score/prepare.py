@@ -323,12 +323,13 @@ def prepare(
         if fit is not None and fit.compared:
             corner = _corner(channel, sample)
             pairs = _pairs(places, fit, table, corner)
-            frames = _in_coordinate(places, sample, pairs, coordinate)
+            frames = _by_number(places, sample)
             clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
             if maps is None:  # else what pixels have beyond the usual noise would count
-                compared = _compared(places, sample, pairs, coordinate, fit.rows.changing)
+                compared = _compared(frames, pairs, coordinate, fit.rows.changing)
                 table = measured_table(table, compared, clipped)
-            pairs = without_events(pairs, frames, table, corner)
+            seen = _in_coordinate(frames, pairs, coordinate)
+            pairs = without_events(pairs, seen, table, corner)
         channels.append(
             PreparedChannel(
                 channel,
@@ -381,35 +382,32 @@ def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
     return rows, columns
 
 
+def _by_number(places: list[list[int]], sample: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
+    """The planes of a sample, (Y, X) as they lie in the image, by their numbers."""
+    return {
+        number: frame
+        for planes, stack in zip(places, sample, strict=True)
+        for number, frame in zip(planes, stack, strict=True)
+    }
+
+
 def _in_coordinate(
-    places: list[list[int]],
-    sample: list[NDArray[Any]],
-    pairs: tuple[PlanePair, ...],
-    coordinate: UnitNoise,
+    frames: dict[int, NDArray[Any]], pairs: tuple[PlanePair, ...], coordinate: UnitNoise
 ) -> dict[int, NDArray[np.float32]]:
     """The planes of the pairs in the coordinate, by their numbers."""
     paired = {number for pair in pairs for number in (pair.first, pair.second)}
     return {
-        number: coordinate.forward(marked(frame)).astype(np.float32)
-        for planes, stack in zip(places, sample, strict=True)
-        for number, frame in zip(planes, stack, strict=True)
-        if number in paired
+        number: coordinate.forward(marked(frames[number])).astype(np.float32) for number in paired
     }
 
 
 def _compared(
-    places: list[list[int]],
-    sample: list[NDArray[Any]],
+    frames: dict[int, NDArray[Any]],
     pairs: tuple[PlanePair, ...],
     coordinate: UnitNoise,
     rows: RowNoise,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], PlanePair]]:
     """Some of the pairs in the coordinate."""
-    frames = {
-        number: frame
-        for planes, stack in zip(places, sample, strict=True)
-        for number, frame in zip(planes, stack, strict=True)
-    }
     some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
     found = []
     for pair in some:

@@ -154,29 +154,26 @@ def test_why_the_start_is_applied_is_put_into_words(flat, words):
     assert words in gain_words(training)
 
 
-def test_a_gain_within_its_error_is_told_as_one_that_cannot_be_measured():
-    training = {
+def applied(risk, **more):
+    """What a training that was applied says of itself: its risk was 0.2 before."""
+    return {
         'steps_done': 20,
         'delivered_step': 20,
         'start_risk': {'value': 0.2},
-        'risk': {'value': 0.195},
+        'risk': {'value': risk},
         'gain': {'standard_error': 0.01},
-        'flat_places': FlatPlaces().to_dict(),
+        **more,
     }
-    words = gain_words(training)
+
+
+def test_a_gain_within_its_error_is_told_as_one_that_cannot_be_measured():
+    words = gain_words(applied(0.195, flat_places=FlatPlaces().to_dict()))
     assert 'less than can be measured here' in words
     assert 'fell by 0.5 % ± 1 % of the noise variance' in words
 
 
 def test_the_share_of_a_recording_that_was_compared_is_told():
-    training = {
-        'steps_done': 20,
-        'delivered_step': 20,
-        'start_risk': {'value': 0.2},
-        'risk': {'value': 0.1},
-        'gain': {'standard_error': 0.01},
-        'unchanging': 0.93,
-    }
+    training = applied(0.1, unchanging=0.93)
     assert gain_words(training).endswith(
         'compared in 93 % of the recording, where nothing changes.'
     )

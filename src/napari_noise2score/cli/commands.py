@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.comparison import ChannelParameters
+    from napari_noise2score.prepare import PreparedChannel
     from napari_noise2score.score.model import ScoreModel
 
 _SHORTEST = 5
@@ -126,10 +127,7 @@ def _measured(
                 'noise': channel.family.to_dict(),
                 'blind_estimate': channel.fit and channel.fit.to_dict(),
                 'pixel_maps': channel.maps and channel.maps.to_dict(),
-                'warnings': [
-                    *(channel.fit.warnings_for(channel.family) if channel.fit else ()),
-                    *channel.notes,
-                ],
+                'warnings': _warnings_of(channel),
             }
             for channel in channels
         ]
@@ -144,10 +142,15 @@ def _measured(
             say(f'  {" and ".join(left)} estimated from the image')
         if channel.maps is not None:
             say(f'  {channel.maps.words}; used as maps')
-        said = () if channel.fit is None else channel.fit.warnings_for(channel.family)
-        for warning in (*said, *channel.notes):
+        for warning in _warnings_of(channel):
             say(f'  {warning}')
     return 0
+
+
+def _warnings_of(channel: PreparedChannel) -> list[str]:
+    """What a user should know of the noise of a channel."""
+    found = () if channel.fit is None else channel.fit.warnings_for(channel.family)
+    return [*found, *channel.notes]
 
 
 def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:

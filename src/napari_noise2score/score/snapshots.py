@@ -19,6 +19,14 @@ from torch import Tensor
 from napari_noise2score.score.flat_places import FlatPlaces, flat_places
 from napari_noise2score.score.risk import Probe, Risk
 
+_PATIENCE = 7
+"""Looks in a row without a lower risk after which a training from good weights ends."""
+_UNDECIDED = 4
+"""Looks after which it ends if none has found a clearly lower risk than that of the start."""
+_REFUSED = 2
+"""Looks in a row at weights that a judge of single images objects to, after which it ends: more
+of the same would follow."""
+
 
 class Look(NamedTuple):
     """A network as it was when it was judged."""
@@ -49,6 +57,7 @@ class Snapshots:
         self._first: Look | None = None
         self._best: Look | None = None
         self._last: Look | None = None
+        self._looks = 0
         self.since_best = 0
         """Looks after that at the best weights."""
         self.refused = 0
@@ -73,6 +82,14 @@ class Snapshots:
         return self.best.beats(self.first)
 
     @property
+    def exhausted(self) -> bool:
+        """Whether nothing more is to be gained over good first weights."""
+        if self.single:
+            return self.refused >= _REFUSED
+        undecided = self._looks > _UNDECIDED and not self.gained  # the first is that of the start
+        return undecided or self.since_best >= _PATIENCE
+
+    @property
     def flat(self) -> FlatPlaces:
         """What the last weights that were looked at have made of flat places."""
         return _there(self._last).flat
@@ -88,6 +105,7 @@ class Snapshots:
         weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
         self._last = Look(self._probe.risk(found), step, weights, self._flat(found))
         self._first = self._first or self._last
+        self._looks += 1
         self.since_best += 1
         self.refused = self.refused + 1 if self._objects(self._last) else 0
         if self._best is None or self._better(self._last, self._best):

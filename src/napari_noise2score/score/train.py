@@ -58,13 +58,6 @@ _LOOKS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.2
 """Share of the learning rate with which weights that are good already are changed."""
-_PATIENCE = 7
-"""Looks in a row without a lower risk after which a training from good weights ends."""
-_UNDECIDED = 4
-"""Looks after which it ends if none has found a clearly lower risk than that of the start."""
-_REFUSED = 2
-"""Looks in a row at weights that a judge of single images objects to, after which it ends: more
-of the same would follow."""
 _RESTARTS = 2
 """Times that a training which sits at the trivial solution begins anew."""
 
@@ -304,13 +297,7 @@ class _Run:
     @property
     def exhausted(self) -> bool:
         """Whether a training from good weights has stopped to gain anything."""
-        snapshots = self.snapshots
-        if self.start is None:
-            return False
-        if snapshots.single:
-            return snapshots.refused >= _REFUSED
-        undecided = self.looks >= _UNDECIDED and not snapshots.gained
-        return undecided or snapshots.since_best >= _PATIENCE
+        return self.start is not None and self.snapshots.exhausted
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
