@@ -32,7 +32,10 @@ from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import beginning
 
 PLACES, SIZE = 12, 128
-"""Places of a channel, and their height and width in pixels."""
+"""Most places of a channel, and their height and width in pixels."""
+
+_FEWEST_PLACES = 4
+"""Least number of places, and how often a small image is looked at, each time with other noise."""
 
 STRENGTH = 0.5
 """``a`` of the recorruption. Two photons and three are told apart by less, and some forms of the
@@ -166,7 +169,8 @@ def judge_channel(
     multiple = model.network.size_multiple
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
     redraw = _redrawing(channel, seen, device) if channel.correlation.is_white else None
-    probe = draw_probe([channel], size, generator, PLACES, 0, STRENGTH, seen, redraw)
+    places = _places(channel.shape, size)
+    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, seen, redraw)
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
@@ -185,9 +189,15 @@ def judge_channel(
     if not channel.pairs:
         return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))
     alone = replace(channel, pairs=())
-    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, redraw)
+    drawn = draw_probe([alone], size, generator, places, 0, STRENGTH, seen, redraw)
     clean = yield from levels(drawn.slabs[1::2], judge.sigma_a)
     return replace(judge, unseen=Unseen.of(drawn, clean))
+
+
+def _places(shape: tuple[int, ...], size: int) -> int:
+    """How many places of a channel (N, Y, X) are looked at: fewer where they are the same ones."""
+    different = np.prod(shape) / size**2
+    return int(np.clip(_FEWEST_PLACES * different, _FEWEST_PLACES, PLACES))
 
 
 def _redrawing(channel: PreparedChannel, seen: int, device: str) -> Redraw:

@@ -2,8 +2,8 @@
 
 image -> channels -> noise model -> unit-noise coordinate -> score model -> clean level D
 -> Tweedie correction -> clean image and report. The widget, the command line and scripts all
-call `denoise_steps` or `denoise`, or its four stages: `prepare`, `train_score`, `score_image`,
-`correct_image`.
+call `denoise_steps` or `denoise`, or its four stages: `prepare_image`, `train_score`,
+`score_image`, `correct_image`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.judge import VIEWS, Judge, judge_channel
 from napari_noise2score.levelling import levelled
 from napari_noise2score.misfit import Seen, beaten_by_pretrained
-from napari_noise2score.prepare import Prepared, check_noisy, prepare
+from napari_noise2score.prepare import Prepared, check_noisy
 from napari_noise2score.provenance import describe, versions
+from napari_noise2score.refine import prepare_image
 from napari_noise2score.results import Denoised, LeftOut, ScoreMap, Trained
 from napari_noise2score.score.device import free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
@@ -294,8 +295,12 @@ class _Work:
         noise, apart = self.settings.noise, self.settings.apart.axes
         device = self.settings.training.device
         image, *taught = (
-            levelled(
-                prepare(one, noise, apart, constant_too=self.constant_too or bool(parts)), device
+            prepare_image(
+                one,
+                noise,
+                apart,
+                device=device,
+                constant_too=self.constant_too or bool(parts),
             )
             for one in (source, *parts)
         )

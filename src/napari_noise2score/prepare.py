@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from napari_noise2score.noise.offsets import levelled_pair
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 from napari_noise2score.noise.pixel_fill import EvenSample, with_read_noise, without_map
 from napari_noise2score.noise.pixel_maps import PixelMaps
+from napari_noise2score.noise.residual_correlation import with_correlation
 from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
 from napari_noise2score.noise.units import lost_in_double
 
@@ -44,6 +45,10 @@ noise widens their range, and only in a plane of few pixels by chance less than 
 _LARGEST_STEP = 0.25
 """Largest step of double precision that is accepted, noise standard deviations."""
 _MEASURED_PAIRS = 6
+_REFINEMENTS = 3
+"""Most times that the correlation of the noise is measured with a noise model, and corrected."""
+_SETTLED = 0.02
+"""Change of the correlation that ends this."""
 _GAIN_ROUNDS = 2
 """Times that a gain is estimated where noisy pixels are filled in with the noise that it says."""
 
@@ -265,11 +270,16 @@ class Prepared:
     constant: tuple[Channel, ...] = ()
 
 
+Refine = Callable[[PreparedChannel], Correlation | None]
+"""Measures the correlation of the noise of a channel, whose noise model is then corrected."""
+
+
 def prepare(
     source: ImageSource,
     noise: NoiseRequest | None = None,
     apart: str = '',
     *,
+    refine: Refine | None = None,
     constant_too: bool = False,
 ) -> Prepared:
     """Give every channel of an image its noise model.
@@ -282,6 +292,9 @@ def prepare(
         What is known of the noise; the rest is estimated channel by channel.
     apart : str
         Axes that are taken for channel axes too, such as ``'T'``.
+    refine : callable, optional
+        Measures the correlation of the noise of a channel, such as
+        `napari_noise2score.refine.by_pretrained` does; None where it cannot.
     constant_too : bool
         Whether an image may be constant in every channel: one of several that has nothing to be
         done to it.
@@ -294,61 +307,103 @@ def prepare(
     noise = noise or NoiseRequest()
     channels, constant = [], []
     for channel in source.channels(apart):
-        places, sample = _sample(channel)
-        if not sample:
+        ready = _prepared(channel, noise, refine)
+        if ready is None:
             constant.append(channel)
-            continue
-        maps, notes = maps_for(noise.maps, channel.source)
-        family = noise.known()
-        fit: NoiseFit | None
-        if maps is not None:
-            fit, family, sample = _with_maps(noise, maps, channel, sample)
-        elif family is None:
-            fit = _estimate(channel, sample)
-            family = _resolved(noise, fit, channel)
         else:
-            fit = _fit_or_none(sample)
-        _check(family, sample, channel.name)
-        top, base = _top(channel, sample), float(np.nanmedian(marked(sample[0][0])))
-        _check_precision(family, max(abs(top), abs(base)), base, channel)
-        table = level_table(family, top, base)
-        correlation = Correlation.white()
-        rows = NO_ROWS
-        if fit is not None and noise.correlation == AUTO:
-            correlation = fit.correlation
-            if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
-                rows = fit.rows
-        coordinate = family.coordinate(top, base)
-        pairs: tuple[PlanePair, ...] = ()
-        if fit is not None and fit.compared:
-            corner = _corner(channel, sample)
-            pairs = _pairs(places, fit, table, corner)
-            frames = _by_number(places, sample)
-            clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
-            if maps is None:  # else what pixels have beyond the usual noise would count
-                compared = _compared(frames, pairs, coordinate, fit.rows.changing)
-                table = measured_table(table, compared, clipped)
-            seen = _in_coordinate(frames, pairs, coordinate)
-            pairs = without_events(pairs, seen, table, corner)
-        channels.append(
-            PreparedChannel(
-                channel,
-                family,
-                fit,
-                coordinate,
-                table,
-                correlation,
-                pairs,
-                BlankPlaces(),
-                rows,
-                maps=maps,
-                notes=notes,
-            )
-        )
+            channels.append(ready)
     prepared = Prepared(source, tuple(channels), tuple(constant))
     if not constant_too:
         check_noisy([prepared])
     return prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sampled:
+    """Some planes of a channel: their numbers, their values, and the maps of their pixels."""
+
+    places: list[list[int]]
+    stacks: list[NDArray[Any]]
+    maps: PixelMaps | None
+    notes: tuple[str, ...]
+
+
+def _prepared(
+    channel: Channel, noise: NoiseRequest, refine: Refine | None
+) -> PreparedChannel | None:
+    """A channel with its noise model; None if it is constant."""
+    places, sample = _sample(channel)
+    if not sample:
+        return None
+    maps, notes = maps_for(noise.maps, channel.source)
+    family = noise.known()
+    fit: NoiseFit | None
+    if maps is not None:
+        fit, family, sample = _with_maps(noise, maps, channel, sample)
+    elif family is None:
+        fit = _estimate(channel, sample)
+        family = _resolved(noise, fit, channel)
+    else:
+        fit = _fit_or_none(sample)
+    sampled = _Sampled(places, sample, maps, notes)
+    ready = _modelled(channel, noise, sampled, family, fit)
+    if refine is None:
+        return ready
+    for _ in range(_REFINEMENTS):
+        if ready.fit is None or (measured := refine(ready)) is None:
+            break
+        fit, before = with_correlation(ready.fit, measured), ready.correlation
+        family = noise.known() or _resolved(noise, fit, channel)
+        ready = _modelled(channel, noise, sampled, family, fit)
+        if abs(ready.correlation.neighbours - before.neighbours) < _SETTLED:
+            break
+    return ready
+
+
+def _modelled(
+    channel: Channel,
+    noise: NoiseRequest,
+    sampled: _Sampled,
+    family: NoiseFamily,
+    fit: NoiseFit | None,
+) -> PreparedChannel:
+    """A channel with a noise model, and with what its frames say of each other."""
+    places, sample, maps = sampled.places, sampled.stacks, sampled.maps
+    _check(family, sample, channel.name)
+    top, base = _top(channel, sample), float(np.nanmedian(marked(sample[0][0])))
+    _check_precision(family, max(abs(top), abs(base)), base, channel)
+    table = level_table(family, top, base)
+    correlation = Correlation.white()
+    rows = NO_ROWS
+    if fit is not None and noise.correlation == AUTO:
+        correlation = fit.correlation
+        if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
+            rows = fit.rows
+    coordinate = family.coordinate(top, base)
+    pairs: tuple[PlanePair, ...] = ()
+    if fit is not None and fit.compared:
+        corner = _corner(channel, sample)
+        pairs = _pairs(places, fit, table, corner)
+        frames = _by_number(places, sample)
+        clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
+        if maps is None:  # else what pixels have beyond the usual noise would count
+            compared = _compared(frames, pairs, coordinate, fit.rows.changing)
+            table = measured_table(table, compared, clipped)
+        seen = _in_coordinate(frames, pairs, coordinate)
+        pairs = without_events(pairs, seen, table, corner)
+    return PreparedChannel(
+        channel,
+        family,
+        fit,
+        coordinate,
+        table,
+        correlation,
+        pairs,
+        BlankPlaces(),
+        rows,
+        maps=maps,
+        notes=sampled.notes,
+    )
 
 
 def check_noisy(images: Sequence[Prepared]) -> None:
@@ -457,8 +512,15 @@ def _with_maps(
     return fit, family, found
 
 
-def estimate_channel(channel: Channel) -> NoiseFit | None:
+def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit | None:
     """Blind noise estimate of one channel, from some of its planes; None if all are constant.
+
+    Parameters
+    ----------
+    channel : Channel
+        The channel.
+    refine : callable, optional
+        As of `prepare`.
 
     Raises
     ------
@@ -466,7 +528,13 @@ def estimate_channel(channel: Channel) -> NoiseFit | None:
         If there is no noise, or too little image to tell.
     """
     sample = _sample(channel)[1]
-    return _estimate(channel, sample) if sample else None
+    if not sample:
+        return None
+    fit = _estimate(channel, sample)
+    if refine is None or fit.compared:
+        return fit
+    ready = _prepared(channel, NoiseRequest(), refine)
+    return fit if ready is None else ready.fit
 
 
 def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:

@@ -34,7 +34,7 @@ _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 def train(options: argparse.Namespace) -> int:
     """Train on images and keep the score."""
     from napari_noise2score.pipeline import train_score
-    from napari_noise2score.prepare import prepare
+    from napari_noise2score.refine import prepare_image
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.warm.weights import starting_model
 
@@ -49,7 +49,7 @@ def train(options: argparse.Namespace) -> int:
             try:
                 images.at(number).tell()
                 parts = images.lessons[number] if images.lessons else [images.sources[number]]
-                ready = [prepare(part, noise) for part in parts]
+                ready = [prepare_image(part, noise, device=settings.device) for part in parts]
                 for channel in (channel for image in ready for channel in image.channels):
                     channel.channel.slab(0, settings.slices)  # says so if it has no neighbours
             except (InputError, OSError, MemoryError) as error:
@@ -68,6 +68,7 @@ def estimate(options: argparse.Namespace) -> int:
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.prepare import estimate_channel
+    from napari_noise2score.refine import by_pretrained
 
     measured = calibration(options)
     request = noise_request(options, measured)
@@ -84,7 +85,8 @@ def estimate(options: argparse.Namespace) -> int:
     if measured is not None:
         return _measured(options, source, measured, request)
     channels = source.channels()
-    fits = [(channel.place, estimate_channel(channel)) for channel in channels]
+    refine = by_pretrained(options.device)
+    fits = [(channel.place, estimate_channel(channel, refine)) for channel in channels]
     if all(fit is None for _, fit in fits):
         raise InputError(f'{source.name}: {nothing_but_constants(channels)}')
     if options.json:
@@ -117,9 +119,9 @@ def _measured(
     request: NoiseRequest,
 ) -> int:
     """The noise of an image, with what was measured on calibration frames."""
-    from napari_noise2score.prepare import prepare
+    from napari_noise2score.refine import prepare_image
 
-    channels = prepare(source, request).channels
+    channels = prepare_image(source, request, device=options.device).channels
     if options.json:
         found = [
             {
@@ -155,13 +157,12 @@ def _warnings_of(channel: PreparedChannel) -> list[str]:
 
 def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
     """The noise parameters of an image in all ways, with a trained score."""
-    from napari_noise2score.levelling import levelled
     from napari_noise2score.parameters import compare_parameters
-    from napari_noise2score.prepare import prepare
+    from napari_noise2score.refine import prepare_image
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(options.model)
-    prepared = levelled(prepare(source, request), options.device)
+    prepared = prepare_image(source, request, device=options.device)
     steps = compare_parameters(model, prepared, device=options.device)
     found: tuple[ChannelParameters, ...] = run(steps)
     if options.json:

@@ -28,6 +28,10 @@ NEAREST = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 NOTICED = 0.15
 """Correlation between neighbours below which noise is taken for white."""
 
+SLIGHT = 0.04
+"""Correlation between neighbours below which there is none to speak of: fine texture of a single
+image is mistaken for that much."""
+
 _DOUBT = 4.0
 """Correlations below this many standard errors are taken for zero."""
 
@@ -76,12 +80,18 @@ class Correlation:
     @property
     def words(self) -> str:
         """What it is between next neighbours, in plain words."""
-        if self.is_white:
+        if not self.slight:
             return 'independent pixels'
+        slightly = 'slight ' if self.noticed.is_white else ''
         return (
-            f'correlation between neighbouring pixels {self.along_rows:.2f} along rows, '
+            f'{slightly}correlation between neighbouring pixels {self.along_rows:.2f} along rows, '
             f'{self.along_columns:.2f} along columns'
         )
+
+    @property
+    def slight(self) -> bool:
+        """Whether neighbours are correlated by more than `SLIGHT`, by however much."""
+        return self.neighbours > SLIGHT
 
     @property
     def noticed(self) -> Correlation:
@@ -148,8 +158,8 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
     products, pairs = np.zeros((size, size)), np.zeros((size, size))
     for field, mask in zip(noise, masks, strict=True):
         if mask.any():
-            products += _lagged(np.where(mask, field - field[mask].mean(), 0.0))
-            pairs += _lagged(mask.astype(np.float64))
+            products += lagged_products(np.where(mask, field - field[mask].mean(), 0.0))
+            pairs += lagged_products(mask.astype(np.float64))
     middle = products[REACH, REACH]
     if middle <= 0 or pairs.min() < 1:
         return Correlation.white()
@@ -178,7 +188,7 @@ def _kept(
     return tuple(fields)
 
 
-def _lagged(field: Array) -> Array:
+def lagged_products(field: Array) -> Array:
     """Sums of products of a field with itself moved by up to `REACH`, each way."""
     shape = [fft.next_fast_len(side + REACH, real=True) for side in field.shape]
     transformed = fft.rfft2(field, s=shape)

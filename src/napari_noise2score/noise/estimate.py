@@ -77,6 +77,9 @@ class NoiseFit:
     cut : float
         Share of values that were cut off at the lower end of the range; they, and what is near
         them, were left out.
+    refined : bool
+        Whether the correlation was measured on what a denoiser removes
+        (`napari_noise2score.noise.residual_correlation`).
     """
 
     family: NoiseFamily
@@ -88,6 +91,7 @@ class NoiseFit:
     pairs: tuple[tuple[FramePair, ...], ...] = ()
     blank: float = 0.0
     cut: float = 0.0
+    refined: bool = False
 
     @property
     def compared(self) -> bool:
@@ -120,8 +124,8 @@ class NoiseFit:
     def correlation_words(self) -> str:
         """What is known of the correlation between next neighbours."""
         if self.evidence.correlation is None:
-            return 'correlation unknown, taken for independent pixels'
-        return self.correlation.words
+            return 'correlation unknown, treated as independent pixels'
+        return self.evidence.correlation.words
 
     @property
     def warnings(self) -> tuple[str, ...]:

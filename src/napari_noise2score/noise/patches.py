@@ -72,10 +72,10 @@ def from_flat_patches(
     if common > lowest * (_ALIKE + 3 * doubt):
         return None
     found = Correlation(kernel)
-    return found if _smeared(found) else Correlation.white()
+    return found if smeared(found) else Correlation.white()
 
 
-def _smeared(found: Correlation) -> bool:
+def smeared(found: Correlation) -> bool:
     """Whether the correlation falls off from pixel to pixel, as of noise that was smeared.
 
     What structure adds to white noise reaches as far as the point spread function: a plateau
@@ -84,8 +84,9 @@ def _smeared(found: Correlation) -> bool:
     kernel, nearest = found.kernel, found.neighbours
     if nearest <= NOTICED:
         return False
-    further = max(kernel[_REACH, _REACH + 2], kernel[_REACH + 2, _REACH])
-    diagonal = max(kernel[_REACH + 1, _REACH + 1], kernel[_REACH + 1, _REACH - 1])
+    here = len(kernel) // 2
+    further = max(kernel[here, here + 2], kernel[here + 2, here])
+    diagonal = max(kernel[here + 1, here + 1], kernel[here + 1, here - 1])
     return bool(nearest - further > NOTICED and diagonal < nearest ** (2**0.5))
 
 

@@ -75,7 +75,7 @@ def _from_single_frames(
     levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
     correlation = from_flat_patches(levelled, masks, evidence)
     if correlation is not None:
-        passed = response(correlation.noticed)
+        passed = response(correlation)
         evidence = replace(evidence, variance=evidence.variance / passed, correlation=correlation)
     if not evidence.level.size:
         return evidence

@@ -42,7 +42,9 @@ def _correct_one(
     trained = latest.settings if scored is None else scored.settings
     trained = replace(trained, training=replace(trained.training, device=settings.device))
     if scored is None or not scored.holds_for(source):
-        prepared = engine().prepare(source, settings.noise, trained.apart.axes)
+        prepared = engine().prepare_image(
+            source, settings.noise, trained.apart.axes, device=settings.device
+        )
         start = latest.start if scored is None else scored.start
         owners = [latest.model] if scored is None else scored.score_map.models
         scored = yield from score(owners, trained, prepared, number, count, scored is None)

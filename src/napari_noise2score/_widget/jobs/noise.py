@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Update
+from napari_noise2score._widget.jobs.loading import engine
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import constant_words, nothing_but_constants
 from napari_noise2score.images.source import ImageSource
 
 
-def estimate_job(sources: Sequence[ImageSource]) -> Job:
+def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
     """Estimate the noise of every channel."""
     from napari_noise2score.prepare import estimate_channel
 
+    engine()
+    from napari_noise2score.refine import by_pretrained
+
+    refine = by_pretrained(device)
     channels = [channel for source in sources for channel in source.channels()]
     constant = []
     for number, channel in enumerate(channels):
         yield Update('estimate', number / len(channels))
-        fit = estimate_channel(channel)
+        fit = estimate_channel(channel, refine)
         if fit is None:
             constant.append(channel)
         else:

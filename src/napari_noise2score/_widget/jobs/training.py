@@ -75,8 +75,9 @@ def _train(
         check_room(source, resolved.dtype_of(source))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
-        image = pipeline.prepare(source, settings.noise, axes, constant_too=True)
-        ready[source] = pipeline.levelled(image, resolved.training.device)
+        ready[source] = pipeline.prepare_image(
+            source, settings.noise, axes, device=resolved.training.device, constant_too=True
+        )
     prepared = [ready[source] for source in sources]
     pipeline.check_noisy(prepared)
     before = [source.checksum() for source in sources]
