@@ -186,10 +186,10 @@ def judge_channel(
     judge = judged[-1] if risks[-1].beats(risks[0]) else judged[0]
     if redraw is None or not probe.noise < FEW_PHOTONS:
         return judge
-    if not channel.pairs:
+    if not channel.pairs and places == PLACES:
         return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))
     alone = replace(channel, pairs=())
-    drawn = draw_probe([alone], size, generator, places, 0, STRENGTH, seen, redraw)
+    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, redraw)
     clean = yield from levels(drawn.slabs[1::2], judge.sigma_a)
     return replace(judge, unseen=Unseen.of(drawn, clean))
 

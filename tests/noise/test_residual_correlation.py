@@ -38,9 +38,8 @@ def test_the_correlation_is_that_of_the_noise_whatever_the_denoiser_leaves(share
     everywhere = np.ones((SIDE, SIDE), bool)
     noisy = scene() + along_rows(share)
     found = from_residual(noisy, everywhere, smoothed, ones)
-    error = (2 / (0.4 * SIDE**2)) ** 0.5
-    assert found.along_rows == pytest.approx(share, abs=4 * error)
-    assert abs(found.along_columns) < 4 * error
+    assert found.along_rows == pytest.approx(share, abs=0.03)
+    assert abs(found.along_columns) < 0.05
 
 
 def test_white_noise_is_white_and_constants_tell_nothing():
