@@ -13,18 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.common import NO_ROWS, RowNoise
-from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.photon_transfer import Method, PhotonTransfer
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Method = Literal['frame differences', 'single frames']
 
 SECOND_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
 """Filter of unit energy that leaves the noise and removes what is straight in y or x."""
@@ -37,96 +33,8 @@ _THIRD_SCATTER: dict[Method, float] = {
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
 _GROUP = 32
 """Samples averaged before the median in a median of means."""
-_LEAST_VARIANCE = 0.02
-"""Smallest noise variance that is weighted with, as a share of the mean one."""
 _SIGNIFICANT = 5.0
 """Standard deviations by which a chi-square must exceed its mean to count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbances:
-    """What was found in the data besides noise, and left out or allowed for.
-
-    Attributes
-    ----------
-    moving : float
-        Share of the places of the frame differences that were left out because something moved.
-    other_scenes : float
-        Share of the neighbouring frames that do not show one scene.
-    unsteady : bool
-        Whether so much moved that frames could not be compared at all.
-    bleaching : float
-        Share of the light lost from the first to the last frame (negative: gained).
-    flicker : float
-        Largest factor, less one, between the light of a frame and the trend of all.
-    offset_range : float
-        Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
-    hot : float
-        Share of values left out because they stand out from all their neighbours (hot or
-        blinking pixels, cosmic rays).
-    """
-
-    moving: float = 0.0
-    unsteady: bool = False
-    other_scenes: float = 0.0
-    bleaching: float = 0.0
-    flicker: float = 0.0
-    offset_range: float = 0.0
-    hot: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PhotonTransfer:
-    """Binned noise statistics.
-
-    Attributes
-    ----------
-    level : (K,) float64
-        Mean intensity of a bin, grey levels.
-    variance : (K,) float64
-        Mean noise variance, squared grey levels.
-    third : (K,) float64
-        Mean third cumulant, cubed grey levels; NaN where it could not be measured.
-    third_scatter : float
-        Variance of one measurement of the third cumulant, in units of the noise variance cubed.
-    count : (K,) float64
-        Independent measurements in the bin.
-    method : str
-        Where they come from: ``'frame differences'`` or ``'single frames'``.
-    correlation : Correlation or None
-        Correlation of the noise between pixels: from frame differences, or, for single frames,
-        from their flattest patches. None if noise cannot be told from structure.
-    disturbances : Disturbances
-        What was found besides noise.
-    rows : RowNoise
-        Offsets that rows, columns or waves have in common; the variances are without them.
-    """
-
-    level: Array
-    variance: Array
-    third: Array
-    third_scatter: float
-    count: Array
-    method: Method
-    correlation: Correlation | None = None
-    disturbances: Disturbances = Disturbances()
-    rows: RowNoise = NO_ROWS
-
-    @property
-    def error(self) -> Array:
-        """Standard error of the variances, (K,); a mean of N squares scatters by ``3 / N``."""
-        return np.asarray(self.variance * np.sqrt(3 / self.count))
-
-    @property
-    def mean_variance(self) -> float:
-        """Mean noise variance of the measurements, squared grey levels."""
-        return float(np.average(self.variance, weights=self.count))
-
-    def weight(self, level: Array, mask: Mask) -> Array:
-        """One over the noise variance at a level, any shape, 0 outside of a mask."""
-        variance = np.interp(level, self.level, self.variance)
-        least = _LEAST_VARIANCE * self.mean_variance or 1.0
-        return np.asarray(mask / np.maximum(variance, least))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +17,7 @@ from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.level_table import level_table
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 GREY_LEVELS = 'grey levels'
 PER_PHOTON = 'grey levels per photon'
@@ -114,8 +112,19 @@ class NoiseFamily(ABC):
         return self
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
-        """Parameters that are not ``given``, read off a photon-transfer estimate.
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Parameters that are not ``given``, from a photon-transfer estimate.
+
+        Parameters
+        ----------
+        points : PhotonTransfer
+            Measured noise variances by level.
+        line : PhotonTransferLine
+            The line fitted to them.
+        given : mapping of str to float
+            Parameters that are known.
 
         Raises
         ------

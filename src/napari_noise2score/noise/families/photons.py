@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,15 +12,12 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families.base import (
     GREY_LEVELS,
     PER_PHOTON,
-    AffineVarianceFamily,
     Array,
     parameter,
 )
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
 from napari_noise2score.noise.huber import huber
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 FINE = 0.01
 """Difference of offsets that matters, as a share of the noise of a photon."""
@@ -72,23 +69,29 @@ def sample_photons(x: ArrayLike, gain: float, offset: float, rng: np.random.Gene
     return np.asarray(offset + gain * rng.poisson(rate))
 
 
-def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
-    """Slope of the photon-transfer line, perhaps given, and the level where it is zero."""
-    family = fit.family
-    assert isinstance(family, AffineVarianceFamily)  # what a photon-transfer fit returns
+def photon_line(
+    points: PhotonTransfer, line: PhotonTransferLine, gain: float | None
+) -> tuple[float, float]:
+    """Slope of the photon-transfer line, and the level where the variance is zero.
+
+    A ``gain`` that is given is the slope of a line through the centre of the points.
+
+    Raises
+    ------
+    InputError
+        If no gain is given and the line does not rise.
+    """
     if gain is None:
-        if family.slope == 0:
+        if not line.rises:
             raise InputError(
                 'the noise does not depend on the intensity, so no gain can be estimated; '
                 'give the gain, or choose Gaussian noise'
             )
-        return family.slope, family.origin - family.dark / family.slope
-    evidence = fit.evidence
-    centre = float(np.average(evidence.level, weights=evidence.count))
-    return gain, centre - float(family.variance(centre)) / gain
+        return line.slope, line.zero
+    return gain, points.mean_level - float(line.variance(points.mean_level)) / gain
 
 
-def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
+def gain_through(points: PhotonTransfer, offset: float, read_noise: float) -> float:
     """Slope of the photon-transfer line through the point of darkness, which is known.
 
     Raises
@@ -96,10 +99,9 @@ def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
     InputError
         If the image holds no light, or no noise beyond that of darkness.
     """
-    evidence = fit.evidence
-    lit = evidence.level > offset
-    light, count = evidence.level[lit] - offset, evidence.count[lit]
-    own = evidence.variance[lit] - read_noise**2
+    lit = points.level > offset
+    light, count = points.level[lit] - offset, points.count[lit]
+    own = points.variance[lit] - read_noise**2
     slope = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
     error = 0.0
     for _ in range(4):

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.evidence import PhotonTransfer
-from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
 from napari_noise2score.noise.huber import huber
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 Array = NDArray[np.float64]
 
@@ -23,11 +22,8 @@ _LEAST_RISE = 0.02
 """A line that rises by less than this share over the levels seen is flat."""
 
 
-def fit_family(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]:
-    """Noise model of the points, and the standard error of each of its parameters.
-
-    Poisson-Gaussian, or Gaussian where the variance does not depend on the intensity.
-    """
+def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
+    """Photon-transfer line through the points, flat where the slope is not significant."""
     level, variance, count = evidence.level, evidence.variance, evidence.count
     slope, intercept, covariance = robust_fit(level, variance, count)
     line = slope * level + intercept
@@ -35,7 +31,9 @@ def fit_family(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]
     if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or not rises:
         mean = float(np.average(variance, weights=count))
         sigma = mean**0.5
-        return Gaussian(sigma), {'sigma': sigma / (2 * count.sum()) ** 0.5}
+        return PhotonTransferLine(
+            0.0, 0.0, sigma, read_noise_error=float(sigma / (2 * count.sum()) ** 0.5)
+        )
 
     whole = np.maximum(line, 1e-3 * variance.mean())
     line_offset = -intercept / slope
@@ -44,14 +42,13 @@ def fit_family(evidence: PhotonTransfer) -> tuple[NoiseFamily, dict[str, float]]
     read_noise = max(slope * offset + intercept, 0.0) ** 0.5 if offset > line_offset else 0.0
     line_error = _line_offset_error(slope, line_offset, covariance)
     offset_error = float(np.hypot(offset_error, line_error))
-    errors = {
-        'gain': covariance[0, 0] ** 0.5,
-        'offset': offset_error,
-        'read_noise': slope * offset_error / (2 * read_noise) if read_noise > 0 else 0.0,
-    }
-    return (
-        PoissonGaussian(float(slope), float(offset), float(read_noise)),
-        {k: float(v) for k, v in errors.items()},
+    return PhotonTransferLine(
+        slope,
+        offset,
+        read_noise,
+        slope_error=float(covariance[0, 0] ** 0.5),
+        offset_error=offset_error,
+        read_noise_error=slope * offset_error / (2 * read_noise) if read_noise > 0 else 0.0,
     )
 
 
