@@ -7,7 +7,7 @@ from napari_noise2score import Gaussian, PoissonGaussian, calibrate, estimate_no
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import Poisson, Tweedie
-from napari_noise2score.noise.huber import huber
+from napari_noise2score.noise.robust_weights import huber
 from napari_noise2score.noise.standardised import standardised
 from napari_noise2score.noise.tweedie import gamma, tweedie
 from napari_noise2score.noise.units import IntensityUnit, lost_in_double

@@ -164,8 +164,8 @@ def _evidence(
     single = checked.result()
     if single.level.size < 3:
         return differences, pairs
-    steepness = [robust_fit(e.level, e.variance, e.count)[0] for e in (differences, single)]
-    if steepness[0] <= _HIDDEN_MOTION * max(steepness[1], 0.0):
+    steep, usual = (robust_fit(points)[0].slope for points in (differences, single))
+    if steep <= _HIDDEN_MOTION * max(usual, 0.0):
         return differences, pairs
     return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
 

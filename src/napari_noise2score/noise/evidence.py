@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.photon_transfer import Method, PhotonTransfer
+from napari_noise2score.noise.line_fit import ParallelFit, fit_line, fit_parallel, reweighted
+from napari_noise2score.noise.photon_transfer import Method, PhotonTransfer, variance_weight
+from napari_noise2score.noise.robust_weights import absolute
 
 Array = NDArray[np.float64]
 
@@ -35,6 +38,8 @@ _GROUP = 32
 """Samples averaged before the median in a median of means."""
 _SIGNIFICANT = 5.0
 """Standard deviations by which a chi-square must exceed its mean to count."""
+_ROUNDS = 6
+"""Fits of the lines of all frames, the first one without weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,11 +132,13 @@ def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
     weight = 1 / np.maximum(y, least)
     slope, intercept = 0.0, float(np.median(y))
     if len(x) >= 3 and np.ptp(x) > 0:
-        robust = weight
-        for _ in range(20):
-            slope, intercept = (float(v) for v in np.polyfit(x, y, 1, w=robust))
-            pull = np.abs(y - slope * x - intercept) * weight
-            robust = weight / np.sqrt(np.maximum(pull, 1e-3))
+        fit = reweighted(
+            partial(fit_line, x, y),
+            lambda fit: weight**2 * absolute(np.abs(fit.residual) * weight, 1e-3),
+            weight**2,
+            rounds=20,
+        )
+        slope, intercept = fit.slope, fit.intercept
     if slope <= 0:
         return 0.0, float(np.median(y)), least
     return slope, intercept, least
@@ -158,29 +165,22 @@ def offsets(sample: Sequence[Sample]) -> Array:
         number.append(np.full(int((n > 0).sum()), place))
     x, y, n = np.concatenate(level), np.concatenate(variance), np.concatenate(count)
     which = np.concatenate(number)
-    own = (which[:, None] == np.arange(len(sample))).astype(np.float64)
     if np.ptp(x) == 0:
         return nothing
-    separate, spread = _weighted_fit(np.column_stack([x, own]), y, n)
-    _, common = _weighted_fit(np.column_stack([x, np.ones_like(x)]), y, n)
-    slope, intercepts = separate[0], separate[1:]
+
+    def weights(fit: ParallelFit) -> Array:
+        return variance_weight(np.maximum(fit.fitted, 0.05 * np.median(y)), n)
+
+    separate, common = (
+        reweighted(partial(fit_parallel, x, y, group=group), weights, np.ones_like(y), _ROUNDS)
+        for group in (which, np.zeros_like(which))
+    )
     freedom = len(sample) - 1
-    gained = (common - spread) / max(spread / (len(x) - len(separate)), 1.0)
-    if slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
+    spread = separate.chi_square
+    gained = (common.chi_square - spread) / max(spread / (len(x) - freedom - 2), 1.0)
+    if separate.slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
         return nothing
-    return np.asarray(-(intercepts - intercepts.mean()) / slope)
-
-
-def _weighted_fit(design: Array, y: Array, count: Array) -> tuple[Array, float]:
-    """Least squares with the scatter of a variance, ``3 expected^2 / count``; its chi-square."""
-    found, *_ = np.linalg.lstsq(design, y, rcond=None)
-    chi = 0.0
-    for _ in range(5):
-        expected = np.maximum(design @ found, 0.05 * np.median(y))
-        weight = np.sqrt(count / 3) / expected
-        found, *_ = np.linalg.lstsq(design * weight[:, None], y * weight, rcond=None)
-        chi = float((((design @ found) - y) ** 2 * weight**2).sum())
-    return np.asarray(found, dtype=np.float64), chi
+    return np.asarray(-(separate.intercept - separate.intercept.mean()) / separate.slope)
 
 
 def binned(

@@ -126,13 +126,16 @@ class NoiseFit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
-        found = self.warnings_for(self.family)
+        sentences = self.warnings_for(self.family)
         if self.rows.found:
-            found = (*found, f'{self.rows.sentence}; denoising takes them off.')
+            sentences = (*sentences, f'{self.rows.sentence}; denoising takes them off.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'
-            found = (*found, f'{share} hold no noise (constant, or no number) and did not count.')
-        return found
+            sentences = (
+                *sentences,
+                f'{share} hold no noise (constant, or no number) and did not count.',
+            )
+        return sentences
 
     @property
     def spread(self) -> float:
@@ -155,31 +158,31 @@ class NoiseFit:
 
     def warnings_for(self, family: NoiseFamily) -> tuple[str, ...]:
         """What a user should know before relying on a noise model for this image."""
-        found = []
+        sentences = []
         off, count = self._distances(family)
-        # a mean of N squares scatters by 3 / N: what few pixels differ by says nothing
+        # a mean of N squares scatters by 3 / N: a difference of few pixels is not significant
         misfit = max(float(np.average(off - 3 / count, weights=count)), 0.0) ** 0.5
         if not self.correlation.is_white:
-            found.append(
+            sentences.append(
                 'The noise is correlated between neighbouring pixels '
                 f'({self.correlation.neighbours:.2f}).'
             )
         if misfit > _MISFIT:
-            found.append(
+            sentences.append(
                 f'The noise in the image is {100 * misfit:.0f} % off the variance of '
                 f'{family.label} noise with these parameters; check them.'
             )
-        found.extend(_sentences(self.evidence.disturbances))
+        sentences.extend(_sentences(self.evidence.disturbances))
         if self.clipped > 0.01:
-            found.append(f'{100 * self.clipped:.1f} % of the pixels are saturated.')
+            sentences.append(f'{100 * self.clipped:.1f} % of the pixels are saturated.')
         if self.cut > 0.01:
-            found.append(
+            sentences.append(
                 f'{100 * self.cut:.1f} % of the pixels are cut off at the lower end of the range '
                 '(a black level set too high): what is dark there cannot be told.'
             )
         if self.repeated:
-            found.append(f'{self.repeated} repeated frame(s) were not counted.')
-        return tuple(found)
+            sentences.append(f'{self.repeated} repeated frame(s) were not counted.')
+        return tuple(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON, evidence included."""
@@ -205,37 +208,37 @@ class NoiseFit:
         }
 
 
-def _sentences(found: Disturbances) -> list[str]:
-    """What was found besides noise, in plain words."""
-    said = []
-    if found.unsteady:
-        said.append(
+def _sentences(seen: Disturbances) -> list[str]:
+    """Effects besides noise, one sentence each."""
+    sentences = []
+    if seen.unsteady:
+        sentences.append(
             'The frames differ by more than noise (motion, other scenes); each was used by itself.'
         )
-    elif found.moving > 0.02:
-        said.append(f'Places that moved were left out ({100 * found.moving:.0f} %).')
-    if found.bleaching > 0.05:
-        said.append(
-            f'The light fades by {100 * found.bleaching:.0f} % over the frames (bleaching).'
+    elif seen.moving > 0.02:
+        sentences.append(f'Places that moved were left out ({100 * seen.moving:.0f} %).')
+    if seen.bleaching > 0.05:
+        sentences.append(
+            f'The light fades by {100 * seen.bleaching:.0f} % over the frames (bleaching).'
         )
-    if found.flicker > 0.05:
-        said.append(
-            f'The light of the frames differs by up to {100 * found.flicker:.0f} % from their '
+    if seen.flicker > 0.05:
+        sentences.append(
+            f'The light of the frames differs by up to {100 * seen.flicker:.0f} % from their '
             'trend (flicker, flash). This was taken out before frames were compared.'
         )
-    if found.other_scenes > 0:
-        said.append(
-            f'{100 * found.other_scenes:.0f} % of the neighbouring frames do not show one scene '
+    if seen.other_scenes > 0:
+        sentences.append(
+            f'{100 * seen.other_scenes:.0f} % of the neighbouring frames do not show one scene '
             '(motion, cut, dark frame) and were not compared with each other.'
         )
-    if found.offset_range > 0:
-        said.append(
-            f'The offset differs by up to {found.offset_range:.2g} grey levels between frames; '
+    if seen.offset_range > 0:
+        sentences.append(
+            f'The offset differs by up to {seen.offset_range:.2g} grey levels between frames; '
             'the estimate is that of their mean.'
         )
-    if found.hot > 1e-4:
-        said.append(
-            f'{100 * found.hot:.2g} % of the pixels stand out from all their neighbours (hot '
+    if seen.hot > 1e-4:
+        sentences.append(
+            f'{100 * seen.hot:.2g} % of the pixels stand out from all their neighbours (hot '
             'pixels, cosmic rays) and were left out.'
         )
-    return said
+    return sentences

@@ -1,7 +1,7 @@
 """Photon transfer: noise variance against intensity, as measured points and as a line.
 
-The ground floor of the noise estimate: the points are measured by `evidence`, the line is fitted
-by `photon_transfer_fit`, and noise families take their parameters from both.
+These are the types that the parts of the noise estimate share: `evidence` measures the points,
+`photon_transfer_fit` fits the line, and noise families take their parameters from both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAST_VARIANCE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Disturbances:
-    """What was found in the data besides noise, and left out or allowed for.
+    """Effects in the data besides noise, which were left out or corrected for.
 
     Attributes
     ----------
@@ -72,12 +72,12 @@ class PhotonTransfer:
     count : (K,) float64
         Independent measurements in the bin.
     method : str
-        Where they come from: ``'frame differences'`` or ``'single frames'``.
+        Source of the points: ``'frame differences'`` or ``'single frames'``.
     correlation : Correlation or None
         Correlation of the noise between pixels: from frame differences, or, for single frames,
-        from their flattest patches. None if noise cannot be told from structure.
+        from their flattest patches. None if noise cannot be separated from structure.
     disturbances : Disturbances
-        What was found besides noise.
+        Effects besides noise.
     rows : RowNoise
         Offsets that rows, columns or waves have in common; the variances are without them.
     """
@@ -112,6 +112,20 @@ class PhotonTransfer:
         variance = np.interp(level, self.level, self.variance)
         least = _LEAST_VARIANCE * self.mean_variance or 1.0
         return np.asarray(mask / np.maximum(variance, least))
+
+
+def variance_weight(variance: Array, count: Array) -> Array:
+    """Weight of a measured noise variance: one over its own variance, ``3 variance^2 / count``.
+
+    Parameters
+    ----------
+    variance : (K,) float64
+        Expected noise variance, squared grey levels. A measured one instead would favour points
+        that came out low.
+    count : (K,) float64
+        Independent measurements, each the square of a noise value.
+    """
+    return np.asarray(count / (3 * variance**2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,18 @@ skewed, ``gain^2 (x - offset)``, read noise is not.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.huber import huber
-from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
+from napari_noise2score.noise.line_fit import LineFit, fit_line, reweighted
+from napari_noise2score.noise.photon_transfer import (
+    PhotonTransfer,
+    PhotonTransferLine,
+    variance_weight,
+)
+from napari_noise2score.noise.robust_weights import huber
 
 Array = NDArray[np.float64]
 
@@ -20,28 +27,29 @@ _LEAST_LINE = 3.0
 """A slope below this many standard errors is no photon-transfer line."""
 _LEAST_RISE = 0.02
 """A line that rises by less than this share over the levels seen is flat."""
+_ONE_LEVEL = 1e-9
+"""Standard deviation of the levels, as a share of their mean, below which they are one."""
+_ROUNDS = 12
 
 
 def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
     """Photon-transfer line through the points, flat where the slope is not significant."""
     level, variance, count = evidence.level, evidence.variance, evidence.count
-    slope, intercept, covariance = robust_fit(level, variance, count)
-    line = slope * level + intercept
+    fit, covariance = robust_fit(evidence)
+    slope, line = fit.slope, fit.fitted
     rises = slope * (level.max() - level.min()) >= _LEAST_RISE * float(np.abs(line).max())
     if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or not rises:
-        mean = float(np.average(variance, weights=count))
-        sigma = mean**0.5
+        sigma = evidence.mean_variance**0.5
         return PhotonTransferLine(
             0.0, 0.0, sigma, read_noise_error=float(sigma / (2 * count.sum()) ** 0.5)
         )
 
     whole = np.maximum(line, 1e-3 * variance.mean())
-    line_offset = -intercept / slope
+    line_offset = fit.zero
     offset, offset_error = _offset(evidence, slope, whole, line_offset)
     # on the line's own zero there is no read noise, whatever the rounding says
-    read_noise = max(slope * offset + intercept, 0.0) ** 0.5 if offset > line_offset else 0.0
-    line_error = _line_offset_error(slope, line_offset, covariance)
-    offset_error = float(np.hypot(offset_error, line_error))
+    read_noise = max(float(fit.at(offset)), 0.0) ** 0.5 if offset > line_offset else 0.0
+    offset_error = float(np.hypot(offset_error, fit.zero_error(covariance)))
     return PhotonTransferLine(
         slope,
         offset,
@@ -52,36 +60,31 @@ def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
     )
 
 
-def robust_fit(level: Array, variance: Array, count: Array) -> tuple[float, float, Array]:
-    """Robust weighted line; slope, intercept and their covariance.
+def robust_fit(points: PhotonTransfer) -> tuple[LineFit, Array]:
+    """Robust weighted line of variance against level; and the covariance of slope and height.
 
-    The weight of a point comes from the line, not from the point, which would favour points that
-    came out low; points that are far off (texture, hot pixels) lose weight after Huber.
+    Points far from the line (texture, hot pixels) lose weight after Huber. The scatter of the
+    points about the line scales the covariance where it is larger than expected.
     """
-    centre, width = float(level.mean()), float(level.std())
-    if width <= 1e-9 * abs(centre):
-        return 0.0, float(np.average(variance, weights=count)), np.eye(2)
-    design: Array = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
-    expected: Array = np.full_like(variance, float(np.average(variance, weights=count)))
-    robust: Array = np.ones_like(variance)
+    level, variance, count = points.level, points.variance, points.count
+    if float(level.std()) <= _ONE_LEVEL * abs(float(level.mean())):
+        level = np.full_like(level, level.mean())
     floor = max(0.02 * float(np.median(variance)), 1e-6 * float(variance.max()))
-    for _ in range(12):
-        weight = robust * count / (3 * expected**2)
-        normal = design.T @ (weight[:, None] * design)
-        covariance: Array = np.asarray(np.linalg.inv(normal), dtype=np.float64)
-        found: Array = covariance @ (design.T @ (weight * variance))
-        expected = np.maximum(design @ found, floor).astype(np.float64)
-        pull = (variance - design @ found) * np.sqrt(count / 3) / expected
-        scatter = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
-        robust = huber(np.abs(pull), 1.5 * scatter)
-    back = np.array([[1 / width, 0.0], [-centre / width, 1.0]])
-    slope, intercept = back @ found
-    return float(slope), float(intercept), scatter**2 * back @ covariance @ back.T
 
+    def assessed(fit: LineFit) -> tuple[Array, Array, float]:
+        """Weights by the line alone, distances in standard deviations, and their scatter."""
+        weight = variance_weight(np.maximum(fit.fitted, floor), count)
+        away = np.abs(fit.residual) * np.sqrt(weight)
+        return weight, away, max(1.4826 * float(np.median(away)), 1.0)
 
-def _line_offset_error(slope: float, line_offset: float, covariance: Array) -> float:
-    gradient = np.array([-line_offset, -1.0]) / slope
-    return float((gradient @ covariance @ gradient) ** 0.5)
+    def weights(fit: LineFit) -> Array:
+        weight, away, scatter = assessed(fit)
+        return weight * huber(away, 1.5 * scatter)
+
+    start = variance_weight(np.full_like(variance, points.mean_variance), count)
+    fit = reweighted(partial(fit_line, level, variance), weights, start, _ROUNDS)
+    *_, scatter = assessed(fit)
+    return fit, scatter**2 * fit.covariance
 
 
 def _offset(
@@ -90,7 +93,7 @@ def _offset(
     """Offset and its standard error; what lies above the line's zero is read noise.
 
     With read noise the line crosses zero below the offset, at ``offset - read_noise^2 / gain``.
-    Each level tells the offset as ``level - third cumulant / gain^2``.
+    Each level gives the offset as ``level - third cumulant / gain^2``.
     """
     usable = np.isfinite(evidence.third)
     if not usable.any():

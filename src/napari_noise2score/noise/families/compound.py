@@ -24,6 +24,7 @@ from napari_noise2score.noise.families.base import (
 from napari_noise2score.noise.families.gamma import RANGE, bright_levels, gamma_outcomes
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
 from napari_noise2score.noise.families.photons import COUNTED, counts
+from napari_noise2score.noise.line_fit import fit_line
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 _NEGLIGIBLE = 1e-12
@@ -136,8 +137,7 @@ class Tweedie(NoiseFamily):
         count = points.count[lit]
         power = given.get('power')
         if power is None:
-            slope = float(np.polyfit(level, variance, 1, w=count**0.5)[0])
-            power = min(max(slope, 1.0), 2.0)
+            power = min(max(fit_line(level, variance, count).slope, 1.0), 2.0)
         return {
             'power': power,
             'dispersion': float(np.exp(middle(variance - power * level, count))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,21 @@ from napari_noise2score.noise.families.base import (
     parameter,
 )
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
-from napari_noise2score.noise.huber import huber
-from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
+from napari_noise2score.noise.line_fit import fit_line, reweighted
+from napari_noise2score.noise.photon_transfer import (
+    PhotonTransfer,
+    PhotonTransferLine,
+    variance_weight,
+)
+from napari_noise2score.noise.robust_weights import huber
 
 FINE = 0.01
 """Difference of offsets that matters, as a share of the noise of a photon."""
 COUNTED = 300.0
 """Events up to which outcomes are counted; above, shot noise is taken for Gaussian."""
+_SIGNIFICANT = 3.0
+"""Standard errors above 0 from which a gain is estimated."""
+_ROUNDS = 4
 
 
 def gain() -> Any:
@@ -102,19 +111,26 @@ def gain_through(points: PhotonTransfer, offset: float, read_noise: float) -> fl
     lit = points.level > offset
     light, count = points.level[lit] - offset, points.count[lit]
     own = points.variance[lit] - read_noise**2
-    slope = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
-    error = 0.0
-    for _ in range(4):
-        if slope <= 3 * error:
+
+    def checked(slope: float, error: float) -> float:
+        if slope <= _SIGNIFICANT * error:
             raise InputError(
                 f'the image has no light above the offset {offset:.5g}, or no noise above the '
                 f'read noise {read_noise:.4g}, so no gain can be estimated; give the gain, or '
                 'check them'
             )
-        # a mean of squares scatters by 3 squared variances over their number
-        weight = count / (3 * (slope * light + read_noise**2) ** 2)
+        return slope
+
+    def weights(slope: float) -> Array:
+        weight = variance_weight(slope * light + read_noise**2, count)
         pull = np.abs(own - slope * light) * np.sqrt(weight)
-        weight *= huber(pull, 2.0 * float(np.median(pull)))
-        square = float((weight * light**2).sum())
-        slope, error = float((weight * light * own).sum()) / square, square**-0.5
-    return slope
+        return weight * huber(pull, 2.0 * float(np.median(pull)))
+
+    rough = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
+    fit = reweighted(
+        partial(fit_line, light, own, through=(0.0, 0.0)),
+        lambda fit: weights(checked(fit.slope, float(fit.covariance[0, 0] ** 0.5))),
+        weights(checked(rough, 0.0)),
+        _ROUNDS,
+    )
+    return fit.slope
