@@ -27,7 +27,6 @@ from napari_noise2score import DenoiseSettings, TrainSettings
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.pipeline import correct_image, denoise, score_image, train_score
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.steps import finish
@@ -159,7 +158,7 @@ def exact(noisy: Movie, settings: DenoiseSettings) -> Movie:
     """Denoised with the true noise model, with no frames compared."""
     image = prepare(ImageSource(noisy, 'TYX', 'movie'))
     (channel,) = image.channels
-    table = level_table(CAMERA, channel.table.top)
+    table = CAMERA.level_table(channel.table.top)
     coordinate = CAMERA.coordinate(channel.table.top)
     known = replace(channel, family=CAMERA, coordinate=coordinate, table=table, pairs=())
     image = Prepared(image.source, (known,))

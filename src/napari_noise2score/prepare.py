@@ -21,12 +21,13 @@ from napari_noise2score.noise.common import NO_OFFSETS, NO_ROWS, PlaneOffsets, R
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.estimate import SMALLEST, NoiseFit, estimate_noise
+from napari_noise2score.noise.estimate import SMALLEST, estimate_noise
 from napari_noise2score.noise.even_planes import EvenPlanes
 from napari_noise2score.noise.events import without_events
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
-from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
 from napari_noise2score.noise.measured import measured_table
+from napari_noise2score.noise.noise_fit import NoiseFit
 from napari_noise2score.noise.offsets import levelled_pair
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 from napari_noise2score.noise.pixel_fill import EvenSample, with_read_noise, without_map
@@ -372,7 +373,7 @@ def _modelled(
     _check(family, sample, channel.name)
     top, base = _top(channel, sample), float(np.nanmedian(marked(sample[0][0])))
     _check_precision(family, max(abs(top), abs(base)), base, channel)
-    table = level_table(family, top, base)
+    table = family.level_table(top, base)
     correlation = Correlation.white()
     rows = NO_ROWS
     if fit is not None and noise.correlation == AUTO:

@@ -3,7 +3,7 @@ import pytest
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.estimate import NoiseFit, estimate_noise
+from napari_noise2score.noise.estimate import estimate_noise
 from napari_noise2score.noise.families import (
     Exponential,
     Gamma,
@@ -12,6 +12,7 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
+from napari_noise2score.noise.noise_fit import NoiseFit
 
 TRUE = PoissonGaussian(3.0, 50.0, 6.0)
 

@@ -10,7 +10,6 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
-from napari_noise2score.noise.level_table import level_table
 
 FAMILIES = [
     Gaussian(3.0),
@@ -73,7 +72,7 @@ def test_noise_has_unit_variance_from_a_few_photons_up():
 @pytest.mark.parametrize('read_noise', [0.0, 2.0, 12.0])
 def test_level_table_agrees_with_sampling(photons, read_noise):
     family = PoissonGaussian(4.0, 50.0, read_noise)
-    table = level_table(family, 50.0 + 4.0 * 1000)
+    table = family.level_table(50.0 + 4.0 * 1000)
     clean = 50.0 + 4.0 * photons
     rng = np.random.default_rng(7)
     count = 400_000
@@ -88,7 +87,7 @@ def test_level_table_agrees_with_sampling(photons, read_noise):
 
 def test_exact_inverse_is_unbiased_where_the_algebraic_one_is_not():
     family = Poisson(1.0, 0.0)
-    table = level_table(family, 100.0)
+    table = family.level_table(100.0)
     algebraic = family.coordinate(300.0).inverse(np.interp(1.0, table.clean, table.mean))
     assert abs(algebraic - 1.0) > 0.15
     exact = table.clean_value(np.interp(1.0, table.clean, table.mean))
@@ -96,14 +95,14 @@ def test_exact_inverse_is_unbiased_where_the_algebraic_one_is_not():
 
 
 def test_gaussian_table_is_the_identity_with_unit_variance():
-    table = level_table(Gaussian(5.0), 255.0)
+    table = Gaussian(5.0).level_table(255.0)
     t = np.array([-20.0, 0.0, 3.0, 200.0])
     np.testing.assert_allclose(table.clean_value(t), 5 * t, atol=1e-12)
     np.testing.assert_allclose(table.variance_at(t), 1.0)
 
 
 def test_curve_is_the_table_on_an_even_grid():
-    table = level_table(Poisson(2.0, 5.0), 300.0)
+    table = Poisson(2.0, 5.0).level_table(300.0)
     curve = table.curve(64)
     assert curve.values.shape == (64,)
     levels = np.linspace(curve.start, curve.stop, 64)
@@ -131,13 +130,13 @@ def test_coordinate_by_hand_on_both_sides_of_the_dark_level():
 
 @pytest.mark.parametrize('top', [5.0, 60.0, 4000.0])
 def test_the_table_reaches_the_top_and_little_beyond(top):
-    table = level_table(Poisson(2.0, 5.0), top)
+    table = Poisson(2.0, 5.0).level_table(top)
     assert max(top, 5.0) <= table.clean[-1] <= max(1.11 * top, 5 + 2 * 4.5)
     assert table.clean[0] == 5.0
 
 
 def test_the_inverse_goes_on_straight_beyond_the_table():
-    table = level_table(Poisson(2.0, 5.0), 300.0)
+    table = Poisson(2.0, 5.0).level_table(300.0)
     for end, inner in ((0, 1), (-1, -2)):
         width = table.mean[end] - table.mean[inner]
         rise = table.clean[end] - table.clean[inner]
@@ -145,8 +144,8 @@ def test_the_inverse_goes_on_straight_beyond_the_table():
 
 
 def test_poisson_table_is_that_of_no_read_noise():
-    first = level_table(Poisson(4.0, 20.0), 300.0)
-    second = level_table(PoissonGaussian(4.0, 20.0, 0.0), 300.0)
+    first = Poisson(4.0, 20.0).level_table(300.0)
+    second = PoissonGaussian(4.0, 20.0, 0.0).level_table(300.0)
     np.testing.assert_allclose(first.mean, second.mean)
     np.testing.assert_allclose(first.variance, second.variance)
 
@@ -184,7 +183,7 @@ def test_power_of_one_is_anscombe():
     'family', [Gamma(30.0), Exponential(), Tweedie(1.5, 0.2), Tweedie(1.0, 2.0)], ids=str
 )
 def test_noise_has_unit_variance_in_its_coordinate(family):
-    table = level_table(family, 200.0)
+    table = family.level_table(200.0)
     lit = table.clean > 20
     np.testing.assert_allclose(table.variance[lit], 1, atol=0.06)
     assert (np.diff(table.mean) > 0).all()
@@ -195,7 +194,7 @@ def test_noise_has_unit_variance_in_its_coordinate(family):
 
 
 def test_table_takes_measured_variances_and_keeps_its_levels():
-    table = level_table(Poisson(4.0, 20.0), 300.0)
+    table = Poisson(4.0, 20.0).level_table(300.0)
     level = np.array([3.0, 5.0, 8.0])
     measured = table.measured(level, np.array([0.8, 1.1, 1.3]))
     np.testing.assert_allclose(measured.variance_at(level), [0.8, 1.1, 1.3])

@@ -13,7 +13,6 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
-from napari_noise2score.noise.level_table import level_table
 
 MICROSCOPE = PoissonGaussian(4.0, 20.0, 6.0)
 TOP = 1000.0
@@ -21,7 +20,7 @@ TOP = 1000.0
 
 def truth_score(family: NoiseFamily, clean: np.ndarray) -> LocalScore:
     """What a perfect network would give for a flat surrounding of known clean value."""
-    table = level_table(family, float(clean.max()) * 1.5)
+    table = family.level_table(float(clean.max()) * 1.5)
     level = np.interp(clean, table.clean, table.mean)
     return LocalScore.from_clean(family.coordinate(table.top), table, level)
 
@@ -75,7 +74,7 @@ def test_identity_network_leaves_gaussian_noise_alone():
     family = Gaussian(5.0)
     y = np.random.default_rng(0).normal(100, 20, (4, 4))
     coordinate = family.coordinate(TOP)
-    score = LocalScore.from_clean(coordinate, level_table(family, 200.0), coordinate.forward(y))
+    score = LocalScore.from_clean(coordinate, family.level_table(200.0), coordinate.forward(y))
     for form in Correction:
         np.testing.assert_allclose(family.correct(y, score, form), y)
 
@@ -113,7 +112,7 @@ def test_stabilised_form_of_another_family_by_hand():
     y = np.linspace(15.0, 70.0, 40)[None]
     score = truth_score(Gaussian(5.0), clean)
     other = Poisson(4.0, 20.0)
-    table, coordinate = level_table(other, float(score.table.clean[-1])), other.coordinate(TOP)
+    table, coordinate = other.level_table(float(score.table.clean[-1])), other.coordinate(TOP)
     t = coordinate.forward(y)
     s = coordinate.score_from_image(y, score.at(y))
     by_hand = table.clean_value(t + table.variance_at(t + s) * s)
@@ -126,7 +125,7 @@ def test_stabilised_form_of_another_family_by_hand():
 
 
 def test_levels_without_noise_are_held_at_a_small_variance():
-    table = level_table(Poisson(4.0, 20.0), 100.0)
+    table = Poisson(4.0, 20.0).level_table(100.0)
     dark = LocalScore.from_clean(Poisson(4.0, 20.0).coordinate(TOP), table, table.mean[:1])
     assert dark.variance.item() == 0.05
 

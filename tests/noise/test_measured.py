@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from napari_noise2score.noise.families import Poisson, PoissonGaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.noise.measured import measured_table
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 
@@ -23,7 +22,7 @@ def frames(excess: float, size: int = 256, light: float = 1.0) -> tuple[np.ndarr
 
 @pytest.mark.parametrize('excess', [0.7, 1.0, 1.4])
 def test_excess_noise_is_measured_at_every_level(excess):
-    table = level_table(MODEL, 600.0)
+    table = MODEL.level_table(600.0)
     measured = measured_table(table, [(*frames(excess), SAME)], np.inf)
     level = np.interp([100.0, 300.0, 500.0], table.clean, table.mean)
     np.testing.assert_allclose(measured.variance_at(level), excess, rtol=0.1)
@@ -31,14 +30,14 @@ def test_excess_noise_is_measured_at_every_level(excess):
 
 
 def test_what_moves_is_not_taken_for_noise():
-    table = level_table(MODEL, 600.0)
+    table = MODEL.level_table(600.0)
     first, second = frames(1.0)
     moved = measured_table(table, [(first, second + 30, SAME)], np.inf)
     assert moved.variance.max() <= 2 * table.variance.max() + 1e-9
 
 
 def test_clipped_pixels_are_left_out_and_few_pixels_change_nothing():
-    table = level_table(MODEL, 600.0)
+    table = MODEL.level_table(600.0)
     first, second = frames(1.0)
     rail = float(np.quantile(first, 0.7))
     clipped = np.minimum(first, rail), np.minimum(second, rail)
@@ -52,7 +51,7 @@ def test_clipped_pixels_are_left_out_and_few_pixels_change_nothing():
 @pytest.mark.parametrize('light', [0.2, 0.6, 3.0])
 @pytest.mark.parametrize('excess', [1.0, 1.4])
 def test_light_that_changes_is_not_taken_for_noise(light, excess):
-    table = level_table(MODEL, 2000.0)
+    table = MODEL.level_table(2000.0)
     first, _ = frames(excess)
     second, _ = frames(excess, light=light)
     change = FramePair(0, 1, 20 * (1 - light), light).change(table)
@@ -63,7 +62,7 @@ def test_light_that_changes_is_not_taken_for_noise(light, excess):
 
 
 def test_places_that_are_not_still_are_left_out():
-    table = level_table(MODEL, 600.0)
+    table = MODEL.level_table(600.0)
     first, second = frames(1.0)
     second[:128] += 5
     still = StillBlocks(np.array([[False], [True]]), first.shape)
@@ -74,7 +73,7 @@ def test_places_that_are_not_still_are_left_out():
 
 def test_beyond_the_levels_that_are_seen_the_model_goes_on():
     """Frames without dark places: what is said of a few photons is not what bright ones show."""
-    table = level_table(MODEL, 600.0)
+    table = MODEL.level_table(600.0)
     first, second = (frame[:, 128:] for frame in frames(1.2))
     measured = measured_table(table, [(first, second, SAME)], np.inf)
     dark = table.mean[3]
@@ -86,7 +85,7 @@ def test_beyond_the_levels_that_are_seen_the_model_goes_on():
 def test_dark_places_without_read_noise_have_none():
     """A photomultiplier in the dark: zero every time, so there is nothing to divide by."""
     family = Poisson(20.0, 0.0)
-    table = level_table(family, 2000.0)
+    table = family.level_table(2000.0)
     rng = np.random.default_rng(0)
     clean = np.maximum(np.linspace(-400, 600, 256), 0) * np.ones((256, 1))
     coordinate = family.coordinate(2000.0)

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 
 MODEL = PoissonGaussian(3.0, 100.0, 4.0)
-TABLE = level_table(MODEL, 1000.0)
+TABLE = MODEL.level_table(1000.0)
 
 
 @pytest.mark.parametrize('light', [0.2, 0.9, 3.0])

@@ -6,7 +6,6 @@ import torch
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
@@ -95,7 +94,7 @@ def test_images_with_and_without_frames_take_turns():
 def test_the_lesson_is_to_give_the_clean_level_of_its_own_frame(light, photons):
     """Whichever of the two frames is the input, and however few photons the other has."""
     camera = PoissonGaussian(3.0, 100.0, 4.0)
-    table = level_table(camera, 100 + 8 * photons)
+    table = camera.level_table(100 + 8 * photons)
     clean = 100 + 3 * np.array([photons, light * photons])
     noisy = camera.sample(
         np.broadcast_to(clean[:, None, None], (2, 160, 160)), np.random.default_rng(1)

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import VarianceCurve, level_table
+from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.score.levels import LightChanges, NoiseVariance
 
@@ -29,7 +29,7 @@ def test_the_variance_has_a_floor():
 
 
 def test_levels_are_brought_to_the_light_of_the_other_frame_patch_by_patch():
-    table = level_table(PoissonGaussian(3.0, 100.0, 4.0), 900.0)
+    table = PoissonGaussian(3.0, 100.0, 4.0).level_table(900.0)
     change = FramePair(0, 1, 60.0, 0.4).change(table)
     light = LightChanges([change, None, change.reversed], CPU)
     level = torch.linspace(4, 25, 30).expand(3, 1, 1, 30).clone().requires_grad_(True)

@@ -4,7 +4,6 @@ import torch
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import Gaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
 from napari_noise2score.score.reading import BLOCK, _noise, read_score
@@ -13,7 +12,7 @@ from napari_noise2score.steps import finish
 from .helpers import noisy_planes
 
 UNIT = Gaussian(1.0)
-TABLE = level_table(UNIT, 20.0)
+TABLE = UNIT.level_table(20.0)
 
 
 class Pulling(ScoreNetwork):

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import LevelTable, VarianceCurve, level_table
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 from napari_noise2score.score.risk import STRENGTH, draw_probe, places_to_hold
 from tests.score.helpers import ArrayPlanes, smooth_image
@@ -117,7 +117,7 @@ def test_what_is_compared_is_named():
 def lit_stack(light: float) -> tuple[ArrayPlanes, np.ndarray, LevelTable]:
     """Frames of photons under two lights in turns, their clean coordinates, and the table."""
     camera = PoissonGaussian(3.0, 100.0, 4.0)
-    table = level_table(camera, 800.0)
+    table = camera.level_table(800.0)
     scene = 4 * np.maximum(smooth_image(1, 192)[0], 2)
     clean = 100 + 3 * np.stack([scene, light * scene, scene, light * scene])
     noisy = camera.coordinate(800.0).forward(camera.sample(clean, np.random.default_rng(2)))

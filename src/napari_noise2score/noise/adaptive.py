@@ -43,6 +43,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.noise.line_fit import fit_line
+
 Array = NDArray[np.floating[Any]]
 
 _BINS = 24
@@ -179,8 +181,9 @@ def tweedie_power(
         usable = (corrected > 0) & (fall * level**2 > _LEAST_SIGNAL**2)
         if usable.sum() < 3 or level[usable].max() < _LEAST_CONTRAST * level[usable].min():
             return float('nan'), float('nan')
-        slope, constant = np.polyfit(np.log(level[usable]), np.log(corrected[usable]), 1)
-        power = -float(slope)
+        logs = np.log(np.stack([level[usable], corrected[usable]]).astype(np.float64))
+        fit = fit_line(logs[0], logs[1], np.ones_like(logs[0]))
+        power, constant = -fit.slope, fit.intercept
     return power, float(np.exp(-constant))
 
 

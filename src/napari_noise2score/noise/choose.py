@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.estimate import NoiseFit
 from napari_noise2score.noise.families import FAMILIES, NoiseFamily, parameters_of
 from napari_noise2score.noise.families.base import check_parameter
+from napari_noise2score.noise.noise_fit import NoiseFit
 from napari_noise2score.noise.pixel_maps import PixelMaps
 
 AUTO = 'auto'
@@ -109,7 +109,8 @@ class NoiseRequest:
         family = self._family()
         if family is None:
             return fit.family
-        return family(**{**family.fitted(fit, self.parameters), **self.parameters})
+        fitted = family.fitted(fit.evidence, fit.line, self.parameters)
+        return family(**{**fitted, **self.parameters})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.noise.captures import FAR, captures, mean_and_error, usual
 from napari_noise2score.noise.correlation import Correlation, correlation_of
-from napari_noise2score.noise.evidence import PhotonTransfer
 from napari_noise2score.noise.patches import from_flat_patches, response
+from napari_noise2score.noise.photon_transfer import PhotonTransfer
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

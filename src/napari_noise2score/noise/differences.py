@@ -19,8 +19,6 @@ from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
-    Disturbances,
-    PhotonTransfer,
     binned,
     neighbour_mean,
     offsets,
@@ -37,6 +35,7 @@ from napari_noise2score.noise.offsets import (
 )
 from napari_noise2score.noise.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

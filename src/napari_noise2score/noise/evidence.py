@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.common import NO_ROWS, RowNoise
-from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.line_fit import ParallelFit, fit_line, fit_parallel, reweighted
+from napari_noise2score.noise.photon_transfer import Method, PhotonTransfer, variance_weight
+from napari_noise2score.noise.robust_weights import absolute
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Method = Literal['frame differences', 'single frames']
 
 SECOND_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
 """Filter of unit energy that leaves the noise and removes what is straight in y or x."""
@@ -37,96 +36,10 @@ _THIRD_SCATTER: dict[Method, float] = {
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
 _GROUP = 32
 """Samples averaged before the median in a median of means."""
-_LEAST_VARIANCE = 0.02
-"""Smallest noise variance that is weighted with, as a share of the mean one."""
 _SIGNIFICANT = 5.0
 """Standard deviations by which a chi-square must exceed its mean to count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbances:
-    """What was found in the data besides noise, and left out or allowed for.
-
-    Attributes
-    ----------
-    moving : float
-        Share of the places of the frame differences that were left out because something moved.
-    other_scenes : float
-        Share of the neighbouring frames that do not show one scene.
-    unsteady : bool
-        Whether so much moved that frames could not be compared at all.
-    bleaching : float
-        Share of the light lost from the first to the last frame (negative: gained).
-    flicker : float
-        Largest factor, less one, between the light of a frame and the trend of all.
-    offset_range : float
-        Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
-    hot : float
-        Share of values left out because they stand out from all their neighbours (hot or
-        blinking pixels, cosmic rays).
-    """
-
-    moving: float = 0.0
-    unsteady: bool = False
-    other_scenes: float = 0.0
-    bleaching: float = 0.0
-    flicker: float = 0.0
-    offset_range: float = 0.0
-    hot: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PhotonTransfer:
-    """Binned noise statistics.
-
-    Attributes
-    ----------
-    level : (K,) float64
-        Mean intensity of a bin, grey levels.
-    variance : (K,) float64
-        Mean noise variance, squared grey levels.
-    third : (K,) float64
-        Mean third cumulant, cubed grey levels; NaN where it could not be measured.
-    third_scatter : float
-        Variance of one measurement of the third cumulant, in units of the noise variance cubed.
-    count : (K,) float64
-        Independent measurements in the bin.
-    method : str
-        Where they come from: ``'frame differences'`` or ``'single frames'``.
-    correlation : Correlation or None
-        Correlation of the noise between pixels: from frame differences, or, for single frames,
-        from their flattest patches. None if noise cannot be told from structure.
-    disturbances : Disturbances
-        What was found besides noise.
-    rows : RowNoise
-        Offsets that rows, columns or waves have in common; the variances are without them.
-    """
-
-    level: Array
-    variance: Array
-    third: Array
-    third_scatter: float
-    count: Array
-    method: Method
-    correlation: Correlation | None = None
-    disturbances: Disturbances = Disturbances()
-    rows: RowNoise = NO_ROWS
-
-    @property
-    def error(self) -> Array:
-        """Standard error of the variances, (K,); a mean of N squares scatters by ``3 / N``."""
-        return np.asarray(self.variance * np.sqrt(3 / self.count))
-
-    @property
-    def mean_variance(self) -> float:
-        """Mean noise variance of the measurements, squared grey levels."""
-        return float(np.average(self.variance, weights=self.count))
-
-    def weight(self, level: Array, mask: Mask) -> Array:
-        """One over the noise variance at a level, any shape, 0 outside of a mask."""
-        variance = np.interp(level, self.level, self.variance)
-        least = _LEAST_VARIANCE * self.mean_variance or 1.0
-        return np.asarray(mask / np.maximum(variance, least))
+_ROUNDS = 6
+"""Fits of the lines of all frames, the first one without weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,11 +132,13 @@ def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
     weight = 1 / np.maximum(y, least)
     slope, intercept = 0.0, float(np.median(y))
     if len(x) >= 3 and np.ptp(x) > 0:
-        robust = weight
-        for _ in range(20):
-            slope, intercept = (float(v) for v in np.polyfit(x, y, 1, w=robust))
-            pull = np.abs(y - slope * x - intercept) * weight
-            robust = weight / np.sqrt(np.maximum(pull, 1e-3))
+        fit = reweighted(
+            partial(fit_line, x, y),
+            lambda fit: weight**2 * absolute(np.abs(fit.residual) * weight, 1e-3),
+            weight**2,
+            rounds=20,
+        )
+        slope, intercept = fit.slope, fit.intercept
     if slope <= 0:
         return 0.0, float(np.median(y)), least
     return slope, intercept, least
@@ -250,29 +165,22 @@ def offsets(sample: Sequence[Sample]) -> Array:
         number.append(np.full(int((n > 0).sum()), place))
     x, y, n = np.concatenate(level), np.concatenate(variance), np.concatenate(count)
     which = np.concatenate(number)
-    own = (which[:, None] == np.arange(len(sample))).astype(np.float64)
     if np.ptp(x) == 0:
         return nothing
-    separate, spread = _weighted_fit(np.column_stack([x, own]), y, n)
-    _, common = _weighted_fit(np.column_stack([x, np.ones_like(x)]), y, n)
-    slope, intercepts = separate[0], separate[1:]
+
+    def weights(fit: ParallelFit) -> Array:
+        return variance_weight(np.maximum(fit.fitted, 0.05 * np.median(y)), n)
+
+    separate, common = (
+        reweighted(partial(fit_parallel, x, y, group=group), weights, np.ones_like(y), _ROUNDS)
+        for group in (which, np.zeros_like(which))
+    )
     freedom = len(sample) - 1
-    gained = (common - spread) / max(spread / (len(x) - len(separate)), 1.0)
-    if slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
+    spread = separate.chi_square
+    gained = (common.chi_square - spread) / max(spread / (len(x) - freedom - 2), 1.0)
+    if separate.slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
         return nothing
-    return np.asarray(-(intercepts - intercepts.mean()) / slope)
-
-
-def _weighted_fit(design: Array, y: Array, count: Array) -> tuple[Array, float]:
-    """Least squares with the scatter of a variance, ``3 expected^2 / count``; its chi-square."""
-    found, *_ = np.linalg.lstsq(design, y, rcond=None)
-    chi = 0.0
-    for _ in range(5):
-        expected = np.maximum(design @ found, 0.05 * np.median(y))
-        weight = np.sqrt(count / 3) / expected
-        found, *_ = np.linalg.lstsq(design * weight[:, None], y * weight, rcond=None)
-        chi = float((((design @ found) - y) ** 2 * weight**2).sum())
-    return np.asarray(found, dtype=np.float64), chi
+    return np.asarray(-(separate.intercept - separate.intercept.mean()) / separate.slope)
 
 
 def binned(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_noise2score.noise.captures import block_means, blocks, captures
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.dark import Dark
 from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.line_fit import fit_line, reweighted
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -31,7 +33,7 @@ _LEAST = 1e-6
 """Share of the largest expected variance below which no variance is expected to be."""
 _NO_ZERO = 20.0
 """Values that are so many times further from 0 than from each other do not begin there."""
-_TIMES = 4
+_ROUNDS = 4
 """Rounds of the weighted fit."""
 
 
@@ -245,14 +247,20 @@ def _line_from(
 ) -> tuple[float, float, float, float]:
     """Gain, its error, zero of the line and its error, by the line through the dark frames."""
     x, y = level - dark.offset, variance - dark.read_noise**2
-    gain = float((count * y).sum() / (count * x).sum())
-    for _ in range(_TIMES):
+
+    def weights(gain: float) -> Array:
         expected = abs(gain) * x + dark.read_noise**2
-        weight = count / np.maximum(expected, _LEAST * float(expected.max())) ** 2
-        square = float((weight * x**2).sum())
-        gain = float((weight * x * y).sum()) / square
-    scatter = float(((weight * x * (y - gain * x)) ** 2).sum() ** 0.5) / square
-    lever = float((weight * x).sum()) / square
+        return np.asarray(count / np.maximum(expected, _LEAST * float(expected.max())) ** 2)
+
+    fit = reweighted(
+        partial(fit_line, x, y, through=(0.0, 0.0)),
+        lambda fit: weights(fit.slope),
+        weights(float((count * y).sum() / (count * x).sum())),
+        _ROUNDS,
+    )
+    gain = fit.slope
+    scatter = float(fit.sandwich[0, 0] ** 0.5)
+    lever = float((fit.weight * x).sum()) / fit.square
     error = float(
         np.linalg.norm(
             [
@@ -275,34 +283,26 @@ def _free_line(
     level: Array, variance: Array, count: Array, lights: list[_Light], levels: list[float]
 ) -> tuple[float, float, float, float]:
     """The same, by a line through the flat-field frames alone."""
-    expected = np.full_like(variance, float(np.average(variance, weights=count)))
-    if not expected.min() > 0:
+    mean = float(np.average(variance, weights=count))
+    if not mean > 0:
         raise InputError('flat field: its frames hold no noise; unprocessed frames are needed')
-    centre, width = float(np.average(level, weights=count)), float(level.std())
+    width = float(level.std())
     if not width > 0:
         raise InputError(_one_level(levels))
-    design = np.stack([(level - centre) / width, np.ones_like(level)], axis=1)
-    for _ in range(_TIMES):
-        weight = count / expected**2
-        normal = design.T @ (weight[:, None] * design)
-        if np.linalg.cond(normal) > 1e14:
-            raise InputError(_one_level(levels))
-        inverse = np.linalg.inv(normal)
-        found = inverse @ (design.T @ (weight * variance))
-        expected = np.maximum(design @ found, 0.02 * float(np.median(variance)))
-    pull = design * (weight * (variance - design @ found))[:, None]
-    back = np.diag([1 / width, 1.0])
-    covariance = back @ inverse @ (pull.T @ pull) @ inverse @ back
-    found = back @ found
-    gain, error = float(found[0]), float(covariance[0, 0] ** 0.5)
+    least = 0.02 * float(np.median(variance))
+    fit = reweighted(
+        partial(fit_line, level, variance),
+        lambda fit: count / np.maximum(fit.fitted, least) ** 2,
+        count / mean**2,
+        _ROUNDS,
+    )
+    gain, covariance = fit.slope, fit.sandwich
+    error = float(covariance[0, 0] ** 0.5)
     frames = np.mean([len(light.rest) for light in lights])
     blurred = float(np.median(np.sqrt(variance / np.maximum(count, 1)) / frames**0.5))
-    if gain <= _SIGNIFICANT * error or float(level.std()) < _SIGNIFICANT * blurred:
+    if gain <= _SIGNIFICANT * error or width < _SIGNIFICANT * blurred:
         raise InputError(_one_level(levels))
-    height = float(found[1])
-    gradient = np.array([height / gain**2, -1 / gain])
-    zero_error = float((gradient @ covariance @ gradient) ** 0.5)
-    return gain, error, centre - height / gain, zero_error
+    return gain, error, fit.zero, fit.zero_error(covariance)
 
 
 def _one_level(levels: list[float]) -> str:

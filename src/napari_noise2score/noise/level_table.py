@@ -1,18 +1,13 @@
-"""What the noise of a family looks like in its unit-noise coordinate, level by level."""
+"""Mean and variance of noise in its unit-noise coordinate, level by level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from napari_noise2score.noise.families import NoiseFamily
-
 Array = NDArray[np.float64]
-
 
 SMALLEST_VARIANCE = 0.05
 """Noise variance in the unit-noise coordinate below which a level is taken for noise-free."""
@@ -119,28 +114,3 @@ def extended(at: Array, x: Array, y: Array) -> Array:
     high = (y[-1] - y[-2]) / (x[-1] - x[-2])
     ends = low * np.minimum(at - x[0], 0) + high * np.maximum(at - x[-1], 0)
     return np.asarray(np.interp(at, x, y) + ends)
-
-
-def level_table(family: NoiseFamily, top: float, base: float = 0.0) -> LevelTable:
-    """Mean and variance of ``f(y)`` by clean level, by summation over the outcomes.
-
-    Parameters
-    ----------
-    family : NoiseFamily
-        The noise.
-    top : float
-        Largest clean value that is needed, grey levels.
-    base : float
-        A usual value, grey levels; see `NoiseFamily.coordinate`.
-    """
-    zero = family.zero(base)
-    own = family.lowered(zero)
-    coordinate = own.coordinate(top - zero, base - zero)
-    clean = own.clean_levels(top - zero)
-    mean, variance = np.empty((2, len(clean)))
-    for place, x in enumerate(clean):
-        values, probability = own.outcomes(float(x))
-        t = coordinate.forward(values)
-        mean[place] = (probability * t).sum()
-        variance[place] = (probability * (t - mean[place]) ** 2).sum()
-    return LevelTable(top, base, zero, clean, mean, variance)

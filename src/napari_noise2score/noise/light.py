@@ -12,6 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.noise.line_fit import fit_line
+from napari_noise2score.noise.robust_weights import biweight, biweight_loss
+
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -23,8 +26,6 @@ _LEVELS = 8
 """Ranges of intensity, at most, that the scatter of the cells is told of."""
 _SIGNIFICANT = 4.0
 """Standard errors from which a change is taken for real."""
-_FURTHEST = 4.685
-"""Standard deviations from the line at which a cell has no weight (Tukey's biweight)."""
 _ROUNDS = 20
 _CONVERGED = 1e-3
 """Standard deviations by which a line still moves when it is taken for found."""
@@ -86,9 +87,9 @@ def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
     starts = cells.weighted(np.ones_like(cells.y)), np.array([np.median(cells.y), 0.0])
     fits = [cells.fit(found) for found in starts]
     scatter = np.minimum(*(cells.scatter(cells.rest(found)) for found in fits))
-    best = min(fits, key=lambda found: float(_loss(cells.rest(found) / scatter).sum()))
+    best = min(fits, key=lambda found: float(biweight_loss(cells.rest(found) / scatter).sum()))
     rest = cells.rest(best)
-    weight = _weight(rest / scatter) / scatter**2
+    weight = biweight(rest / scatter) / scatter**2
     centre = float(np.average(cells.x, weights=weight))
     # sandwich estimate: the noise of a cell grows with its level
     pull, lever = (weight * rest) ** 2, (cells.x - centre) ** 2
@@ -108,7 +109,6 @@ class _Cells:
         count = min(_LEVELS, max(1, len(x) // (2 * _FEWEST)))
         self._groups = np.array_split(np.argsort(x, kind='stable'), count)
         self._centres = np.array([x[group].mean() for group in self._groups])
-        self._middle = float(x.mean())
 
     def rest(self, found: Array) -> Array:
         """Distance from a line of intercept and slope."""
@@ -116,11 +116,8 @@ class _Cells:
 
     def weighted(self, weight: Array) -> Array:
         """Intercept and slope by weighted least squares."""
-        design = np.stack([np.ones_like(self.x), self.x - self._middle], axis=1)
-        root = np.sqrt(weight)
-        found, *_ = np.linalg.lstsq(design * root[:, None], self.y * root, rcond=None)
-        height, slope = (float(value) for value in found)
-        return np.array([height - slope * self._middle, slope], dtype=np.float64)
+        fit = fit_line(self.x, self.y, weight)
+        return np.array([fit.intercept, fit.slope])
 
     def scatter(self, rest: Array) -> Array:
         """Standard deviation about a line at every x, by the median: noise grows with light."""
@@ -133,7 +130,7 @@ class _Cells:
         for _ in range(_ROUNDS):
             rest = self.rest(found)
             scatter = self.scatter(rest)
-            weight = _weight(rest / scatter) / scatter**2
+            weight = biweight(rest / scatter) / scatter**2
             if np.count_nonzero(weight) < _FEWEST / 2:
                 break
             last, found = found, self.weighted(weight)
@@ -155,11 +152,3 @@ def _cells(difference: Array, mean: Array, mask: Mask) -> _Cells | None:
     if int(whole.sum()) < _FEWEST:
         return None
     return _Cells(means(mean)[whole], means(difference)[whole])
-
-
-def _weight(pull: Array) -> Array:
-    return np.asarray(np.maximum(1 - (pull / _FURTHEST) ** 2, 0.0) ** 2)
-
-
-def _loss(pull: Array) -> Array:
-    return np.asarray(1 - np.maximum(1 - (pull / _FURTHEST) ** 2, 0.0) ** 3)

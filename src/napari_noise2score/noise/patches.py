@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from napari_noise2score.noise.correlation import NOTICED, Correlation
-from napari_noise2score.noise.evidence import SECOND_DIFFERENCE, PhotonTransfer
+from napari_noise2score.noise.evidence import SECOND_DIFFERENCE
+from napari_noise2score.noise.photon_transfer import PhotonTransfer
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.estimate import NoiseFit
-from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.noise_fit import NoiseFit
 from napari_noise2score.noise.pixel_maps import PixelMaps
 from napari_noise2score.noise.usable import ValueRange
 
@@ -131,8 +130,7 @@ def with_read_noise(fit: NoiseFit, seen: float, stated: float) -> NoiseFit:
     more = stated**2 - seen**2
     least = 1e-3 * fit.evidence.variance
     evidence = replace(fit.evidence, variance=np.maximum(fit.evidence.variance + more, least))
-    family = fit.family
-    if isinstance(family, PoissonGaussian):
-        dark = max(family.read_noise**2 + more, 0.0)
-        family = PoissonGaussian(family.gain, family.offset, dark**0.5)
-    return replace(fit, family=family, evidence=evidence)
+    line = fit.line
+    if line.rises:
+        line = replace(line, read_noise=max(line.read_noise**2 + more, 0.0) ** 0.5)
+    return replace(fit, line=line, evidence=evidence)

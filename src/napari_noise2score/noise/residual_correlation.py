@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation, lagged_products
-from napari_noise2score.noise.estimate import NoiseFit
-from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
+from napari_noise2score.noise.noise_fit import NoiseFit
 from napari_noise2score.noise.patches import response, smeared
 
 Array = NDArray[np.float64]
@@ -112,23 +111,7 @@ def with_correlation(fit: NoiseFit, correlation: Correlation) -> NoiseFit:
     evidence = replace(
         fit.evidence, variance=share * fit.evidence.variance, correlation=correlation
     )
-    errors = {name: value * _share_of(name, share) for name, value in fit.errors.items()}
-    family = _scaled(fit.family, share)
-    return replace(fit, family=family, errors=errors, evidence=evidence, refined=True)
-
-
-def _scaled(family: NoiseFamily, share: float) -> NoiseFamily:
-    """A family with so many times its variance."""
-    if not isinstance(family, (Gaussian, PoissonGaussian)):
-        return family
-    values = {name: value * _share_of(name, share) for name, value in family.parameters().items()}
-    return type(family)(**values)
-
-
-def _share_of(name: str, share: float) -> float:
-    """What a parameter is multiplied by where the variance is multiplied by ``share``."""
-    powers = {'gain': 1.0, 'read_noise': 0.5, 'sigma': 0.5}
-    return float(share ** powers.get(name, 0.0))
+    return replace(fit, line=fit.line.scaled(share), evidence=evidence, refined=True)
 
 
 def _flattest(clean: Array, there: Mask) -> Mask:

@@ -14,8 +14,6 @@ from napari_noise2score.noise.coordinates import Anscombe
 from napari_noise2score.noise.evidence import (
     SECOND_DIFFERENCE,
     Bins,
-    Disturbances,
-    PhotonTransfer,
     Sample,
     binned,
     neighbour_mean,
@@ -26,6 +24,7 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.offsets import waves_taken_off
 from napari_noise2score.noise.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.patches import from_flat_patches, response
+from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
 from napari_noise2score.noise.rows import row_noise
 
 Array = NDArray[np.float64]

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.evidence import PhotonTransfer
-from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
 from napari_noise2score.noise.pairs import FramePair
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 Array = NDArray[np.float64]
 
@@ -67,15 +66,16 @@ class IntensityUnit:
             return float('inf')
         return float(np.iinfo(dtype).max - self.base) / self.step
 
-    def family(self, found: NoiseFamily) -> NoiseFamily:
-        """A noise model in grey levels."""
-        if isinstance(found, Gaussian):
-            return Gaussian(found.sigma * self.step)
-        assert isinstance(found, PoissonGaussian)  # an estimate returns one of the two
-        return PoissonGaussian(
-            found.gain * self.step,
-            float(self.base) + found.offset * self.step,
-            found.read_noise * self.step,
+    def line(self, fitted: PhotonTransferLine) -> PhotonTransferLine:
+        """A photon-transfer line in grey levels."""
+        offset = float(self.base) + fitted.offset * self.step if fitted.rises else 0.0
+        return PhotonTransferLine(
+            fitted.slope * self.step,
+            offset,
+            fitted.read_noise * self.step,
+            fitted.slope_error * self.step,
+            fitted.offset_error * self.step,
+            fitted.read_noise_error * self.step,
         )
 
     def pair(self, found: FramePair) -> FramePair:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.blank import blank
-from napari_noise2score.noise.families import NoiseFamily, PoissonGaussian
 from napari_noise2score.noise.outliers import away_from
+from napari_noise2score.noise.photon_transfer import PhotonTransferLine
 from napari_noise2score.noise.units import IntensityUnit
 
 Array = NDArray[np.float64]
@@ -137,24 +137,20 @@ def enough_is_left(frames: Iterable[Array]) -> bool:
     return left > _ENOUGH * total
 
 
-def is_cut_off(
-    whole: NoiseFamily, lit: NoiseFamily, errors: dict[str, float], bottom: float
-) -> bool:
-    """Whether the noise of what is brighter says that there was more below the lowest value.
+def is_cut_off(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
+    """Whether values below the lowest one were cut off, by the noise of brighter places.
 
-    Then it does not end there, and the line through it is less steep than one that has to.
+    Then the line of the brighter places reaches zero below the lowest value, and is less steep
+    than the line of all places, which ends at it.
 
     Parameters
     ----------
-    whole, lit : NoiseFamily
-        Noise of all that there is, and of what is away from the lowest value.
-    errors : dict of str to float
-        Standard errors of the latter.
+    whole, lit : PhotonTransferLine
+        Noise of all places, and of those away from the lowest value.
     bottom : float
         The lowest value.
     """
-    if not isinstance(whole, PoissonGaussian) or not isinstance(lit, PoissonGaussian):
+    if not (whole.rises and lit.rises):
         return False
-    zero = lit.offset - lit.read_noise**2 / lit.gain
-    goes_on = bottom - zero > lit.gain + _SIGNIFICANT * errors['offset']
-    return goes_on and whole.gain - lit.gain > _SIGNIFICANT * errors['gain']
+    goes_on = bottom - lit.zero > lit.slope + _SIGNIFICANT * lit.offset_error
+    return goes_on and whole.slope - lit.slope > _SIGNIFICANT * lit.slope_error

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.noise_fit import NoiseFit
 
 if TYPE_CHECKING:
     from napari_noise2score.changed import Change

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +16,8 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.digits import digits
-from napari_noise2score.noise.level_table import level_table
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 GREY_LEVELS = 'grey levels'
 PER_PHOTON = 'grey levels per photon'
@@ -101,6 +99,30 @@ class NoiseFamily(ABC):
             A usual value of it, which may become the zero of the coordinate if it is far away.
         """
 
+    def level_table(self, top: float, base: float = 0.0) -> LevelTable:
+        """Mean and variance of the unit-noise coordinate by clean level.
+
+        By summation over the outcomes.
+
+        Parameters
+        ----------
+        top : float
+            Largest clean value that is needed, grey levels.
+        base : float
+            A usual value, grey levels; see `coordinate`.
+        """
+        zero = self.zero(base)
+        own = self.lowered(zero)
+        coordinate = own.coordinate(top - zero, base - zero)
+        clean = own.clean_levels(top - zero)
+        mean, variance = np.empty((2, len(clean)))
+        for place, x in enumerate(clean):
+            values, probability = own.outcomes(float(x))
+            t = coordinate.forward(values)
+            mean[place] = (probability * t).sum()
+            variance[place] = (probability * (t - mean[place]) ** 2).sum()
+        return LevelTable(top, base, zero, clean, mean, variance)
+
     @abstractmethod
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
         """Clean estimate by Tweedie's formula in grey levels, (Y, X); `correct` calls it."""
@@ -114,8 +136,19 @@ class NoiseFamily(ABC):
         return self
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
-        """Parameters that are not ``given``, read off a photon-transfer estimate.
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Parameters that are not ``given``, from a photon-transfer estimate.
+
+        Parameters
+        ----------
+        points : PhotonTransfer
+            Measured noise variances by level.
+        line : PhotonTransferLine
+            The line fitted to them.
+        given : mapping of str to float
+            Parameters that are known.
 
         Raises
         ------
@@ -153,7 +186,7 @@ class NoiseFamily(ABC):
         coordinate = self.coordinate(table.top, table.base)
         if coordinate == score.coordinate:
             return table.clean_value(score.clean)
-        table = level_table(self, table.top, table.base)
+        table = self.level_table(table.top, table.base)
         t = coordinate.forward(y)
         tangent = coordinate.score_from_image(y, score.at(y))
         variance = table.variance_at(t + tangent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,9 +24,8 @@ from napari_noise2score.noise.families.base import (
 from napari_noise2score.noise.families.gamma import RANGE, bright_levels, gamma_outcomes
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
 from napari_noise2score.noise.families.photons import COUNTED, counts
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.line_fit import fit_line
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 _NEGLIGIBLE = 1e-12
 """Probability of a number of pulses that is left out."""
@@ -127,18 +126,18 @@ class Tweedie(NoiseFamily):
         )
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
         """Straight line through log variance against log level."""
-        evidence = fit.evidence
-        lit = (evidence.level > 0) & (evidence.variance > 0)
+        lit = (points.level > 0) & (points.variance > 0)
         if lit.sum() < 2:
             raise InputError('too few levels are above 0, so no Tweedie noise can be estimated')
-        level, variance = np.log(evidence.level[lit]), np.log(evidence.variance[lit])
-        count = evidence.count[lit]
+        level, variance = np.log(points.level[lit]), np.log(points.variance[lit])
+        count = points.count[lit]
         power = given.get('power')
         if power is None:
-            slope = float(np.polyfit(level, variance, 1, w=count**0.5)[0])
-            power = min(max(slope, 1.0), 2.0)
+            power = min(max(fit_line(level, variance, count).slope, 1.0), 2.0)
         return {
             'power': power,
             'dispersion': float(np.exp(middle(variance - power * level, count))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,7 @@ from napari_noise2score.noise.families.base import (
     parameter,
     reject_negative,
 )
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 RANGE = 1e-3
 """Darkest level that is told from black, as a share of the brightest."""
@@ -119,14 +117,15 @@ class Gamma(_Speckle):
         return np.asarray(tweedie.gamma(y, score.at(y), shape=self.shape))
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
         """Median of ``level^2 / variance``."""
-        evidence = fit.evidence
-        lit = (evidence.level > 0) & (evidence.variance > 0)
+        lit = (points.level > 0) & (points.variance > 0)
         if not lit.any():
             raise InputError('no level is above 0, so no Gamma noise can be estimated')
-        looks = evidence.level[lit] ** 2 / evidence.variance[lit]
-        return {'shape': middle(looks, evidence.count[lit])}
+        looks = points.level[lit] ** 2 / points.variance[lit]
+        return {'shape': middle(looks, points.count[lit])}
 
 
 @dataclass(frozen=True, slots=True)

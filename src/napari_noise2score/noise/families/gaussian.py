@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,9 +19,7 @@ from napari_noise2score.noise.families.base import (
     FloatArray,
     parameter,
 )
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -85,7 +83,8 @@ class Gaussian(AffineVarianceFamily):
         return np.asarray(tweedie.gaussian(y, score.at(y), sigma=self.sigma))
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
         """Sigma of the mean variance."""
-        evidence = fit.evidence
-        return {'sigma': float(np.average(evidence.variance, weights=evidence.count)) ** 0.5}
+        return {'sigma': points.mean_variance**0.5}

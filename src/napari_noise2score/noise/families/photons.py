@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,20 +13,25 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families.base import (
     GREY_LEVELS,
     PER_PHOTON,
-    AffineVarianceFamily,
     Array,
     parameter,
 )
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
-from napari_noise2score.noise.huber import huber
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.line_fit import fit_line, reweighted
+from napari_noise2score.noise.photon_transfer import (
+    PhotonTransfer,
+    PhotonTransferLine,
+    variance_weight,
+)
+from napari_noise2score.noise.robust_weights import huber
 
 FINE = 0.01
 """Difference of offsets that matters, as a share of the noise of a photon."""
 COUNTED = 300.0
 """Events up to which outcomes are counted; above, shot noise is taken for Gaussian."""
+_SIGNIFICANT = 3.0
+"""Standard errors above 0 from which a gain is estimated."""
+_ROUNDS = 4
 
 
 def gain() -> Any:
@@ -72,23 +78,29 @@ def sample_photons(x: ArrayLike, gain: float, offset: float, rng: np.random.Gene
     return np.asarray(offset + gain * rng.poisson(rate))
 
 
-def photon_line(fit: NoiseFit, gain: float | None) -> tuple[float, float]:
-    """Slope of the photon-transfer line, perhaps given, and the level where it is zero."""
-    family = fit.family
-    assert isinstance(family, AffineVarianceFamily)  # what a photon-transfer fit returns
+def photon_line(
+    points: PhotonTransfer, line: PhotonTransferLine, gain: float | None
+) -> tuple[float, float]:
+    """Slope of the photon-transfer line, and the level where the variance is zero.
+
+    A ``gain`` that is given is the slope of a line through the centre of the points.
+
+    Raises
+    ------
+    InputError
+        If no gain is given and the line does not rise.
+    """
     if gain is None:
-        if family.slope == 0:
+        if not line.rises:
             raise InputError(
                 'the noise does not depend on the intensity, so no gain can be estimated; '
                 'give the gain, or choose Gaussian noise'
             )
-        return family.slope, family.origin - family.dark / family.slope
-    evidence = fit.evidence
-    centre = float(np.average(evidence.level, weights=evidence.count))
-    return gain, centre - float(family.variance(centre)) / gain
+        return line.slope, line.zero
+    return gain, points.mean_level - float(line.variance(points.mean_level)) / gain
 
 
-def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
+def gain_through(points: PhotonTransfer, offset: float, read_noise: float) -> float:
     """Slope of the photon-transfer line through the point of darkness, which is known.
 
     Raises
@@ -96,23 +108,29 @@ def gain_through(fit: NoiseFit, offset: float, read_noise: float) -> float:
     InputError
         If the image holds no light, or no noise beyond that of darkness.
     """
-    evidence = fit.evidence
-    lit = evidence.level > offset
-    light, count = evidence.level[lit] - offset, evidence.count[lit]
-    own = evidence.variance[lit] - read_noise**2
-    slope = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
-    error = 0.0
-    for _ in range(4):
-        if slope <= 3 * error:
+    lit = points.level > offset
+    light, count = points.level[lit] - offset, points.count[lit]
+    own = points.variance[lit] - read_noise**2
+
+    def checked(slope: float, error: float) -> float:
+        if slope <= _SIGNIFICANT * error:
             raise InputError(
                 f'the image has no light above the offset {offset:.5g}, or no noise above the '
                 f'read noise {read_noise:.4g}, so no gain can be estimated; give the gain, or '
                 'check them'
             )
-        # a mean of squares scatters by 3 squared variances over their number
-        weight = count / (3 * (slope * light + read_noise**2) ** 2)
+        return slope
+
+    def weights(slope: float) -> Array:
+        weight = variance_weight(slope * light + read_noise**2, count)
         pull = np.abs(own - slope * light) * np.sqrt(weight)
-        weight *= huber(pull, 2.0 * float(np.median(pull)))
-        square = float((weight * light**2).sum())
-        slope, error = float((weight * light * own).sum()) / square, square**-0.5
-    return slope
+        return weight * huber(pull, 2.0 * float(np.median(pull)))
+
+    rough = float((count * own).sum() / (count * light).sum()) if lit.any() else 0.0
+    fit = reweighted(
+        partial(fit_line, light, own, through=(0.0, 0.0)),
+        lambda fit: weights(checked(fit.slope, float(fit.covariance[0, 0] ** 0.5))),
+        weights(checked(rough, 0.0)),
+        _ROUNDS,
+    )
+    return fit.slope

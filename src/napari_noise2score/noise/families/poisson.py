@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,9 +18,7 @@ from napari_noise2score.noise.families.base import (
     FloatArray,
     NoiseFamily,
 )
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,9 @@ class Poisson(AffineVarianceFamily):
         return score.possible(clean)
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
         """Slope of the photon-transfer line and its zero."""
-        slope, zero = photons.photon_line(fit, given.get('gain'))
+        slope, zero = photons.photon_line(points, line, given.get('gain'))
         return {'gain': slope, 'offset': zero}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,9 +20,7 @@ from napari_noise2score.noise.families.base import (
     NoiseFamily,
     parameter,
 )
-
-if TYPE_CHECKING:
-    from napari_noise2score.noise.estimate import NoiseFit
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +106,18 @@ class PoissonGaussian(AffineVarianceFamily):
         return score.possible(clean)
 
     @classmethod
-    def fitted(cls, fit: NoiseFit, given: Mapping[str, float]) -> dict[str, float]:
-        """The estimate itself, or what its line says once the gain or darkness is known."""
+    def fitted(
+        cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
+    ) -> dict[str, float]:
+        """The line itself, or one through its centre or through darkness if these are known."""
         gain = given.get('gain')
         if gain is None and {'offset', 'read_noise'} <= set(given):
-            gain = photons.gain_through(fit, given['offset'], given['read_noise'])
+            gain = photons.gain_through(points, given['offset'], given['read_noise'])
             return {'gain': gain, **given}
-        if isinstance(fit.family, PoissonGaussian) and gain is None:
-            return fit.family.parameters()
-        slope, zero = photons.photon_line(fit, gain)
-        offset = given.get('offset', max(zero, min(0.0, float(fit.evidence.level.min()))))
+        if line.rises and gain is None:
+            return {'gain': line.slope, 'offset': line.offset, 'read_noise': line.read_noise}
+        slope, zero = photons.photon_line(points, line, gain)
+        offset = given.get('offset', max(zero, min(0.0, float(points.level.min()))))
         return {
             'gain': slope,
             'offset': offset,

@@ -19,7 +19,6 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import level_table
 from napari_noise2score.score.network import local_mean
 
 Array = NDArray[np.float64]
@@ -117,7 +116,7 @@ class Exercises:
         self._images: list[Array] = []
         self._batches = 0
         self._cameras = [PoissonGaussian(1.0, 0.0, read_noise) for read_noise in READ_NOISES]
-        self._tables = [level_table(camera, PHOTONS[1] + LIGHT[1]) for camera in self._cameras]
+        self._tables = [camera.level_table(PHOTONS[1] + LIGHT[1]) for camera in self._cameras]
 
     def draw(self, count: int) -> Batch:
         """``count`` exercises."""

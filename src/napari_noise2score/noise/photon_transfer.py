@@ -1,0 +1,181 @@
+"""Photon transfer: noise variance against intensity, as measured points and as a line.
+
+These are the types that the parts of the noise estimate share: `evidence` measures the points,
+`photon_transfer_fit` fits the line, and noise families take their parameters from both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_noise2score.noise.common import NO_ROWS, RowNoise
+from napari_noise2score.noise.correlation import Correlation
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Method = Literal['frame differences', 'single frames']
+
+_LEAST_VARIANCE = 0.02
+"""Smallest noise variance that is weighted with, as a share of the mean one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbances:
+    """Effects in the data besides noise, which were left out or corrected for.
+
+    Attributes
+    ----------
+    moving : float
+        Share of the places of the frame differences that were left out because something moved.
+    other_scenes : float
+        Share of the neighbouring frames that do not show one scene.
+    unsteady : bool
+        Whether so much moved that frames could not be compared at all.
+    bleaching : float
+        Share of the light lost from the first to the last frame (negative: gained).
+    flicker : float
+        Largest factor, less one, between the light of a frame and the trend of all.
+    offset_range : float
+        Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
+    hot : float
+        Share of values left out because they stand out from all their neighbours (hot or
+        blinking pixels, cosmic rays).
+    """
+
+    moving: float = 0.0
+    unsteady: bool = False
+    other_scenes: float = 0.0
+    bleaching: float = 0.0
+    flicker: float = 0.0
+    offset_range: float = 0.0
+    hot: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotonTransfer:
+    """Binned noise statistics.
+
+    Attributes
+    ----------
+    level : (K,) float64
+        Mean intensity of a bin, grey levels.
+    variance : (K,) float64
+        Mean noise variance, squared grey levels.
+    third : (K,) float64
+        Mean third cumulant, cubed grey levels; NaN where it could not be measured.
+    third_scatter : float
+        Variance of one measurement of the third cumulant, in units of the noise variance cubed.
+    count : (K,) float64
+        Independent measurements in the bin.
+    method : str
+        Source of the points: ``'frame differences'`` or ``'single frames'``.
+    correlation : Correlation or None
+        Correlation of the noise between pixels: from frame differences, or, for single frames,
+        from their flattest patches. None if noise cannot be separated from structure.
+    disturbances : Disturbances
+        Effects besides noise.
+    rows : RowNoise
+        Offsets that rows, columns or waves have in common; the variances are without them.
+    """
+
+    level: Array
+    variance: Array
+    third: Array
+    third_scatter: float
+    count: Array
+    method: Method
+    correlation: Correlation | None = None
+    disturbances: Disturbances = Disturbances()
+    rows: RowNoise = NO_ROWS
+
+    @property
+    def error(self) -> Array:
+        """Standard error of the variances, (K,); a mean of N squares scatters by ``3 / N``."""
+        return np.asarray(self.variance * np.sqrt(3 / self.count))
+
+    @property
+    def mean_level(self) -> float:
+        """Mean intensity of the measurements, grey levels."""
+        return float(np.average(self.level, weights=self.count))
+
+    @property
+    def mean_variance(self) -> float:
+        """Mean noise variance of the measurements, squared grey levels."""
+        return float(np.average(self.variance, weights=self.count))
+
+    def weight(self, level: Array, mask: Mask) -> Array:
+        """One over the noise variance at a level, any shape, 0 outside of a mask."""
+        variance = np.interp(level, self.level, self.variance)
+        least = _LEAST_VARIANCE * self.mean_variance or 1.0
+        return np.asarray(mask / np.maximum(variance, least))
+
+
+def variance_weight(variance: Array, count: Array) -> Array:
+    """Weight of a measured noise variance: one over its own variance, ``3 variance^2 / count``.
+
+    Parameters
+    ----------
+    variance : (K,) float64
+        Expected noise variance, squared grey levels. A measured one instead would favour points
+        that came out low.
+    count : (K,) float64
+        Independent measurements, each the square of a noise value.
+    """
+    return np.asarray(count / (3 * variance**2))
+
+
+@dataclass(frozen=True, slots=True)
+class PhotonTransferLine:
+    """Noise variance as a straight line, ``slope (x - offset) + read_noise^2`` at the level ``x``.
+
+    Attributes
+    ----------
+    slope : float
+        Increase of the variance per grey level, which is the gain of a photon detector, grey
+        levels per photon. 0 if the variance does not depend on the intensity.
+    offset : float
+        Grey level of a pixel without light; 0 if the slope is 0.
+    read_noise : float
+        Standard deviation of the noise without light, grey levels; if the slope is 0, of all
+        noise.
+    slope_error, offset_error, read_noise_error : float
+        Standard errors, in the unit of each.
+    """
+
+    slope: float
+    offset: float
+    read_noise: float
+    slope_error: float = 0.0
+    offset_error: float = 0.0
+    read_noise_error: float = 0.0
+
+    @property
+    def rises(self) -> bool:
+        """Whether the variance depends on the intensity."""
+        return self.slope > 0
+
+    @property
+    def zero(self) -> float:
+        """Level at which the variance is zero, grey levels; only for a line that rises."""
+        return self.offset - self.read_noise**2 / self.slope
+
+    def scaled(self, share: float) -> PhotonTransferLine:
+        """The line of ``share`` times the variance."""
+        root = share**0.5
+        return PhotonTransferLine(
+            share * self.slope,
+            self.offset,
+            root * self.read_noise,
+            share * self.slope_error,
+            self.offset_error,
+            root * self.read_noise_error,
+        )
+
+    def variance(self, level: ArrayLike) -> Array:
+        """Variance at a clean level, any shape, squared grey levels; not below 0."""
+        height = np.asarray(level, dtype=np.float64) - self.offset
+        return np.asarray(np.maximum(self.slope * height + self.read_noise**2, 0.0))

@@ -1,0 +1,110 @@
+r"""Gain, offset and read noise from photon-transfer points: the photon-transfer fit.
+
+Noise of a photon detector has the variance ``gain (x - offset) + read_noise^2``, a straight line
+in the clean intensity ``x`` (Janesick, "Photon Transfer", 2007). The line gives the gain and one
+combination of offset and read noise. What separates these two is the third cumulant: photons are
+skewed, ``gain^2 (x - offset)``, read noise is not.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.line_fit import LineFit, fit_line, reweighted
+from napari_noise2score.noise.photon_transfer import (
+    PhotonTransfer,
+    PhotonTransferLine,
+    variance_weight,
+)
+from napari_noise2score.noise.robust_weights import huber
+
+Array = NDArray[np.float64]
+
+_LEAST_LINE = 3.0
+"""A slope below this many standard errors is no photon-transfer line."""
+_LEAST_RISE = 0.02
+"""A line that rises by less than this share over the levels seen is flat."""
+_ONE_LEVEL = 1e-9
+"""Standard deviation of the levels, as a share of their mean, below which they are one."""
+_ROUNDS = 12
+
+
+def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
+    """Photon-transfer line through the points, flat where the slope is not significant."""
+    level, variance, count = evidence.level, evidence.variance, evidence.count
+    fit, covariance = robust_fit(evidence)
+    slope, line = fit.slope, fit.fitted
+    rises = slope * (level.max() - level.min()) >= _LEAST_RISE * float(np.abs(line).max())
+    if level.size < 3 or slope <= _LEAST_LINE * covariance[0, 0] ** 0.5 or not rises:
+        sigma = evidence.mean_variance**0.5
+        return PhotonTransferLine(
+            0.0, 0.0, sigma, read_noise_error=float(sigma / (2 * count.sum()) ** 0.5)
+        )
+
+    whole = np.maximum(line, 1e-3 * variance.mean())
+    line_offset = fit.zero
+    offset, offset_error = _offset(evidence, slope, whole, line_offset)
+    # on the line's own zero there is no read noise, whatever the rounding says
+    read_noise = max(float(fit.at(offset)), 0.0) ** 0.5 if offset > line_offset else 0.0
+    offset_error = float(np.hypot(offset_error, fit.zero_error(covariance)))
+    return PhotonTransferLine(
+        slope,
+        offset,
+        read_noise,
+        slope_error=float(covariance[0, 0] ** 0.5),
+        offset_error=offset_error,
+        read_noise_error=slope * offset_error / (2 * read_noise) if read_noise > 0 else 0.0,
+    )
+
+
+def robust_fit(points: PhotonTransfer) -> tuple[LineFit, Array]:
+    """Robust weighted line of variance against level; and the covariance of slope and height.
+
+    Points far from the line (texture, hot pixels) lose weight after Huber. The scatter of the
+    points about the line scales the covariance where it is larger than expected.
+    """
+    level, variance, count = points.level, points.variance, points.count
+    if float(level.std()) <= _ONE_LEVEL * abs(float(level.mean())):
+        level = np.full_like(level, level.mean())
+    floor = max(0.02 * float(np.median(variance)), 1e-6 * float(variance.max()))
+
+    def assessed(fit: LineFit) -> tuple[Array, Array, float]:
+        """Weights by the line alone, distances in standard deviations, and their scatter."""
+        weight = variance_weight(np.maximum(fit.fitted, floor), count)
+        away = np.abs(fit.residual) * np.sqrt(weight)
+        return weight, away, max(1.4826 * float(np.median(away)), 1.0)
+
+    def weights(fit: LineFit) -> Array:
+        weight, away, scatter = assessed(fit)
+        return weight * huber(away, 1.5 * scatter)
+
+    start = variance_weight(np.full_like(variance, points.mean_variance), count)
+    fit = reweighted(partial(fit_line, level, variance), weights, start, _ROUNDS)
+    *_, scatter = assessed(fit)
+    return fit, scatter**2 * fit.covariance
+
+
+def _offset(
+    evidence: PhotonTransfer, gain: float, variance: Array, line_offset: float
+) -> tuple[float, float]:
+    """Offset and its standard error; what lies above the line's zero is read noise.
+
+    With read noise the line crosses zero below the offset, at ``offset - read_noise^2 / gain``.
+    Each level gives the offset as ``level - third cumulant / gain^2``.
+    """
+    usable = np.isfinite(evidence.third)
+    if not usable.any():
+        return line_offset, 0.0
+    level, third, count = (a[usable] for a in (evidence.level, evidence.third, evidence.count))
+    noise = variance[usable]
+    error = np.sqrt((evidence.third_scatter * noise**3 + gain**4 * noise) / count) / gain**2
+    weight = error**-2
+    each = level - third / gain**2
+    offset = float(np.average(each, weights=weight))
+    doubt = float(weight.sum() ** -0.5)
+    if offset - line_offset < 2 * doubt:
+        return line_offset, 0.0
+    return min(offset, float(level.min())), doubt
