@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import StartFrom
 
 
 def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
@@ -38,7 +38,7 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
             'The command line takes one region for all its images; this would need '
             f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of one size.'
         )
-    if settings.init == UNSAVED:
+    if settings.init == StartFrom.UNSAVED:
         raise InputError(
             'The training is to start from a model that is not in a file; save it first.'
         )

@@ -40,7 +40,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import StartFrom
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class Controller:
     def init(self) -> str:
         """How a training that goes on from the model in use names its start."""
         path = self._latest.path if self._latest is not None else None
-        return UNSAVED if path is None else str(path)
+        return StartFrom.UNSAVED if path is None else str(path)
 
     def score_of(self, layer: Any) -> Scored | None:
         """The learned score of a layer, if it has one."""
@@ -248,7 +248,7 @@ class Controller:
         start = None
         if self._latest is not None and settings.init == self.init:
             start = self._latest.model
-        elif settings.init == UNSAVED:
+        elif settings.init == StartFrom.UNSAVED:
             self._listener.show_error(
                 'There is no model to continue from yet; load one, or start from other weights.'
             )

@@ -165,7 +165,7 @@ class NoiseForm(QWidget):
         self._form.setContentsMargins(12, 0, 0, 0)
         for name, family in FAMILIES.items():
             for spec in dataclasses.fields(family):
-                edit = LineEdit(tooltip=f'{spec.metadata["tooltip"]} Empty: estimated.')
+                edit = LineEdit(tooltip=f'{spec.metadata["help"]} Empty: estimated.')
                 edit.native.setPlaceholderText(_LEFT_OPEN)
                 edit.native.textEdited.connect(self._edited)
                 edit.native.setAccessibleName(spec.metadata['label'])

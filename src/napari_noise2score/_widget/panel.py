@@ -55,7 +55,7 @@ from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import StartFrom
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -171,7 +171,9 @@ class Noise2ScorePanel(QWidget):
         """
         settings = self.form.settings(self.noise.request())
         return (
-            replace(settings, init=self.controller.init) if settings.init == UNSAVED else settings
+            replace(settings, init=self.controller.init)
+            if settings.init == StartFrom.UNSAVED
+            else settings
         )
 
     def show_status(self, status: Status) -> None:

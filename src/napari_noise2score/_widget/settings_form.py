@@ -13,7 +13,7 @@ from napari_noise2score._widget.preferences import Preferences
 from napari_noise2score._widget.words import CORRECTIONS
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import StartFrom
 
 _DEVICES = [
     ('Automatic', 'auto'),
@@ -24,7 +24,7 @@ _DEVICES = [
 _STARTS = [
     ('Pretrained weights', 'warm'),
     ('Nothing (from scratch)', 'scratch'),
-    ('The model below', UNSAVED),
+    ('The model below', StartFrom.UNSAVED),
 ]
 _APART = [
     ('All ticked layers', 'none'),

@@ -199,9 +199,9 @@ def export(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
-    from napari_noise2score.score.network import NetworkSettings
     from napari_noise2score.score.warm.exercise import places_in
-    from napari_noise2score.score.warm.pretrain import PretrainSettings, pretrain
+    from napari_noise2score.score.warm.pretrain import pretrain
+    from napari_noise2score.settings import NetworkSettings, PretrainSettings
 
     settings = PretrainSettings(
         steps=options.steps,
@@ -263,7 +263,7 @@ def logged(steps: Any) -> Any:
 def demo(options: argparse.Namespace) -> int:
     """Denoise a synthetic stack and show it."""
     from napari_noise2score.demo import FILES, run_demo
-    from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import TrainSettings
 
     settings = TrainSettings(seconds=options.seconds, seed=options.seed, device=options.device)
     with tried(outputs_of(output=[options.output / name for name in FILES]), []):

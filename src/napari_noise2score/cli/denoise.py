@@ -117,7 +117,8 @@ def _write_clean(
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
     """What the weights of a score that began so take in a file, at most."""
-    from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+    from napari_noise2score.score.network import ScoreNetwork
+    from napari_noise2score.settings import NetworkSettings
 
     size = settings.training.network or NetworkSettings()
     network = ScoreNetwork(size) if start is None else start.network

@@ -52,10 +52,10 @@ def files_of(
 
 def other_inputs(options: argparse.Namespace, *names: str) -> list[Path]:
     """Files that are read besides the images, by the options that name them."""
-    from napari_noise2score.score.warm.weights import SCRATCH, WARM
+    from napari_noise2score.settings import StartFrom
 
     given = [getattr(options, name, None) for name in names]
-    return [Path(path) for path in given if path not in (None, WARM, SCRATCH)]
+    return [Path(path) for path in given if path not in (None, StartFrom.WARM, StartFrom.SCRATCH)]
 
 
 def stands_for_files(path: Path) -> bool:

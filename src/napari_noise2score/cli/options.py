@@ -12,8 +12,7 @@ from napari_noise2score.cli.outputs import Place, file_named
 if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.score.settings import TrainSettings
-    from napari_noise2score.settings import DenoiseSettings
+    from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
 DEVICES = ('auto', 'cpu', 'cuda', 'mps')
@@ -82,7 +81,7 @@ def add_noise(parser: argparse.ArgumentParser) -> None:
             '--' + name.replace('_', '-'),
             type=float,
             metavar=spec.metadata['metavar'],
-            help=spec.metadata['tooltip'],
+            help=spec.metadata['help'],
         )
     group.add_argument(
         '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
@@ -177,7 +176,7 @@ def noise_request(
 
 def train_settings(options: argparse.Namespace) -> TrainSettings:
     """How to train, as asked for."""
-    from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import TrainSettings
 
     seconds = options.seconds
     if seconds is None and options.steps is None:
@@ -197,10 +196,8 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
 
 def settings_of(options: argparse.Namespace) -> DenoiseSettings:
     """All settings of a command that corrects."""
-    from napari_noise2score.apart import Apart
     from napari_noise2score.noise.correct import Correction
-    from napari_noise2score.score.settings import TrainSettings
-    from napari_noise2score.settings import DenoiseSettings
+    from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
 
     trains = hasattr(options, 'seconds')
     return DenoiseSettings(

@@ -10,6 +10,7 @@ from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
 from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.settings import Device, Output
 
 
 def correct_job(
@@ -40,7 +41,7 @@ def _correct_one(
     count: int,
 ) -> Job:
     trained = latest.settings if scored is None else scored.settings
-    trained = replace(trained, training=replace(trained.training, device=settings.device))
+    trained = replace(trained, training=replace(trained.training, device=Device(settings.device)))
     if scored is None or not scored.holds_for(source):
         prepared = engine().prepare(source, settings.noise, trained.apart.axes)
         start = latest.start if scored is None else scored.start
@@ -48,7 +49,10 @@ def _correct_one(
         scored = yield from score(owners, trained, prepared, number, count, scored is None)
         scored = replace(scored, start=start)
     now = replace(
-        trained, noise=settings.noise, correction=settings.correction, output=settings.output
+        trained,
+        noise=settings.noise,
+        correction=settings.correction,
+        output=Output(settings.output),
     )
     yield result_of(number, scored, settings.noise, now)
 

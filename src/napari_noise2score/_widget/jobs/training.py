@@ -27,7 +27,7 @@ from napari_noise2score.images.source import ImageSource
 if TYPE_CHECKING:
     from napari_noise2score.prepare import Prepared, PreparedChannel
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.settings import TrainProgress
+    from napari_noise2score.score.progress import TrainProgress
     from napari_noise2score.score.train import Stop
 
 
@@ -65,8 +65,9 @@ def _train(
     start: ScoreModel | None,
 ) -> Job:
     pipeline, resolved = engine(), settings.resolved()
-    from napari_noise2score.apart import Apart, lessons_of, units
+    from napari_noise2score.apart import lessons_of, units
     from napari_noise2score.score.train import beginning
+    from napari_noise2score.settings import Apart
 
     axes = Apart(settings.apart).axes
     ready: dict[ImageSource, Prepared] = {}
