@@ -242,7 +242,7 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--difference', 'd.png'], 'images are written as .tif'),
         (['--device', 'tpu'], "invalid choice: 'tpu'"),
         (['--seed', '-1'], 'seed is -1'),
-        (['--loss', 'l2'], "loss 'l2' is unknown"),
+        (['--loss', 'l2'], "invalid choice: 'l2'"),
         (['--report', 'new/'], "'new/' is no file"),
     ],
 )

@@ -36,7 +36,7 @@ def test_noise_families_come_without_torch():
     assert _fresh(code) == 'False'
 
 
-@pytest.mark.parametrize('module', ['fields', 'settings', 'settings.tree'])
+@pytest.mark.parametrize('module', ['fields', 'settings', 'settings.options', 'settings.tree'])
 def test_settings_come_without_torch_and_qt(module):
     heavy = set(HEAVY) - {'scipy'}
     code = f'import sys, napari_noise2score.{module}; print(sorted(sys.modules.keys() & {heavy}))'

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import pytest
@@ -23,6 +24,7 @@ from napari_noise2score.settings import (
     PretrainSettings,
     TrainSettings,
 )
+from napari_noise2score.settings.options import add_fields, option_words, read_fields
 from napari_noise2score.settings.tree import from_dict, replaced, settings_in, to_dict
 
 EVERY = (DenoiseSettings, NetworkSettings, PanelSettings, PretrainSettings)
@@ -100,6 +102,20 @@ def test_plain_values_give_the_settings_again():
     assert from_dict(Outer, plain) == settings
     with pytest.raises(InputError, match='Inner has no speed'):
         from_dict(Outer, {'inner': {'speed': 1}})
+
+
+def test_options_give_the_settings_that_they_were_written_from():
+    parser = argparse.ArgumentParser()
+    add_fields(parser, Outer)
+    add_fields(parser, Inner(count=4))
+    assert read_fields(parser.parse_args([]), Inner(count=4)) == Inner(count=4)
+    settings = Outer(Inner(7, 0.25), Colour.BLUE, smooth=False, start='a file')
+    options = parser.parse_args(option_words(settings))
+    assert replace(read_fields(options, Outer()), inner=read_fields(options, Inner())) == settings
+    text = ' '.join(parser.format_help().split())
+    assert 'how many (default: 4)' in text
+    assert 'how fast, in %' in text
+    assert '{red,blue}' in text
 
 
 @pytest.mark.parametrize('cls', EVERY)

@@ -1,7 +1,8 @@
 """All settings: frozen dataclasses whose fields describe themselves. No torch, no Qt.
 
 denoising -> everything that `denoise` takes; training, network, pretraining, panel -> its parts
-and relatives; choices -> enumerations; tree -> settings in settings, and as plain values.
+and relatives; choices -> enumerations; tree -> settings in settings, and as plain values;
+options -> on the command line. Forms and Preferences are made in `_widget`.
 """
 
 from napari_noise2score.settings.choices import Apart, Device, Loss, Output, StartFrom
