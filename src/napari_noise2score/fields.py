@@ -52,7 +52,7 @@ class Setting:
     name : str
         Name of the field.
     kind : type
-        Its type, without None.
+        Its type, without None: bool, int, float, str or an enumeration.
     optional : bool
         Whether None is accepted.
     value : object

@@ -95,7 +95,7 @@ def test_train_save_load_elsewhere_and_correct(
 def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle, saved):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    panel.form.start.value = StartFrom.UNSAVED
+    panel.form.init.value = StartFrom.UNSAVED
     train(panel, idle)
     assert 'no model to continue from' in panel.messages.text()
     assert len(viewer.layers) == 1
