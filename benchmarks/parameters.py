@@ -19,7 +19,7 @@ from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaus
 from napari_noise2score.parameters import compare_parameters
 from napari_noise2score.pipeline import finish, train_score
 from napari_noise2score.prepare import prepare
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 PHOTONS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SIGMAS = (5.0, 15.0, 25.0, 50.0)

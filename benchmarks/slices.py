@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.pipeline import DenoiseSettings, denoise
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 PHOTONS, BACKGROUND = 25.0, 1.0
 GAIN, OFFSET, READ_NOISE = 2.0, 100.0, 1.5

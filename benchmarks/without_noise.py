@@ -22,7 +22,7 @@ from scipy import ndimage
 from napari_noise2score import DenoiseSettings, denoise
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
 SIDE = 192

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score.apart import Apart
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline import denoise, denoise_steps, single
 from napari_noise2score.results import Denoised
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 SETTINGS = DenoiseSettings(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score.apart import Apart, lessons_of, units
+from napari_noise2score.apart import lessons_of, units
 from napari_noise2score.changed import what_changed
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError
@@ -24,9 +24,7 @@ from napari_noise2score.pipeline import denoise, denoise_steps
 from napari_noise2score.prepare import prepare
 from napari_noise2score.residual import residual_steps
 from napari_noise2score.results import Denoised, LeftOut
-from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)

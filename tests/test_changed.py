@@ -8,9 +8,9 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline import DenoiseSettings, denoise
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 TRAINING = TrainSettings(seconds=None, steps=20, device='cpu')

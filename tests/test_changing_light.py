@@ -10,7 +10,7 @@ from napari_noise2score.noise.estimate import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline import DenoiseSettings, denoise
 from napari_noise2score.results import Denoised
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 CAMERA = PoissonGaussian(3.0, 100.0, 4.0)
 FRAMES, SIZE = 12, 96

@@ -234,15 +234,15 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--gain', 'x'], "invalid float value: 'x'"),
         (['--gain', '-1'], 'gain is -1'),
         (['--noise', 'poisson', '--sigma', '1'], 'sigma is no parameter of Poisson'),
-        (['--seconds', '-3'], 'training time is -3.0 s'),
-        (['--steps', '-1'], 'training steps are -1'),
+        (['--seconds', '-3'], 'seconds is -3.0; a finite number of 0 or more'),
+        (['--steps', '-1'], 'steps is -1'),
         (['--seconds', '0', '--init', 'scratch'], 'leaves random weights'),
         (['--init', 'missing'], 'missing: no such file'),
         (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
         (['--difference', 'd.png'], 'images are written as .tif'),
         (['--device', 'tpu'], "invalid choice: 'tpu'"),
         (['--seed', '-1'], 'seed is -1'),
-        (['--loss', 'l2'], "loss 'l2' is unknown"),
+        (['--loss', 'l2'], "invalid choice: 'l2'"),
         (['--report', 'new/'], "'new/' is no file"),
     ],
 )
@@ -339,7 +339,7 @@ def test_risk_and_perturbation_are_in_the_report(noisy, tmp_path, capsys):
     assert record['channels'][0]['sigma_a'] == 0.4
     assert record['training']['risk']['value'] < 1
     assert main([*arguments, *QUICK, '--sigma-a', '3']) == 2
-    assert 'sigma_a is 3.0; 0 to 2 are accepted' in capsys.readouterr().err
+    assert 'sigma_a is 3.0; a finite number from 0 to 2 is needed' in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_fit_is_said(noisy, stack, tmp_path, capsys):

@@ -8,14 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score.apart import Apart
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline import Progress, denoise, denoise_steps
 from napari_noise2score.results import Denoised, LeftOut, Trained
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
 
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 APART = replace(SETTINGS, apart=Apart.IMAGES)

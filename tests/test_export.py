@@ -16,8 +16,9 @@ from napari_noise2score.cli import main
 from napari_noise2score.errors import InputError
 from napari_noise2score.export import export_bioimageio
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes
 

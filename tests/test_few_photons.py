@@ -21,9 +21,8 @@ from napari_noise2score.noise.families import (
 from napari_noise2score.pipeline import denoise
 from napari_noise2score.prepare import prepare
 from napari_noise2score.results import Denoised
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.train import beginning
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 COUNTS = Poisson(1.0, 0.0)
 CAMERA = PoissonGaussian(4.0, 100.0, 0.5)

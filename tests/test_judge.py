@@ -9,11 +9,11 @@ from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import Poisson, PoissonGaussian
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.risk import Probe, Risk
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.train import beginning
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 NOISE = PoissonGaussian(4.0, 20.0, 2.0)

@@ -16,7 +16,7 @@ from napari_noise2score.pipeline import (
     train_score,
 )
 from napari_noise2score.score import precision
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')

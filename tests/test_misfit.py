@@ -16,7 +16,7 @@ from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline import score_image, train_score
 from napari_noise2score.prepare import Prepared, prepare
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import smooth_image
 

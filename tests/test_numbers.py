@@ -12,9 +12,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 from napari_noise2score.pipeline import denoise
-from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from tests.test_blank import SETTINGS, frames
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)

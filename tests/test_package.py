@@ -36,6 +36,13 @@ def test_noise_families_come_without_torch():
     assert _fresh(code) == 'False'
 
 
+@pytest.mark.parametrize('module', ['fields', 'settings', 'settings.options', 'settings.tree'])
+def test_settings_come_without_torch_and_qt(module):
+    heavy = set(HEAVY) - {'scipy'}
+    code = f'import sys, napari_noise2score.{module}; print(sorted(sys.modules.keys() & {heavy}))'
+    assert _fresh(code) == '[]'
+
+
 @pytest.mark.parametrize('name', napari_noise2score.__all__)
 def test_every_public_name_loads_and_is_listed(name):
     value = getattr(napari_noise2score, name)

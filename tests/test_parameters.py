@@ -11,10 +11,9 @@ from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.pipeline import finish, train_score
 from napari_noise2score.prepare import prepare
-from napari_noise2score.score.network import NetworkSettings
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.reading import ScoreReading, _blocks
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 
 SMOOTHING = 2**0.5
 

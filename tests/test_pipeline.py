@@ -22,9 +22,7 @@ from napari_noise2score.noise.families import (
 from napari_noise2score.pipeline import Progress, denoise, denoise_steps, score_image, single
 from napari_noise2score.prepare import prepare
 from napari_noise2score.results import Denoised
-from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 QUICK = TrainSettings(

@@ -45,8 +45,7 @@ from napari_noise2score import ScoreModel, correct_image, score_image, train_sco
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.pipeline import finish
 from napari_noise2score.prepare import Prepared
-from napari_noise2score.score.network import NetworkSettings
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 
 PRESETS: dict[str, dict[str, Any]] = {
     'cpu': {

@@ -23,7 +23,7 @@ import torch
 
 from napari_noise2score.files import written_whole
 from napari_noise2score.provenance import versions
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 Record = dict[str, Any]
 PEERS = ('scikit-image', 'bm3d', 'PyWavelets', 'careamics')

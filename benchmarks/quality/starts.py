@@ -17,7 +17,8 @@ from fmd import denoise
 from results import Record, Results, mean, settings_of, table
 from scores import psnr, stacks
 
-from napari_noise2score.score.warm.weights import SCRATCH, starting_model
+from napari_noise2score.score.warm.weights import starting_model
+from napari_noise2score.settings import StartFrom
 
 
 def weights(init: str) -> int | None:
@@ -62,7 +63,7 @@ def main() -> None:
     results = Results(render, settings_of(options), options.device, options.output)
     for init in inits:
         for seconds in times:
-            if init == SCRATCH and seconds == 0:
+            if init == StartFrom.SCRATCH and seconds == 0:
                 continue
             call = argparse.Namespace(
                 **{**vars(options), 'seconds': seconds, 'steps': None},

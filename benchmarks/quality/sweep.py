@@ -28,7 +28,7 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.pipeline import Denoised
-from napari_noise2score.score.settings import TrainSettings
+from napari_noise2score.settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)

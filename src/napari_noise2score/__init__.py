@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline import denoise, score_image, train_score
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.settings import TrainSettings
-    from napari_noise2score.settings import DenoiseSettings
+    from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
     __version__: str
 
@@ -59,7 +58,7 @@ _HOME = {
     'Poisson': 'noise.families',
     'PoissonGaussian': 'noise.families',
     'ScoreModel': 'score.model',
-    'TrainSettings': 'score.settings',
+    'TrainSettings': 'settings',
     'TrainingError': 'errors',
     'calibrate': 'noise.calibrate',
     'correct_image': 'correcting',

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.prepare import Prepared
+from napari_noise2score.settings import Apart
 
 Unit = tuple[tuple[int, tuple[int, ...]], ...]
 """Numbers of images, each with the numbers of its channels, that share a score."""
-
-
-class Apart(StrEnum):
-    """What gets a score of its own."""
-
-    NONE = 'none'
-    IMAGES = 'images'
-    CHANNELS = 'channels'
-    TIMES = 'times'
-
-    @property
-    def axes(self) -> str:
-        """Axes that are taken for channel axes besides C and S."""
-        return 'T' if self is Apart.TIMES else ''
 
 
 def units(images: Sequence[Prepared], apart: Apart) -> list[Unit]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import family_from_dict
 from napari_noise2score.report import gain_words
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
@@ -90,7 +90,7 @@ def _training_words(training: Mapping[str, Any]) -> str:
     start = _STARTS.get(init)
     if start is None:
         digest = str((training.get('start') or {}).get('sha256', ''))[:_DIGITS]
-        name = 'another model' if init == UNSAVED else Path(init).name
+        name = 'another model' if init == StartFrom.UNSAVED else Path(init).name
         start = f'{name} (SHA-256 {digest})' if digest else name
     return f'{", ".join(parts)}, from {start}'
 

@@ -19,7 +19,8 @@ from napari_noise2score.images.storage import room
 from napari_noise2score.results import ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.warm.weights import SCRATCH, starting_model
+from napari_noise2score.score.warm.weights import starting_model
+from napari_noise2score.settings import StartFrom
 from napari_noise2score.steps import relay
 
 BLOCK = 32
@@ -88,7 +89,7 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
     CheckpointError
         If they are not here any more.
     """
-    init = model.training.get('init', SCRATCH)
+    init = model.training.get('init', StartFrom.SCRATCH)
     start = start or starting_model(init)
     if start is None:
         raise InputError(

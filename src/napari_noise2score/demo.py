@@ -20,8 +20,7 @@ from napari_noise2score.images.tiff import write_tiff
 from napari_noise2score.pipeline import denoise_steps, single
 from napari_noise2score.report import write_json
 from napari_noise2score.results import Denoised
-from napari_noise2score.score.settings import TrainSettings
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 SYSTEM_PACKAGES = (
     'libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libxkbcommon-x11-0 libxcb-cursor0 libdbus-1-3 '

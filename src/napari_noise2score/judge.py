@@ -27,9 +27,9 @@ from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.risk import Probe, Redraw, Risk, draw_probe
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import beginning
+from napari_noise2score.settings import TrainSettings
 
 PLACES, SIZE = 12, 128
 """Most places of a channel, and their height and width in pixels."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_noise2score.apart import Apart, lessons_of, units
+from napari_noise2score.apart import lessons_of, units
 from napari_noise2score.correcting import correct_image
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.evening import clean_levels
@@ -32,9 +32,9 @@ from napari_noise2score.results import Denoised, LeftOut, ScoreMap, Trained
 from napari_noise2score.score.device import free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.settings import TrainProgress, TrainSettings
+from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
 from napari_noise2score.steps import finish, relay
 
 R = TypeVar('R')

@@ -23,7 +23,7 @@ GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.MOST_VIEWS', 1)
+    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
 
 
 @pytest.fixture(scope='module')

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_noise2score._widget.preferences import Preferences
+from napari_noise2score._widget.preferences import built_in
 from tests.napari.helpers import noisy_stack
 
 LONGEST_WAIT = 120_000
@@ -64,4 +64,4 @@ def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.Monkey
 @pytest.fixture(autouse=True)
 def _built_in_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not depend on what the user prefers."""
-    monkeypatch.setattr('napari_noise2score._widget.panel.preferences', Preferences)
+    monkeypatch.setattr('napari_noise2score._widget.panel.preferences', built_in)

@@ -11,10 +11,11 @@ import pytest
 
 from napari_noise2score._widget import jobs
 from napari_noise2score._widget.controller import Controller, State
-from napari_noise2score._widget.jobs import RunSettings, Update
+from napari_noise2score._widget.jobs import Update
 from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.settings import DenoiseSettings
 
 
 class Layer:
@@ -82,25 +83,25 @@ def trained():
 
 
 def test_second_request_is_refused_in_words(controller, panel, runs, targets):
-    controller.train(targets, RunSettings())
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
+    controller.train(targets, DenoiseSettings())
     controller.estimate(targets)
-    controller.correct(targets, RunSettings())
+    controller.correct(targets, DenoiseSettings())
     assert len(runs.started) == 1
     assert len(panel.errors) == 3
     assert all('still training' in error for error in panel.errors)
 
 
 def test_no_layer_and_no_model_are_refused_in_words(controller, panel, runs, targets):
-    controller.train([], RunSettings())
-    controller.correct(targets, RunSettings())
+    controller.train([], DenoiseSettings())
+    controller.correct(targets, DenoiseSettings())
     assert not runs.started
     assert 'tick at least one' in panel.errors[0]
     assert 'press Train first' in panel.errors[1]
 
 
 def test_states_of_a_training(controller, panel, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     run = runs.started[0]
     run.on_event(Update('train', 0.5, 10, 0.4, left=3.0))
     assert controller.status.text == 'Training: step 10, loss 0.400, 3 s left'
@@ -115,7 +116,7 @@ def test_states_of_a_training(controller, panel, runs, targets):
 
 
 def test_stop_applies_and_a_second_stop_cancels(controller, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     run = runs.started[0]
     controller.stop()
     assert (run.asked, controller.state) == (['stop'], State.STOPPING)
@@ -133,13 +134,13 @@ def test_stop_applies_and_a_second_stop_cancels(controller, runs, targets):
 
 @pytest.mark.parametrize('request_', ['estimate', 'correct'])
 def test_stop_cancels_what_is_no_training(controller, runs, targets, request_):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     runs.started[0].on_event(trained())
     runs.started[0].on_end(None)
     if request_ == 'estimate':
         controller.estimate(targets)
     else:
-        controller.correct(targets, RunSettings())
+        controller.correct(targets, DenoiseSettings())
     controller.stop()
     assert runs.started[1].asked == ['cancel']
 
@@ -150,11 +151,11 @@ def test_stop_when_idle_does_nothing(controller, runs):
 
 
 def test_late_words_of_an_earlier_run_are_dropped(controller, panel, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     first = runs.started[0]
     controller.close()
     assert first.asked == ['cancel']
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     first.on_event(trained())
     first.on_event(Update('correct', 0.9))
     first.on_end(InputError('old'))
@@ -164,7 +165,7 @@ def test_late_words_of_an_earlier_run_are_dropped(controller, panel, runs, targe
 
 
 def test_an_error_keeps_the_model(controller, panel, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     runs.started[0].on_event(trained())
     runs.started[0].on_end(RuntimeError('CUDA error'))
     assert controller.state is State.IDLE
@@ -172,7 +173,7 @@ def test_an_error_keeps_the_model(controller, panel, runs, targets):
     (error,) = panel.errors
     assert 'RuntimeError: CUDA error' in error
     assert 'Your layers are as they were' in error
-    controller.correct(targets, RunSettings())
+    controller.correct(targets, DenoiseSettings())
     assert len(runs.started) == 2
 
 
@@ -194,7 +195,7 @@ def test_controller_knows_no_qt():
 def test_pause_holds_and_lets_go(controller, panel, runs, targets):
     controller.pause()
     assert controller.state is State.IDLE
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     (run,) = runs.started
     run.on_event(Update('train', 0.2, 7, 0.5, left=9.0))
     controller.pause()
@@ -202,7 +203,7 @@ def test_pause_holds_and_lets_go(controller, panel, runs, targets):
     assert controller.status.text.startswith('Paused. Training: step 7')
     run.on_event(Update('train', 0.3, 8, 0.5, left=8.0))
     assert controller.state is State.PAUSED
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     assert 'One run at a time: the panel is still paused' in panel.errors[-1]
     controller.pause()
     assert (run.asked, controller.state) == (['pause', 'resume'], State.TRAINING)
@@ -211,7 +212,7 @@ def test_pause_holds_and_lets_go(controller, panel, runs, targets):
 
 
 def test_stop_in_a_pause_applies_what_was_learned(controller, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     (run,) = runs.started
     controller.pause()
     controller.stop()
@@ -221,14 +222,14 @@ def test_stop_in_a_pause_applies_what_was_learned(controller, runs, targets):
 
 
 def test_the_course_of_a_training_is_shown_and_begins_anew(controller, panel, runs, targets):
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     run = runs.started[0]
     run.on_event(Update('train', 0.1, 10, 0.9, 2.0, 8.0))
     run.on_event(Update('train', 0.2, 30, 0.7, 4.0, 6.0))
     assert panel.learning[-1] == [(2.0, 0.9), (4.0, 0.7)]
     assert controller.status.text == 'Training: step 30 (7.5 a second), loss 0.700, 6 s left'
     run.on_end(None)
-    controller.train(targets, RunSettings())
+    controller.train(targets, DenoiseSettings())
     runs.started[1].on_event(Update('train', 0.1, 5, 0.8, 1.0, 9.0))
     assert panel.learning[-1] == [(1.0, 0.8)]
 

@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 from napari_noise2score._widget import kept, model_box
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
-from napari_noise2score.score.header import FORMAT, UNSAVED
+from napari_noise2score.score.header import FORMAT
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.settings import StartFrom
 from tests.napari.helpers import noisy_stack
 
 MANIFEST = Path(model_box.__file__).parents[1] / 'napari.yaml'
@@ -45,7 +46,7 @@ def saved(tmp_path_factory):
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.pipeline import train_score
     from napari_noise2score.prepare import prepare
-    from napari_noise2score.score.settings import TrainSettings
+    from napari_noise2score.settings import TrainSettings
     from napari_noise2score.steps import finish
 
     prepared = prepare(ImageSource(noisy_stack(), 'TYX', 'cells'))
@@ -94,7 +95,7 @@ def test_train_save_load_elsewhere_and_correct(
 def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle, saved):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    panel.form.start.value = UNSAVED
+    panel.form.init.value = StartFrom.UNSAVED
     train(panel, idle)
     assert 'no model to continue from' in panel.messages.text()
     assert len(viewer.layers) == 1
@@ -110,7 +111,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     train(panel, idle)  # from what was just trained, which is in no file
     second = unwrapped(viewer.layers[2]).metadata[METADATA]['training']
     assert second['start']['sha256'] == now
-    assert second['init'] == UNSAVED
+    assert second['init'] == StartFrom.UNSAVED
     panel.compare.change.native.click()
     idle(panel)
     assert 'Error' not in panel.messages.text()

@@ -162,7 +162,7 @@ def test_colours_are_shown_live_in_their_own_dtype(open_panel, qtbot, idle):
     grey = np.clip(noisy_stack(3, 64), 0, 255).astype(np.uint8)
     viewer, panel = open_panel()
     viewer.add_image(np.moveaxis(grey, 0, -1), name='colours', rgb=True)
-    panel.form.start.value = 'scratch'
+    panel.form.init.value = 'scratch'
     train(panel, 600)
     qtbot.waitUntil(lambda: 'colours preview' in names(viewer), timeout=60_000)
     preview = unwrapped(viewer.layers[1])
@@ -216,7 +216,7 @@ def test_the_command_line_is_copied(open_panel, stack, tmp_path, qtbot):
     assert program == 'napari-noise2score'
     assert words[:2] == ['denoise', str(path)]
     options = _parser().parse_args(words)
-    assert settings_of(options) == panel.settings().resolved()
+    assert settings_of(options) == panel.settings()
     assert main([*words, '--output', str(tmp_path / 'clean.tif')]) == 0
     assert tifffile.imread(tmp_path / 'clean.tif').shape == stack.shape
 
@@ -248,7 +248,7 @@ def test_0_seconds_apply_the_pretrained_weights(open_panel, stack, idle):
 def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    panel.form.start.value = 'scratch'
+    panel.form.init.value = 'scratch'
     train(panel, 0)
     idle(panel)
     assert 'leaves random weights' in panel.messages.text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,17 @@ import yaml
 from npe2 import PluginManifest
 
 import napari_noise2score
-from napari_noise2score._widget.jobs import RunSettings
-from napari_noise2score._widget.preferences import CATEGORY, PLUGIN, Preferences, preferences
+from napari_noise2score._widget.preferences import (
+    PLUGIN,
+    built_in,
+    configurations,
+    preferences,
+)
+from napari_noise2score.settings import DenoiseSettings, PanelSettings
+from napari_noise2score.settings.tree import settings_in
 
 MANIFEST = Path(napari_noise2score.__file__).with_name('napari.yaml')
+SCRIPT = Path(__file__).parents[2] / 'docs' / 'write_preferences.py'
 
 
 @pytest.fixture
@@ -27,32 +34,32 @@ def saved(request, npe2pm):
     return settings.get_plugin_settings(PLUGIN)
 
 
-def declared_properties():
+def test_the_manifest_declares_what_the_fields_say():
     contributions = yaml.safe_load(MANIFEST.read_text(encoding='utf-8'))['contributions']
-    return contributions['configurations'][CATEGORY]['properties']
+    assert contributions['configurations'] == configurations()
 
 
-def test_the_manifest_declares_each_with_its_built_in_value():
-    declared = declared_properties()
-    built_in = Preferences()
-    assert set(declared) == {each.name for each in fields(Preferences)}
-    assert {name: spec['default'] for name, spec in declared.items()} == {
-        name: getattr(built_in, name) for name in declared
-    }
-    assert all(spec['title'] and spec['description'] for spec in declared.values())
+def test_the_script_has_written_the_manifest():
+    text = MANIFEST.read_text(encoding='utf-8')
+    assert runpy.run_path(str(SCRIPT))['manifest'](text) == text
 
 
-def test_built_in_values_are_those_of_a_run():
-    run, built_in = RunSettings(), Preferences()
-    for name in ('seconds', 'device', 'output'):
-        assert getattr(built_in, name) == getattr(run, name)
+def test_preferences_have_the_values_and_limits_of_the_fields():
+    every = [*settings_in(DenoiseSettings()), *settings_in(PanelSettings())]
+    assert built_in() == {one.name: one.value for one in every if one.preference}
+    assert built_in() == {'seconds': 60, 'device': 'auto', 'output': 'float32', 'live': True}
+    properties = configurations()['panel']['properties']
+    assert properties['seconds']['type'] == 'integer'
+    assert properties['seconds']['maximum'] == 7 * 24 * 3600
+    assert properties['device']['enum'] == ['auto', 'cpu', 'cuda', 'mps']
+    assert properties['live'].keys() == {'type', 'title', 'description', 'default'}
 
 
 def test_what_is_saved_is_read(saved):
-    assert preferences() == Preferences()
+    assert preferences() == built_in()
     saved.panel.seconds = 7
     saved.panel.live = False
-    assert preferences() == Preferences(seconds=7, live=False)
+    assert preferences() == {**built_in(), 'seconds': 7, 'live': False}
     with pytest.raises(ValueError, match='tpu'):
         saved.panel.device = 'tpu'
 
@@ -62,14 +69,15 @@ def test_they_are_the_first_values_of_the_panel(saved, open_panel, monkeypatch):
     saved.panel.update({'seconds': 7, 'device': 'cpu', 'output': 'source', 'live': False})
     _, panel = open_panel()
     settings = panel.settings()
-    assert (settings.seconds, settings.device, settings.output) == (7, 'cpu', 'source')
+    assert (settings.training.seconds, settings.training.device) == (7, 'cpu')
+    assert settings.output == 'source'
     assert not panel.form.live.value
     assert not panel._live
 
 
 def test_every_choice_is_one_of_the_panel(open_panel):
     _, panel = open_panel()
-    properties = declared_properties()
+    properties = configurations()['panel']['properties']
     assert tuple(properties['device']['enum']) == tuple(panel.form.device.choices)
     assert tuple(properties['output']['enum']) == tuple(panel.form.output.choices)
     assert properties['seconds']['maximum'] == panel.form.seconds.max
@@ -78,10 +86,10 @@ def test_every_choice_is_one_of_the_panel(open_panel):
 def test_a_napari_without_such_settings_has_the_built_in_ones(monkeypatch):
     settings = pytest.importorskip('napari.settings')
     monkeypatch.delattr(settings, 'get_plugin_settings', raising=False)
-    assert preferences() == Preferences()
+    assert preferences() == built_in()
 
 
 def test_a_plugin_that_napari_does_not_know_has_the_built_in_ones(npe2pm, monkeypatch):
     settings = pytest.importorskip('napari.settings')
     monkeypatch.setattr(settings, 'get_plugin_settings', {}.__getitem__, raising=False)
-    assert preferences() == Preferences()
+    assert preferences() == built_in()

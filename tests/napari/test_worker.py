@@ -11,9 +11,10 @@ from qtpy.QtCore import QThread
 
 from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, worker
-from napari_noise2score._widget.jobs import RunSettings, Update
+from napari_noise2score._widget.jobs import Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.settings import DenoiseSettings
 from tests.napari.helpers import noisy_stack
 
 
@@ -188,9 +189,7 @@ def test_a_core_is_left_free_and_given_back(stack):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        job = jobs.train_job(
-            [ImageSource(stack, 'TYX')], RunSettings(seconds=60), threading.Event()
-        )
+        job = jobs.train_job([ImageSource(stack, 'TYX')], DenoiseSettings(), threading.Event())
         seen = next(torch.get_num_threads() for event in job if event.stage == 'estimate')
         job.close()
         assert (seen, torch.get_num_threads()) == (1, 2)
@@ -201,7 +200,7 @@ def test_a_core_is_left_free_and_given_back(stack):
 def test_stopped_before_the_first_step_there_is_no_model(stack):
     stop = threading.Event()
     stop.set()
-    events = list(jobs.train_job([ImageSource(stack, 'TYX')], RunSettings(), stop))
+    events = list(jobs.train_job([ImageSource(stack, 'TYX')], DenoiseSettings(), stop))
     assert not any(isinstance(event, (jobs.Trained, jobs.Result)) for event in events)
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from napari_noise2score.score.loss import LOSSES, Preconditioned, Published, Sliced
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.settings import NetworkSettings
 
 
 def seeded(seed: int) -> torch.Generator:

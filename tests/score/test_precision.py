@@ -13,15 +13,15 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, widened
+from napari_noise2score.score.network import ScoreNetwork, widened
 from napari_noise2score.score.patches import PatchSampler
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.pretrain import PretrainSettings, pretrain
+from napari_noise2score.score.warm.pretrain import pretrain
 from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import FLAT, ArrayPlanes, noisy_planes
 

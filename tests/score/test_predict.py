@@ -4,8 +4,9 @@ import torch
 
 from napari_noise2score.score import predict as module
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes
 

@@ -5,8 +5,9 @@ import torch
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.reading import BLOCK, _noise, read_score
+from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.steps import finish
 
 from .helpers import noisy_planes

@@ -12,10 +12,10 @@ from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.redraw import SPACING, Redrawing
 from napari_noise2score.score.risk import draw_probe
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import train
+from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import FLAT, ArrayPlanes
 

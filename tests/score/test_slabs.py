@@ -18,17 +18,16 @@ from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned, Sliced
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, widened
+from napari_noise2score.score.network import ScoreNetwork, widened
 from napari_noise2score.score.patches import HeldPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.risk import STRENGTH, draw_probe
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.slabs import HIDDEN, cut_off, middle, read_slab
 from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.pretrain import PretrainSettings
 from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import FLAT, ArrayPlanes
 

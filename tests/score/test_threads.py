@@ -12,7 +12,6 @@ from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
 from napari_noise2score.score.cores import usable_cores
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.threads import (
     ThreadChooser,
     ThreadTuner,
@@ -22,6 +21,7 @@ from napari_noise2score.score.threads import (
 )
 from napari_noise2score.score.train import train
 from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import noisy_planes
 

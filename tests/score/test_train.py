@@ -12,12 +12,12 @@ from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score import guard
 from napari_noise2score.score import train as module
 from napari_noise2score.score.loss import LOSSES
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.risk import draw_probe
-from napari_noise2score.score.settings import TrainSettings
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.train import train
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes, noisy_planes, smooth_image
 
@@ -188,16 +188,16 @@ def test_images_are_trained_jointly_each_with_its_own_noise():
     ('arguments', 'text'),
     [
         ({'seconds': None}, 'needs one limit'),
-        ({'seconds': -1.0}, 'training time is -1.0 s'),
+        ({'seconds': -1.0}, 'seconds is -1.0; a finite number of 0 or more'),
         ({'seconds': 0.0, 'init': 'scratch'}, 'leaves random weights'),
         ({'steps': 0, 'init': 'scratch'}, 'leaves random weights'),
         ({'network': SMALL}, "a network is given, but init is 'warm'"),
-        ({'seconds': float('nan')}, 'training time is nan'),
-        ({'steps': -1}, 'training steps are -1'),
+        ({'seconds': float('nan')}, 'seconds is nan'),
+        ({'steps': -1}, 'steps is -1; a whole number of 0 or more'),
         ({'loss': 'huber'}, "'huber' is unknown; known are preconditioned, published, sliced"),
         ({'batch': 0}, 'batch is 0'),
         ({'patch': 30}, 'patch is 30 pixels; a multiple of 4'),
-        ({'learning_rate': 2.0}, 'learning rate is 2.0'),
+        ({'learning_rate': 2.0}, 'learning_rate is 2.0; a finite number above 0 and below 1'),
         ({'seed': -1}, 'seed is -1'),
     ],
 )

@@ -6,13 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import DenoiseSettings, StartFrom
+from napari_noise2score.settings.options import option_words
 
 
-def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
+def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
     """A call of ``napari-noise2score denoise`` for the files of layers.
 
     A layer that was not read from a file stands as ``NAME.tif``, to be saved under that name.
@@ -38,24 +38,18 @@ def command_line(targets: Sequence[Target], settings: RunSettings) -> str:
             'The command line takes one region for all its images; this would need '
             f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of one size.'
         )
-    if settings.init == UNSAVED:
+    if settings.training.init == StartFrom.UNSAVED:
         raise InputError(
             'The training is to start from a model that is not in a file; save it first.'
         )
     one = len(targets) == 1
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
     words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
-    words += ['--dtype', settings.output]
     words += [word for region in regions if region for word in ('--region', region)]
     words += [word for region in lessons for word in ('--learn-from', region)]
-    words += ['--noise', settings.noise.family]
+    words += option_words(settings)
     for name, value in settings.noise.parameters.items():
         words += ['--' + name.replace('_', '-'), repr(float(value))]
-    words += ['--correlation', settings.noise.correlation]
-    words += ['--apart', settings.apart]
-    words += ['--slices', str(settings.slices)]
-    words += ['--correction', str(settings.correction), '--seconds', f'{settings.seconds:g}']
-    words += ['--init', settings.init, '--device', settings.device, '--seed', str(settings.seed)]
     return shlex.join(words)
 
 

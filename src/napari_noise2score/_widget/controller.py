@@ -23,7 +23,6 @@ from napari_noise2score._widget.jobs import (
     Event,
     MakeJob,
     Result,
-    RunSettings,
     Scored,
     View,
 )
@@ -40,7 +39,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import DenoiseSettings, StartFrom
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +195,7 @@ class Controller:
     def init(self) -> str:
         """How a training that goes on from the model in use names its start."""
         path = self._latest.path if self._latest is not None else None
-        return UNSAVED if path is None else str(path)
+        return StartFrom.UNSAVED if path is None else str(path)
 
     def score_of(self, layer: Any) -> Scored | None:
         """The learned score of a layer, if it has one."""
@@ -233,7 +232,7 @@ class Controller:
     def train(
         self,
         targets: Sequence[Target],
-        settings: RunSettings,
+        settings: DenoiseSettings,
         watched: Callable[[Target], View | None] = lambda target: None,
     ) -> None:
         """Train one score on all layers together and correct each of them.
@@ -246,9 +245,9 @@ class Controller:
         sources = [target.source for target in targets]
         lessons = [target.lessons for target in targets]
         start = None
-        if self._latest is not None and settings.init == self.init:
+        if self._latest is not None and settings.training.init == self.init:
             start = self._latest.model
-        elif settings.init == UNSAVED:
+        elif settings.training.init == StartFrom.UNSAVED:
             self._listener.show_error(
                 'There is no model to continue from yet; load one, or start from other weights.'
             )
@@ -311,7 +310,7 @@ class Controller:
                 lambda stop: jobs.export_job(latest.model, path, path.stem),
             )
 
-    def correct(self, targets: Sequence[Target], settings: RunSettings) -> None:
+    def correct(self, targets: Sequence[Target], settings: DenoiseSettings) -> None:
         """Correct layers: from their own score; where they have none, with the latest model.
 
         With a model that was loaded, all of them.
@@ -375,7 +374,7 @@ class Controller:
             )
 
     def glance(
-        self, targets: Sequence[Target], settings: RunSettings, views: Sequence[View]
+        self, targets: Sequence[Target], settings: DenoiseSettings, views: Sequence[View]
     ) -> bool:
         """Correct what is looked at of layers from their scores; whether any has one.
 

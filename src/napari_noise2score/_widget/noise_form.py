@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from magicgui.widgets import ComboBox, LineEdit, PushButton
+from magicgui.widgets import LineEdit, PushButton
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.calibration_box import CalibrationBox
 from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.fold import Fold
+from napari_noise2score._widget.form import widgets_for
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import estimate_words, family_label, parameter_label
+from napari_noise2score._widget.words import estimate_words, parameter_label
 from napari_noise2score.errors import InputError
+from napari_noise2score.fields import described
 from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.choose import AUTO, INDEPENDENT, NoiseRequest
+from napari_noise2score.noise.choose import AUTO, NoiseRequest
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
 from napari_noise2score.noise.pixel_maps import PixelMaps
 
-_FAMILY_TIP = (
-    'The noise of the detector. Automatic estimates it from the image, each channel by itself. '
-    'After a training it may be changed and corrected again without training anew.'
-)
 _ESTIMATE_TIP = (
     'Estimates the noise of the ticked layers from their grey levels (a few seconds) and fills '
     'in the parameters, which may then be changed.'
-)
-_CORRELATION_TIP = (
-    'Whether noise may be correlated between neighbouring pixels, as cameras that interpolate or '
-    'sharpen leave it. Measured takes the correlation found in the image into account; '
-    'independent ignores it, and much of such noise stays. Takes effect in the next training.'
 )
 _CALIBRATION_TIP = (
     'Measure offset, read noise and gain on frames that were taken for it, instead of estimating '
@@ -61,13 +53,8 @@ class NoiseForm(QWidget):
         super().__init__(parent)
         self._fits: list[Estimated] = []
         self._shown: str | None = None
-        choices = [('Automatic', AUTO), *((family_label(name), name) for name in FAMILIES)]
-        self.family = ComboBox(choices=choices, value=AUTO, tooltip=_FAMILY_TIP)
-        self.correlation = ComboBox(
-            choices=[('As measured', AUTO), ('Independent pixels', INDEPENDENT)],
-            value=AUTO,
-            tooltip=_CORRELATION_TIP,
-        )
+        chosen = described(NoiseRequest())
+        self.family, self.correlation = widgets_for(chosen, {}).values()
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
         self.calibration = CalibrationBox(viewer)
         self.fields: dict[tuple[str, str], LineEdit] = {}
@@ -77,8 +64,8 @@ class NoiseForm(QWidget):
         self._maps: PixelMaps | None = None
         self._filled_in: tuple[str, ...] = ()
         self._build()
-        self.family.native.setAccessibleName('Noise model')
-        self.correlation.native.setAccessibleName('Correlation')
+        for one, widget in zip(chosen, (self.family, self.correlation), strict=True):
+            widget.native.setAccessibleName(one.label)
         self.family.changed.connect(self._family_chosen)
         self.family.changed.connect(lambda: self.edited.emit())
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
@@ -164,13 +151,13 @@ class NoiseForm(QWidget):
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._form.setContentsMargins(12, 0, 0, 0)
         for name, family in FAMILIES.items():
-            for spec in dataclasses.fields(family):
-                edit = LineEdit(tooltip=f'{spec.metadata["tooltip"]} Empty: estimated.')
+            for one in described(family):
+                edit = LineEdit(tooltip=f'{one.help} Empty: estimated.')
                 edit.native.setPlaceholderText(_LEFT_OPEN)
                 edit.native.textEdited.connect(self._edited)
-                edit.native.setAccessibleName(spec.metadata['label'])
-                self.fields[name, spec.name] = edit
-                self._form.addRow(spec.metadata['label'], edit.native)
+                edit.native.setAccessibleName(one.label)
+                self.fields[name, one.name] = edit
+                self._form.addRow(one.label, edit.native)
         self._form.addRow('Correlation', self.correlation.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

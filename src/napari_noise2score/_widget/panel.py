@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -30,7 +29,8 @@ from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.controller import Controller, State, Status
 from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.following import follow
-from napari_noise2score._widget.jobs import Estimated, RunSettings, Trained, View
+from napari_noise2score._widget.form import narrow
+from napari_noise2score._widget.jobs import Estimated, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
     METADATA,
@@ -48,14 +48,15 @@ from napari_noise2score._widget.model_box import ModelBox
 from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.region_box import RegionBox
-from napari_noise2score._widget.settings_form import SettingsForm, narrow
+from napari_noise2score._widget.settings_form import SettingsForm
 from napari_noise2score._widget.tab_order import order_tabs
 from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.score.header import UNSAVED
+from napari_noise2score.settings import DenoiseSettings, StartFrom
+from napari_noise2score.settings.tree import replaced
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -161,18 +162,23 @@ class Noise2ScorePanel(QWidget):
             self.controller.stop()
         return super().event(event)
 
-    def settings(self) -> RunSettings:
-        """What the panel asks for now.
+    def settings(self, *, trains: bool = True) -> DenoiseSettings:
+        """The settings that the panel shows now.
+
+        Parameters
+        ----------
+        trains : bool
+            Whether they are for a training; otherwise what it begins with does not matter.
 
         Raises
         ------
         InputError
-            If a noise parameter is not acceptable.
+            If a setting or a noise parameter is not acceptable.
         """
-        settings = self.form.settings(self.noise.request())
-        return (
-            replace(settings, init=self.controller.init) if settings.init == UNSAVED else settings
-        )
+        settings = self.form.settings(self.noise.request(), () if trains else ('init',))
+        if settings.training.init != StartFrom.UNSAVED:
+            return settings
+        return replaced(settings, {'init': self.controller.init})
 
     def show_status(self, status: Status) -> None:
         """Show a snapshot of the controller."""
@@ -310,7 +316,7 @@ class Noise2ScorePanel(QWidget):
     def _look_again(self) -> None:
         """Correct what is in sight for the noise and the form of now, from the scores."""
         try:
-            targets, settings = self._targets_now(), self.settings()
+            targets, settings = self._targets_now(), self.settings(trains=False)
         except InputError:  # half typed
             return
         views = [view_of(self._viewer, target) for target in targets]
@@ -324,12 +330,12 @@ class Noise2ScorePanel(QWidget):
         return self._views.get(target.layer) if self._live else None
 
     def _correct(self) -> None:
-        request = self._request()
+        request = self._request(trains=False)
         if request is not None:
             self.controller.correct(*request)
 
     def _show_change(self) -> None:
-        request = self._request()
+        request = self._request(trains=False)
         if request is not None:
             self.controller.show_change(request[0])
 
@@ -375,10 +381,10 @@ class Noise2ScorePanel(QWidget):
     def _targets_now(self) -> list[Target]:
         return [self.region.narrowed(target) for target in self.layers.targets()]
 
-    def _request(self) -> tuple[list[Target], RunSettings] | None:
+    def _request(self, *, trains: bool = True) -> tuple[list[Target], DenoiseSettings] | None:
         self._clear_notes()
         try:
-            return self._targets_now(), self.settings()
+            return self._targets_now(), self.settings(trains=trains)
         except InputError as error:
             self._refuse(error)
             return None

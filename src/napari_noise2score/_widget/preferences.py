@@ -1,53 +1,66 @@
-"""What the user has chosen in napari's Preferences: the first values of a newly opened panel.
+"""Settings in napari's Preferences: the first values of a newly opened panel.
 
-The manifest declares them (``configurations``), from npe2 0.9 and napari 0.9 on. Earlier ones pass
-over that key, and the built-in values hold.
+The manifest declares them (``configurations``), from npe2 0.9 and napari 0.9 on; earlier versions
+ignore that key, and the built-in values hold. ``docs/write_preferences.py`` writes that part of
+the manifest from the fields of the settings.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
 
-from napari_noise2score._widget.jobs import RunSettings
 from napari_noise2score._widget.reader import PLUGIN
+from napari_noise2score.fields import Setting, plain_value
+from napari_noise2score.settings import DenoiseSettings, PanelSettings
+from napari_noise2score.settings.tree import settings_in
 
 CATEGORY = 'panel'
 """Their key in the manifest."""
 
-_BUILT_IN = RunSettings()
+_TYPES = {bool: 'boolean', int: 'integer', float: 'number'}
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """First values of the panel; each is a property of the same name in the manifest.
-
-    Attributes
-    ----------
-    seconds : int
-        Training time.
-    device : str
-        Where to compute.
-    output : str
-        Numbers of the result, ``'float32'`` or ``'source'``.
-    live : bool
-        Whether the slice in sight is corrected while training.
-    """
-
-    seconds: int = round(_BUILT_IN.seconds)
-    device: str = _BUILT_IN.device
-    output: str = _BUILT_IN.output
-    live: bool = True
+def preferred(*settings: Any) -> tuple[Setting, ...]:
+    """The fields that are preferences, of all settings if none are given."""
+    every = settings or (DenoiseSettings(), PanelSettings())
+    return tuple(one for part in every for one in settings_in(part) if one.preference)
 
 
-def preferences() -> Preferences:
-    """Those of the user; the built-in ones where napari has none."""
+def preferences() -> dict[str, Any]:
+    """The values of the user by name; the built-in ones where napari has none."""
     try:
         from napari.settings import get_plugin_settings
 
         chosen = getattr(get_plugin_settings(PLUGIN), CATEGORY)
-        return Preferences(
-            **{each.name: getattr(chosen, each.name) for each in fields(Preferences)}
-        )
+        return {one.name: getattr(chosen, one.name) for one in preferred()}
     except (AttributeError, ImportError, KeyError):
         # an earlier napari, or it does not know the plugin or its settings
-        return Preferences()
+        return built_in()
+
+
+def built_in() -> dict[str, Any]:
+    """The values of the fields, by name."""
+    return {one.name: one.value for one in preferred()}
+
+
+def configurations(*settings: Any) -> dict[str, Any]:
+    """What the manifest declares, from the fields that are preferences."""
+    properties = {one.name: _property(one) for one in preferred(*settings)}
+    return {CATEGORY: {'title': 'First values of the panel', 'properties': properties}}
+
+
+def _property(one: Setting) -> dict[str, Any]:
+    """A field as JSON Schema."""
+    whole = one.kind is float and isinstance(one.step, int)
+    default = plain_value(one.value)
+    bounds = {'minimum': one.least, 'maximum': one.most_shown or one.most}
+    words = {'title': one.title, 'description': one.tooltip}
+    enum = [plain_value(value) for value in one.accepted]
+    return {
+        'type': 'integer' if whole else _TYPES.get(one.kind, 'string'),
+        **words,
+        'default': int(default) if whole else default,
+        **{name: bound for name, bound in bounds.items() if bound is not None},
+        **({'enum': enum} if enum and issubclass(one.kind, (Enum, str)) else {}),
+    }

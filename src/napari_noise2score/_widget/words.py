@@ -12,21 +12,11 @@ from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import (
-    FAMILIES,
     Gaussian,
     NoiseFamily,
     PoissonGaussian,
     parameters_of,
 )
-
-CORRECTIONS = {
-    Correction.AUTO: 'Automatic (least risk)',
-    Correction.STABILISED: 'Stabilised',
-    Correction.CHAINED: 'Chained (exact)',
-    Correction.PAPER: 'As in the paper',
-}
-"""Every form of the correction as a menu lists it."""
-
 
 _MOST_PLACES = 6
 """Decimal places of a number beyond which it is written with its power of ten."""
@@ -200,8 +190,3 @@ def error_words(error: Exception) -> str:
         f'Something unexpected happened ({found}). Your layers are as they were, and you can try '
         'again. If it comes back, please report it, with the image and the settings if you can.'
     )
-
-
-def family_label(name: str) -> str:
-    """How a menu lists a noise family."""
-    return FAMILIES[name].label

@@ -24,18 +24,18 @@ from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.options import (
     add_correction,
-    add_device,
     add_inputs,
     add_noise,
     add_output,
     add_reading,
-    add_seed,
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.memory import ran_out
+from napari_noise2score.settings import PretrainSettings, TrainSettings
+from napari_noise2score.settings.options import add_fields
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,14 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     add_inputs(denoise)
     add_output(denoise)
     add_noise(denoise)
-    add_correction(denoise)
+    add_correction(denoise, trains=True)
     add_training(denoise)
-    denoise.add_argument(
-        '--apart',
-        choices=('none', 'images', 'channels', 'times'),
-        default='none',
-        help='what gets a score of its own, trained for that time each (default: none, together)',
-    )
     denoise.add_argument(
         '--model-out', type=file_named, metavar='M', help='keep the trained score here'
     )
@@ -176,8 +170,8 @@ def _parser() -> argparse.ArgumentParser:
     add_inputs(apply)
     add_output(apply)
     add_noise(apply)
-    add_correction(apply)
-    add_device(apply)
+    add_correction(apply, trains=False)
+    add_fields(apply, TrainSettings, only=('device',))
     apply.set_defaults(command=run_apply)
 
     estimate = commands.add_parser('estimate', help='say what the noise of an image is')
@@ -188,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         '--model', type=Path, metavar='M', help='a trained score: find the noise three ways'
     )
     add_noise(estimate)
-    add_device(estimate)
+    add_fields(estimate, TrainSettings, only=('device',))
     estimate.set_defaults(command=run.estimate)
 
     export = commands.add_parser('export', help='write a trained score for bioimage.io')
@@ -203,25 +197,20 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.add_argument(
         '--output', type=file_named, required=True, metavar='M', help='where to keep them'
     )
-    pretrain.add_argument('--steps', type=int, default=20_000, help='in all (default 20000)')
     pretrain.add_argument(
         '--state', type=file_named, metavar='S', help='kept every minute; the run goes on from it'
     )
     pretrain.add_argument(
         '--images', type=Path, metavar='FOLDER', help='clean images, instead of procedural ones'
     )
-    pretrain.add_argument('--channels', type=int, default=32, help='of the network (default 32)')
-    pretrain.add_argument('--blocks', type=int, default=2, help='a level (default 2)')
-    add_device(pretrain)
-    add_seed(pretrain)
+    add_fields(pretrain, PretrainSettings)
+    add_fields(pretrain, PretrainSettings().network, only=('channels', 'blocks'))
     pretrain.set_defaults(command=run.pretrain)
 
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
     demo.add_argument('--output', type=Path, default=Path('noise2score-demo'), metavar='FOLDER')
-    demo.add_argument('--seconds', type=float, default=30.0, help='training time (default 30)')
     demo.add_argument('--no-viewer', action='store_true', help='write the files only')
-    add_device(demo)
-    add_seed(demo)
+    add_fields(demo, run.DEMO, only=('seconds', 'device', 'seed'))
     demo.set_defaults(command=run.demo)
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from napari_noise2score.cli.outputs import Output, outputs_of, tried
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import InputError
 from napari_noise2score.plain import json_text
+from napari_noise2score.settings import PretrainSettings, TrainSettings
+from napari_noise2score.settings.options import read_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _SHORTEST = 5
 """Letters of the shortest name that bioimage.io accepts."""
+DEMO = TrainSettings(seconds=30.0)
+"""How the demo trains where nothing else is given."""
 _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 
 
@@ -200,16 +205,12 @@ def export(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
-    from napari_noise2score.score.network import NetworkSettings
     from napari_noise2score.score.warm.exercise import places_in
-    from napari_noise2score.score.warm.pretrain import PretrainSettings, pretrain
+    from napari_noise2score.score.warm.pretrain import pretrain
 
-    settings = PretrainSettings(
-        steps=options.steps,
-        seed=options.seed,
-        device=options.device,
-        network=NetworkSettings(channels=options.channels, blocks=options.blocks),
-    )
+    defaults = PretrainSettings()
+    network = read_fields(options, defaults.network)
+    settings = read_fields(options, replace(defaults, network=network))
     outputs = outputs_of(output=options.output, state=options.state)
     with tried(outputs, [] if options.images is None else image_files(options.images)):
         source = procedural_image if options.images is None else places_in(clean(options.images))
@@ -264,8 +265,7 @@ def logged(steps: Any) -> Any:
 def demo(options: argparse.Namespace) -> int:
     """Denoise a synthetic stack and show it."""
     from napari_noise2score.demo import FILES, run_demo
-    from napari_noise2score.score.settings import TrainSettings
 
-    settings = TrainSettings(seconds=options.seconds, seed=options.seed, device=options.device)
+    settings = read_fields(options, DEMO)
     with tried(outputs_of(output=[options.output / name for name in FILES]), []):
         return run_demo(options.output, settings, viewer=not options.no_viewer, run=run, say=say)

@@ -21,13 +21,13 @@ from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tri
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.memory import ran_out
+from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
     from napari_noise2score.pipeline import Event, Progress
     from napari_noise2score.results import Denoised
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.settings import DenoiseSettings
 
 _SELDOM = 10
 """Least time between two writings of a growing report, in times that one takes."""
@@ -36,12 +36,12 @@ _SELDOM = 10
 def denoise(options: argparse.Namespace) -> int:
     """Train on images and write them clean."""
     settings = settings_of(options)
-    if options.difference is not None and options.init == 'scratch':
+    if options.difference is not None and settings.training.init == StartFrom.SCRATCH:
         raise InputError(
             '--difference compares with the weights that the training begins with; '
             '--init scratch has none'
         )
-    if options.model_out is not None and settings.apart != 'none':
+    if options.model_out is not None and settings.apart is not Apart.NONE:
         raise InputError(
             f'--model-out keeps one score; --apart {settings.apart} trains several; leave out one'
         )
@@ -76,7 +76,7 @@ def _write_clean(
     with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
         choose_device(settings.training.device)
         start = starting_model(settings.training.init) if model is None else None
-        batch, together = Batch(files, wrong), model is None and settings.apart == 'none'
+        batch, together = Batch(files, wrong), model is None and settings.apart is Apart.NONE
         sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
         tasks: list[_Task] = []
 
@@ -117,7 +117,7 @@ def _write_clean(
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
     """What the weights of a score that began so take in a file, at most."""
-    from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+    from napari_noise2score.score.network import ScoreNetwork
 
     size = settings.training.network or NetworkSettings()
     network = ScoreNetwork(size) if start is None else start.network

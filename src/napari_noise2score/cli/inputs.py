@@ -11,6 +11,7 @@ from pathlib import Path
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
+from napari_noise2score.settings import StartFrom
 
 NEEDED = 'a TIFF or OME-TIFF image is needed'
 _MAGIC = frozenset('*?[')
@@ -52,10 +53,8 @@ def files_of(
 
 def other_inputs(options: argparse.Namespace, *names: str) -> list[Path]:
     """Files that are read besides the images, by the options that name them."""
-    from napari_noise2score.score.warm.weights import SCRATCH, WARM
-
     given = [getattr(options, name, None) for name in names]
-    return [Path(path) for path in given if path not in (None, WARM, SCRATCH)]
+    return [Path(path) for path in given if path not in (None, StartFrom.WARM, StartFrom.SCRATCH)]
 
 
 def stands_for_files(path: Path) -> bool:

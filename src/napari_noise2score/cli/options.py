@@ -1,23 +1,22 @@
-"""What can be asked for on the command line, and the settings that it stands for."""
+"""The options of the command line, and the settings that they give."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.calibration import add_calibration, calibration
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.fields import Setting, described
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.families import FAMILIES
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.settings.options import add_fields, add_option, read_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
-    from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.score.settings import TrainSettings
-    from napari_noise2score.settings import DenoiseSettings
-
-CORRECTIONS = ('auto', 'chained', 'paper', 'stabilised')
-DEVICES = ('auto', 'cpu', 'cuda', 'mps')
-SECONDS = 60.0
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +51,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Where results go."""
+    """Where results go, and in which data type."""
     parser.add_argument(
         '--output',
         type=Place.parse,
@@ -60,12 +59,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         metavar='OUT',
         help='a TIFF, or a folder for several; made if it is not there',
     )
-    parser.add_argument(
-        '--dtype',
-        choices=('float32', 'source'),
-        default='float32',
-        help='of the output; source: that of the input, rounded and clipped to its range',
-    )
+    add_fields(parser, DenoiseSettings, only=('output',))
     parser.add_argument(
         '--report', type=file_named, metavar='R.json', help='settings, noise, checks'
     )
@@ -73,141 +67,54 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def add_noise(parser: argparse.ArgumentParser) -> None:
     """The noise model: every family, every parameter."""
-    from napari_noise2score.noise.families import FAMILIES
-
     group = parser.add_argument_group('noise (what is not given is estimated)')
-    group.add_argument('--noise', choices=('auto', *FAMILIES), default='auto')
-    for name, spec in noise_parameters().items():
-        group.add_argument(
-            '--' + name.replace('_', '-'),
-            type=float,
-            metavar=spec.metadata['metavar'],
-            help=spec.metadata['tooltip'],
-        )
-    group.add_argument(
-        '--correlation', choices=('auto', 'none'), default='auto', help='between pixels'
-    )
+    add_fields(group, NoiseRequest)
+    for parameter in noise_parameters().values():
+        add_option(group, parameter)
     add_calibration(group)
 
 
-def noise_parameters() -> dict[str, Any]:
+def noise_parameters() -> dict[str, Setting]:
     """Parameters of all families by name."""
-    from napari_noise2score.noise.families import FAMILIES, parameters_of
-
-    return {
-        name: spec for family in FAMILIES.values() for name, spec in parameters_of(family).items()
-    }
+    return {one.name: one for family in FAMILIES.values() for one in described(family)}
 
 
-def add_correction(parser: argparse.ArgumentParser) -> None:
-    """The form of the correction."""
-    parser.add_argument('--correction', choices=CORRECTIONS, default='auto')
-    parser.add_argument(
-        '--sigma-a', type=float, metavar='A', help='perturbation at inference (default: chosen)'
-    )
+def add_correction(parser: argparse.ArgumentParser, *, trains: bool) -> None:
+    """How to correct; what gets a score of its own only for a command that ``trains``."""
+    left = ('output',) if trains else ('output', 'apart')
+    add_fields(parser, DenoiseSettings, leave_out=left)
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
     """How to train."""
     group = parser.add_argument_group('training')
     group.add_argument(
-        '--seconds',
-        type=float,
-        help=f'training time (default {SECONDS:g}); 0 for the pretrained weights as they are',
-    )
-    group.add_argument(
         '--learn-from',
         default='',
         metavar='R',
         help='learn from this part only (as --region) and apply it to all',
     )
-    group.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
-    group.add_argument(
-        '--loss', default='preconditioned', help='preconditioned, published or sliced'
-    )
-    group.add_argument(
-        '--no-frames',
-        action='store_true',
-        help='do not take frames of one scene for targets of each other',
-    )
-    group.add_argument(
-        '--no-redraw',
-        action='store_true',
-        help='do not learn from pixels whose noise is drawn anew; by perturbation alone',
-    )
-    group.add_argument(
-        '--init',
-        default='warm',
-        metavar='warm|scratch|M',
-        help='start from the pretrained weights (default), from nothing, or from a trained score',
-    )
-    group.add_argument(
-        '--slices',
-        type=int,
-        default=1,
-        metavar='N',
-        help='neighbouring slices of a z-stack that the network sees at once: 3, 5, 7 or 9 '
-        '(default 1: slice by slice)',
-    )
-    add_device(group)
-    add_seed(group)
-
-
-def add_device(parser: argparse._ActionsContainer) -> None:
-    """What to compute on."""
-    parser.add_argument('--device', choices=DEVICES, default='auto')
-
-
-def add_seed(parser: argparse._ActionsContainer) -> None:
-    """The seed."""
-    parser.add_argument('--seed', type=int, default=0, help='start of the random numbers')
+    add_fields(group, TrainSettings)
 
 
 def noise_request(
     options: argparse.Namespace, measured: Calibration | None = None
 ) -> NoiseRequest:
-    """The noise model that is asked for; what was ``measured`` fills in what is not given."""
-    from napari_noise2score.noise.choose import NoiseRequest
-
+    """The noise model of the options; what was ``measured`` fills in what is not given."""
     given = {name: getattr(options, name) for name in noise_parameters()}
     known = {name: value for name, value in given.items() if value is not None}
-    request = NoiseRequest(options.noise, known, options.correlation)
+    request = replace(read_fields(options, NoiseRequest()), parameters=known)
     return request if measured is None else measured.request(request)
 
 
 def train_settings(options: argparse.Namespace) -> TrainSettings:
-    """How to train, as asked for."""
-    from napari_noise2score.score.settings import TrainSettings
-
-    seconds = options.seconds
-    if seconds is None and options.steps is None:
-        seconds = SECONDS
-    return TrainSettings(
-        seconds=seconds,
-        steps=options.steps,
-        loss=options.loss,
-        seed=options.seed,
-        device=options.device,
-        init=options.init,
-        frames=not options.no_frames,
-        redraw=not options.no_redraw,
-        slices=options.slices,
-    )
+    """How to train, by the options; steps that are given alone have no limit in time."""
+    steps = getattr(options, 'steps', None)
+    defaults = TrainSettings() if steps is None else TrainSettings(seconds=None, steps=steps)
+    return read_fields(options, defaults)
 
 
 def settings_of(options: argparse.Namespace) -> DenoiseSettings:
     """All settings of a command that corrects."""
-    from napari_noise2score.apart import Apart
-    from napari_noise2score.noise.correct import Correction
-    from napari_noise2score.score.settings import TrainSettings
-    from napari_noise2score.settings import DenoiseSettings
-
-    trains = hasattr(options, 'seconds')
-    return DenoiseSettings(
-        noise=noise_request(options, calibration(options)),
-        correction=Correction(options.correction),
-        sigma_a=options.sigma_a,
-        output=options.dtype,
-        apart=Apart(getattr(options, 'apart', Apart.NONE)),
-        training=train_settings(options) if trains else TrainSettings(device=options.device),
-    )
+    noise = noise_request(options, calibration(options))
+    return read_fields(options, DenoiseSettings(noise, training=train_settings(options)))

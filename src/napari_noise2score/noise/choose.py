@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.fields import check, setting
 from napari_noise2score.noise.families import FAMILIES, NoiseFamily, parameters_of
 from napari_noise2score.noise.families.base import check_parameter
 from napari_noise2score.noise.noise_fit import NoiseFit
@@ -14,7 +15,6 @@ from napari_noise2score.noise.pixel_maps import PixelMaps
 
 AUTO = 'auto'
 INDEPENDENT = 'none'
-CORRELATIONS = (AUTO, INDEPENDENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,31 @@ class NoiseRequest:
         range.
     """
 
-    family: str = AUTO
+    family: str = setting(
+        AUTO,
+        label='Noise model',
+        help='Noise of the detector; auto estimates it from the image, each channel by itself.',
+        details='After a training it may be changed, and the image corrected again without a new '
+        'training.',
+        choices={AUTO: 'Automatic', **{name: one.label for name, one in FAMILIES.items()}},
+        option='noise',
+        panel=False,
+    )
     parameters: Mapping[str, float] = field(default_factory=dict)
-    correlation: str = AUTO
+    correlation: str = setting(
+        AUTO,
+        label='Correlation',
+        help='Whether noise may be correlated between neighbouring pixels: auto measures it, '
+        'none treats pixels as independent.',
+        details='Cameras that interpolate or sharpen leave such noise, and much of it stays where '
+        'pixels are treated as independent. Takes effect in the next training.',
+        choices={AUTO: 'As measured', INDEPENDENT: 'Independent pixels'},
+        panel=False,
+    )
     maps: PixelMaps | None = None
 
     def __post_init__(self) -> None:
-        if self.family not in (AUTO, *FAMILIES):
-            raise InputError(
-                f'noise {self.family!r} is unknown; known are {AUTO}, {", ".join(FAMILIES)}'
-            )
-        if self.correlation not in CORRELATIONS:
-            raise InputError(
-                f'correlation {self.correlation!r} is unknown; known are {", ".join(CORRELATIONS)}'
-            )
+        check(self)
         family = self._family()
         photons = family is not None and 'read_noise' in parameters_of(family)
         if self.maps is not None and not (photons and 'offset' in self.parameters):
@@ -111,6 +122,24 @@ class NoiseRequest:
             return fit.family
         fitted = family.fitted(fit.evidence, fit.line, self.parameters)
         return family(**{**fitted, **self.parameters})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NoiseRequest:
+        """The request that `to_dict` described.
+
+        Raises
+        ------
+        InputError
+            If it had maps of pixels, of which only a summary is stored, or is not acceptable.
+        """
+        given = dict(values)
+        if given.pop('pixel_maps', None) is not None:
+            raise InputError(
+                'the noise was given with maps of pixels, which are not stored with the settings; '
+                'measure them again on the dark frames'
+            )
+        family, correlation = given.pop('family', AUTO), given.pop('correlation', AUTO)
+        return cls(family, given, correlation)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""

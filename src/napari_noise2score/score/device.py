@@ -13,11 +13,10 @@ from torch import Tensor
 from napari_noise2score.errors import InputError
 from napari_noise2score.memory import ran_out
 from napari_noise2score.score.threads import using
+from napari_noise2score.settings import Device
 
 _IMITATED = 1.5
 """So many times as long as float32 takes bfloat16 only where it is imitated."""
-
-DEVICES = ('auto', 'cpu', 'cuda', 'mps')
 
 
 def choose_device(name: str = 'auto') -> torch.device:
@@ -36,7 +35,7 @@ def choose_device(name: str = 'auto') -> torch.device:
     if name == 'auto':
         return torch.device('cuda' if has['cuda'] else 'mps' if has['mps'] else 'cpu')
     if name not in has:
-        raise InputError(f'device {name!r} is unknown; known are {", ".join(DEVICES)}')
+        raise InputError(f'device {name!r} is unknown; known are {", ".join(Device)}')
     if not has[name]:
         there = ', '.join(kind for kind, found in has.items() if found)
         raise InputError(f'device {name!r} is not available here; available: {there}')

@@ -16,9 +16,6 @@ READABLE = ('1', '2')
 
 SUFFIX = '.safetensors'
 
-UNSAVED = 'model'
-"""What a training names as its start where that was a model in no file."""
-
 _LENGTH = 8
 _LONGEST = 1 << 24
 """Longest header that is looked at, bytes; ours are some thousand."""

@@ -23,7 +23,9 @@ from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.plain import json_line
 from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork
+from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.settings import NetworkSettings
+from napari_noise2score.settings.tree import from_dict
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +119,7 @@ class ScoreModel:
             )
         try:
             settings = json.loads(header['settings'])
-            network = ScoreNetwork(NetworkSettings(**settings['network']))
+            network = ScoreNetwork(from_dict(NetworkSettings, settings['network']))
             tensors = {key: value.float() for key, value in tensors.items()}
             if header['version'] == '1':
                 tensors = _untold(tensors)

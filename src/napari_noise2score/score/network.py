@@ -8,9 +8,9 @@ the first answer is the local mean.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -20,60 +20,13 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.depth import DepthBlock
 from napari_noise2score.score.slabs import middle
+from napari_noise2score.settings import NetworkSettings
 
 _SPREAD = 8.0
 """Levels, in noise standard deviations, that the network sees as one."""
 
 LOCAL = 5
 """Width in pixels of the local mean that the network is given."""
-
-MOST_PLANES = 9
-"""Planes that a network can see at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
-    """Size of the network.
-
-    Parameters
-    ----------
-    channels : int
-        Features at full resolution; doubled at each level below. 8 to 256.
-    levels : int
-        Resolutions, each half of the one above. 1 to 5.
-    blocks : int
-        Residual blocks for a resolution, going down and again coming up. 1 to 8.
-    planes : int
-        Neighbouring planes that the network sees at once, to predict the one in their middle;
-        odd, 1 to 9.
-    """
-
-    channels: int = field(default=32, metadata={'label': 'Channels'})
-    levels: int = field(default=3, metadata={'label': 'Levels'})
-    blocks: int = field(default=1, metadata={'label': 'Blocks a level'})
-    planes: int = field(default=1, metadata={'label': 'Planes seen at once'})
-
-    def __post_init__(self) -> None:
-        for name, low, high in (('channels', 8, 256), ('levels', 1, 5), ('blocks', 1, 8)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise InputError(
-                    f'network {name} is {value!r}; a whole number from {low} to {high} is needed'
-                )
-        check_planes(self.planes, 'network planes')
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain representation for JSON; the constructor's keywords."""
-        return asdict(self)
-
-
-def check_planes(count: Any, name: str) -> None:
-    """Raise InputError unless so many planes can be seen at once: ``name`` is what they are."""
-    if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
-        raise InputError(
-            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: as many on '
-            'each side of the middle one, 1 for each by itself'
-        )
 
 
 class ResidualBlock(nn.Module):

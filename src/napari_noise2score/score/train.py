@@ -28,15 +28,10 @@ from napari_noise2score.score.lesson import Lessons, redrawable
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import (
-    NetworkSettings,
-    ScoreNetwork,
-    centre_of,
-    channels_last,
-    widened,
-)
+from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.risk import (
     PLACES,
@@ -45,11 +40,11 @@ from napari_noise2score.score.risk import (
     known,
     places_to_hold,
 )
-from napari_noise2score.score.settings import TrainProgress, TrainSettings
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.warm.weights import starting_model
+from napari_noise2score.settings import NetworkSettings, TrainSettings
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01

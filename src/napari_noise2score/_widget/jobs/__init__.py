@@ -34,7 +34,6 @@ from napari_noise2score._widget.jobs.loading import engine, one_core_free, warm_
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
 from napari_noise2score._widget.jobs.screen import PREVIEWED, Screen
-from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score._widget.jobs.training import train_job
 
 __all__ = [
@@ -50,7 +49,6 @@ __all__ = [
     'Noted',
     'Residual',
     'Result',
-    'RunSettings',
     'Scored',
     'Screen',
     'Trained',

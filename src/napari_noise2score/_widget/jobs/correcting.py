@@ -8,12 +8,12 @@ from dataclasses import replace
 from napari_noise2score._widget.jobs.events import Job, Live, Scored, Trained, Update, View
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
-from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.settings import DenoiseSettings
 
 
 def correct_job(
-    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: RunSettings
+    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
 ) -> Job:
     """Correct images from their scores; those without a score get one from the latest model."""
     yield Update('load', 0.0)
@@ -23,7 +23,7 @@ def correct_job(
 
 
 def _correct(
-    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: RunSettings
+    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
 ) -> Job:
     for number, (source, scored) in enumerate(images):
         yield Update('correct', number / len(images))
@@ -35,15 +35,15 @@ def _correct_one(
     source: ImageSource,
     scored: Scored | None,
     latest: Trained,
-    settings: RunSettings,
+    settings: DenoiseSettings,
     number: int,
     count: int,
 ) -> Job:
     trained = latest.settings if scored is None else scored.settings
-    trained = replace(trained, training=replace(trained.training, device=settings.device))
+    trained = replace(trained, training=replace(trained.training, device=settings.training.device))
     if scored is None or not scored.holds_for(source):
         prepared = engine().prepare_image(
-            source, settings.noise, trained.apart.axes, device=settings.device
+            source, settings.noise, trained.apart.axes, device=settings.training.device
         )
         start = latest.start if scored is None else scored.start
         owners = [latest.model] if scored is None else scored.score_map.models
@@ -56,7 +56,7 @@ def _correct_one(
 
 
 def glance_job(
-    images: Sequence[tuple[ImageSource, Scored | None, View]], settings: RunSettings
+    images: Sequence[tuple[ImageSource, Scored | None, View]], settings: DenoiseSettings
 ) -> Job:
     """What is looked at of images, corrected from their scores for other noise or another form.
 

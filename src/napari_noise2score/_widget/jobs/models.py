@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score._widget.jobs.events import Job, Trained, Update
 from napari_noise2score._widget.jobs.loading import engine
-from napari_noise2score._widget.jobs.settings import RunSettings
+from napari_noise2score.settings import DenoiseSettings
 
 if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
@@ -20,7 +20,7 @@ def load_job(path: Path) -> Job:
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(path)
-    yield Trained(model, RunSettings().resolved(), path=path, loaded=True)
+    yield Trained(model, DenoiseSettings(), path=path, loaded=True)
 
 
 def export_job(model: ScoreModel, path: Path, name: str) -> Job:

@@ -18,7 +18,6 @@ from napari_noise2score._widget.jobs.events import (
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
 from napari_noise2score._widget.jobs.screen import Screen, previews
-from napari_noise2score._widget.jobs.settings import RunSettings
 from napari_noise2score._widget.kept import Kept
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.footprint import check_room
@@ -27,8 +26,9 @@ from napari_noise2score.images.source import ImageSource
 if TYPE_CHECKING:
     from napari_noise2score.prepare import Prepared, PreparedChannel
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.settings import TrainProgress
+    from napari_noise2score.score.progress import TrainProgress
     from napari_noise2score.score.train import Stop
+    from napari_noise2score.settings import DenoiseSettings
 
 
 def unwatched(number: int) -> None:
@@ -37,7 +37,7 @@ def unwatched(number: int) -> None:
 
 def train_job(
     sources: Sequence[ImageSource],
-    settings: RunSettings,
+    settings: DenoiseSettings,
     stop: Stop,
     watched: Watched = unwatched,
     lessons: Sequence[Sequence[ImageSource]] = (),
@@ -58,25 +58,25 @@ def train_job(
 
 def _train(
     sources: Sequence[ImageSource],
-    settings: RunSettings,
+    settings: DenoiseSettings,
     stop: Stop,
     watched: Watched,
     lessons: Sequence[Sequence[ImageSource]],
     start: ScoreModel | None,
 ) -> Job:
-    pipeline, resolved = engine(), settings.resolved()
-    from napari_noise2score.apart import Apart, lessons_of, units
+    pipeline, training = engine(), settings.training
+    from napari_noise2score.apart import lessons_of, units
     from napari_noise2score.score.train import beginning
 
-    axes = Apart(settings.apart).axes
+    axes = settings.apart.axes
     ready: dict[ImageSource, Prepared] = {}
     every = list(dict.fromkeys([*sources, *chain.from_iterable(lessons)]))
     for source in sources:
-        check_room(source, resolved.dtype_of(source))
+        check_room(source, settings.dtype_of(source))
     for number, source in enumerate(every):
         yield Update('estimate', number / len(every))
         ready[source] = pipeline.prepare_image(
-            source, settings.noise, axes, device=resolved.training.device, constant_too=True
+            source, settings.noise, axes, device=training.device, constant_too=True
         )
     prepared = [ready[source] for source in sources]
     pipeline.check_noisy(prepared)
@@ -84,16 +84,16 @@ def _train(
     taught = [[ready[part] for part in parts] for parts in lessons]
     for image in prepared:
         yield from _fits_of(image)
-    screen = Screen(prepared, resolved, watched)
-    found = units(prepared, Apart(settings.apart))
-    if resolved.training.trains and not stop.is_set():
+    screen = Screen(prepared, settings, watched)
+    found = units(prepared, settings.apart)
+    if training.trains and not stop.is_set():
         channels = [
             channel
             for unit in found
             for part in lessons_of(unit, prepared, taught)
             for channel in part.channels
         ]
-        first = beginning(channels, resolved.training, start)
+        first = beginning(channels, training, start)
         yield from previews(prepared, screen, first, stop)
     models: dict[tuple[int, int], ScoreModel] = {}
     kept = Kept()
@@ -108,7 +108,7 @@ def _train(
             shown: Sequence[PreparedChannel] = shown,
             part: tuple[int, int] = part,
         ) -> Job:
-            yield _training_update(at, settings.seconds, part)
+            yield _training_update(at, training.seconds, part)
             if at.model is not None:
                 learned[:] = [at.model]
                 kept.sometimes(at.model)
@@ -116,7 +116,7 @@ def _train(
 
         learned.clear()
         steps = pipeline.train_score(
-            lessons_of(unit, prepared, taught), resolved.training, start=start, stop=stop
+            lessons_of(unit, prepared, taught), training, start=start, stop=stop
         )
         try:
             model = yield from _shown(steps, show)
@@ -124,20 +124,20 @@ def _train(
             for so_far in learned:  # what was learned until then can be used
                 model = so_far()
                 kept.save(model)
-                yield Trained(model, resolved, start)
+                yield Trained(model, settings, start)
             raise
-        untrained = resolved.training.trains and not model.training['steps_done']
-        if untrained and (not models or settings.init == 'scratch'):
+        untrained = training.trains and not model.training['steps_done']
+        if untrained and (not models or training.init == 'scratch'):
             return
-        if resolved.training.trains:
+        if training.trains:
             kept.save(model)
-        yield Trained(model, resolved, start)
+        yield Trained(model, settings, start)
         models |= dict.fromkeys(own, model)
 
     def corrected(number: int, image: Prepared) -> Job:
         owners = [models[number, place] for place in range(len(image.channels))]
-        scored = yield from score(owners, resolved, image, number, len(prepared))
-        result = result_of(number, replace(scored, start=start), None, resolved)
+        scored = yield from score(owners, settings, image, number, len(prepared))
+        result = result_of(number, replace(scored, start=start), None, settings)
         if scored.score_map.checksum != before[number]:
             result.report['warnings'].append(
                 'The layer was changed while it was learned from: the result is of what it is '
@@ -149,10 +149,12 @@ def _train(
         yield from tolerant(corrected(number, image), number, len(prepared))
 
 
-def _training_update(at: TrainProgress, seconds: float, part: tuple[int, int]) -> Update:
+def _training_update(at: TrainProgress, seconds: float | None, part: tuple[int, int]) -> Update:
     """Where the training is of which this is one ``part`` of so many."""
     number, count = part
-    left = max(0.0, seconds - at.seconds) + (count - number) * seconds
+    left = None
+    if seconds is not None:
+        left = max(0.0, seconds - at.seconds) + (count - number) * seconds
     fraction = (number - 1 + at.fraction) / count
     risks = at.start_risk, at.risk
     return Update('train', fraction, at.step, at.loss, at.seconds, left, *risks, part)

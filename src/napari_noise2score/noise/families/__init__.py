@@ -46,7 +46,7 @@ FAMILIES: Mapping[str, type[NoiseFamily]] = {
 
 
 def parameters_of(family: type[NoiseFamily]) -> dict[str, dataclasses.Field[Any]]:
-    """The parameters of a family by name, with label, tooltip and range in their metadata."""
+    """The parameters of a family by name, with label, help and range in their metadata."""
     return {spec.name: spec for spec in dataclasses.fields(family)}
 
 

@@ -6,13 +6,14 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.fields import setting
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.digits import digits
@@ -27,13 +28,12 @@ Array = NDArray[np.float64]
 
 
 def parameter(label: str, tooltip: str, metavar: str, unit: str = '', **constraints: float) -> Any:
-    """A dataclass field with what a form needs to show it and a check needs to test it.
+    """A dataclass field that describes a parameter for forms, checks and the command line.
 
     ``unit`` is the unit in words, empty for a plain number. ``constraints`` are ``above``
     (exclusive), ``least`` and ``most`` (inclusive).
     """
-    words = {'label': label, 'tooltip': tooltip, 'metavar': metavar, 'unit': unit}
-    return field(metadata={**words, **constraints})
+    return setting(label=label, help=tooltip, metavar=metavar, unit=unit, **constraints)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -30,10 +29,12 @@ from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import NetworkSettings, ScoreNetwork, channels_last
+from napari_noise2score.score.network import ScoreNetwork, channels_last
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.threads import usable_threads, using
 from napari_noise2score.score.warm.exercise import Exercises, Source
+from napari_noise2score.settings import NetworkSettings, PretrainSettings
+from napari_noise2score.settings.tree import from_dict
 
 _WARM_UP = 200
 _LEAST_RATE = 0.01
@@ -45,50 +46,6 @@ _LOGGED = 100
 
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainSettings:
-    """How to pretrain.
-
-    Parameters
-    ----------
-    steps : int
-        Gradient steps in all; the learning rate falls on a cosine over them.
-    batch : int
-        Patches a step.
-    patch : int
-        Height and width of a patch, pixels.
-    learning_rate : float
-        Peak rate of Adam.
-    seed : int
-        Start of every random number.
-    device : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-    network : NetworkSettings
-        Size of the network.
-    """
-
-    steps: int = 20_000
-    batch: int = 16
-    patch: int = 64
-    learning_rate: float = 2e-3
-    seed: int = 0
-    device: str = 'auto'
-    network: NetworkSettings = field(default_factory=partial(NetworkSettings, blocks=2))
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise InputError(f'{self.steps} steps of {self.batch} patches; 1 or more are needed')
-        if self.network.planes != 1:
-            raise InputError(
-                f'the network sees {self.network.planes} planes; drawn images have 1, and a '
-                'training on z-stacks widens what it starts from'
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain representation for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +176,16 @@ def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str
     try:
         kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
         found, wanted = kept['settings'], settings.to_dict()
-        found['network'] = NetworkSettings(**found['network']).to_dict()
-    except (EOFError, KeyError, OSError, RuntimeError, TypeError, UnpicklingError) as error:
+        found['network'] = from_dict(NetworkSettings, found['network']).to_dict()
+    except (
+        EOFError,
+        InputError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        UnpicklingError,
+    ) as error:
         raise CheckpointError(
             f'{state}: is no state of a pretraining, or damaged; give another file, or remove it'
         ) from error

@@ -11,11 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from napari_noise2score.errors import CheckpointError
-from napari_noise2score.score.header import UNSAVED
 from napari_noise2score.score.model import ScoreModel
-
-WARM, SCRATCH = 'warm', 'scratch'
-"""The names that a training can start from; anything else is the path of a model file."""
+from napari_noise2score.settings import StartFrom
 
 VERSION = 1
 """Of the shipped weights; another number with every change of them."""
@@ -37,13 +34,13 @@ def starting_model(init: str) -> ScoreModel | None:
     CheckpointError
         If the file is missing or damaged.
     """
-    if init == SCRATCH:
+    if init == StartFrom.SCRATCH:
         return None
-    if init == UNSAVED and not Path(init).is_file():
+    if init == StartFrom.UNSAVED and not Path(init).is_file():
         raise CheckpointError(
             'the training began with a model that was not saved, so its weights are not here'
         )
-    return warm_start() if init == WARM else ScoreModel.load(init)
+    return warm_start() if init == StartFrom.WARM else ScoreModel.load(init)
 
 
 @cache

@@ -1,0 +1,142 @@
+"""All settings of a denoising: the noise, the training, the correction and the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_noise2score.fields import check, setting
+from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.correct import Correction
+from napari_noise2score.settings.choices import Apart, Output
+from napari_noise2score.settings.training import TrainSettings
+from napari_noise2score.settings.tree import to_dict
+
+if TYPE_CHECKING:
+    from napari_noise2score.images.source import ImageSource
+
+MOST_VIEWS = 8
+"""Views of the image that are averaged after a training."""
+QUICK_PIXELS = 1 << 20
+"""Pixels of all views together where nothing is trained: about a second on a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiseSettings:
+    """All settings of `denoise`.
+
+    Parameters
+    ----------
+    noise : NoiseRequest
+        Noise model; estimated where not given.
+    correction : Correction
+        Form of the correction.
+    training : TrainSettings
+        How to train.
+    apart : Apart
+        What gets a score of its own: nothing, so that one is trained on all images together, or
+        each image, channel, or time point. Each is trained for the time of the settings.
+    orientations : int, optional
+        Rotated and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
+        as many as `QUICK_PIXELS` allow where nothing is trained, for a result at once.
+    sigma_a : float, optional
+        Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
+        if not given, and 0 where nothing is trained.
+    output : Output
+        ``'float32'``, or ``'source'`` for the data type of the image: whole numbers are rounded,
+        and clipped to the range of the type.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    noise: NoiseRequest = field(default_factory=NoiseRequest)
+    correction: Correction = setting(
+        Correction.AUTO,
+        label='Correction',
+        help='Formula that turns the score into clean grey levels; auto uses the one of the '
+        'smallest estimated risk.',
+        details='Mostly that is stabilised; chained is exact for photons with read noise. A '
+        'change needs no new training: the displayed slice changes at once; press Correct for '
+        'the layer.',
+        choices={
+            Correction.AUTO: 'Automatic (least risk)',
+            Correction.STABILISED: 'Stabilised',
+            Correction.CHAINED: 'Chained (exact)',
+            Correction.PAPER: 'As in the paper',
+        },
+    )
+    training: TrainSettings = field(default_factory=TrainSettings)
+    apart: Apart = setting(
+        Apart.NONE,
+        label='One score for',
+        help='What gets a score of its own, each trained for the training time: each image, '
+        'channel or time point; none trains one on all images together.',
+        details='One score for all ticked layers learns from the most data and is mostly best; '
+        'one for each layer, channel or time point suits those that look different.',
+        choices={
+            Apart.NONE: 'All ticked layers',
+            Apart.IMAGES: 'Each layer',
+            Apart.CHANNELS: 'Each channel',
+            Apart.TIMES: 'Each time point',
+        },
+    )
+    orientations: int | None = setting(
+        None,
+        label='Views',
+        help='Rotated and mirrored views of the image that are averaged.',
+        least=1,
+        most=MOST_VIEWS,
+        command=False,
+        panel=False,
+    )
+    sigma_a: float | None = setting(
+        None,
+        label='Perturbation',
+        unit='noise standard deviations',
+        help='Perturbation at inference, 0 to 2 noise standard deviations; chosen by the risk if '
+        'not given.',
+        least=0,
+        most=2,
+        metavar='A',
+        panel=False,
+    )
+    output: Output = setting(
+        Output.FLOAT,
+        label='Data type',
+        help='Data type of the result: float32, or source for that of the input, rounded and '
+        'clipped to its range.',
+        details='The type of the input needs less memory and disk; the panel says how many '
+        'values were clipped.',
+        choices={
+            Output.FLOAT: '32-bit real numbers',
+            Output.SOURCE: 'As the layer (rounded)',
+        },
+        option='dtype',
+        preference=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def dtype_of(self, source: ImageSource) -> np.dtype[Any]:
+        """Data type of the clean image of a source."""
+        return np.dtype(np.float32 if self.output is Output.FLOAT else source.data.dtype)
+
+    def views(self, pixels: int) -> int:
+        """Rotated and mirrored views that are averaged, for an image of so many pixels."""
+        most = MOST_VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
+        return self.orientations or min(max(1, most), MOST_VIEWS)
+
+    @property
+    def left_in(self) -> float | None:
+        """Perturbation at inference; None if the risk is to choose it."""
+        return 0.0 if self.sigma_a is None and not self.training.trains else self.sigma_a
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return to_dict(self)

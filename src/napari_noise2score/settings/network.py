@@ -1,0 +1,77 @@
+"""The size of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.fields import check, setting
+from napari_noise2score.settings.tree import to_dict
+
+MOST_PLANES = 9
+"""Planes that a network can see at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Size of the network.
+
+    Parameters
+    ----------
+    channels : int
+        Features at full resolution; doubled at each level below. 8 to 256.
+    levels : int
+        Resolutions, each half of the one above. 1 to 5.
+    blocks : int
+        Residual blocks for a resolution, going down and again coming up. 1 to 8.
+    planes : int
+        Neighbouring planes that the network sees at once, to predict the one in their middle;
+        odd, 1 to 9.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    channels: int = setting(
+        32,
+        label='Channels',
+        help='Features of the network at full resolution.',
+        least=8,
+        most=256,
+    )
+    levels: int = setting(
+        3, label='Levels', help='Resolutions, each half of the one above.', least=1, most=5
+    )
+    blocks: int = setting(
+        1,
+        label='Blocks a level',
+        help='Residual blocks of the network at each resolution.',
+        least=1,
+        most=8,
+    )
+    planes: int = setting(
+        1, label='Planes seen at once', help='Neighbouring planes that the network sees at once.'
+    )
+
+    def __post_init__(self) -> None:
+        check_planes(self.planes, 'network planes')
+        check(self, 'network ')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON; the constructor's keywords."""
+        return to_dict(self)
+
+
+def check_planes(count: Any, name: str) -> None:
+    """Raise InputError unless ``count`` is a valid number of planes.
+
+    ``name`` is used in the message.
+    """
+    if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
+        raise InputError(
+            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: as many on '
+            'each side of the middle one, 1 for each by itself'
+        )

@@ -1,0 +1,32 @@
+"""Settings that only the panel has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_noise2score.fields import check, setting
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSettings:
+    """How the panel shows what it does.
+
+    Parameters
+    ----------
+    live : bool
+        Whether the displayed slice is corrected again and again during a training.
+    """
+
+    live: bool = setting(
+        True,
+        label='Live preview',
+        help='During a training, correct the displayed slice again and again in the preview '
+        'layer.',
+        details='Takes up to a tenth of the training time.',
+        command=False,
+        folded=False,
+        preference=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

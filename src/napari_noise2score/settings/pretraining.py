@@ -1,0 +1,69 @@
+"""How to make the weights that trainings start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.fields import check, setting
+from napari_noise2score.settings.choices import Device
+from napari_noise2score.settings.network import NetworkSettings
+from napari_noise2score.settings.tree import to_dict
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainSettings:
+    """How to pretrain.
+
+    Parameters
+    ----------
+    steps : int
+        Gradient steps in all; the learning rate falls on a cosine over them.
+    batch : int
+        Patches a step.
+    patch : int
+        Height and width of a patch, pixels.
+    learning_rate : float
+        Peak rate of Adam.
+    seed : int
+        Start of every random number.
+    device : Device
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    network : NetworkSettings
+        Size of the network.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    steps: int = setting(20_000, label='Steps', help='Gradient steps in all.', least=1)
+    batch: int = setting(16, label='Batch', help='Patches a step.', least=1, command=False)
+    patch: int = setting(
+        64, label='Patch', unit='pixels', help='Height and width of a patch.', command=False
+    )
+    learning_rate: float = setting(
+        2e-3, label='Learning rate', help='Peak rate of Adam.', command=False
+    )
+    seed: int = setting(0, label='Seed', help='Start of the random numbers.')
+    device: Device = setting(
+        Device.AUTO,
+        label='Device',
+        help='Where to compute: auto uses a GPU if there is one.',
+    )
+    network: NetworkSettings = field(default_factory=partial(NetworkSettings, blocks=2))
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.network.planes != 1:
+            raise InputError(
+                f'the network sees {self.network.planes} planes; synthetic images have 1, and a '
+                'training on z-stacks widens what it starts from'
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return to_dict(self)

@@ -1,0 +1,229 @@
+"""How to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.fields import check, setting
+from napari_noise2score.settings.choices import Device, Loss, StartFrom
+from napari_noise2score.settings.network import MOST_PLANES, NetworkSettings, check_planes
+from napari_noise2score.settings.tree import to_dict
+
+_WEEK = 7 * 24 * 3600
+"""Longest training time of a form, s."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train. Ends at ``seconds`` or after ``steps``, whichever comes first.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Training time, s; 0 for what the training would start from; None for no limit. A limit in
+        time makes the result depend on the speed of the machine; for bit-equal repeats on a CPU
+        give ``steps`` alone.
+    steps : int or None
+        Gradient steps; None for no limit.
+    init : str
+        What to start from: ``'warm'``, the weights that ship with the package; ``'scratch'``,
+        random ones; or the path of a model file.
+    slices : int
+        Neighbouring slices of a z-stack that the network sees at once, to clean the one in their
+        middle: odd, 1 to 9; 1 is slice by slice. What the training starts from may see fewer, but
+        not more.
+    loss : Loss
+        How the score is learned; a name in `napari_noise2score.score.loss.LOSSES`.
+    frames : bool
+        Whether frames that show one scene are targets for each other, beside the perturbation.
+    redraw : bool
+        Whether, from good weights, the noise of pixels is resampled where no frames show one
+        scene and the noise of pixels is independent, beside the perturbation.
+    batch : int
+        Patches a step.
+    patch : int
+        Height and width of a patch, pixels, a multiple of the network's size multiple.
+    learning_rate : float
+        Peak rate of Adam; warms up and falls on a cosine.
+    network : NetworkSettings, optional
+        Size of a network that starts from scratch.
+    device : Device
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    seed : int
+        Start of every random number of the training.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range, or there is no limit at all.
+    """
+
+    seconds: float | None = setting(
+        60.0,
+        label='Training time',
+        unit='s',
+        help='Longest time to train, in seconds; 0 applies the pretrained weights without '
+        'training.',
+        details='A minute gives most of the quality; a training ends early when nothing more is '
+        'gained. Stop ends it early and uses what was learned.',
+        least=0,
+        step=10,
+        most_shown=_WEEK,
+        folded=False,
+        preference=True,
+    )
+    steps: int | None = setting(
+        None,
+        label='Training steps',
+        help='Largest number of gradient steps; given alone, there is no time limit.',
+        least=0,
+        panel=False,
+    )
+    init: str = setting(
+        StartFrom.WARM.value,
+        label='Start from',
+        help='Weights that the training begins with: pretrained (warm), random (scratch), or '
+        'those of a model file.',
+        details='The pretrained weights were trained on synthetic images only. They give a '
+        'preview at once, and a training from them never delivers a result with a larger '
+        'estimated error. From scratch, the network learns from these images only, which takes '
+        'longer. From a model, the training continues.',
+        choices={
+            StartFrom.WARM: 'Pretrained weights',
+            StartFrom.SCRATCH: 'Nothing (from scratch)',
+            StartFrom.UNSAVED: 'The model below',
+        },
+        more_choices=True,
+        metavar='warm|scratch|M',
+    )
+    slices: int = setting(
+        1,
+        label='Network',
+        help='Number of neighbouring slices of a z-stack that the network sees at once: 1 '
+        '(slice by slice), 3, 5, 7 or 9.',
+        details='More slices help where structures continue from slice to slice. Training steps '
+        'and the correction take about 1.4 times as long with 3 slices, twice with 5, and the '
+        'pretrained weights must first learn to use the neighbours. Needs an axis Z.',
+        choices={
+            1: 'Slice by slice',
+            3: '3D, 3 slices at once',
+            5: '3D, 5 slices at once',
+            7: '3D, 7 slices at once',
+        },
+        more_choices=True,
+        least=1,
+        most=MOST_PLANES,
+        metavar='N',
+    )
+    loss: Loss = setting(
+        Loss.PRECONDITIONED,
+        label='Loss',
+        help='Loss of the training: preconditioned or published (AR-DAE), or sliced (sliced '
+        'score matching).',
+        panel=False,
+    )
+    frames: bool = setting(
+        True,
+        label='Frames of one scene',
+        help='Whether frames that show one scene are used as training targets for each other.',
+        panel=False,
+    )
+    redraw: bool = setting(
+        True,
+        label='Resampled noise',
+        help='Whether the network also learns from pixels whose noise is resampled, beside the '
+        'perturbation.',
+        panel=False,
+    )
+    batch: int = setting(
+        8, label='Batch', help='Patches a step.', least=1, command=False, panel=False
+    )
+    patch: int = setting(
+        64,
+        label='Patch',
+        unit='pixels',
+        help='Height and width of a patch.',
+        command=False,
+        panel=False,
+    )
+    learning_rate: float = setting(
+        2e-3,
+        label='Learning rate',
+        help='Peak rate of Adam.',
+        above=0,
+        below=1,
+        command=False,
+        panel=False,
+    )
+    network: NetworkSettings | None = None
+    device: Device = setting(
+        Device.AUTO,
+        label='Device',
+        help='Where to compute: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps an '
+        'Apple GPU.',
+        details='A GPU learns many times more in the same time than the CPU.',
+        choices={
+            Device.AUTO: 'Automatic',
+            Device.CPU: 'CPU',
+            Device.CUDA: 'NVIDIA GPU (cuda)',
+            Device.MPS: 'Apple GPU (mps)',
+        },
+        preference=True,
+    )
+    seed: int = setting(
+        0,
+        label='Seed',
+        help='Start of the random numbers.',
+        least=0,
+        most=2**63 - 1,
+        panel=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_planes(self.slices, 'slices')
+        check(self)
+        if self.seconds is None and self.steps is None:
+            raise InputError('neither seconds nor steps are given; a training needs one limit')
+        if self.init == StartFrom.SCRATCH and not self.trains:
+            raise InputError(
+                'no training from scratch leaves random weights; train for some time, or start '
+                'from the pretrained weights (init warm, --init warm)'
+            )
+        if self.init != StartFrom.SCRATCH and self.network is not None:
+            raise InputError(
+                f'a network is given, but init is {self.init!r}, which has one of its own; '
+                "init 'scratch' takes a network"
+            )
+        if self.network is not None and self.network.planes not in (1, self.slices):
+            raise InputError(
+                f'a network that sees {self.network.planes} planes is given, but slices is '
+                f'{self.slices}; give slices alone'
+            )
+        self.check_patch(self.network or NetworkSettings())
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is to be trained at all."""
+        return self.seconds != 0 and self.steps != 0
+
+    def check_patch(self, network: NetworkSettings) -> None:
+        """Raise InputError if the network cannot take patches of this size."""
+        multiple = 2 ** (network.levels - 1)
+        if self.patch < 16 or self.patch % multiple:
+            raise InputError(
+                f'patch is {self.patch} pixels; a multiple of {multiple} from 16 up is needed'
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return to_dict(self)
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the training that is done, 0 to 1."""
+        if not self.trains:
+            return 1.0
+        by_steps = step / self.steps if self.steps is not None else 0.0
+        by_time = seconds / self.seconds if self.seconds is not None else 0.0
+        return min(1.0, max(by_steps, by_time))
