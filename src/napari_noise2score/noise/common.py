@@ -123,7 +123,7 @@ class RowNoise:
             name for name, value in (('rows', self.rows), ('columns', self.columns)) if value
         )
         what = [f'offsets that whole {lines} have in common'] if lines else []
-        what += ['a pattern of single frequencies over the whole image'] if self.waves else []
+        what += ['regular patterns over the whole image'] if self.waves else []
         words = self.words
         return f'{words[:1].upper()}{words[1:]}: {" and ".join(what)}'
 
