@@ -102,5 +102,5 @@ def test_images_of_ones_own():
 
 
 def test_no_steps_are_refused():
-    with pytest.raises(InputError, match='0 steps'):
+    with pytest.raises(InputError, match='steps is 0; a whole number of 1 or more'):
         PretrainSettings(steps=0)
