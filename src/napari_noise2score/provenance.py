@@ -89,6 +89,7 @@ def describe(
         },
         'risk_from_two_frames': corrected.risks[corrected.correction].two_frames,
         'settings': settings.to_dict(),
+        'seed': settings.training.seed,
         'views': settings.views(score_map.prepared.source.size),
         'slices': models[0].network.settings.planes if models else 1,
         'channels': every,

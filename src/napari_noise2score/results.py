@@ -1,8 +1,8 @@
-"""What the stages of the pipeline hand on."""
+"""Results of the stages of the pipeline, and the events that it yields."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from napari_noise2score.judge import Judge
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.prepare import Prepared
+from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.report import ResidualCheck
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.risk import Risk
 
 
@@ -97,16 +98,77 @@ class Corrected:
     blank: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a stage is done.
+
+    Attributes
+    ----------
+    stage : str
+        ``'estimate'``, ``'train'`` or ``'correct'``.
+    fraction : float
+        Share of the stage that is done, 0 to 1.
+    training : TrainProgress or None
+        Details of the training, in that stage.
+    part : (int, int) or None
+        Number of the training, from 1, and how many trainings there are, in that stage.
+    left : float or None
+        Seconds until the trainings, or the correction of this image, are done, where known.
+    """
+
+    stage: str
+    fraction: float
+    training: TrainProgress | None = None
+    part: tuple[int, int] | None = None
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """The noise of an image was estimated.
+
+    Attributes
+    ----------
+    number : int
+        Number of the image.
+    image : Prepared
+        The image with its noise models.
+    """
+
+    number: int
+    image: Prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadyToTrain:
+    """The images of the next trainings have their noise models; the first training comes next.
+
+    Attributes
+    ----------
+    images : dict of int to Prepared
+        These images, by their numbers.
+    groups : tuple of tuple of PreparedChannel
+        The channels that each of the trainings is for, in the order of the trainings.
+    start : callable
+        Returns the weights that the trainings begin with, ready to be applied; None if these are
+        random.
+    """
+
+    images: dict[int, Prepared]
+    groups: tuple[tuple[PreparedChannel, ...], ...]
+    start: Callable[[], ScoreModel | None]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A score that is ready, before it is applied to anything.
+    """A model was trained; it has not been applied yet.
 
     Attributes
     ----------
     model : ScoreModel
-        The trained score.
+        The trained model.
     numbers : tuple of int
-        The images that it was trained on, by their numbers.
+        Numbers of the images that it was trained on.
     """
 
     model: ScoreModel

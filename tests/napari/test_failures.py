@@ -16,9 +16,12 @@ from napari_noise2score._widget.jobs import screen as screen_module
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score._widget.words import error_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.images.source import ImageSource
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from tests.napari.helpers import noisy_stack
 
+AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 GONE = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), '/data/cells.zarr')
 
 
@@ -177,19 +180,20 @@ def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
 
 def test_events_of_a_job_that_fails_in_part(monkeypatch):
     """The jobs themselves, without a viewer."""
-    from napari_noise2score._widget.jobs.scoring import tolerant
 
-    def failing() -> jobs.Job:
-        yield jobs.Update('correct', 0.5)
+    def failing(*arguments: Any, **more: Any) -> Any:
         raise MemoryError
+        yield
 
+    model = pipeline.denoise(noisy_stack(), 'TYX', AT_ONCE).model
+    latest, image = jobs.Trained(model, AT_ONCE), ImageSource(noisy_stack(), 'TYX')
+    monkeypatch.setattr(pipeline, 'score_image', failing)
     with pytest.raises(MemoryError):
-        list(tolerant(failing(), 0, 1))
-    update, failed = tolerant(failing(), 1, 2)
-    assert isinstance(update, jobs.Update)
-    assert isinstance(failed, jobs.Failed)
-    assert failed.number == 1
-    assert failed.error.__traceback__ is None
+        list(jobs.correct_job([(image, None)], latest, AT_ONCE))
+    events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))
+    failed = [event for event in events if isinstance(event, jobs.Failed)]
+    assert [one.number for one in failed] == [0, 1]
+    assert all(one.error.__traceback__ is None for one in failed)
 
 
 def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(

@@ -206,7 +206,7 @@ def test_stopped_before_the_first_step_there_is_no_model(stack):
 
 def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
     def fail(name, *rest, **more):
-        if name == 'napari_noise2score' and rest[2] == ('pipeline',):
+        if name == 'torch':
             raise OSError('[WinError 1114] c10.dll')
         return real(name, *rest, **more)
 
@@ -215,4 +215,4 @@ def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
     real = builtins.__import__
     monkeypatch.setattr(builtins, '__import__', fail)
     with pytest.raises(TrainingError, match=r'WinError 1114.*Visual C\+\+'):
-        jobs.engine()
+        jobs.load_torch()

@@ -521,6 +521,8 @@ class Controller:
             return
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
+        elif state is State.CORRECTING and update.stage == 'train':  # of the next image
+            state = State.TRAINING
         if update.stage == 'train' and update.loss is not None and update.spent is not None:
             if self._history and update.spent < self._history[-1][0]:  # the next of several
                 self._history = []

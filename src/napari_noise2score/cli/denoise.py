@@ -25,8 +25,8 @@ from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings,
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
-    from napari_noise2score.pipeline import Event, Progress
-    from napari_noise2score.results import Denoised
+    from napari_noise2score.pipeline import Event
+    from napari_noise2score.results import Denoised, Progress
     from napari_noise2score.score.model import ScoreModel
 
 _SELDOM = 10
@@ -176,7 +176,7 @@ class _Results:
     def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
         """Write what events bring; their progress is passed on."""
         from napari_noise2score.report import gain_words
-        from napari_noise2score.results import Denoised, LeftOut, Trained
+        from napari_noise2score.results import Denoised, LeftOut, Progress, Trained
 
         for event in events:
             match event:
@@ -189,7 +189,7 @@ class _Results:
                     self._pending = bool(self._reports)
                 case Denoised():
                     yield from self._result(event)
-                case _:
+                case Progress():
                     yield event
             del event  # a result is let go of before the next image is looked at
 

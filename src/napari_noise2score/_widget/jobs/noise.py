@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Update
-from napari_noise2score._widget.jobs.loading import engine
+from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import constant_words, nothing_but_constants
 from napari_noise2score.images.source import ImageSource
@@ -15,7 +15,7 @@ def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
     """Estimate the noise of every channel."""
     from napari_noise2score.prepare import estimate_channel
 
-    engine()
+    load_torch()
     from napari_noise2score.refine import by_pretrained
 
     refine = by_pretrained(device)
