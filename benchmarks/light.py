@@ -27,8 +27,8 @@ from napari_noise2score import DenoiseSettings, TrainSettings
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.pipeline import correct_image, denoise, score_image, train_score
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.pipeline.prepare import Prepared, prepare
+from napari_noise2score.pipeline.run import correct_image, denoise, score_image, train_score
 from napari_noise2score.steps import finish
 
 FRAMES, SIZE = 12, 128

@@ -18,8 +18,8 @@ from stacks import psnr, stacks
 
 from napari_noise2score import TrainSettings
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline import correct_image, finish, score_image, train_score
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.pipeline.prepare import Prepared, prepare
+from napari_noise2score.pipeline.run import correct_image, finish, score_image, train_score
 from napari_noise2score.score.loss import LOSSES
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.correct import Correction
-from napari_noise2score.pipeline import DenoiseSettings, denoise
+from napari_noise2score.pipeline.run import DenoiseSettings, denoise
 from napari_noise2score.settings import TrainSettings
 
 PHOTONS, BACKGROUND = 25.0, 1.0

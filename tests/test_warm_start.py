@@ -7,7 +7,7 @@ from scipy import ndimage
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
-from napari_noise2score.pipeline import DenoiseSettings, denoise
+from napari_noise2score.pipeline.run import DenoiseSettings, denoise
 from napari_noise2score.settings import TrainSettings
 
 SIGMA = 10.0

@@ -14,7 +14,7 @@ from napari_noise2score import InputError, estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.pipeline.prepare import Prepared, prepare
 
 Image = NDArray[np.float32]
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, kept
 from napari_noise2score._widget.jobs import screen as screen_module
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score._widget.words import error_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.pipeline import run as pipeline
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from tests.napari.helpers import noisy_stack

@@ -13,12 +13,12 @@ import tifffile
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score.cli import _parser, main
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.noise.families import FAMILIES, parameters_of
+from napari_noise2score.pipeline import run as pipeline
 from tests.napari.helpers import NOISE, noisy_stack
 
 SECONDS = 2

@@ -9,11 +9,11 @@ import pytest
 import torch
 from qtpy.QtCore import QThread
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, worker
 from napari_noise2score._widget.jobs import Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.pipeline import run as pipeline
 from napari_noise2score.settings import DenoiseSettings
 from tests.napari.helpers import noisy_stack
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.comparison import ChannelParameters
-    from napari_noise2score.pipeline import Event
-    from napari_noise2score.prepare import PreparedChannel
-    from napari_noise2score.results import Progress
+    from napari_noise2score.pipeline.prepare import PreparedChannel
+    from napari_noise2score.pipeline.results import Progress
+    from napari_noise2score.pipeline.run import Event
     from napari_noise2score.score.model import ScoreModel
 
 _SHORTEST = 5
@@ -41,7 +41,7 @@ _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 
 def train(options: argparse.Namespace) -> int:
     """Train on images and keep the score."""
-    from napari_noise2score.pipeline import train_steps
+    from napari_noise2score.pipeline.run import train_steps
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.warm.weights import starting_model
 
@@ -62,7 +62,7 @@ def _saved(
     steps: Iterable[Event], target: Path, files: Sequence[Path], batch: Batch
 ) -> Generator[Progress, None, None]:
     """Save the model of a training; its progress is passed on."""
-    from napari_noise2score.results import LeftOut, Progress, Trained
+    from napari_noise2score.pipeline.results import LeftOut, Progress, Trained
 
     for event in steps:
         match event:
@@ -79,8 +79,8 @@ def estimate(options: argparse.Namespace) -> int:
     from napari_noise2score.images.blanks import nothing_but_constants
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
-    from napari_noise2score.prepare import estimate_channel
-    from napari_noise2score.refine import by_pretrained
+    from napari_noise2score.pipeline.prepare import estimate_channel
+    from napari_noise2score.pipeline.refine import by_pretrained
 
     measured = calibration(options)
     request = noise_request(options, measured)
@@ -131,7 +131,7 @@ def _measured(
     request: NoiseRequest,
 ) -> int:
     """The noise of an image, with what was measured on calibration frames."""
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.pipeline.refine import prepare_image
 
     channels = prepare_image(source, request, device=options.device).channels
     if options.json:
@@ -169,8 +169,8 @@ def _warnings_of(channel: PreparedChannel) -> list[str]:
 
 def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
     """The noise parameters of an image in all ways, with a trained score."""
-    from napari_noise2score.parameters import compare_parameters
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.analysis.noise_parameters import compare_parameters
+    from napari_noise2score.pipeline.refine import prepare_image
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(options.model)
@@ -194,7 +194,7 @@ def place_words(place: dict[str, int]) -> str:
 
 def export(options: argparse.Namespace) -> int:
     """Write a trained score as a package for bioimage.io."""
-    from napari_noise2score.export import export_bioimageio
+    from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.score.model import ScoreModel
 
     stem = options.output.stem
@@ -271,7 +271,7 @@ def logged(steps: Any) -> Any:
 
 def demo(options: argparse.Namespace) -> int:
     """Denoise a synthetic stack and show it."""
-    from napari_noise2score.demo import FILES, run_demo
+    from napari_noise2score.cli.demo import FILES, run_demo
 
     settings = read_fields(options, DEMO)
     with tried(outputs_of(output=[options.output / name for name in FILES]), []):

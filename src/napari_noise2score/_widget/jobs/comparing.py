@@ -19,7 +19,7 @@ def residual_job(
     images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily | None]]],
 ) -> Job:
     """What was removed from images: noisy, clean, and the noise of each."""
-    from napari_noise2score.residual import residual_steps
+    from napari_noise2score.pipeline.residual import residual_steps
 
     for number, (noisy, clean, families) in enumerate(images):
 
@@ -33,7 +33,7 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
     """What the training changed in images that were corrected."""
     yield Update('load', 0.0)
     load_torch()
-    from napari_noise2score.changed import what_changed
+    from napari_noise2score.analysis.training_effect import what_changed
 
     for number, (_, scored) in enumerate(images):
         settings = scored.settings

@@ -33,8 +33,8 @@ def correct_job(
     """Correct images from their scores; those without a score get one from the latest model."""
     yield Update('load', 0.0)
     load_torch()
-    from napari_noise2score.pipeline import tolerant
-    from napari_noise2score.results import LeftOut
+    from napari_noise2score.pipeline.results import LeftOut
+    from napari_noise2score.pipeline.run import tolerant
 
     count = len(images)
     with one_core_free():
@@ -58,7 +58,7 @@ def _correct_one(
     place: tuple[int, int],
 ) -> Job:
     """An image that is number ``place[0]`` of so many."""
-    from napari_noise2score.pipeline import result_from
+    from napari_noise2score.pipeline.run import result_from
 
     begin, number = time.perf_counter(), place[0]
     trained = latest.settings if scored is None else scored.settings
@@ -82,8 +82,8 @@ def _scored_again(
     place: tuple[int, int],
 ) -> Generator[Event, None, Scored]:
     """The score of an image by the models of its last score, or by the latest model."""
-    from napari_noise2score.pipeline import score_with
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.pipeline.refine import prepare_image
+    from napari_noise2score.pipeline.run import score_with
 
     axes = trained.apart.axes
     prepared = prepare_image(source, settings.noise, axes, device=settings.training.device)
@@ -113,7 +113,7 @@ def glance_job(
     Nothing of an image that is no longer the one that was scored.
     """
     load_torch()
-    from napari_noise2score.correcting import choose_way
+    from napari_noise2score.pipeline.correct import choose_way
 
     for number, (source, scored, view) in enumerate(images):
         if scored is None or not scored.holds_for(source):

@@ -31,7 +31,7 @@ def warm_up() -> None:
     load_torch()
     import torch
 
-    import napari_noise2score.pipeline  # noqa: F401
+    import napari_noise2score.pipeline.run  # noqa: F401
 
     # The first optimiser of a process loads PyTorch's compiler, the longest wait of all.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -27,6 +27,6 @@ def export_job(model: ScoreModel, path: Path, name: str) -> Job:
     """Write a model as a package for bioimage.io."""
     yield Update('export', 0.0)
     load_torch()
-    from napari_noise2score.export import export_bioimageio
+    from napari_noise2score.analysis.bioimageio import export_bioimageio
 
     export_bioimageio(model, path, name=name)
