@@ -18,8 +18,9 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
 from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.run import finish, train_score
+from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.settings import TrainSettings
+from napari_noise2score.steps import finish
 
 PHOTONS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SIGMAS = (5.0, 15.0, 25.0, 50.0)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.estimate import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline.correct import correct_image
-    from napari_noise2score.pipeline.run import denoise, score_image, train_score
+    from napari_noise2score.pipeline.run import denoise
+    from napari_noise2score.pipeline.stages import score_image, train_score
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
@@ -65,8 +66,8 @@ _HOME = {
     'denoise': 'pipeline.run',
     'estimate_noise': 'noise.estimate',
     'export_bioimageio': 'analysis.bioimageio',
-    'score_image': 'pipeline.run',
-    'train_score': 'pipeline.run',
+    'score_image': 'pipeline.stages',
+    'train_score': 'pipeline.stages',
 }
 
 

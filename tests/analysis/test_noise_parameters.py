@@ -10,10 +10,11 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.run import finish, train_score
+from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.reading import ScoreReading, _blocks
 from napari_noise2score.settings import NetworkSettings, TrainSettings
+from napari_noise2score.steps import finish
 
 SMOOTHING = 2**0.5
 

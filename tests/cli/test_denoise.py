@@ -17,8 +17,8 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.record import describe
 
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
-DESCRIBE = 'napari_noise2score.pipeline.run.describe'
-GAIN = 'napari_noise2score.pipeline.residual_check.gain_words'
+DESCRIBE = 'napari_noise2score.pipeline.stages.describe'
+GAIN = 'napari_noise2score.analysis.training_gain.gain_words'
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 

@@ -16,7 +16,8 @@ from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score._widget.words import error_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline import run as pipeline
+from napari_noise2score.pipeline import schedule, stages
+from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from tests.napari.helpers import noisy_stack
@@ -31,7 +32,7 @@ def names(viewer) -> list[str]:
 
 def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
     """A training that fails after so many steps."""
-    real = pipeline.train_score
+    real = stages.train_score
 
     def train_score(*arguments: Any, **more: Any) -> Any:
         training = real(*arguments, **more)
@@ -72,7 +73,7 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
     viewer.add_image(noisy_stack(), name='cells')
     panel.form.seconds.value = 60
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'train_score', stopping_after(3, error))
+        patch.setattr(schedule, 'train_score', stopping_after(3, error))
         panel.train.native.click()
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
@@ -90,7 +91,7 @@ def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle, monke
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(), name='cells')
     failing = stopping_after(3, TrainingError('nothing was learned'))
-    monkeypatch.setattr(pipeline, 'train_score', failing)
+    monkeypatch.setattr(schedule, 'train_score', failing)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below.'
@@ -106,7 +107,7 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
     ]
     panel.layers.tick(layers)
     panel.form.seconds.value = 0
-    real = pipeline.score_image
+    real = stages.score_image
 
     def score_image(model, prepared, **more):
         if prepared.source.name == 'second':
@@ -122,7 +123,7 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
             if 'denoised' in name:
                 viewer.layers.remove(name)
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'score_image', score_image)
+        patch.setattr(stages, 'score_image', score_image)
         (panel.correct if again else panel.train).native.click()
         idle(panel)
     assert [name.split()[0] for name in names(viewer) if 'denoised' in name] == ['first', 'third']
@@ -146,7 +147,7 @@ def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
         raise InputError(f'{prepared.source.name}: was changed')
         yield
 
-    monkeypatch.setattr(pipeline, 'score_image', score_image)
+    monkeypatch.setattr(stages, 'score_image', score_image)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
@@ -185,9 +186,9 @@ def test_events_of_a_job_that_fails_in_part(monkeypatch):
         raise MemoryError
         yield
 
-    model = pipeline.denoise(noisy_stack(), 'TYX', AT_ONCE).model
+    model = denoise(noisy_stack(), 'TYX', AT_ONCE).model
     latest, image = jobs.Trained(model, AT_ONCE), ImageSource(noisy_stack(), 'TYX')
-    monkeypatch.setattr(pipeline, 'score_image', failing)
+    monkeypatch.setattr(stages, 'score_image', failing)
     with pytest.raises(MemoryError):
         list(jobs.correct_job([(image, None)], latest, AT_ONCE))
     events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))

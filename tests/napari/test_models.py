@@ -45,7 +45,7 @@ def saved(tmp_path_factory):
     """A model file: the pretrained weights, as a training of no time leaves them."""
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.pipeline.prepare import prepare
-    from napari_noise2score.pipeline.run import train_score
+    from napari_noise2score.pipeline.stages import train_score
     from napari_noise2score.settings import TrainSettings
     from napari_noise2score.steps import finish
 

@@ -14,8 +14,9 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline.domain import Seen, misfits, risk_warning, seen_by
-from napari_noise2score.pipeline.prepare import Prepared, prepare
-from napari_noise2score.pipeline.run import score_image, train_score
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.stages import score_image, train_score
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish

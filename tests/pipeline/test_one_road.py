@@ -11,8 +11,10 @@ import tifffile
 from napari_noise2score._widget import jobs, kept
 from napari_noise2score.cli import main
 from napari_noise2score.errors import TrainingError
+from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline import schedule, stages
 from napari_noise2score.pipeline.results import (
     Denoised,
     Estimated,
@@ -21,13 +23,8 @@ from napari_noise2score.pipeline.results import (
     ReadyToTrain,
     Trained,
 )
-from napari_noise2score.pipeline.run import (
-    denoise,
-    denoise_steps,
-    score_image,
-    single,
-    train_steps,
-)
+from napari_noise2score.pipeline.run import denoise, denoise_steps, single, train_steps
+from napari_noise2score.pipeline.stages import score_image
 from napari_noise2score.score.threads import using
 from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
 from napari_noise2score.steps import finish
@@ -107,16 +104,14 @@ def test_images_that_are_checked_first_are_denoised_when_their_own_model_is_trai
 
 
 def test_a_late_training_that_fails_costs_its_own_image_alone(images, monkeypatch):
-    from napari_noise2score.pipeline import run as pipeline
-
-    real = pipeline.train_score
+    real = stages.train_score
 
     def failing(prepared, *arguments, **options):
         if prepared[0].source.name == '1.tif':
             raise TrainingError('nothing was learned')
         return (yield from real(prepared, *arguments, **options))
 
-    monkeypatch.setattr(pipeline, 'train_score', failing)
+    monkeypatch.setattr(schedule, 'train_score', failing)
     for options in ({}, {'check_first': True}):
         events = list(denoise_steps(images, EACH, go_on=True, **options))
         assert [e.number for e in events if isinstance(e, Denoised)] == [0, 2]
@@ -127,6 +122,15 @@ def test_a_late_training_that_fails_costs_its_own_image_alone(images, monkeypatc
     job, heard = jobs.train_job(images, EACH, threading.Event()), []
     heard += [type(event) for event in job if isinstance(event, (jobs.Result, jobs.Failed))]
     assert heard == [jobs.Result, jobs.Failed, jobs.Result]
+
+
+def test_a_part_without_all_time_points_costs_its_own_image_alone(frames):
+    movie, short = (ImageSource(frames[:2], 'TYX', f'{i}.tif') for i in range(2))
+    parts = [[movie], [short.part(Region({'T': (0, 1)}))]]
+    settings = replace(AT_ONCE, apart=Apart.TIMES)
+    events = list(denoise_steps([short, movie], settings, lessons=parts[::-1], go_on=True))
+    assert [e.number for e in events if isinstance(e, LeftOut)] == [0]
+    assert [e.number for e in events if isinstance(e, Denoised)] == [1]
 
 
 def test_what_is_not_acceptable_ends_the_work_before_the_training_if_all_are_checked_first(images):
@@ -166,13 +170,11 @@ def test_a_training_can_continue_from_a_model(images):
 
 
 def test_train_steps_end_with_the_model_and_apply_nothing(images, monkeypatch):
-    from napari_noise2score.pipeline import run as pipeline
-
     def never(*arguments, **options):
         raise AssertionError('applied')
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'score_image', never)
+        patch.setattr(stages, 'score_image', never)
         events = list(train_steps(images, AT_ONCE))
     assert kinds(events)[-1] is Trained
     trained = events[-1]

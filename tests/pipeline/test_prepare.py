@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from napari_noise2score.images import sampling as module
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.pipeline import prepare as module
 from napari_noise2score.pipeline.prepare import prepare
 
 
@@ -14,7 +14,7 @@ def test_large_planes_are_estimated_from_their_middle(monkeypatch):
     stack = synthetic_stack('nuclei', frames=6, size=256, seed=2)
     data = stack.noisy.copy()
     data[:, 0, 0] = 60_000
-    monkeypatch.setattr(module, '_ESTIMATE_PIXELS', 6 * 128 * 128)
+    monkeypatch.setattr(module, '_PIXELS', 6 * 128 * 128)
     channel = prepare(ImageSource(data, 'TYX')).channels[0]
     middle = ImageSource(data, 'TYX').part(Region({'Y': (64, 192), 'X': (64, 192)}))
     alone = prepare(middle).channels[0]

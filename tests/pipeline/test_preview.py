@@ -7,16 +7,12 @@ from napari_noise2score._widget.jobs import Screen, View
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.correct import Correction
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane
-from napari_noise2score.pipeline.run import (
-    DenoiseSettings,
-    correct_image,
-    prepare,
-    score_image,
-    train_score,
-)
+from napari_noise2score.pipeline.stages import score_image, train_score
 from napari_noise2score.score import precision
-from napari_noise2score.settings import TrainSettings
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')

@@ -20,8 +20,9 @@ from napari_noise2score.noise.families import (
 )
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.results import Denoised
-from napari_noise2score.pipeline.run import Progress, denoise, denoise_steps, score_image, single
+from napari_noise2score.pipeline.results import Denoised, Progress
+from napari_noise2score.pipeline.run import denoise, denoise_steps, single
+from napari_noise2score.pipeline.stages import score_image
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
@@ -86,7 +87,7 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
         raise AssertionError('the network was asked')
 
     monkeypatch.setattr('napari_noise2score.pipeline.evening.predict_clean', never)
-    monkeypatch.setattr('napari_noise2score.pipeline.run.train', never)
+    monkeypatch.setattr('napari_noise2score.pipeline.stages.train', never)
     images = {form: correct_image(result.score_map, None, form).image for form in Correction}
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])
     assert mse(images[Correction.CHAINED], images[Correction.STABILISED]) > 0

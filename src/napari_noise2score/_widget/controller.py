@@ -34,11 +34,11 @@ from napari_noise2score._widget.words import (
     result_name,
     update_words,
 )
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.pipeline.residual_check import gain_words
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 
 log = logging.getLogger(__name__)

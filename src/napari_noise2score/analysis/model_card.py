@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import family_from_dict
-from napari_noise2score.pipeline.residual_check import gain_words
 from napari_noise2score.settings import StartFrom
 
 if TYPE_CHECKING:

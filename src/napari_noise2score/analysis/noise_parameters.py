@@ -42,7 +42,7 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
 )
 from napari_noise2score.noise.search import minimise
-from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.reading import ScoreReading, read_score

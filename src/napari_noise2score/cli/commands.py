@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.calibrate import Calibration
     from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.comparison import ChannelParameters
-    from napari_noise2score.pipeline.prepare import PreparedChannel
-    from napari_noise2score.pipeline.results import Progress
-    from napari_noise2score.pipeline.run import Event
+    from napari_noise2score.pipeline.prepared import PreparedChannel
+    from napari_noise2score.pipeline.results import Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
 _SHORTEST = 5

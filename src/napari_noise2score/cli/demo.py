@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.files import written_whole
+from napari_noise2score.files import write_json, written_whole
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SyntheticStack, synthetic_stack
 from napari_noise2score.images.tiff import write_tiff
-from napari_noise2score.pipeline.residual_check import write_json
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.settings import DenoiseSettings, TrainSettings

@@ -25,8 +25,7 @@ from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings,
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
-    from napari_noise2score.pipeline.results import Denoised, Progress
-    from napari_noise2score.pipeline.run import Event
+    from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
 _SELDOM = 10
@@ -175,7 +174,7 @@ class _Results:
 
     def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
         """Write what events bring; their progress is passed on."""
-        from napari_noise2score.pipeline.residual_check import gain_words
+        from napari_noise2score.analysis.training_gain import gain_words
         from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
 
         for event in events:
@@ -239,7 +238,7 @@ class _Results:
 
     def write_report(self, at_the_end: bool = False) -> None:
         """Write the report as far as it is known, but seldom while there is more to come."""
-        from napari_noise2score.pipeline.residual_check import write_json
+        from napari_noise2score.files import write_json
 
         begin = time.perf_counter()
         if self.report is None or not self._pending or (begin < self._due and not at_the_end):

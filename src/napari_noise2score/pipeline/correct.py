@@ -16,7 +16,7 @@ from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.unbiased import LevelBias
-from napari_noise2score.pipeline.prepare import CleanPlane, PreparedChannel
+from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network import LOCAL
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_noise2score.images.storage import room
 from napari_noise2score.noise.even_planes import EvenPlanes, even_noise
 from napari_noise2score.noise.pixel_fill import local_mean
-from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean

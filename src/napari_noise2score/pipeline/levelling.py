@@ -20,7 +20,7 @@ from napari_noise2score.noise.evidence import neighbour_mean
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.pipeline.evening import clean_by_warm_start, evened
-from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 
 _ROUNDS = 12
 """Most times that a plane is looked at."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.pipeline.prepare import Prepared
+from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.settings import Apart
 
 Unit = tuple[tuple[int, tuple[int, ...]], ...]

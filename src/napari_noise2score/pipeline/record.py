@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.pipeline.domain import misfits, risk_warning
-from napari_noise2score.pipeline.prepare import Prepared
+from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.plain import plain
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualCheck
 from napari_noise2score.pipeline.selection import Judge
 from napari_noise2score.score.model import ScoreModel
@@ -223,3 +223,7 @@ class LeftOut:
 
     number: int
     error: Exception
+
+
+Event = Estimated | ReadyToTrain | Progress | Trained | Denoised | LeftOut
+"""What the pipeline yields."""

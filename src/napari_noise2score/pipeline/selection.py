@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.unbiased import LevelBias
-from napari_noise2score.pipeline.prepare import PreparedChannel
+from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES

@@ -34,7 +34,7 @@ def correct_job(
     yield Update('load', 0.0)
     load_torch()
     from napari_noise2score.pipeline.results import LeftOut
-    from napari_noise2score.pipeline.run import tolerant
+    from napari_noise2score.pipeline.schedule import tolerant
 
     count = len(images)
     with one_core_free():
@@ -58,7 +58,7 @@ def _correct_one(
     place: tuple[int, int],
 ) -> Job:
     """An image that is number ``place[0]`` of so many."""
-    from napari_noise2score.pipeline.run import result_from
+    from napari_noise2score.pipeline.stages import result_from
 
     begin, number = time.perf_counter(), place[0]
     trained = latest.settings if scored is None else scored.settings
@@ -83,7 +83,7 @@ def _scored_again(
 ) -> Generator[Event, None, Scored]:
     """The score of an image by the models of its last score, or by the latest model."""
     from napari_noise2score.pipeline.refine import prepare_image
-    from napari_noise2score.pipeline.run import score_with
+    from napari_noise2score.pipeline.stages import score_with
 
     axes = trained.apart.axes
     prepared = prepare_image(source, settings.noise, axes, device=settings.training.device)

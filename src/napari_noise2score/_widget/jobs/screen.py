@@ -12,7 +12,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import WHOLE, Region
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline.prepare import Prepared, PreparedChannel
+    from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings

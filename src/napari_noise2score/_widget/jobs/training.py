@@ -14,7 +14,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline import results, run
+    from napari_noise2score.pipeline import results
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings
@@ -75,7 +75,7 @@ class _Audience:
         self._ready: results.ReadyToTrain | None = None
         self._so_far: Callable[[], ScoreModel] | None = None
 
-    def follow(self, steps: Generator[run.Event, None, None]) -> Job:
+    def follow(self, steps: Generator[results.Event, None, None]) -> Job:
         """The events of the panel."""
         try:
             for event in steps:
@@ -87,7 +87,7 @@ class _Audience:
         finally:
             steps.close()
 
-    def _hear(self, event: run.Event) -> Job:
+    def _hear(self, event: results.Event) -> Job:
         from napari_noise2score.pipeline import results
 
         match event:
