@@ -8,22 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score.apart import lessons_of, units
-from napari_noise2score.changed import what_changed
-from napari_noise2score.correcting import correct_image
+from napari_noise2score.analysis.noise_parameters import compare_parameters
+from napari_noise2score.analysis.training_effect import what_changed
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.live import correct_plane
-from napari_noise2score.misfit import Seen, misfits
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.parameters import compare_parameters
-from napari_noise2score.pipeline import denoise, denoise_steps
-from napari_noise2score.prepare import prepare
-from napari_noise2score.residual import residual_steps
-from napari_noise2score.results import Denoised, LeftOut
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.domain import Seen, misfits
+from napari_noise2score.pipeline.pooling import lessons_of, units
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.pipeline.residual import residual_steps
+from napari_noise2score.pipeline.results import Denoised, LeftOut
+from napari_noise2score.pipeline.run import denoise, denoise_steps
 from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 

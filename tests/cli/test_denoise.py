@@ -14,10 +14,11 @@ import tifffile
 
 from napari_noise2score.cli import main
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.provenance import describe
+from napari_noise2score.pipeline.record import describe
 
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
-DESCRIBE = 'napari_noise2score.pipeline.describe'
+DESCRIBE = 'napari_noise2score.pipeline.stages.describe'
+GAIN = 'napari_noise2score.analysis.training_gain.gain_words'
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
@@ -180,9 +181,7 @@ def test_an_image_too_large_for_the_memory_is_left_out_of_many(data, model, monk
 
 
 def test_words_come_after_the_files_and_cost_nothing(data, monkeypatch, capsys):
-    monkeypatch.setattr(
-        'napari_noise2score.report.gain_words', lambda training: 'better by 0.5 ± 0.1'
-    )
+    monkeypatch.setattr(GAIN, lambda training: 'better by 0.5 ± 0.1')
     raw = io.BytesIO()
     monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(raw, encoding='ascii'))
     call = ['denoise', 'data/a.tif', '--output', 'o.tif', '--report', 'r.json', *AT_ONCE]

@@ -44,8 +44,8 @@ def train(panel, idle, seconds=1):
 def saved(tmp_path_factory):
     """A model file: the pretrained weights, as a training of no time leaves them."""
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.pipeline import train_score
-    from napari_noise2score.prepare import prepare
+    from napari_noise2score.pipeline.prepare import prepare
+    from napari_noise2score.pipeline.stages import train_score
     from napari_noise2score.settings import TrainSettings
     from napari_noise2score.steps import finish
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_noise2score.report import gain_words
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.snapshots import Snapshots
 

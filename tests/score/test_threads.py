@@ -290,7 +290,7 @@ def test_what_a_network_gives_does_not_depend_on_its_threads(two_threads):
 
 
 def test_threads_that_wait_are_told_to_sleep_before_pytorch_is_loaded():
-    words = 'import napari_noise2score.pipeline, os; print(os.environ["GOMP_SPINCOUNT"])'
+    words = 'import napari_noise2score.pipeline.run, os; print(os.environ["GOMP_SPINCOUNT"])'
     environment = {key: value for key, value in os.environ.items() if key != 'GOMP_SPINCOUNT'}
     for given, expected in ({}, '30000'), ({'GOMP_SPINCOUNT': '7'}, '7'):
         found = subprocess.run(

@@ -34,11 +34,11 @@ from napari_noise2score._widget.words import (
     result_name,
     update_words,
 )
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.report import gain_words
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 
 log = logging.getLogger(__name__)
@@ -521,6 +521,8 @@ class Controller:
             return
         if state is State.TRAINING and update.stage == 'correct':
             state = State.CORRECTING
+        elif state is State.CORRECTING and update.stage == 'train':  # of the next image
+            state = State.TRAINING
         if update.stage == 'train' and update.loss is not None and update.spent is not None:
             if self._history and update.spent < self._history[-1][0]:  # the next of several
                 self._history = []

@@ -18,7 +18,7 @@ from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
 from napari_noise2score._widget.recent import Recent
 from napari_noise2score._widget.text import Text
-from napari_noise2score.card import card_of
+from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.header import SUFFIX
 
 _NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'

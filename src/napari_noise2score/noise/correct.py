@@ -35,7 +35,7 @@ class Correction(StrEnum):
     """Form of the correction. Families without photons have the last two only."""
 
     AUTO = 'auto'
-    """The form of the least estimated risk (`napari_noise2score.judge`)."""
+    """The form of the least estimated risk (`napari_noise2score.pipeline.selection`)."""
     CHAINED = 'chained'
     """Gaussian, then Poisson, exact (`tweedie.poisson_gaussian_chained`)."""
     PAPER = 'paper'

@@ -9,10 +9,15 @@ import torch
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian
-from napari_noise2score.pipeline import DenoiseSettings, denoise
+from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.warm.exercise import places_in
 from napari_noise2score.score.warm.pretrain import pretrain
-from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
+from napari_noise2score.settings import (
+    DenoiseSettings,
+    NetworkSettings,
+    PretrainSettings,
+    TrainSettings,
+)
 from napari_noise2score.steps import finish
 
 SMALL = NetworkSettings(8, 2, 1)

@@ -16,8 +16,8 @@ from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.noise_fit import NoiseFit
 
 if TYPE_CHECKING:
-    from napari_noise2score.changed import Change
-    from napari_noise2score.results import Corrected, ScoreMap
+    from napari_noise2score.analysis.training_effect import Change
+    from napari_noise2score.pipeline.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings
