@@ -25,11 +25,12 @@ from PIL import Image
 from risks import correlated, scenes, white
 from stacks import psnr, stacks
 
-from napari_noise2score.correcting import correct_image
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline import score_image
-from napari_noise2score.prepare import Prepared, prepare
-from napari_noise2score.refine import prepare_image
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.refine import prepare_image
+from napari_noise2score.pipeline.stages import score_image
 from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.steps import finish
 
