@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.analysis.training_effect import start_of, what_changed
+from napari_noise2score.analysis.training_effect import start_of, training_difference
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.run import denoise
@@ -28,7 +28,7 @@ def result(stack):
 
 
 def test_it_is_the_difference_of_the_two_results_in_noise_units(stack, result):
-    change = finish(what_changed(result.score_map, device='cpu', orientations=1))
+    change = finish(training_difference(result.score_map, device='cpu', orientations=1))
     assert change.image.shape == (2, 2, 96, 96)
     assert change.image.dtype == np.float32
     start = TrainSettings(seconds=None, steps=0, device='cpu')
@@ -40,7 +40,7 @@ def test_it_is_the_difference_of_the_two_results_in_noise_units(stack, result):
 
 
 def test_it_is_found_where_it_is_largest(result):
-    change = finish(what_changed(result.score_map, device='cpu', orientations=1))
+    change = finish(training_difference(result.score_map, device='cpu', orientations=1))
     for channel, largest in enumerate(change.largest):
         rows, columns = (slice(start, start + largest.size) for start in (largest.y, largest.x))
         square = change.image[largest.plane, channel, rows, columns]

@@ -106,7 +106,7 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
     return same_zero
 
 
-def what_changed(
+def training_difference(
     score_map: ScoreMap,
     *,
     device: str = 'auto',

@@ -222,12 +222,14 @@ class _Results:
         self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
     ) -> Generator[Any, None, None]:
         """Write what the training changed; where most, into the report."""
-        from napari_noise2score.analysis.training_effect import what_changed
+        from napari_noise2score.analysis.training_effect import training_difference
 
         device = self.settings.training.device
         views = self.settings.views(result.score_map.prepared.source.size)
         try:
-            change = yield from what_changed(result.score_map, device=device, orientations=views)
+            change = yield from training_difference(
+                result.score_map, device=device, orientations=views
+            )
         except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not ran_out(error):
                 raise

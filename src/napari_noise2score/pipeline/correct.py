@@ -27,7 +27,7 @@ _LARGEST_STEP = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class CorrectionPlan:
     """How a score map is to be corrected.
 
     Attributes
@@ -58,11 +58,11 @@ class Way:
         return channel.correct(index, level, family, self.form, bias)
 
 
-def choose_way(
+def plan_correction(
     score_map: ScoreMap,
     noise: NoiseRequest | None = None,
     correction: Correction = Correction.AUTO,
-) -> Way:
+) -> CorrectionPlan:
     """Noise and form for a correction.
 
     Parameters
@@ -88,7 +88,7 @@ def choose_way(
     else:
         form, risks = correction, {correction: risk_of(judges, families, correction)}
     biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))
-    return Way(score_map, families, form, risks, tuple(biases))
+    return CorrectionPlan(score_map, families, form, risks, tuple(biases))
 
 
 def correct_image(
@@ -102,22 +102,22 @@ def correct_image(
     Parameters
     ----------
     score_map, noise, correction : ScoreMap, NoiseRequest, Correction
-        As in `choose_way`.
+        As in `plan_correction`.
     dtype : dtype
         Of the clean image; whole numbers are rounded, and clipped to its range. ``float32``
         becomes ``float64`` where it has steps as large as the noise.
     """
-    way = choose_way(score_map, noise, correction)
+    plan = plan_correction(score_map, noise, correction)
     dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
     prepared = score_map.prepared
     image = room(prepared.source.shape, dtype)
     checks, clipped, passed = [], 0, []
     for number, channel in enumerate(prepared.channels):
-        family = way.families[number]
+        family = plan.families[number]
         sums = ResidualSums(channel.correlation.neighbours)
         handed = HandedThrough(channel.channel)
         for index in range(channel.shape[0]):
-            plane = way.plane(number, index)
+            plane = plan.plane(number, index)
             values, outside = as_dtype(plane.clean, image.dtype)
             if plane.blank is not None:
                 values[plane.blank] = plane.raw[plane.blank]
@@ -134,7 +134,7 @@ def correct_image(
     words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
     shares = tuple(handed.share for handed in passed)
     return Corrected(
-        image, way.families, way.form, tuple(checks), way.risks, clipped, words, shares
+        image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares
     )
 
 

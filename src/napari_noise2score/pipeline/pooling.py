@@ -1,4 +1,4 @@
-"""What shares a score: all images together, or each image, channel or time point for itself."""
+"""Which images, channels and time points share a model, and which parts of them it learns from."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.settings import Apart
 
-Unit = tuple[tuple[int, tuple[int, ...]], ...]
-"""Numbers of images, each with the numbers of its channels, that share a score."""
+TrainingGroup = tuple[tuple[int, tuple[int, ...]], ...]
+"""Numbers of images, each with the numbers of its channels, that share a model."""
 
 
-def units(images: Sequence[Prepared], apart: Apart) -> list[Unit]:
-    """What is trained on, one score after the other.
+def training_groups(images: Sequence[Prepared], apart: Apart) -> list[TrainingGroup]:
+    """The images and channels of each training.
 
     Parameters
     ----------
     images : sequence of Prepared
-        With channels as ``apart.axes`` says.
+        With channels along ``apart.axes``; images without noise are skipped.
     apart : Apart
-        What gets a score of its own.
+        Whether one model is trained, or one for each image, channel or time point.
     """
     whole = [
         (number, tuple(range(len(image.channels))))
@@ -36,15 +36,15 @@ def units(images: Sequence[Prepared], apart: Apart) -> list[Unit]:
             return [((number, (place,)),) for number, places in whole for place in places]
 
 
-def lessons_of(
-    unit: Unit, images: Sequence[Prepared], lessons: Sequence[Sequence[Prepared]]
+def learned_parts(
+    group: TrainingGroup, images: Sequence[Prepared], lessons: Sequence[Sequence[Prepared]]
 ) -> list[Prepared]:
-    """What a score learns from.
+    """The images, or parts of them, with the channels that a training learns from.
 
     Parameters
     ----------
-    unit : Unit
-        What the score is for.
+    group : TrainingGroup
+        Images and channels that the model is trained for.
     images : sequence of Prepared
         All images.
     lessons : sequence of sequence of Prepared
@@ -54,10 +54,10 @@ def lessons_of(
     ------
     InputError
         If a part has not all the channels or time points of its image, or is constant in all of
-        those that share the score.
+        those that share the model.
     """
     found = []
-    for number, places in unit:
+    for number, places in group:
         image = images[number]
         for part in lessons[number] if lessons and lessons[number] else [image]:
             here, whole = (len(one.channels) + len(one.constant) for one in (part, image))
@@ -71,8 +71,8 @@ def lessons_of(
             own = tuple(one for one in part.channels if one.channel.place in wanted)
             found.append(Prepared(part.source, own))
     if not any(part.channels for part in found):
-        first = images[unit[0][0]]
-        names = ', '.join(first.channels[place].channel.words for place in unit[0][1])
+        first = images[group[0][0]]
+        names = ', '.join(first.channels[place].channel.words for place in group[0][1])
         raise InputError(
             f'{first.source.name}: the part to learn from is constant'
             f'{f" in {names}" if names else ""}; choose a part that holds noise'

@@ -17,7 +17,7 @@ from typing import TypeVar
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.pooling import Unit, lessons_of, units
+from napari_noise2score.pipeline.pooling import TrainingGroup, learned_parts, training_groups
 from napari_noise2score.pipeline.prepared import Prepared, check_noisy
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.results import (
@@ -233,18 +233,18 @@ class Batch:
         """Train models; each image is denoised when all of its channels have theirs."""
         settings = self.work.settings
         images, taught = [one.image for one in ready], [one.lessons for one in ready]
-        found = units(images, settings.apart)
-        lessons = [lessons_of(unit, images, taught) for unit in found]
-        yield self._ready_to_train(ready, found, lessons)
+        groups = training_groups(images, settings.apart)
+        lessons = [learned_parts(group, images, taught) for group in groups]
+        yield self._ready_to_train(ready, groups, lessons)
         models: dict[tuple[int, int], ScoreModel] = {}
         left_out: set[int] = set()
         waiting = deque(enumerate(ready))
-        for number, unit in enumerate(found):
-            first = unit[0][0]
+        for number, group in enumerate(groups):
+            first = group[0][0]
             if first in left_out:
                 continue
             go_on = self.work.go_on and settings.apart is not Apart.NONE
-            steps = self._unit(unit, lessons[number], (number, len(found)), ready, models)
+            steps = self._group(group, lessons[number], (number, len(groups)), ready, models)
             trained = yield from tolerant(steps, ready[first].number, go_on)
             if trained is None:
                 left_out.add(first)
@@ -255,21 +255,24 @@ class Batch:
         return True
 
     def _ready_to_train(
-        self, ready: Sequence[_Ready], found: Sequence[Unit], lessons: Sequence[Sequence[Prepared]]
+        self,
+        ready: Sequence[_Ready],
+        groups: Sequence[TrainingGroup],
+        lessons: Sequence[Sequence[Prepared]],
     ) -> ReadyToTrain:
         channels = [channel for parts in lessons for part in parts for channel in part.channels]
         return ReadyToTrain(
             {one.number: one.image for one in ready},
             tuple(
-                tuple(ready[image].image.channels[place] for image, own in unit for place in own)
-                for unit in found
+                tuple(ready[image].image.channels[place] for image, own in group for place in own)
+                for group in groups
             ),
             partial(beginning, channels, self.work.settings.training, self.work.start),
         )
 
-    def _unit(
+    def _group(
         self,
-        unit: Unit,
+        group: TrainingGroup,
         lessons: Sequence[Prepared],
         which: tuple[int, int],
         ready: Sequence[_Ready],
@@ -290,8 +293,8 @@ class Batch:
         model = yield from self.work.trained(lessons, of_all)
         if model is None:
             return False
-        models |= {(image, channel): model for image, own in unit for channel in own}
-        yield Trained(model, tuple(ready[image].number for image, _ in unit))
+        models |= {(image, channel): model for image, own in group for channel in own}
+        yield Trained(model, tuple(ready[image].number for image, _ in group))
         return True
 
     def _results(

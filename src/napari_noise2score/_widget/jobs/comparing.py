@@ -33,11 +33,11 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
     """What the training changed in images that were corrected."""
     yield Update('load', 0.0)
     load_torch()
-    from napari_noise2score.analysis.training_effect import what_changed
+    from napari_noise2score.analysis.training_effect import training_difference
 
     for number, (_, scored) in enumerate(images):
         settings = scored.settings
-        steps = what_changed(
+        steps = training_difference(
             scored.score_map,
             device=settings.training.device,
             orientations=settings.views(scored.score_map.prepared.source.size),

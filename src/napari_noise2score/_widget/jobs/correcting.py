@@ -113,14 +113,14 @@ def glance_job(
     Nothing of an image that is no longer the one that was scored.
     """
     load_torch()
-    from napari_noise2score.pipeline.correct import choose_way
+    from napari_noise2score.pipeline.correct import plan_correction
 
     for number, (source, scored, view) in enumerate(images):
         if scored is None or not scored.holds_for(source):
             continue
-        way = choose_way(scored.score_map, settings.noise, settings.correction)
+        plan = plan_correction(scored.score_map, settings.noise, settings.correction)
         for position, channel in enumerate(scored.score_map.prepared.channels):
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
-                clean = way.plane(position, plane).clean
+                clean = plan.plane(position, plane).clean
                 yield Live(number, *channel.channel.laid(plane, clean))
