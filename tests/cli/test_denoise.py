@@ -15,6 +15,7 @@ import tifffile
 from napari_noise2score.cli import main
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.record import describe
+from napari_noise2score.score.model import ScoreModel
 
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
 DESCRIBE = 'napari_noise2score.pipeline.stages.describe'
@@ -95,6 +96,16 @@ def test_a_training_goes_on_without_bad_files(data, capsys):
     assert main(call) == 1
     assert files('new') == ['m.safetensors']
     assert lines(capsys)[-1].startswith('3 of 5 failed: ')
+
+
+def test_a_training_learns_from_the_same_part_of_each_image(data, capsys):
+    images = [str(data / name) for name in ('a.tif', 'b.tif')]
+    call = ['train', *images, '--model', 'm.safetensors', '--learn-from', 'Y0:48', *AT_ONCE]
+    assert main(call) == 0
+    learned = ScoreModel.load('m.safetensors').data['images']
+    assert [image['name'] for image in learned] == ['a.tif', 'b.tif']
+    assert all(image['region'] == 'Y0:48' for image in learned)
+    assert all(image['shape'] == [48, 64] for image in learned)
 
 
 def test_if_all_are_bad_nothing_is_trained_or_written(data, capsys):
