@@ -21,7 +21,6 @@ from napari_noise2score.noise.unbiased import LevelBias
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
@@ -207,7 +206,7 @@ def _redrawing(channel: PreparedChannel, seen: int, device: str) -> Redraw:
     assert start is not None  # these settings begin with the weights that ship
     noise = NoiseVariance([channel.curve], where)
     knowledge = NoiseKnowledge(noise, [channel.correlation], where)
-    return Redrawing(start.network.to(where), knowledge, LOSSES[start.loss]()).draw_from_cpu
+    return Redrawing(start.network.to(where), knowledge, start.parameterisation).draw_from_cpu
 
 
 def compare_forms(

@@ -11,9 +11,9 @@ from torch import nn
 
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
+from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.patches import PatchSampler
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
@@ -298,7 +298,7 @@ def test_the_risk_is_measured_in_float32_where_bfloat16_is_not_finite(processor)
     slabs = torch.from_numpy(noisy_planes().array)[:, None]
     image, network = torch.zeros(len(slabs), dtype=torch.long), small().network
     found, exact = (
-        clean_levels(network, knowledge, Preconditioned(), slabs, image, precision)
+        clean_levels(network, knowledge, CleanImage(), slabs, image, precision)
         for precision in (reduced(is_right=believed), Precision(CPU, reduced=False))
     )
     assert torch.equal(found, exact)

@@ -10,6 +10,7 @@ from napari_noise2score.score import lesson
 from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned
+from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.redraw import SPACING, Redrawing
 from napari_noise2score.score.risk import draw_probe
 from napari_noise2score.score.slabs import middle
@@ -38,7 +39,7 @@ def flat(z, *told):
 
 
 def redrawing(network=flat, count: int = 1) -> Redrawing:
-    return Redrawing(network, knowledge(count), Preconditioned())
+    return Redrawing(network, knowledge(count), CleanImage())
 
 
 def skewed(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

@@ -163,7 +163,7 @@ class Lessons:
         output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
         variance = self._noise.at(image, output.detach())
         here = middle(z)
-        clean = self._loss.clean(output, here, variance)
+        clean = self._loss.parameterisation.clean(output, here, variance)
         if light.some:
             clean = light.brought(clean)
             variance = self._noise.at(image, clean.detach())
@@ -205,7 +205,7 @@ class Lessons:
         z = torch.cat([patches, other])
         output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
         variance = self._noise.at(image.repeat(2), output.detach())
-        one, two = self._loss.clean(output, middle(z), variance).chunk(2)
+        one, two = self._loss.parameterisation.clean(output, middle(z), variance).chunk(2)
         variance, _ = variance.chunk(2)
         apparent = (one - middle(patches)) ** 2 / (2 * variance)
         kept = (one - two) * change / (2 * variance)

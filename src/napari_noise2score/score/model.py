@@ -24,6 +24,7 @@ from napari_noise2score.plain import json_line
 from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.settings.tree import from_dict
 
@@ -37,7 +38,7 @@ class ScoreModel:
     network : ScoreNetwork
         On the CPU, in evaluation mode.
     loss : str
-        The loss it was trained with, which says how its output is read as a score.
+        The loss it was trained with, which decides what the output of the network means.
     training : dict
         Settings and outcome of the training, plain values.
     data : dict
@@ -48,6 +49,11 @@ class ScoreModel:
     loss: str
     training: dict[str, Any]
     data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parameterisation(self) -> Parameterisation:
+        """What the output of the network means."""
+        return LOSSES[self.loss].parameterisation
 
     @property
     def digest(self) -> str:

@@ -16,7 +16,6 @@ from napari_noise2score.images.storage import room
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
 from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
@@ -176,7 +175,8 @@ class _Lens:
         precision: Precision,
     ) -> None:
         self._network = channels_last(model.network.to(where))
-        self._loss, self._noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
+        self._parameterisation = model.parameterisation
+        self._noise = NoiseVariance([planes.curve], where)
         self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
         self._image = torch.zeros(1, dtype=torch.long, device=where)
         self._planes = model.network.settings.planes
@@ -200,7 +200,9 @@ class _Lens:
             return self._mean_of_views(z, there)
 
         output = self._precision.finite(self._network, middle(z), mean_of_views)
-        clean = self._loss.clean(output, middle(z), self._noise.at(self._image, output))
+        clean = self._parameterisation.clean(
+            output, middle(z), self._noise.at(self._image, output)
+        )
         return clean.cpu()
 
     def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:

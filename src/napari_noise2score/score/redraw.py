@@ -27,8 +27,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.told import NoiseKnowledge, clean_levels
@@ -65,8 +65,8 @@ class Redrawing:
         The good one; not to be trained.
     knowledge : NoiseKnowledge
         What is known of the noise of the images.
-    loss : ScoreLoss
-        Says what the output of the network means.
+    parameterisation : Parameterisation
+        What the output of the network means.
     precision : Precision, optional
         How precisely to compute the estimates; chosen if not given.
     """
@@ -75,11 +75,11 @@ class Redrawing:
         self,
         network: ScoreNetwork,
         knowledge: NoiseKnowledge,
-        loss: ScoreLoss,
+        parameterisation: Parameterisation,
         precision: Precision | None = None,
     ) -> None:
         self._network, self._knowledge = network, knowledge
-        self._loss, self._precision = loss, precision
+        self._parameterisation, self._precision = parameterisation, precision
 
     @torch.no_grad()
     def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
@@ -122,7 +122,7 @@ class Redrawing:
     def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
         """Clean middle planes (B, 1, Y, X)."""
         return clean_levels(
-            self._network, self._knowledge, self._loss, slabs, image, self._precision
+            self._network, self._knowledge, self._parameterisation, slabs, image, self._precision
         )
 
     def _noisy(

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
+from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import middle
 
@@ -81,7 +81,7 @@ class Told:
 def clean_levels(
     network: ScoreNetwork,
     knowledge: NoiseKnowledge,
-    loss: ScoreLoss,
+    parameterisation: Parameterisation,
     slabs: Tensor,
     image: Tensor,
     precision: Precision | None = None,
@@ -89,7 +89,7 @@ def clean_levels(
 ) -> Tensor:
     """Clean middle planes (B, 1, Y, X) of upright slabs (B, P, Y, X) of the images (B,).
 
-    ``loss`` says what the output of the network means; ``at_once`` slabs are computed together.
+    ``at_once`` slabs are computed together.
 
     Raises nothing for what is not finite: see `Precision.finite`.
     """
@@ -100,5 +100,7 @@ def clean_levels(
         told = knowledge.told(network, numbers, torch.zeros_like(numbers))
         given = z, z.new_zeros(len(z), 1, 1, 1)
         output = precision.finite(network, middle(z), partial(told, *given)).float()
-        found.append(loss.clean(output, middle(z), knowledge.noise.at(numbers, output)))
+        found.append(
+            parameterisation.clean(output, middle(z), knowledge.noise.at(numbers, output))
+        )
     return torch.cat(found)

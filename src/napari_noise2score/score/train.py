@@ -243,7 +243,7 @@ class _Run:
         """By what the training begins with."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
-        return Redrawing(good, self.knowledge, self.loss_of, self.precision)
+        return Redrawing(good, self.knowledge, self.loss_of.parameterisation, self.precision)
 
     @property
     def advice(self) -> str:
@@ -371,7 +371,13 @@ class _Run:
         slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
         at_once = max(16, self.settings.batch)
         clean = clean_levels(
-            self.average, self.knowledge, self.loss_of, slabs, image, self.precision, at_once
+            self.average,
+            self.knowledge,
+            self.loss_of.parameterisation,
+            slabs,
+            image,
+            self.precision,
+            at_once,
         )
         found = clean[:, 0].cpu().numpy()
         return np.where(np.isfinite(found), found, np.float32(np.nan))  # its risk is not known
