@@ -20,13 +20,11 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.unbiased import LevelBias
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.device import choose_device
-from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.risk import Probe, Redraw, Risk, draw_probe
-from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import TrainSettings
 
@@ -204,9 +202,7 @@ def _redrawing(channel: PreparedChannel, seen: int, device: str) -> Redraw:
     where = choose_device(device)
     start = beginning([channel], TrainSettings(seconds=0.0, slices=seen))
     assert start is not None  # these settings begin with the weights that ship
-    noise = NoiseVariance([channel.curve], where)
-    knowledge = NoiseKnowledge(noise, [channel.correlation], where)
-    return Redrawing(start.network.to(where), knowledge, start.parameterisation).draw_from_cpu
+    return Redrawing(start.denoiser([channel], where)).draw_from_cpu
 
 
 def compare_forms(

@@ -7,18 +7,18 @@ from scipy import stats
 
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.score import lesson
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.lesson import Lessons
-from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.parameterisation import CleanImage
+from napari_noise2score.score.patches import PatchSampler
 from napari_noise2score.score.redraw import SPACING, Redrawing
 from napari_noise2score.score.risk import draw_probe
 from napari_noise2score.score.slabs import middle
-from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
-from tests.score.helpers import FLAT, ArrayPlanes
+from tests.score.helpers import ArrayPlanes
 
 CPU = torch.device('cpu')
 LEVEL = 10.0
@@ -29,8 +29,10 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def knowledge(count: int = 1) -> NoiseKnowledge:
-    return NoiseKnowledge(NoiseVariance([FLAT] * count, CPU), [Correlation.white()] * count, CPU)
+def denoiser(network, count: int = 1) -> Denoiser:
+    """Of images of white noise of variance one."""
+    images = [ArrayPlanes(np.zeros((1, 8, 8)))] * count
+    return Denoiser(network, CleanImage(), NoiseConditioning(images, CPU))
 
 
 def flat(z, *told):
@@ -39,7 +41,7 @@ def flat(z, *told):
 
 
 def redrawing(network=flat, count: int = 1) -> Redrawing:
-    return Redrawing(network, knowledge(count), CleanImage())
+    return Redrawing(denoiser(network, count))
 
 
 def skewed(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -109,32 +111,24 @@ def test_correlated_noise_is_not_drawn_anew():
     planes = ArrayPlanes(skewed((2, 64, 64)), correlation=blurred)
     probe = draw_probe([planes], 32, seeded(), 8, redraw=redrawing().draw)
     assert not probe.change.any()
-    lessons = Lessons(
-        [planes], 32, Preconditioned(), True, knowledge(), seeded(), CPU, redrawing=redrawing()
-    )
+    sampler = PatchSampler([planes], 32, seeded())
+    lessons = Lessons([planes], sampler, Preconditioned(), redrawing=redrawing())
     lessons._redrawn = None  # not to be called
-    assert all(np.isfinite(float(lessons.loss(flat, 4, 0.5))) for _ in range(20))
+    assert all(np.isfinite(float(lessons.loss(denoiser(flat), 4, 0.5))) for _ in range(20))
 
 
 def test_the_lesson_is_the_risk(monkeypatch):
     """Half the risk plus one half: 1 for the noisy image, whatever the distribution."""
     monkeypatch.setattr(lesson, 'UNPERTURBED', 1.0)
-    lessons = Lessons(
-        [ArrayPlanes(skewed((6, 128, 128)))],
-        64,
-        Preconditioned(),
-        True,
-        knowledge(),
-        seeded(),
-        CPU,
-        redrawing=redrawing(),
-    )
+    planes = ArrayPlanes(skewed((6, 128, 128)))
+    sampler = PatchSampler([planes], 64, seeded())
+    lessons = Lessons([planes], sampler, Preconditioned(), redrawing=redrawing())
     for share, risk in ((1.0, 1.0), (0.0, 0.0), (0.5, 0.25)):
 
         def network(z, sigma_a, variance, near, share=share):
             return LEVEL + share * (middle(z) - LEVEL)
 
-        found = np.mean([float(lessons.loss(network, 8, 0.5)) for _ in range(40)])
+        found = np.mean([float(lessons.loss(denoiser(network), 8, 0.5)) for _ in range(40)])
         assert found == pytest.approx((risk + 1) / 2, abs=0.05)
 
 

@@ -17,16 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_noise2score.score.levels import LightChanges, NoiseVariance
+from napari_noise2score.score.denoiser import Denoiser
+from napari_noise2score.score.light_changes import LightChanges
 from napari_noise2score.score.loss import ScoreLoss
-from napari_noise2score.score.loss.base import weighted_mean
-from napari_noise2score.score.network import ScoreNetwork, local_mean
+from napari_noise2score.score.loss.base import Variance, weighted_mean
+from napari_noise2score.score.network import local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
-from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
+from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
 from napari_noise2score.score.redraw import Redrawing
 from napari_noise2score.score.slabs import cut_off, middle
-from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.transients import transients
 
 UNPERTURBED = 0.75
@@ -47,65 +47,48 @@ def redrawable(image: NoisyPlanes, frames: bool) -> bool:
 
 
 class Lessons:
-    """Draws a batch and its loss, of whichever lesson its turn it is.
+    """Draws a batch of a randomly chosen objective, and computes its loss.
 
     Parameters
     ----------
     images : sequence of NoisyPlanes
-        What to learn from.
-    size : int
-        Height and width of a patch, pixels.
+        Images to learn from.
+    sampler : PatchSampler
+        Draws patches of these images.
     loss : ScoreLoss
-        The loss of perturbed patches.
+        Loss of perturbed patches.
     frames : bool
         Whether frames of one scene are targets for each other.
-    knowledge : NoiseKnowledge
-        What is known of the noise of the images.
-    generator : torch.Generator
-        Source of the random numbers, on the CPU.
-    device : torch.device
-        Where to compute.
-    held : sequence of Box
-        Pixels that are seen, but are no targets.
-    planes : int
-        Neighbouring planes that the network sees at once.
     redrawing : Redrawing, optional
-        Draws pixels anew, where there is a good network to begin with.
+        Resamples the noise of pixels; only with a good network to start from.
     """
 
     def __init__(
         self,
         images: Sequence[NoisyPlanes],
-        size: int,
+        sampler: PatchSampler,
         loss: ScoreLoss,
-        frames: bool,
-        knowledge: NoiseKnowledge,
-        generator: torch.Generator,
-        device: torch.device,
-        held: Sequence[Box] = (),
-        planes: int = 1,
+        *,
+        frames: bool = True,
         redrawing: Redrawing | None = None,
     ) -> None:
-        self.sampler = PatchSampler(images, size, generator, held, planes)
-        self._images, self._loss, self._knowledge = images, loss, knowledge
-        self._generator, self._device, self._redrawing = generator, device, redrawing
-        self._perturbation = Perturbation([image.correlation for image in images], size, generator)
+        self.sampler = sampler
+        self._images, self._loss, self._redrawing = images, loss, redrawing
+        self._generator = sampler.generator
+        correlations = [image.correlation for image in images]
+        self._perturbation = Perturbation(correlations, sampler.size, sampler.generator)
         self._paired = torch.tensor([frames and bool(image.pairs) for image in images])
         self._redrawable = torch.tensor(
             [redrawing is not None and redrawable(image, frames) for image in images]
         )
 
-    @property
-    def _noise(self) -> NoiseVariance:
-        return self._knowledge.noise
-
-    def loss(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
+    def loss(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
         """Loss of one batch of ``count`` patches, a scalar: 1 for the score 0.
 
         Parameters
         ----------
-        network : ScoreNetwork
-            The one that learns.
+        denoiser : Denoiser
+            The one that learns, conditioned on the noise of the images.
         count : int
             Patches.
         progress : float
@@ -118,21 +101,22 @@ class Lessons:
         if compared + redrawn > 0:
             drawn = float(torch.rand((), generator=self._generator))
             if drawn < compared:
-                return self._compared(network, chosen[paired])
+                return self._compared(denoiser, chosen[paired])
             if drawn < compared + redrawn:
-                return self._redrawn(network, chosen[single][: (count + 1) // 2])
-        return self._perturbed(network, count, progress)
+                return self._redrawn(denoiser, chosen[single][: (count + 1) // 2])
+        return self._perturbed(denoiser, count, progress)
 
-    def _perturbed(self, network: ScoreNetwork, count: int, progress: float) -> Tensor:
+    def _perturbed(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
         patches, image, orientation, weight = self.sampler.draw(count)
-        u = self._perturbation.draw(image, orientation, patches.shape[1]).to(self._device)
+        u = self._perturbation.draw(image, orientation, patches.shape[1])
         patches = cut_off(patches, self._generator)
-        patches, image, weight = (a.to(self._device) for a in (patches, image, weight))
-        told = self._knowledge.told(network, image, orientation.to(self._device))
-        at = partial(self._noise.at, image)
-        return self._loss(told, patches, u, at, progress, self._generator, weight)
+        batch = patches, u, image, orientation, weight
+        patches, u, image, orientation, weight = (a.to(denoiser.device) for a in batch)
+        output = partial(denoiser.output, image=image, orientation=orientation)
+        variance = partial(denoiser.variance, image=image)
+        return self._loss(output, patches, u, variance, progress, self._generator, weight)
 
-    def _compared(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
+    def _compared(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
 
         Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
@@ -153,44 +137,42 @@ class Lessons:
             weights.append(turned(weight, way)[None])
             changes.append(pair.change)
         slabs = cut_off(torch.stack(inputs), self._generator)
-        batch = (a.to(self._device) for a in (slabs, torch.stack(targets), torch.stack(weights)))
-        z, target, weight = batch
-        image, ways = chosen.to(self._device), ways.to(self._device)
-        light = LightChanges(changes, self._device)
-        weight = weight * self._still(image, middle(z), target, light)
-        z, target = self._with_events(z, target, image, light, chosen)
-        told = self._knowledge.told(network, image, ways)
-        output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
-        variance = self._noise.at(image, output.detach())
-        here = middle(z)
-        clean = self._loss.parameterisation.clean(output, here, variance)
+        batch = slabs, torch.stack(targets), torch.stack(weights), chosen, ways
+        z, target, weight, image, ways = (a.to(denoiser.device) for a in batch)
+        light = LightChanges(changes, denoiser.device)
+        variance_at = partial(denoiser.variance, image=image)
+        weight = weight * _still(middle(z), target, light, variance_at)
+        true_variance = partial(variance_at, positive=False)
+        z, target = self._with_events(z, target, light, chosen, true_variance)
+        output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image, ways).float()
+        clean = denoiser.clean(output, z, image)
         if light.some:
             clean = light.brought(clean)
-            variance = self._noise.at(image, clean.detach())
+        variance = variance_at((clean if light.some else output).detach())
         distance = weight * (clean - target) ** 2 / (2 * variance)
         return distance.sum() / weight.sum().clamp_min(1)
 
     def _with_events(
-        self, z: Tensor, target: Tensor, image: Tensor, light: LightChanges, chosen: Tensor
+        self, z: Tensor, target: Tensor, light: LightChanges, chosen: Tensor, variance: Variance
     ) -> tuple[Tensor, Tensor]:
         """Slabs and targets in which something happens, with the noise that more light has."""
         half = z.shape[1] // 2
         here = middle(z)
         pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
-        event = transients(pairs, z.shape[-1], self._generator).to(self._device)
+        event = transients(pairs, z.shape[-1], self._generator).to(z.device)
         level = local_mean(here)
-        seen = here + event + self._more_noise(image, level, level + event)
+        seen = here + event + self._more_noise(variance, level, level + event)
         before, after = light.brought(level), light.brought(level + event)
-        target = target + after - before + self._more_noise(image, before, after)
+        target = target + after - before + self._more_noise(variance, before, after)
         return torch.cat([z[:, :half], seen, z[:, half + 1 :]], 1), target
 
-    def _more_noise(self, image: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """What the noise at a level lacks of that at another, drawn."""
-        lacking = (self._noise.true(image, after) - self._noise.true(image, before)).clamp_min(0)
-        drawn = torch.randn(before.shape, generator=self._generator).to(self._device)
+    def _more_noise(self, variance: Variance, before: Tensor, after: Tensor) -> Tensor:
+        """Random noise with the variance that noise at one level lacks of that at another."""
+        lacking = (variance(after) - variance(before)).clamp_min(0)
+        drawn = torch.randn(before.shape, generator=self._generator).to(before.device)
         return drawn * lacking.sqrt()
 
-    def _redrawn(self, network: ScoreNetwork, chosen: Tensor) -> Tensor:
+    def _redrawn(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
         r"""``((D(t) - t)^2 + (D(t) - D(t')) (t - t')) / 2 v``, the second where ``t'`` differs.
 
         Its expectation is ``(risk / v + 1) / 2``, as that of compared frames, and 1 for ``D = t``.
@@ -199,30 +181,29 @@ class Lessons:
         assert self._redrawing is not None
         patches, image, _, weight = self.sampler.draw_of(chosen)
         patches = cut_off(patches, self._generator)
-        patches, image, weight = (a.to(self._device) for a in (patches, image, weight))
+        patches, image, weight = (a.to(denoiser.device) for a in (patches, image, weight))
         other, change = self._redrawing.draw(patches, image, self._generator)
-        told = self._knowledge.told(network, image, torch.zeros_like(image))
-        z = torch.cat([patches, other])
-        output = told(z, z.new_zeros(len(z), 1, 1, 1)).float()
-        variance = self._noise.at(image.repeat(2), output.detach())
-        one, two = self._loss.parameterisation.clean(output, middle(z), variance).chunk(2)
-        variance, _ = variance.chunk(2)
+        z, image = torch.cat([patches, other]), image.repeat(2)
+        output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image).float()
+        one, two = denoiser.clean(output, z, image).chunk(2)
+        variance, _ = denoiser.variance(output.detach(), image).chunk(2)
         apparent = (one - middle(patches)) ** 2 / (2 * variance)
         kept = (one - two) * change / (2 * variance)
         return weighted_mean(apparent, weight) + weighted_mean(kept, weight * (change != 0))
 
-    def _still(self, image: Tensor, one: Tensor, other: Tensor, light: LightChanges) -> Tensor:
-        """1 where two frames differ by noise and light alone, 0 elsewhere; (B, 1, S, S)."""
-        here = light.brought(one)
-        level = local_mean((here + other) / 2)
-        variance = 2 * self._noise.at(image, level)
-        if light.some:
-            before, slope = light.taken_back(level)
-            variance = variance / 2 + slope**2 * self._noise.at(image, before)
-        ratio = (here - other) ** 2 / variance
-        padding = WINDOW // 2
-        mean = F.avg_pool2d(ratio, WINDOW, 1, padding, count_include_pad=False)
-        return (mean < MOVED).float()
-
     def _whole(self, stop: int, *shape: int) -> Tensor:
         return torch.randint(stop, shape, generator=self._generator)
+
+
+def _still(one: Tensor, other: Tensor, light: LightChanges, variance_at: Variance) -> Tensor:
+    """1 where two frames differ by noise and light alone, 0 elsewhere; (B, 1, S, S)."""
+    here = light.brought(one)
+    level = local_mean((here + other) / 2)
+    variance = 2 * variance_at(level)
+    if light.some:
+        before, slope = light.taken_back(level)
+        variance = variance / 2 + slope**2 * variance_at(before)
+    ratio = (here - other) ** 2 / variance
+    padding = WINDOW // 2
+    mean = F.avg_pool2d(ratio, WINDOW, 1, padding, count_include_pad=False)
+    return (mean < MOVED).float()

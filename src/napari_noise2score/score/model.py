@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.plain import json_line
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
 from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.parameterisation import Parameterisation
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.settings.tree import from_dict
 
@@ -54,6 +57,16 @@ class ScoreModel:
     def parameterisation(self) -> Parameterisation:
         """What the output of the network means."""
         return LOSSES[self.loss].parameterisation
+
+    def denoiser(
+        self,
+        images: Sequence[Noisy],
+        device: torch.device,
+        precision: Precision | None = None,
+    ) -> Denoiser:
+        """The denoiser of these images; the network is moved to the device."""
+        noise = NoiseConditioning(images, device)
+        return Denoiser(self.network.to(device), self.parameterisation, noise, precision)
 
     @property
     def digest(self) -> str:

@@ -27,11 +27,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.network import ScoreNetwork
-from napari_noise2score.score.parameterisation import Parameterisation
-from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.slabs import middle
-from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 
 SPACING = 2
 """Distance of the pixels that are replaced at once."""
@@ -61,25 +58,12 @@ class Redrawing:
 
     Parameters
     ----------
-    network : ScoreNetwork
-        The good one; not to be trained.
-    knowledge : NoiseKnowledge
-        What is known of the noise of the images.
-    parameterisation : Parameterisation
-        What the output of the network means.
-    precision : Precision, optional
-        How precisely to compute the estimates; chosen if not given.
+    denoiser : Denoiser
+        Gives the estimates; not to be trained.
     """
 
-    def __init__(
-        self,
-        network: ScoreNetwork,
-        knowledge: NoiseKnowledge,
-        parameterisation: Parameterisation,
-        precision: Precision | None = None,
-    ) -> None:
-        self._network, self._knowledge = network, knowledge
-        self._parameterisation, self._precision = parameterisation, precision
+    def __init__(self, denoiser: Denoiser) -> None:
+        self._denoiser = denoiser
 
     @torch.no_grad()
     def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
@@ -97,13 +81,13 @@ class Redrawing:
         replaced = _lattice(slabs, generator)
         lending = replaced & _inner(slabs)
         noisy = middle(slabs)
-        seen = self._clean(slabs, image)
+        seen = self._denoiser.denoise(slabs, image)
         other = _put(
             slabs, replaced, self._noisy(noisy, seen, image, replaced, lending, generator)
         )
-        unseen = self._clean(other, image)
+        unseen = self._denoiser.denoise(other, image)
         fresh = self._noisy(noisy, unseen, image, replaced, lending, generator)
-        variance = self._knowledge.noise.true(image, unseen)
+        variance = self._denoiser.variance(unseen, image, positive=False)
         change = torch.where(replaced, noisy - fresh, 0.0)
         for number in sorted(set(image.tolist())):
             of_it = image == number
@@ -115,15 +99,9 @@ class Redrawing:
 
     def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
         """The same for tensors on the CPU, wherever the network is; the result is there too."""
-        where = next(self._network.parameters()).device
+        where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
         return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
-
-    def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
-        """Clean middle planes (B, 1, Y, X)."""
-        return clean_levels(
-            self._network, self._knowledge, self._parameterisation, slabs, image, self._precision
-        )
 
     def _noisy(
         self,

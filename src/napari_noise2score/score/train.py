@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.events import unchanging
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.guard import ADVICE, Guard
 from napari_noise2score.score.lesson import Lessons, redrawable
-from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
@@ -42,7 +42,6 @@ from napari_noise2score.score.risk import (
 )
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
-from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 from napari_noise2score.score.warm.weights import starting_model
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 
@@ -202,9 +201,7 @@ class _Run:
         # where pixels are drawn anew nothing is forgotten among strong perturbations
         gentle = start is not None and not (redraws and all(single))
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
-        self.noise = NoiseVariance([image.curve for image in images], self.device)
-        correlations = [image.correlation for image in images]
-        self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
+        self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
         for image in images:
@@ -223,17 +220,11 @@ class _Run:
             planes=settings.slices,
             redraw=None if redrawing is None else redrawing.draw_from_cpu,
         )
+        sampler = PatchSampler(
+            images, settings.patch, self.generator, self.probe.held, settings.slices
+        )
         self.lessons = Lessons(
-            images,
-            settings.patch,
-            self.loss_of,
-            settings.frames,
-            self.knowledge,
-            self.generator,
-            self.device,
-            self.probe.held,
-            settings.slices,
-            redrawing,
+            images, sampler, self.loss_of, frames=settings.frames, redrawing=redrawing
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
@@ -243,7 +234,11 @@ class _Run:
         """By what the training begins with."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
-        return Redrawing(good, self.knowledge, self.loss_of.parameterisation, self.precision)
+        return Redrawing(self._denoiser(good))
+
+    def _denoiser(self, network: ScoreNetwork) -> Denoiser:
+        """A network on the device as a denoiser of the images."""
+        return Denoiser(network, self.loss_of.parameterisation, self.noise, self.precision)
 
     @property
     def advice(self) -> str:
@@ -307,7 +302,8 @@ class _Run:
             self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.done, progress)
         sampler = self.lessons.sampler
-        loss = partial(self.lessons.loss, self.network, self.settings.batch, progress)
+        denoiser = self._denoiser(self.network)
+        loss = partial(self.lessons.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
         found = gradient(self.network, loss, self.precision, self.guard.step, rewind)
         if self.guard.accepts(*found):
@@ -370,15 +366,7 @@ class _Run:
         """Clean levels at the places of a probe, (2 K, S, S)."""
         slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
         at_once = max(16, self.settings.batch)
-        clean = clean_levels(
-            self.average,
-            self.knowledge,
-            self.loss_of.parameterisation,
-            slabs,
-            image,
-            self.precision,
-            at_once,
-        )
+        clean = self._denoiser(self.average).denoise(slabs, image, at_once)
         found = clean[:, 0].cpu().numpy()
         return np.where(np.isfinite(found), found, np.float32(np.nan))  # its risk is not known
 
