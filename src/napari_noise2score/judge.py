@@ -23,8 +23,9 @@ from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.probe import Probe, Redraw, draw_probe
 from napari_noise2score.score.redraw import Redrawing
-from napari_noise2score.score.risk import Probe, Redraw, Risk, draw_probe
+from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import TrainSettings
 

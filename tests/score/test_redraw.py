@@ -12,8 +12,8 @@ from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.patches import PatchSampler
+from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.redraw import SPACING, Redrawing
-from napari_noise2score.score.risk import draw_probe
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings

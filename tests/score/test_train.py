@@ -14,7 +14,7 @@ from napari_noise2score.score import train as module
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.risk import draw_probe
+from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, TrainSettings

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.score.flat_places import FlatPlaces, flat_places
-from napari_noise2score.score.risk import Probe, Risk
+from napari_noise2score.score.probe import Probe
+from napari_noise2score.score.risk import Risk
 
 _PATIENCE = 7
 """Looks in a row without a lower risk after which a training from good weights ends."""

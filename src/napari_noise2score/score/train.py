@@ -31,15 +31,10 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.redraw import Redrawing
-from napari_noise2score.score.risk import (
-    PLACES,
-    Probe,
-    draw_probe,
-    known,
-    places_to_hold,
-)
+from napari_noise2score.score.risk import known
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.warm.weights import starting_model
