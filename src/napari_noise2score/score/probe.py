@@ -13,8 +13,8 @@ that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
 
 The third needs no Gaussian noise, but independent pixels and a good estimate to begin with:
 
-- *redrawn*: the image itself, and the same with pixels drawn anew, by which it is measured what an
-  estimate keeps of the noise (`napari_noise2score.score.redraw`).
+- *resampled*: the image itself, and the same with the noise of some pixels resampled, which shows
+  how much noise an estimate keeps (`napari_noise2score.score.resampling`).
 
 Where a network sees neighbouring planes the inputs are slabs, recorrupted or at one time as a
 whole, and the target is their middle plane.
@@ -39,14 +39,14 @@ from torch import Tensor
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import noise_source, slab_noise
-from napari_noise2score.score.redraw import Redrawn
+from napari_noise2score.score.resampling import Resampled
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.two_frames import two_frames
 
 Array = NDArray[np.float64]
 
-Redraw = Callable[[Tensor, Tensor, torch.Generator], Redrawn]
-"""`napari_noise2score.score.redraw.Redrawing.draw`."""
+Resample = Callable[[Tensor, Tensor, torch.Generator], Resampled]
+"""`napari_noise2score.score.resampling.NoiseResampler.draw`."""
 
 STRENGTH = 0.25
 """``a`` of the recorruption, noise standard deviations."""
@@ -73,8 +73,8 @@ class Probe:
     image : (2 K,) int64
         Which image each is from.
     change : (K, S, S) float32
-        Of redrawn trials what the first input differs by from the second, scaled; 0 where the two
-        are the same, and everywhere in others.
+        Of resampled trials the scaled difference of the first input and the second, 0 where they
+        are the same; 0 everywhere in other trials.
     weight : (K, S, S) float32
         0 for pixels that are not compared, because two frames do not show the same there, or there
         is no image; else 1.
@@ -165,14 +165,14 @@ def draw_probe(
     margin: int = 0,
     strength: float = STRENGTH,
     planes: int = 1,
-    redraw: Redraw | None = None,
+    resample: Resample | None = None,
 ) -> Probe:
-    """Trials at random places: two frames where an image has such, else redrawn or recorrupted.
+    """Trials at random places: two frames where an image has such, else resampled or recorrupted.
 
-    Redrawn where it is said how, and the noise of an image is white.
+    Resampled if ``resample`` is given and the noise of an image is white.
 
-    Noise of a few values is told from a perturbation; there a recorrupted risk would be wrong, and
-    is NaN.
+    Noise of a few discrete values differs from a perturbation; there a recorrupted risk would be
+    wrong, and is NaN.
 
     Parameters
     ----------
@@ -190,8 +190,8 @@ def draw_probe(
         ``a`` of the recorruption, noise standard deviations.
     planes : int
         Neighbouring planes of an input, odd.
-    redraw : callable, optional
-        Draws pixels anew.
+    resample : callable, optional
+        Resamples noise.
     """
     sampler = PatchSampler(images, size, generator, planes=planes)
     sources = [noise_source(image.correlation) for image in images]
@@ -226,7 +226,7 @@ def draw_probe(
         variance = torch.stack([_variance(image, plane) for plane in one])
         own.append(_mean_inside(variance[half], weights[at], margin))
         doubts.append(image.curve.doubt * own[-1])
-        if redraw is not None and image.correlation.is_white:
+        if resample is not None and image.correlation.is_white:
             alone[len(known)] = number
             trials += [(one, one[half])] * 2
             known.append(own[-1])
@@ -237,8 +237,8 @@ def draw_probe(
         known.append(both if image.recorruptible else math.nan)
     slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
     change = torch.zeros(len(known), size, size)
-    if redraw is not None and alone:
-        _redraw(redraw, alone, slabs, change, generator)
+    if resample is not None and alone:
+        _resample(resample, alone, slabs, change, generator)
     return Probe(
         slabs.numpy(),
         target.numpy(),
@@ -257,16 +257,16 @@ def draw_probe(
     )
 
 
-def _redraw(
-    redraw: Redraw,
+def _resample(
+    resample: Resample,
     alone: Mapping[int, int],
     slabs: Tensor,
     change: Tensor,
     generator: torch.Generator,
 ) -> None:
-    """Draw pixels anew in the second inputs of the places ``alone``, with the image of each."""
+    """Resample noise in the second inputs of the places ``alone``, with the image of each."""
     places, image = (torch.tensor(list(part)) for part in (alone, alone.values()))
-    drawn = redraw(slabs[2 * places], image, generator)
+    drawn = resample(slabs[2 * places], image, generator)
     slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
 
 

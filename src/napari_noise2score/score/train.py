@@ -25,15 +25,15 @@ from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.guard import ADVICE, Guard
-from napari_noise2score.score.lesson import Lessons, redrawable
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
+from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
-from napari_noise2score.score.redraw import Redrawing
+from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
@@ -191,10 +191,10 @@ class _Run:
         self.device = choose_device(settings.device)
         self.precision = precision or Precision(self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        single = [redrawable(image, settings.frames) for image in images]
-        redraws = start is not None and settings.redraw and any(single)
-        # where pixels are drawn anew nothing is forgotten among strong perturbations
-        gentle = start is not None and not (redraws and all(single))
+        single = [resamplable(image, settings.frames) for image in images]
+        resamples = start is not None and settings.redraw and any(single)
+        # with resampled noise strong perturbations make the network forget nothing
+        gentle = start is not None and not (resamples and all(single))
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
         self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
@@ -204,7 +204,7 @@ class _Run:
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
         most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
         self.centre = centre_of(_some_patches(images, settings))
-        redrawing = self._redrawing(network) if redraws else None
+        resampler = self._resampler(network) if resamples else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
         self.probe = draw_probe(
             images,
@@ -213,23 +213,23 @@ class _Run:
             places,
             margin,
             planes=settings.slices,
-            redraw=None if redrawing is None else redrawing.draw_from_cpu,
+            resample=None if resampler is None else resampler.draw_from_cpu,
         )
         sampler = PatchSampler(
             images, settings.patch, self.generator, self.probe.held, settings.slices
         )
-        self.lessons = Lessons(
-            images, sampler, self.loss_of, frames=settings.frames, redrawing=redrawing
+        self.objective = TrainingObjective(
+            images, sampler, self.loss_of, frames=settings.frames, resampler=resampler
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
             self.look(0)
 
-    def _redrawing(self, network: ScoreNetwork) -> Redrawing:
+    def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
         """By what the training begins with."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
-        return Redrawing(self._denoiser(good))
+        return NoiseResampler(self._denoiser(good))
 
     def _denoiser(self, network: ScoreNetwork) -> Denoiser:
         """A network on the device as a denoiser of the images."""
@@ -296,9 +296,9 @@ class _Run:
         if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
             self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.done, progress)
-        sampler = self.lessons.sampler
+        sampler = self.objective.sampler
         denoiser = self._denoiser(self.network)
-        loss = partial(self.lessons.loss, denoiser, self.settings.batch, progress)
+        loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
         found = gradient(self.network, loss, self.precision, self.guard.step, rewind)
         if self.guard.accepts(*found):

@@ -1,11 +1,12 @@
-"""What a network learns from in one step of a training.
+"""The objectives of a training, one of which is chosen at random for each step.
 
-From every image it learns by perturbation: the AR-DAE loss and its relatives need single noisy
-frames only. Where frames show one scene, each of them is also a target for its neighbour, with
-noise of its own: the least noisy lesson there is without a clean image, and one that needs no
-noise model. Where there are no such frames, but the noise of pixels is independent and a good
-network is at hand to begin with, pixels are drawn anew: a lesson that holds for noise that is not
-Gaussian too.
+- *Perturbation*: denoising score matching. AR-DAE and its relatives need single noisy frames only.
+- *Compared frames*: Noise2Noise. Where frames show one scene, each is a target for its neighbour,
+  with noise of its own. It is the least noisy objective without a clean image, and needs no noise
+  model.
+- *Resampled noise*: where there are no such frames, but the noise of pixels is independent and the
+  training starts from a good network, the noise of pixels is resampled. That holds for noise that
+  is not Gaussian, too.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from napari_noise2score.score.network import local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.perturb import Perturbation
-from napari_noise2score.score.redraw import Redrawing
+from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.slabs import cut_off, middle
 from napari_noise2score.score.transients import transients
 
 UNPERTURBED = 0.75
-"""Share of the steps that compare frames or draw pixels anew, on images where that can be done;
-the others keep the score known at the perturbed image too, where it is read to tell the noise."""
+"""Share of the steps that compare frames or resample noise, on images where that can be done. The
+others train the score at the perturbed image too, where noise parameters are estimated from it."""
 
 WINDOW = 9
 """Width in pixels over which two frames are compared."""
 
 MOVED = 2.0
-"""Frames that differ by more than so many times what the noise explains show something that has
-changed, and are no targets for each other there."""
+"""Largest mean squared difference of two frames, as a multiple of that of their noise. Where it is
+larger, something has moved, and the frames are no targets for each other there."""
 
 
-def redrawable(image: NoisyPlanes, frames: bool) -> bool:
-    """Whether pixels of an image are to be drawn anew, where ``frames`` are compared or not."""
+def resamplable(image: NoisyPlanes, frames: bool) -> bool:
+    """Whether noise of an image can be resampled, and it has no ``frames`` to compare instead."""
     return image.correlation.is_white and not (frames and image.pairs)
 
 
-class Lessons:
+class TrainingObjective:
     """Draws a batch of a randomly chosen objective, and computes its loss.
 
     Parameters
@@ -59,7 +60,7 @@ class Lessons:
         Loss of perturbed patches.
     frames : bool
         Whether frames of one scene are targets for each other.
-    redrawing : Redrawing, optional
+    resampler : NoiseResampler, optional
         Resamples the noise of pixels; only with a good network to start from.
     """
 
@@ -70,16 +71,16 @@ class Lessons:
         loss: ScoreLoss,
         *,
         frames: bool = True,
-        redrawing: Redrawing | None = None,
+        resampler: NoiseResampler | None = None,
     ) -> None:
         self.sampler = sampler
-        self._images, self._loss, self._redrawing = images, loss, redrawing
+        self._images, self._loss, self._resampler = images, loss, resampler
         self._generator = sampler.generator
         correlations = [image.correlation for image in images]
         self._perturbation = Perturbation(correlations, sampler.size, sampler.generator)
         self._paired = torch.tensor([frames and bool(image.pairs) for image in images])
-        self._redrawable = torch.tensor(
-            [redrawing is not None and redrawable(image, frames) for image in images]
+        self._resamplable = torch.tensor(
+            [resampler is not None and resamplable(image, frames) for image in images]
         )
 
     def loss(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
@@ -95,15 +96,17 @@ class Lessons:
             Share of the training that is done, 0 to 1.
         """
         chosen = self.sampler.images(count)
-        paired, single = self._paired[chosen], self._redrawable[chosen]
-        compared, redrawn = (UNPERTURBED * float(kind.float().mean()) for kind in (paired, single))
+        paired, single = self._paired[chosen], self._resamplable[chosen]
+        compared, resampled = (
+            UNPERTURBED * float(kind.float().mean()) for kind in (paired, single)
+        )
         # one kind a step: a batch that is split in two is slower
-        if compared + redrawn > 0:
+        if compared + resampled > 0:
             drawn = float(torch.rand((), generator=self._generator))
             if drawn < compared:
                 return self._compared(denoiser, chosen[paired])
-            if drawn < compared + redrawn:
-                return self._redrawn(denoiser, chosen[single][: (count + 1) // 2])
+            if drawn < compared + resampled:
+                return self._resampled(denoiser, chosen[single][: (count + 1) // 2])
         return self._perturbed(denoiser, count, progress)
 
     def _perturbed(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
@@ -172,17 +175,17 @@ class Lessons:
         drawn = torch.randn(before.shape, generator=self._generator).to(before.device)
         return drawn * lacking.sqrt()
 
-    def _redrawn(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
+    def _resampled(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
         r"""``((D(t) - t)^2 + (D(t) - D(t')) (t - t')) / 2 v``, the second where ``t'`` differs.
 
         Its expectation is ``(risk / v + 1) / 2``, as that of compared frames, and 1 for ``D = t``.
-        See `napari_noise2score.score.redraw`.
+        See `napari_noise2score.score.resampling`.
         """
-        assert self._redrawing is not None
+        assert self._resampler is not None
         patches, image, _, weight = self.sampler.draw_of(chosen)
         patches = cut_off(patches, self._generator)
         patches, image, weight = (a.to(denoiser.device) for a in (patches, image, weight))
-        other, change = self._redrawing.draw(patches, image, self._generator)
+        other, change = self._resampler.draw(patches, image, self._generator)
         z, image = torch.cat([patches, other]), image.repeat(2)
         output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image).float()
         one, two = denoiser.clean(output, z, image).chunk(2)

@@ -1,4 +1,4 @@
-r"""What an estimate keeps of a pixel's own noise, measured by drawing that noise anew.
+r"""Covariance penalty: how much of its own noise a pixel keeps, measured by resampling the noise.
 
 The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
 
@@ -31,18 +31,18 @@ from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.slabs import middle
 
 SPACING = 2
-"""Distance of the pixels that are replaced at once."""
+"""Distance between the pixels that are replaced together."""
 
 _ALIKE = 0.02
 """Share of the pixels among which one of about the same level is drawn."""
 _BORDER = 1 / 8
 """Share of a patch, at each side, whose pixels lend no noise: estimates are worse there."""
 _SAFE = 1.05
-"""Share of the noise variance that is counted: where its estimate is too low by some percent,
-noise would be kept, which is worse than to smooth a little more."""
+"""Factor on the noise variance. If its estimate is a few percent too low, noise would remain,
+which is worse than to smooth a little more."""
 
 
-class Redrawn(NamedTuple):
+class Resampled(NamedTuple):
     """Patches with some pixels of their middle planes replaced.
 
     ``slabs`` (B, P, Y, X) are the patches; ``change`` (B, 1, Y, X) is ``t - t'`` where a pixel was
@@ -53,8 +53,8 @@ class Redrawn(NamedTuple):
     change: Tensor
 
 
-class Redrawing:
-    """Draws pixels anew, by the estimates of a network that is good already.
+class NoiseResampler:
+    """Replaces pixels by others with resampled noise, around estimates of a good denoiser.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Redrawing:
         self._denoiser = denoiser
 
     @torch.no_grad()
-    def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+    def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
         """Replace a quarter of the pixels of the middle planes.
 
         Parameters
@@ -95,13 +95,13 @@ class Redrawing:
             wanted = 2 * _SAFE * variance[of_it][at].sum()
             found = change[of_it][at].square().sum()
             change[of_it] *= (wanted / found.clamp_min(1e-12)).clamp_max(1.0)
-        return Redrawn(_put(slabs, replaced, fresh), change)
+        return Resampled(_put(slabs, replaced, fresh), change)
 
-    def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+    def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
         """The same for tensors on the CPU, wherever the network is; the result is there too."""
         where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
-        return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
+        return Resampled(drawn.slabs.cpu(), drawn.change.cpu())
 
     def _noisy(
         self,

@@ -7,8 +7,8 @@ import torch
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
-from napari_noise2score.score.lesson import Lessons
 from napari_noise2score.score.loss import Preconditioned
+from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.patches import PatchSampler
 from tests.score.helpers import ArrayPlanes, smooth_image
@@ -27,9 +27,9 @@ class Recorder:
         return self._answer(z)
 
 
-def lessons(images, frames, size=64):
+def training_objective(images, frames, size=64):
     sampler = PatchSampler(images, size, torch.Generator().manual_seed(0))
-    return Lessons(images, sampler, Preconditioned(), frames=frames)
+    return TrainingObjective(images, sampler, Preconditioned(), frames=frames)
 
 
 def denoiser(images, network):
@@ -47,7 +47,7 @@ def one_scene(count=4, size=96, moved=None):
 
 def compared(images, answer, count=200, frames=True):
     """Losses of the steps that compared frames."""
-    drawn, found = lessons(images, frames), []
+    drawn, found = training_objective(images, frames), []
     for _ in range(count):
         network = Recorder(answer)
         loss = drawn.loss(denoiser(images, network), 4, 0.5)
@@ -90,7 +90,7 @@ def test_images_with_and_without_frames_take_turns():
 
 @pytest.mark.parametrize('photons', [2.0, 30.0])
 @pytest.mark.parametrize('light', [0.25, 0.8])
-def test_the_lesson_is_to_give_the_clean_level_of_its_own_frame(light, photons):
+def test_the_objective_is_to_give_the_clean_level_of_its_own_frame(light, photons):
     """Whichever of the two frames is the input, and however few photons the other has."""
     camera = PoissonGaussian(3.0, 100.0, 4.0)
     table = camera.level_table(100 + 8 * photons)
