@@ -21,11 +21,11 @@ from napari_noise2score.noise.unbiased import LevelBias
 from napari_noise2score.prepare import PreparedChannel
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.probe import Probe, Resample, draw_probe
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import TrainSettings
 

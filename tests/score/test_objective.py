@@ -10,7 +10,7 @@ from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
-from napari_noise2score.score.patches import PatchSampler
+from napari_noise2score.score.sampler import PatchSampler
 from tests.score.helpers import ArrayPlanes, smooth_image
 
 CPU = torch.device('cpu')

@@ -14,9 +14,9 @@ from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
 from napari_noise2score.score.parameterisation import CleanImage
-from napari_noise2score.score.patches import PatchSampler
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.train import train
 from napari_noise2score.score.warm.pretrain import pretrain
 from napari_noise2score.score.warm.weights import warm_start
@@ -216,7 +216,7 @@ def test_from_a_later_step_on_the_training_stays_in_float32(processor):
 
 def test_planes_at_hand_are_drawn_again_too(monkeypatch):
     """Of an image that does not fit in memory only some planes are drawn from at a time."""
-    monkeypatch.setattr('napari_noise2score.score.patches._CACHE_BYTES', 3 * 4 * 32 * 32)
+    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 3 * 4 * 32 * 32)
     array = np.random.default_rng(0).normal(size=(40, 32, 32))
     sampler = PatchSampler([ArrayPlanes(array)], 16, torch.Generator().manual_seed(0))
     for _ in range(5):

@@ -11,9 +11,9 @@ from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned
 from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
-from napari_noise2score.score.patches import PatchSampler
 from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.resampling import SPACING, NoiseResampler
+from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings

@@ -20,10 +20,10 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
 from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
-from napari_noise2score.score.patches import HeldPlanes, PatchSampler
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.probe import STRENGTH, draw_probe
+from napari_noise2score.score.sampler import HeldPlanes, PatchSampler
 from napari_noise2score.score.slabs import HIDDEN, cut_off, middle, read_slab
 from napari_noise2score.score.train import train
 from napari_noise2score.score.warm.weights import warm_start

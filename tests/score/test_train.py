@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.score import guard
+from napari_noise2score.score import monitor
 from napari_noise2score.score import train as module
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
@@ -92,7 +92,7 @@ def test_non_finite_loss_stops_with_advice():
 
 
 def test_a_training_that_learns_nothing_begins_anew_and_is_reported(monkeypatch):
-    monkeypatch.setattr(guard, 'TRIVIAL', 0.0)
+    monkeypatch.setattr(monitor, 'TRIVIAL', 0.0)
     with pytest.raises(TrainingError, match=r'nothing was learned in 650 steps .* 2 restart'):
         finish(train([noisy_planes()], quick(650)))
 
@@ -123,7 +123,7 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
 
 
 def test_outlier_steps_are_skipped_and_counted():
-    watch = guard.Guard()
+    watch = monitor.LossMonitor()
     for _ in range(60):
         assert watch.accepts(0.5, 1.0)
     assert not watch.accepts(40.0, 11.0)

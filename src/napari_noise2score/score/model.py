@@ -23,8 +23,8 @@ from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.plain import json_line
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
-from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.model_header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.depth import DepthBlock
+from napari_noise2score.score.precision import depth_precision
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.settings import NetworkSettings
 
@@ -43,6 +43,23 @@ class ResidualBlock(nn.Module):
         inner = inner if there is None else inner * there
         found = x + cast(Tensor, self.last(F.relu(inner)))
         return found if there is None else found * there
+
+
+class DepthBlock(nn.Module):
+    """``x + conv(relu(conv(relu(x))))`` in three dimensions, without the outermost two planes.
+
+    (B, C, P, Y, X) becomes (B, C, P - 2, Y, X). The last convolution starts at zero: at first the
+    other planes change nothing.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(channels, channels, 3, padding=(0, 1, 1))
+        self.last = nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with depth_precision(x) as x:
+            return x[:, :, 1:-1] + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))
 
 
 class Blocks(nn.Sequential):

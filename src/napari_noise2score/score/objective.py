@@ -24,9 +24,9 @@ from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.loss.base import Variance, weighted_mean
 from napari_noise2score.score.network import local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler
+from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
 from napari_noise2score.score.slabs import cut_off, middle
 from napari_noise2score.score.transients import transients
 

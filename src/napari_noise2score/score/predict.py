@@ -19,9 +19,9 @@ from napari_noise2score.score.device import choose_device, free_memory, out_of_m
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
-from napari_noise2score.score.patches import NoisyPlanes
-from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.slabs import middle, read_slab
 from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import round_up, tiles

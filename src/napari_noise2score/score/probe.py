@@ -37,10 +37,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
-from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
-from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.resampling import Resampled
 from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
 from napari_noise2score.score.two_frames import two_frames
 
 Array = NDArray[np.float64]

@@ -23,8 +23,8 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.sampler import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import relay
 

@@ -24,17 +24,17 @@ from napari_noise2score.noise.events import unchanging
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
-from napari_noise2score.score.guard import ADVICE, Guard
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.monitor import ADVICE, LossMonitor
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.objective import TrainingObjective, resamplable
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
+from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
 from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.warm.weights import starting_model
@@ -123,7 +123,7 @@ def train(
             progress = settings.progress(step, time.perf_counter() - begin)
             if progress >= 1.0:
                 break
-            failed = run.guard.trivial or run.guard.lost
+            failed = run.monitor.trivial or run.monitor.lost
             if start is None and failed and restarts < _RESTARTS:
                 restarts += 1
                 run.restart(restarts)
@@ -134,7 +134,7 @@ def train(
             seconds = time.perf_counter() - begin
             fraction = settings.progress(step, seconds)
             held = time.perf_counter()
-            yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks, run.so_far)
+            yield TrainProgress(step, seconds, run.monitor.loss, fraction, *run.risks, run.so_far)
             held = time.perf_counter() - held
             begin += held  # a training that is held back does not age
             tuner.leave_out(held)
@@ -258,7 +258,7 @@ class _Run:
         self.network.centre.fill_(self.centre)
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
-        self.guard = Guard(self.loss_of.trivial, self.advice)
+        self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
         self.snapshots = Snapshots(self.probe, good=self.start is not None)
         self.done = self.looks = 0
 
@@ -269,11 +269,11 @@ class _Run:
     def failure(self, steps: int, restarts: int) -> str | None:
         """Why nothing of it can be used; None if something can."""
         tried = f'in {steps} steps and {restarts} restart(s)'
-        if self.guard.lost:
+        if self.monitor.lost:
             return f'the loss did not stay finite {tried}: {self.advice}'
-        if self.guard.trivial:
+        if self.monitor.trivial:
             return (
-                f'nothing was learned in {steps} steps (loss {self.guard.loss:.3f}, 1 is the '
+                f'nothing was learned in {steps} steps (loss {self.monitor.loss:.3f}, 1 is the '
                 f'trivial score) and {restarts} restart(s): the noise parameters do not fit the '
                 'data, or the noise is correlated between pixels'
             )
@@ -300,8 +300,8 @@ class _Run:
         denoiser = self._denoiser(self.network)
         loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
-        found = gradient(self.network, loss, self.precision, self.guard.step, rewind)
-        if self.guard.accepts(*found):
+        found = gradient(self.network, loss, self.precision, self.monitor.step, rewind)
+        if self.monitor.accepts(*found):
             self.optimiser.step()
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
@@ -337,8 +337,8 @@ class _Run:
         best = self.snapshots.deliver(self.average)
         risk, trusted = best.risk, not self.snapshots.flat.harmed
         outcome = {
-            'final_loss': self.guard.loss,
-            'skipped_steps': self.guard.skipped,
+            'final_loss': self.monitor.loss,
+            'skipped_steps': self.monitor.skipped,
             'float32_from_step': self.precision.full_from,
             'delivered_step': best.step,
             'risk': {**risk.to_dict(trusted=trusted), 'two_frames': risk.two_frames},
