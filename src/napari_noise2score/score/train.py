@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.events import unchanging
+from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
@@ -35,7 +36,6 @@ from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
-from napari_noise2score.score.snapshots import Snapshots
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.warm.weights import starting_model
 from napari_noise2score.settings import NetworkSettings, TrainSettings
@@ -43,12 +43,12 @@ from napari_noise2score.settings import NetworkSettings, TrainSettings
 _WARM_UP = 50
 _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.99
-_LOOKS = 10
+_EVALUATIONS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.2
-"""Share of the learning rate with which weights that are good already are changed."""
+"""Share of the learning rate at which weights that are good already are trained."""
 _RESTARTS = 2
-"""Times that a training which sits at the trivial solution begins anew."""
+"""Restarts allowed when a training is stuck at the trivial solution."""
 
 
 class Stop(Protocol):
@@ -129,8 +129,8 @@ def train(
                 run.restart(restarts)
             run.step(progress)
             step += 1
-            if progress * _LOOKS >= run.looks + 1:
-                run.look(step)
+            if progress * _EVALUATIONS >= run.evaluations + 1:
+                run.evaluate(step)
             seconds = time.perf_counter() - begin
             fraction = settings.progress(step, seconds)
             held = time.perf_counter()
@@ -223,7 +223,7 @@ class _Run:
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
-            self.look(0)
+            self.evaluate(0)
 
     def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
         """By what the training begins with."""
@@ -259,8 +259,8 @@ class _Run:
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
         self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
-        self.snapshots = Snapshots(self.probe, good=self.start is not None)
-        self.done = self.looks = 0
+        self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)
+        self.done = self.evaluations = 0
 
     def restart(self, number: int) -> None:
         """Begin anew with other random weights and a lower rate."""
@@ -282,14 +282,14 @@ class _Run:
     @property
     def exhausted(self) -> bool:
         """Whether a training from good weights has stopped to gain anything."""
-        return self.start is not None and self.snapshots.exhausted
+        return self.start is not None and self.checkpoints.exhausted
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
         """Risk of the start, and that of the best weights since; None where there is none."""
         if self.start is None:
             return None, None
-        return known(self.snapshots.first), known(self.snapshots.best)
+        return known(self.checkpoints.first), known(self.checkpoints.best)
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
@@ -325,17 +325,17 @@ class _Run:
         training = {**self.settings.to_dict(), 'steps_done': self.done}
         return ScoreModel(network, loss=self.settings.loss, training=training)
 
-    def look(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
         """Measure the risk of the running average."""
-        self.snapshots.look(self.average, self._clean, step)
-        self.looks += step > 0
+        self.checkpoints.evaluate(self.average, self._clean, step)
+        self.evaluations += step > 0
 
     def deliver(self, step: int) -> dict[str, Any]:
         """Put the weights to deliver into the running average; what is known of them."""
         if step or self.start is None:
-            self.look(step)
-        best = self.snapshots.deliver(self.average)
-        risk, trusted = best.risk, not self.snapshots.flat.harmed
+            self.evaluate(step)
+        best = self.checkpoints.deliver(self.average)
+        risk, trusted = best.risk, not self.checkpoints.flat.harmed
         outcome = {
             'final_loss': self.monitor.loss,
             'skipped_steps': self.monitor.skipped,
@@ -347,14 +347,14 @@ class _Run:
         }
         if self.start is None:
             return outcome
-        first = self.snapshots.first
+        first = self.checkpoints.first
         gain = replace(risk, places=first.places - risk.places, doubt=0.0)
         return {
             **outcome,
             'start': {'sha256': self.start.digest},
             'start_risk': {**first.to_dict(trusted=trusted), 'two_frames': first.two_frames},
             'gain': gain.to_dict(),
-            'flat_places': self.snapshots.flat.to_dict(),
+            'flat_places': self.checkpoints.flat.to_dict(),
         }
 
     def _clean(self, probe: Probe) -> NDArray[np.float32]:
