@@ -30,7 +30,7 @@ from napari_noise2score.noise.common import NO_ROWS
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline import score_image
 from napari_noise2score.prepare import Prepared, prepare
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)

@@ -19,8 +19,8 @@ from napari_noise2score.noise.pixel_fill import local_mean
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.sampler import HeldPlanes
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.steps import finish, relay
 
 Array = NDArray[np.float64]

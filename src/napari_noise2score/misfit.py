@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from napari_noise2score.prepare import Prepared, PreparedChannel
 from napari_noise2score.score.network import LOCAL
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.sampler import HeldPlanes
-from napari_noise2score.score.warm.weights import warm_start
 
 if TYPE_CHECKING:
     from napari_noise2score.judge import Judge

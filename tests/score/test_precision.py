@@ -16,10 +16,10 @@ from napari_noise2score.score.network import ScoreNetwork, widened
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.pretraining.pretrain import pretrain
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.pretrain import pretrain
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes, noisy_planes

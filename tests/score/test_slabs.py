@@ -22,11 +22,11 @@ from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.probe import STRENGTH, draw_probe
 from napari_noise2score.score.sampler import HeldPlanes, PatchSampler
 from napari_noise2score.score.slabs import HIDDEN, cut_off, middle, read_slab
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes

@@ -31,13 +31,13 @@ from napari_noise2score.score.monitor import ADVICE, LossMonitor
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
-from napari_noise2score.score.warm.weights import starting_model
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 
 _WARM_UP = 50
