@@ -56,14 +56,16 @@ class LightChanges:
         """
         before, slope = [], []
         for each, line in zip(level, self._lines, strict=True):
-            found = (each, torch.ones_like(each)) if line is None else _on_line(each, *line[::-1])
-            before.append(found[0])
-            slope.append(1 / found[1])
+            level_before, inverse = (
+                (each, torch.ones_like(each)) if line is None else _on_line(each, *line[::-1])
+            )
+            before.append(level_before)
+            slope.append(1 / inverse)
         return torch.stack(before), torch.stack(slope)
 
 
 def _on_line(at: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear interpolation of ``y(x)`` that goes on straight at both ends, and its slope."""
+    """Linear interpolation of ``y(x)``, extrapolated at both ends, and its slope."""
     place = torch.searchsorted(x, at.detach().contiguous()).clamp(1, len(x) - 1)
     slope = (y[place] - y[place - 1]) / (x[place] - x[place - 1])
     return y[place - 1] + slope * (at - x[place - 1]), slope

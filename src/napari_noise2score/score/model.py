@@ -71,12 +71,12 @@ class ScoreModel:
     @property
     def digest(self) -> str:
         """SHA-256 of the weights, hexadecimal: the same for every copy of them."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for key, value in sorted(self.network.state_dict().items()):
             if key != 'centre':  # set anew for the data of every training
-                found.update(key.encode())
-                found.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-        return found.hexdigest()
+                digest.update(key.encode())
+                digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the model; an existing file stays whole until the new one is complete.
@@ -141,7 +141,7 @@ class ScoreModel:
             network = ScoreNetwork(from_dict(NetworkSettings, settings['network']))
             tensors = {key: value.float() for key, value in tensors.items()}
             if header['version'] == '1':
-                tensors = _untold(tensors)
+                tensors = _conditioned(tensors)
             network.load_state_dict(tensors)
             loss, training, data = settings['loss'], settings['training'], settings['data']
             if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
@@ -154,8 +154,8 @@ class ScoreModel:
         return cls(network.eval().requires_grad_(False), loss, training, data)
 
 
-def _untold(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of version 1, whose networks were not told of the noise, as those of now."""
+def _conditioned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of version 1, without conditioning on the noise, as those of a network with it."""
     head = tensors['head.weight']
     zeros = head.new_zeros(len(head), 1, *head.shape[2:])
     correlated = head.new_zeros(len(head), len(NEAREST))

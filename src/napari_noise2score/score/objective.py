@@ -124,30 +124,30 @@ class TrainingObjective:
 
         Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
         planes at one time, the target its middle plane at the other. Where the light of the two
-        differs it is the clean level that is brought to that of the target, which has noise.
+        differs, the clean level is converted to the light of the noisy target.
         """
-        ways = self._whole(ORIENTATIONS, len(chosen))
+        orientations = self._whole(ORIENTATIONS, len(chosen))
         inputs, targets, weights, changes = [], [], [], []
-        for number, way in zip(chosen.tolist(), ways.tolist(), strict=True):
+        for number, orientation in zip(chosen.tolist(), orientations.tolist(), strict=True):
             pairs = self._images[number].pairs
             pair = pairs[int(self._whole(len(pairs)))]
             pair = pair if int(self._whole(2)) else pair.reversed
             place = self.sampler.place(number, pair.first)
-            there = place._replace(plane=pair.second)
-            weight = self.sampler.weight(there) * self.sampler.still(there, pair)
-            inputs.append(turned(self.sampler.slab(place), way))
-            targets.append(turned(self.sampler.cut(there), way)[None])
-            weights.append(turned(weight, way)[None])
+            second = place._replace(plane=pair.second)
+            weight = self.sampler.weight(second) * self.sampler.still(second, pair)
+            inputs.append(turned(self.sampler.slab(place), orientation))
+            targets.append(turned(self.sampler.cut(second), orientation)[None])
+            weights.append(turned(weight, orientation)[None])
             changes.append(pair.change)
         slabs = cut_off(torch.stack(inputs), self._generator)
-        batch = slabs, torch.stack(targets), torch.stack(weights), chosen, ways
-        z, target, weight, image, ways = (a.to(denoiser.device) for a in batch)
+        batch = slabs, torch.stack(targets), torch.stack(weights), chosen, orientations
+        z, target, weight, image, orientations = (a.to(denoiser.device) for a in batch)
         light = LightChanges(changes, denoiser.device)
         variance_at = partial(denoiser.variance, image=image)
         weight = weight * _still(middle(z), target, light, variance_at)
         true_variance = partial(variance_at, positive=False)
         z, target = self._with_events(z, target, light, chosen, true_variance)
-        output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image, ways).float()
+        output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image, orientations).float()
         clean = denoiser.clean(output, z, image)
         if light.some:
             clean = light.brought(clean)
@@ -158,7 +158,7 @@ class TrainingObjective:
     def _with_events(
         self, z: Tensor, target: Tensor, light: LightChanges, chosen: Tensor, variance: Variance
     ) -> tuple[Tensor, Tensor]:
-        """Slabs and targets in which something happens, with the noise that more light has."""
+        """Slabs and targets with transient events and the additional noise of their light."""
         half = z.shape[1] // 2
         here = middle(z)
         pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
@@ -191,8 +191,8 @@ class TrainingObjective:
         one, two = denoiser.clean(output, z, image).chunk(2)
         variance, _ = denoiser.variance(output.detach(), image).chunk(2)
         apparent = (one - middle(patches)) ** 2 / (2 * variance)
-        kept = (one - two) * change / (2 * variance)
-        return weighted_mean(apparent, weight) + weighted_mean(kept, weight * (change != 0))
+        penalty = (one - two) * change / (2 * variance)
+        return weighted_mean(apparent, weight) + weighted_mean(penalty, weight * (change != 0))
 
     def _whole(self, stop: int, *shape: int) -> Tensor:
         return torch.randint(stop, shape, generator=self._generator)

@@ -27,7 +27,7 @@ from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import round_up, tiles
 
 TILE = 512
-"""Pixels a tile keeps, to each side."""
+"""Height and width of the result of a tile, pixels."""
 
 _LEAST_TILE = 64
 """What it is halved down to where memory runs out; then the CPU takes over."""
@@ -72,8 +72,8 @@ def predict_clean(
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
-        Pixels a tile keeps to each side; the memory needed goes with its square. Halved where
-        memory runs out, down to 64; then the CPU takes over.
+        Height and width of the result of a tile, pixels; the memory needed goes with its square.
+        Halved where memory runs out, down to 64; then the CPU takes over.
     orientations : int
         1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
         the time goes with it.
@@ -140,9 +140,9 @@ def predict_clean(
                 place = np.s_[:, :, rows.read, columns.read]
                 seen = (whole[place],) if everywhere else (whole[place], there[place])
                 clean = averaged.clean(*seen)
-                kept = clean[0, 0, rows.inner, columns.inner].numpy()
+                inner = clean[0, 0, rows.inner, columns.inner].numpy()
                 part = result[index, rows.keep, columns.keep]
-                part[...] = kept[: part.shape[0], : part.shape[1]]
+                part[...] = inner[: part.shape[0], : part.shape[1]]
                 yield PredictProgress(index * len(cuts) + number, count * len(cuts))
         except RuntimeError as error:
             if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):

@@ -6,16 +6,16 @@ The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
 
 with the noise variance ``v`` (Efron, "The estimation of prediction error", JASA 2004). For
 Gaussian noise the covariance is ``v`` times a derivative, which makes it Stein's estimate, and
-what a Gaussian perturbation teaches. Noise of few photons is skewed: a network that tells it from
-a perturbation removes the perturbation and keeps the noise, and neither sees it. So the covariance
-is measured: pixels ``t`` are replaced by others ``t'`` of the same distribution. For exchangeable
-ones
+what a network learns from a Gaussian perturbation. Noise of few photons is skewed: a network can
+distinguish it from a perturbation, remove the perturbation and leave the noise, and neither loss
+nor risk shows that. So the covariance is measured: pixels ``t`` are replaced by others ``t'`` of
+the same distribution. For exchangeable ones
 
 .. math:: 2 \operatorname{cov}(D, n) = E (D(t) - D(t')) (t - t')
 
-exactly, whatever the distribution. Here ``t'`` is an estimate that has not seen the pixel, plus
-what another pixel of about the same level differs by from its own. Such an estimate has an error
-of its own, which would count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
+exactly, whatever the distribution. Here ``t'`` is an estimate from other pixels, plus the residual
+of another pixel of about the same level. Such an estimate has an error of its own, which would
+count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
 
 The noise of neighbouring pixels has to be independent.
 """
@@ -98,7 +98,7 @@ class NoiseResampler:
         return Resampled(_put(slabs, replaced, fresh), change)
 
     def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
-        """The same for tensors on the CPU, wherever the network is; the result is there too."""
+        """`draw` for tensors on the CPU, with a result on the CPU, wherever the network is."""
         where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
         return Resampled(drawn.slabs.cpu(), drawn.change.cpu())

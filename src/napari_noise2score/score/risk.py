@@ -83,7 +83,7 @@ class Risk:
 
     @property
     def known(self) -> bool:
-        """Whether it tells anything."""
+        """Whether it is finite and possible."""
         return math.isfinite(self.value) and not self.impossible
 
     def beats(self, other: Risk) -> bool:
@@ -99,7 +99,7 @@ class Risk:
     def to_dict(self, *, trusted: bool = True) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known, or not ``trusted``.
 
-        Places that are all the same, as in an image of the size of one, tell no standard error.
+        If all places are the same, as in an image of their size, there is no standard error.
         What an impossible one came out at stands beside it as ``'impossible'``, one that is not
         trusted as ``'doubtful'``.
         """

@@ -24,7 +24,7 @@ _REUSE = 16
 """Patches for which a plane is read where not all fit in memory."""
 _TRIES = 32
 _LARGER = 0.5
-"""Share of a patch that has to be image, where there is such a place."""
+"""Least share of a patch that holds an image, where such a place exists."""
 _FIRST = 8
 """Planes that are read one after the other at the beginning."""
 

@@ -98,7 +98,7 @@ def train(
     ScoreModel
         With the running average of the weights (EMA), on the CPU: the last ones, or earlier ones
         if those had a clearly lower risk. From pretrained weights: the ones of the lowest risk,
-        theirs among them, and the training ends early when the risk falls no more.
+        theirs among them, and the training ends early when the risk stops falling.
 
     Raises
     ------
