@@ -30,7 +30,9 @@ TARGETS = {
     'correct': ('noise/correct.py', ['tests/noise/test_correct.py']),
     'loss': ('score/loss/ardae.py', ['tests/score/test_loss.py', MINIMA]),
     'sliced': ('score/loss/sliced.py', ['tests/score/test_loss.py', MINIMA]),
-    'levels': ('score/levels.py', ['tests/score/test_levels.py']),
+    'denoiser': ('score/denoiser.py', ['tests/score/test_denoiser.py']),
+    'light': ('score/light_changes.py', ['tests/score/test_light_changes.py']),
+    'reading': ('score/parameterisation.py', ['tests/score/test_loss.py']),
     'tiling': ('score/tiling.py', ['tests/score/test_tiling.py']),
 }
 QUICK = {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'OMP_NUM_THREADS': '1'}

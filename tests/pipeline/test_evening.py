@@ -20,7 +20,7 @@ from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
 GAIN, OFFSET = 2.0, 100.0

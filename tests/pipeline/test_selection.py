@@ -12,7 +12,8 @@ from napari_noise2score.pipeline.selection import choose_form, compare_forms, ju
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.risk import Probe, Risk
+from napari_noise2score.score.probe import Probe
+from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish

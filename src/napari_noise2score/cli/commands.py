@@ -42,7 +42,7 @@ def train(options: argparse.Namespace) -> int:
     """Train on images and keep the score."""
     from napari_noise2score.pipeline.run import train_steps
     from napari_noise2score.score.device import choose_device
-    from napari_noise2score.score.warm.weights import starting_model
+    from napari_noise2score.score.pretraining.weights import starting_model
 
     training = train_settings(options)
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
@@ -211,8 +211,8 @@ def export(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
-    from napari_noise2score.score.warm.exercise import places_in
-    from napari_noise2score.score.warm.pretrain import pretrain
+    from napari_noise2score.score.pretraining.pretrain import pretrain
+    from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 
     defaults = PretrainSettings()
     network = read_fields(options, defaults.network)

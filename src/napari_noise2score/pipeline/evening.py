@@ -18,9 +18,9 @@ from napari_noise2score.noise.even_planes import EvenPlanes, even_noise
 from napari_noise2score.noise.pixel_fill import local_mean
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.steps import finish, relay
 
 Array = NDArray[np.float64]

@@ -31,8 +31,8 @@ from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, channels_last
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.pretraining.synthetic_pairs import Source, SyntheticPairs
 from napari_noise2score.score.threads import usable_threads, using
-from napari_noise2score.score.warm.exercise import Exercises, Source
 from napari_noise2score.settings import NetworkSettings, PretrainSettings
 from napari_noise2score.settings.tree import from_dict
 
@@ -111,12 +111,12 @@ def pretrain(
         average.load_state_dict(kept['average'])
         optimiser.load_state_dict(kept['optimiser'])
         step, smoothed, log = kept['step'], kept['loss'], kept['log']
-    exercises = Exercises(settings.patch, np.random.default_rng([settings.seed, step]), source)
+    pairs = SyntheticPairs(settings.patch, np.random.default_rng([settings.seed, step]), source)
     begin = saved = time.perf_counter()
     while step < settings.steps:
         for group in optimiser.param_groups:
             group['lr'] = _rate(settings, step)
-        batch = [part.to(device) for part in exercises.draw(settings.batch)]
+        batch = [part.to(device) for part in pairs.draw(settings.batch)]
         z, clean, variance, near, sigma_a = batch
 
         def loss(

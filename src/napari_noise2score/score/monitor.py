@@ -1,4 +1,4 @@
-"""What a training watches so that it cannot fail silently."""
+"""Monitoring of a training, so that it cannot fail silently."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ADVICE = (
 
 _SMOOTHING = 0.98
 _OUTLIER = 10.0
-"""A gradient so many times longer than usual is not followed."""
+"""Length of a gradient, as a multiple of the usual one, above which a step is skipped."""
 _REMEMBERED = 50
 _LOST = 20
-"""Steps in a row that are not finite after which the weights are taken for destroyed."""
+"""Non-finite steps in a row after which the weights are considered lost."""
 
 
-class Guard:
+class LossMonitor:
     """Follows loss and gradient: smoothed loss, outlier steps, the trivial solution.
 
     Parameters

@@ -24,7 +24,7 @@ _REUSE = 16
 """Patches for which a plane is read where not all fit in memory."""
 _TRIES = 32
 _LARGER = 0.5
-"""Share of a patch that has to be image, where there is such a place."""
+"""Least share of a patch that holds an image, where such a place exists."""
 _FIRST = 8
 """Planes that are read one after the other at the beginning."""
 
@@ -183,8 +183,7 @@ class PatchSampler:
         planes: int = 1,
     ) -> None:
         self._images, self._planes = images, planes
-        self.size = size
-        self._generator = generator
+        self.size, self.generator = size, generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._shelves: dict[int, list[int]] = {}
         self._drawn = 0
@@ -198,11 +197,11 @@ class PatchSampler:
     def state(self) -> SamplerState:
         """What the next draws depend on."""
         shelves = {image: list(shelf) for image, shelf in self._shelves.items()}
-        return SamplerState(self._generator.get_state(), self._drawn, shelves)
+        return SamplerState(self.generator.get_state(), self._drawn, shelves)
 
     def restore(self, state: SamplerState) -> None:
         """Draw again what was drawn since ``state`` was taken."""
-        self._generator.set_state(state.random)
+        self.generator.set_state(state.random)
         self._drawn = state.drawn
         self._shelves = {image: list(shelf) for image, shelf in state.shelves.items()}
 
@@ -212,7 +211,7 @@ class PatchSampler:
 
     def draw_of(self, chosen: Tensor) -> Patches:
         """A patch of each of these images, (B,) int64, turned and mirrored at random."""
-        ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self._generator)
+        ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self.generator)
         drawn, weights = [], []
         for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
             box = self.draw_box(image)
@@ -222,7 +221,7 @@ class PatchSampler:
 
     def images(self, count: int) -> Tensor:
         """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
-        return torch.multinomial(self._weights, count, True, generator=self._generator)
+        return torch.multinomial(self._weights, count, True, generator=self.generator)
 
     def draw_box(self, image: int) -> Box:
         """A random place in a random plane, with an image for the larger part if it can be."""
@@ -335,7 +334,7 @@ class PatchSampler:
         return shelf[self._whole(len(shelf))]
 
     def _whole(self, stop: int) -> int:
-        return int(torch.randint(stop, (), generator=self._generator))
+        return int(torch.randint(stop, (), generator=self.generator))
 
     def _plane(self, image: int, index: int) -> Tensor:
         key = image, index

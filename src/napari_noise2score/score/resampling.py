@@ -1,4 +1,4 @@
-r"""What an estimate keeps of a pixel's own noise, measured by drawing that noise anew.
+r"""Covariance penalty: how much of its own noise a pixel keeps, measured by resampling the noise.
 
 The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
 
@@ -6,16 +6,16 @@ The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
 
 with the noise variance ``v`` (Efron, "The estimation of prediction error", JASA 2004). For
 Gaussian noise the covariance is ``v`` times a derivative, which makes it Stein's estimate, and
-what a Gaussian perturbation teaches. Noise of few photons is skewed: a network that tells it from
-a perturbation removes the perturbation and keeps the noise, and neither sees it. So the covariance
-is measured: pixels ``t`` are replaced by others ``t'`` of the same distribution. For exchangeable
-ones
+what a network learns from a Gaussian perturbation. Noise of few photons is skewed: a network can
+distinguish it from a perturbation, remove the perturbation and leave the noise, and neither loss
+nor risk shows that. So the covariance is measured: pixels ``t`` are replaced by others ``t'`` of
+the same distribution. For exchangeable ones
 
 .. math:: 2 \operatorname{cov}(D, n) = E (D(t) - D(t')) (t - t')
 
-exactly, whatever the distribution. Here ``t'`` is an estimate that has not seen the pixel, plus
-what another pixel of about the same level differs by from its own. Such an estimate has an error
-of its own, which would count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
+exactly, whatever the distribution. Here ``t'`` is an estimate from other pixels, plus the residual
+of another pixel of about the same level. Such an estimate has an error of its own, which would
+count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
 
 The noise of neighbouring pixels has to be independent.
 """
@@ -27,25 +27,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.loss import ScoreLoss
-from napari_noise2score.score.network import ScoreNetwork
-from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.slabs import middle
-from napari_noise2score.score.told import NoiseKnowledge, clean_levels
 
 SPACING = 2
-"""Distance of the pixels that are replaced at once."""
+"""Distance between the pixels that are replaced together."""
 
 _ALIKE = 0.02
 """Share of the pixels among which one of about the same level is drawn."""
 _BORDER = 1 / 8
 """Share of a patch, at each side, whose pixels lend no noise: estimates are worse there."""
 _SAFE = 1.05
-"""Share of the noise variance that is counted: where its estimate is too low by some percent,
-noise would be kept, which is worse than to smooth a little more."""
+"""Factor on the noise variance. If its estimate is a few percent too low, noise would remain,
+which is worse than to smooth a little more."""
 
 
-class Redrawn(NamedTuple):
+class Resampled(NamedTuple):
     """Patches with some pixels of their middle planes replaced.
 
     ``slabs`` (B, P, Y, X) are the patches; ``change`` (B, 1, Y, X) is ``t - t'`` where a pixel was
@@ -56,33 +53,20 @@ class Redrawn(NamedTuple):
     change: Tensor
 
 
-class Redrawing:
-    """Draws pixels anew, by the estimates of a network that is good already.
+class NoiseResampler:
+    """Replaces pixels by others with resampled noise, around estimates of a good denoiser.
 
     Parameters
     ----------
-    network : ScoreNetwork
-        The good one; not to be trained.
-    knowledge : NoiseKnowledge
-        What is known of the noise of the images.
-    loss : ScoreLoss
-        Says what the output of the network means.
-    precision : Precision, optional
-        How precisely to compute the estimates; chosen if not given.
+    denoiser : Denoiser
+        Gives the estimates; not to be trained.
     """
 
-    def __init__(
-        self,
-        network: ScoreNetwork,
-        knowledge: NoiseKnowledge,
-        loss: ScoreLoss,
-        precision: Precision | None = None,
-    ) -> None:
-        self._network, self._knowledge = network, knowledge
-        self._loss, self._precision = loss, precision
+    def __init__(self, denoiser: Denoiser) -> None:
+        self._denoiser = denoiser
 
     @torch.no_grad()
-    def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
+    def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
         """Replace a quarter of the pixels of the middle planes.
 
         Parameters
@@ -97,13 +81,13 @@ class Redrawing:
         replaced = _lattice(slabs, generator)
         lending = replaced & _inner(slabs)
         noisy = middle(slabs)
-        seen = self._clean(slabs, image)
+        seen = self._denoiser.denoise(slabs, image)
         other = _put(
             slabs, replaced, self._noisy(noisy, seen, image, replaced, lending, generator)
         )
-        unseen = self._clean(other, image)
+        unseen = self._denoiser.denoise(other, image)
         fresh = self._noisy(noisy, unseen, image, replaced, lending, generator)
-        variance = self._knowledge.noise.true(image, unseen)
+        variance = self._denoiser.variance(unseen, image, positive=False)
         change = torch.where(replaced, noisy - fresh, 0.0)
         for number in sorted(set(image.tolist())):
             of_it = image == number
@@ -111,19 +95,13 @@ class Redrawing:
             wanted = 2 * _SAFE * variance[of_it][at].sum()
             found = change[of_it][at].square().sum()
             change[of_it] *= (wanted / found.clamp_min(1e-12)).clamp_max(1.0)
-        return Redrawn(_put(slabs, replaced, fresh), change)
+        return Resampled(_put(slabs, replaced, fresh), change)
 
-    def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Redrawn:
-        """The same for tensors on the CPU, wherever the network is; the result is there too."""
-        where = next(self._network.parameters()).device
+    def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
+        """`draw` for tensors on the CPU, with a result on the CPU, wherever the network is."""
+        where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
-        return Redrawn(drawn.slabs.cpu(), drawn.change.cpu())
-
-    def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
-        """Clean middle planes (B, 1, Y, X)."""
-        return clean_levels(
-            self._network, self._knowledge, self._loss, slabs, image, self._precision
-        )
+        return Resampled(drawn.slabs.cpu(), drawn.change.cpu())
 
     def _noisy(
         self,

@@ -1,10 +1,11 @@
-"""The perturbation of the training: unit noise like the real one, drawn afresh.
+"""The perturbation of the training: random noise of variance one, distributed like the real one.
 
 White noise and noise of a known covariance are drawn from the normal distribution. Where noise is
-correlated and frame differences show it, those themselves are drawn from: cameras that
-interpolate or sharpen leave noise that is not Gaussian, which a network tells from a Gaussian
-perturbation of the same covariance and then lets pass. A perturbation with the distribution of
-the noise cannot be told from it (Moran et al., "Noisier2Noise", CVPR 2020).
+correlated and frame differences show it, the perturbation is drawn from these differences: cameras
+that interpolate or sharpen make noise that is not Gaussian, and a network that can distinguish it
+from a Gaussian perturbation of the same covariance does not remove it. A perturbation with the
+distribution of the noise cannot be distinguished from it (Moran et al., "Noisier2Noise", CVPR
+2020).
 """
 
 from __future__ import annotations

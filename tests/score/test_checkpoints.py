@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from napari_noise2score.analysis.training_gain import gain_words
+from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.flat_places import RETURNED, FlatPlaces
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.snapshots import Snapshots
 
 PLACES, SIZE = 8, 64
 
 
 class Trial:
-    """Places whose risk is as told, and a network whose only weight is the number of the look."""
+    """Places of a given risk, and a network whose only weight is the number of the evaluation."""
 
     def __init__(self, *, good=True, paired=True):
         rng = np.random.default_rng(0)
@@ -28,27 +28,27 @@ class Trial:
             risk=lambda clean: self.risks[-1],
         )
         self.network = torch.nn.Linear(1, 1, bias=False).requires_grad_(False)
-        self.snapshots = Snapshots(probe, good=good)
+        self.checkpoints = CheckpointSelection(probe, good=good)
         self.count = 0
 
-    def look(self, risk, returned=0.0):
+    def evaluate(self, risk, returned=0.0):
         """``risk`` of the same spread at all places; ``returned`` of the noise has come back."""
         self.risks.append(Risk(risk + 1e-3 * np.arange(PLACES), 0.0))
         self.network.weight.fill_(self.count)
         clean = returned * self.noise
-        self.snapshots.look(self.network, lambda probe: clean, self.count)
+        self.checkpoints.evaluate(self.network, lambda probe: clean, self.count)
         self.count += 1
 
     def uncertain(self, risk):
-        """A look whose difference from the first is within its error."""
+        """An evaluation whose difference from the first is within its error."""
         spread = np.resize([-0.1, 0.1], PLACES)
         self.risks.append(Risk(self.risks[0].places + spread + risk - self.risks[0].value, 0.0))
         self.network.weight.fill_(self.count)
-        self.snapshots.look(self.network, lambda probe: 0 * self.noise, self.count)
+        self.checkpoints.evaluate(self.network, lambda probe: 0 * self.noise, self.count)
         self.count += 1
 
     def delivered(self):
-        step = self.snapshots.deliver(self.network).step
+        step = self.checkpoints.deliver(self.network).step
         assert float(self.network.weight) == step
         return step
 
@@ -56,81 +56,81 @@ class Trial:
 def test_a_lower_risk_is_delivered():
     trial = Trial()
     for risk in (0.3, 0.2, 0.25):
-        trial.look(risk)
+        trial.evaluate(risk)
     assert trial.delivered() == 1
-    assert trial.snapshots.first.value > trial.snapshots.best.value
+    assert trial.checkpoints.first.value > trial.checkpoints.best.value
 
 
 def test_of_a_single_image_the_last_weights_are_delivered_if_no_judge_objects():
     """What a training gains there is less than the error of the risk."""
     trial = Trial(paired=False)
-    trial.look(0.3)
+    trial.evaluate(0.3)
     for value in (0.31, 0.29, 0.32):
         trial.uncertain(value)
     assert trial.delivered() == 3
-    assert trial.snapshots.best.value == pytest.approx(0.32)
+    assert trial.checkpoints.best.value == pytest.approx(0.32)
 
 
 def test_of_a_single_image_weights_that_let_noise_back_in_are_not_delivered():
     """Nor earlier ones of that training: it has learned from the start what harms."""
     trial = Trial(paired=False)
-    trial.look(0.3)
-    trial.look(0.25, RETURNED / 2)
-    trial.look(0.1, 3 * RETURNED)
-    assert trial.snapshots.flat.returned == pytest.approx(3 * RETURNED, rel=1e-3)
+    trial.evaluate(0.3)
+    trial.evaluate(0.25, RETURNED / 2)
+    trial.evaluate(0.1, 3 * RETURNED)
+    assert trial.checkpoints.flat.returned == pytest.approx(3 * RETURNED, rel=1e-3)
     assert trial.delivered() == 0
 
 
 def test_of_a_single_image_weights_of_a_clearly_higher_risk_are_not_delivered():
     trial = Trial(paired=False)
     for risk in (0.3, 0.28, 0.4):
-        trial.look(risk)
-    assert trial.snapshots.refused == 1
+        trial.evaluate(risk)
+    assert trial.checkpoints.refused == 1
     assert trial.delivered() == 0
 
 
 def test_most_places_say_whether_images_are_single():
     trial = Trial()
     paired = np.arange(PLACES) < PLACES // 2 + 1
-    assert not Snapshots(SimpleNamespace(paired=paired), good=True).single
-    assert Snapshots(SimpleNamespace(paired=~paired), good=True).single
-    assert not trial.snapshots.single
+    assert not CheckpointSelection(SimpleNamespace(paired=paired), good=True).single
+    assert CheckpointSelection(SimpleNamespace(paired=~paired), good=True).single
+    assert not trial.checkpoints.single
 
 
-def test_looks_that_let_noise_back_in_are_counted_in_a_row():
+def test_evaluations_that_let_noise_back_in_are_counted_in_a_row():
     trial = Trial(paired=False)
     counts = []
     for returned in (0, 2 * RETURNED, 0, 2 * RETURNED, 3 * RETURNED):
-        trial.look(0.3, returned)
-        counts.append(trial.snapshots.refused)
+        trial.evaluate(0.3, returned)
+        counts.append(trial.checkpoints.refused)
     assert counts == [0, 1, 0, 1, 2]
 
 
 def test_frames_that_are_compared_need_no_second_judge():
     trial = Trial()
-    trial.look(0.3)
-    trial.look(0.1, 0.5)
+    trial.evaluate(0.3)
+    trial.evaluate(0.1, 0.5)
     assert trial.delivered() == 1
 
 
 def test_a_lower_risk_within_its_error_is_no_reason_to_leave_good_weights():
     trial = Trial()
-    trial.look(0.3)
+    trial.evaluate(0.3)
     trial.uncertain(0.29)
-    assert trial.snapshots.best.value < trial.snapshots.first.value
+    assert trial.checkpoints.best.value < trial.checkpoints.first.value
     assert trial.delivered() == 0
 
 
 def test_from_scratch_the_last_weights_are_delivered_unless_others_were_clearly_better():
     trial = Trial(good=False)
     for risk in (1.0, 0.3, 0.3):
-        trial.look(risk, returned=1.0)
+        trial.evaluate(risk, returned=1.0)
     assert trial.delivered() == 2
-    trial.look(0.9)
+    trial.evaluate(0.9)
     assert trial.delivered() == 1
 
 
-def test_nothing_is_delivered_before_a_look():
+def test_nothing_is_delivered_before_an_evaluation():
     with pytest.raises(RuntimeError, match='no network has been judged yet'):
         Trial().delivered()
 

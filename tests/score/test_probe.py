@@ -7,7 +7,7 @@ from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
-from napari_noise2score.score.risk import STRENGTH, draw_probe, places_to_hold
+from napari_noise2score.score.probe import STRENGTH, draw_probe, places_to_hold
 from tests.score.helpers import ArrayPlanes, smooth_image
 
 DISTANCE = np.arange(-REACH, REACH + 1)

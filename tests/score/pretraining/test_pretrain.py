@@ -10,8 +10,8 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.pipeline.run import denoise
-from napari_noise2score.score.warm.exercise import places_in
-from napari_noise2score.score.warm.pretrain import pretrain
+from napari_noise2score.score.pretraining.pretrain import pretrain
+from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 from napari_noise2score.settings import (
     DenoiseSettings,
     NetworkSettings,
@@ -60,7 +60,7 @@ def test_what_it_learned_denoises_at_once(tmp_path):
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.score.warm.pretrain._KEEP_EVERY', 0.0)
+    monkeypatch.setattr('napari_noise2score.score.pretraining.pretrain._KEEP_EVERY', 0.0)
     state = tmp_path / 'state.pt'
     run = pretrain(quick(20), source=flat, state=state)
     for _ in itertools.islice(run, 8):

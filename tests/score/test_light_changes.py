@@ -2,30 +2,10 @@ import numpy as np
 import torch
 
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import FramePair
-from napari_noise2score.score.levels import LightChanges, NoiseVariance
+from napari_noise2score.score.light_changes import LightChanges
 
 CPU = torch.device('cpu')
-
-
-def test_each_image_has_its_own_curve_interpolated_and_held_at_the_ends():
-    first = VarianceCurve(0.0, 4.0, np.array([0.2, 0.4, 0.6, 0.8, 1.0]))
-    second = VarianceCurve(-10.0, 10.0, np.array([2.0, 2.5, 3.0, 3.5, 4.0]))
-    noise = NoiseVariance([first, second], CPU)
-    levels = torch.tensor([-9.0, 0.0, 0.5, 3.75, 9.0])
-    both = torch.stack([levels, levels])[:, None, None]
-    found = noise.at(torch.tensor([0, 1]), both)
-    assert found.shape == both.shape
-    expected = [
-        np.interp(levels, np.linspace(c.start, c.stop, 5), c.values) for c in (first, second)
-    ]
-    np.testing.assert_allclose(found[:, 0, 0], np.stack(expected), atol=2e-3)
-
-
-def test_the_variance_has_a_floor():
-    noise = NoiseVariance([VarianceCurve(0.0, 1.0, np.zeros(4))], CPU)
-    assert noise.at(torch.tensor([0]), torch.zeros(1, 1, 2, 2)).min().item() > 0.04
 
 
 def test_levels_are_brought_to_the_light_of_the_other_frame_patch_by_patch():

@@ -1,4 +1,4 @@
-"""What a model file says of itself before its weights are read. No torch in here.
+"""Header of a model file: format and version, read without its weights and without torch.
 
 A safetensors file begins with eight bytes, the length of the JSON text that follows.
 """

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.pairs import FramePair, PlanePair, StillBlocks
-from napari_noise2score.score.lesson import Lessons
-from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned
-from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.objective import TrainingObjective
+from napari_noise2score.score.parameterisation import CleanImage
+from napari_noise2score.score.sampler import PatchSampler
 from tests.score.helpers import ArrayPlanes, smooth_image
 
 CPU = torch.device('cpu')
@@ -27,14 +27,13 @@ class Recorder:
         return self._answer(z)
 
 
-def lessons(images, frames=True, size=64):
-    knowledge = NoiseKnowledge(
-        NoiseVariance([image.curve for image in images], CPU),
-        [Correlation.white()] * len(images),
-        CPU,
-    )
-    generator = torch.Generator().manual_seed(0)
-    return Lessons(images, size, Preconditioned(), frames, knowledge, generator, CPU)
+def training_objective(images, frames, size=64):
+    sampler = PatchSampler(images, size, torch.Generator().manual_seed(0))
+    return TrainingObjective(images, sampler, Preconditioned(), frames=frames)
+
+
+def denoiser(images, network):
+    return Denoiser(network, CleanImage(), NoiseConditioning(images, CPU))
 
 
 def one_scene(count=4, size=96, moved=None):
@@ -46,31 +45,31 @@ def one_scene(count=4, size=96, moved=None):
     return ArrayPlanes(noisy, pairs=pairs), clean[0]
 
 
-def compared(drawn, answer, count=200):
+def compared(images, answer, count=200, frames=True):
     """Losses of the steps that compared frames."""
-    found = []
+    drawn, found = training_objective(images, frames), []
     for _ in range(count):
         network = Recorder(answer)
-        loss = drawn.loss(network, 4, 0.5)
+        loss = drawn.loss(denoiser(images, network), 4, 0.5)
         if network.asked == [0.0]:
-            found.append(float(loss))
-    return found
+            found.append(loss)
+    return torch.stack(found) if found else torch.empty(0)
 
 
 def test_the_score_zero_has_loss_1_and_a_perfect_answer_half():
     planes, _ = one_scene()
-    trivial = compared(lessons([planes]), lambda z: z)
-    assert np.mean(trivial) == pytest.approx(1, abs=0.02)
+    trivial = compared([planes], lambda z: z)
+    assert float(trivial.mean()) == pytest.approx(1, abs=0.02)
     assert 0.6 < len(trivial) / 200 < 0.9
     flat = ArrayPlanes(np.random.default_rng(0).normal(size=(4, 96, 96)), pairs=((0, 1), (2, 3)))
-    assert np.mean(compared(lessons([flat]), torch.zeros_like)) == pytest.approx(0.5, abs=0.01)
+    assert float(compared([flat], torch.zeros_like).mean()) == pytest.approx(0.5, abs=0.01)
 
 
 def test_what_has_moved_between_frames_is_no_target():
     """The answer "output = input" counts the difference of the frames and nothing else."""
     planes, _ = one_scene(2, moved=slice(20, 60))
     static, _ = one_scene(2)
-    losses, usual = (np.mean(compared(lessons([a]), lambda z: z)) for a in (planes, static))
+    losses, usual = (float(compared([a], lambda z: z).mean()) for a in (planes, static))
     assert usual < losses < 1.5 * usual
     everywhere = np.mean((planes.array[0] - planes.array[1]) ** 2) / 2
     assert losses < 0.4 * everywhere
@@ -78,20 +77,20 @@ def test_what_has_moved_between_frames_is_no_target():
 
 def test_without_frames_of_one_scene_every_patch_is_perturbed():
     planes, _ = one_scene()
-    assert not compared(lessons([planes], frames=False), lambda z: z, 40)
-    assert not compared(lessons([ArrayPlanes(planes.array)]), lambda z: z, 40)
+    assert not len(compared([planes], lambda z: z, 40, frames=False))
+    assert not len(compared([ArrayPlanes(planes.array)], lambda z: z, 40))
 
 
 def test_images_with_and_without_frames_take_turns():
     planes, _ = one_scene()
     single = ArrayPlanes(planes.array)
-    share = len(compared(lessons([planes, single]), lambda z: z)) / 200
+    share = len(compared([planes, single], lambda z: z)) / 200
     assert 0.2 < share < 0.55
 
 
 @pytest.mark.parametrize('photons', [2.0, 30.0])
 @pytest.mark.parametrize('light', [0.25, 0.8])
-def test_the_lesson_is_to_give_the_clean_level_of_its_own_frame(light, photons):
+def test_the_objective_is_to_give_the_clean_level_of_its_own_frame(light, photons):
     """Whichever of the two frames is the input, and however few photons the other has."""
     camera = PoissonGaussian(3.0, 100.0, 4.0)
     table = camera.level_table(100 + 8 * photons)
@@ -113,13 +112,7 @@ def test_the_lesson_is_to_give_the_clean_level_of_its_own_frame(light, photons):
         bright = z.mean((1, 2, 3), keepdim=True) > (first + second) / 2
         return torch.where(bright, first + shift, second + shift).float().expand_as(z)
 
-    drawn, losses = lessons([planes]), []
-    for _ in range(100):
-        network = Recorder(answer)
-        loss = drawn.loss(network, 4, 0.5)
-        if network.asked == [0.0]:
-            losses.append(loss)
-    mean = torch.stack(losses).mean()
+    mean = compared([planes], answer, 100).mean()
     mean.backward()
     assert float(mean.detach()) == pytest.approx(0.5, abs=0.03)
     assert abs(float(shift.grad)) < 0.03  # noise standard deviations that the minimum is off
@@ -132,6 +125,6 @@ def test_places_that_are_not_still_teach_nothing():
     shifted[1, :48] += 0.8
     marked = ArrayPlanes(shifted, pairs=(PlanePair(0, 1, still=upper),))
     unmarked = ArrayPlanes(shifted, pairs=((0, 1),))
-    found, without = (np.mean(compared(lessons([a]), lambda z: z)) for a in (marked, unmarked))
+    found, without = (float(compared([a], lambda z: z).mean()) for a in (marked, unmarked))
     assert found == pytest.approx(1, abs=0.03)
     assert without > 1.08

@@ -1,9 +1,9 @@
-r"""The learned score at the pixels of an image and a little beside them.
+r"""Samples of the learned score, at the pixels of an image and a small step beside them.
 
 A score is learned for data smoothed by the perturbation ``sigma_a`` of the training; without
-perturbation it is extrapolated, and leans on the noise model that it was trained with. Where a
-question is about the noise itself, the score is therefore read where it was learned: at
-``z = t + sigma_a n``. What the perturbation adds to the variance is known and taken off.
+perturbation it is extrapolated, and depends on the noise model that it was trained with. To
+estimate the noise itself, the score is therefore sampled where it was learned: at
+``z = t + sigma_a n``. The perturbation adds a known variance, which is subtracted.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.sampler import HeldPlanes, NoisyPlanes
 from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import relay
 
 Array = NDArray[np.float64]
 
 BLOCK = 32
-"""Side of the blocks into which a reading is cut, pixels."""
+"""Side of the blocks into which the samples are cut, pixels."""
 
 _STEP = 0.05
-"""How far beside a pixel the score is read again, noise standard deviations."""
+"""Step beside a pixel at which the score is sampled again, noise standard deviations."""
 _LEVELS = 8
 _LEAST_FALL = 1e-3
 
-READ_AT: Mapping[type[ScoreLoss], float] = {Preconditioned: Preconditioned.anew[0]}
-"""Perturbation at which a loss learns the score, anew or further; 0 for one that is not listed."""
+SAMPLED_AT: Mapping[type[ScoreLoss], float] = {Preconditioned: Preconditioned.anew[0]}
+"""Perturbation at which a loss learns the score, from scratch or not; 0 if it is not listed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreReading:
+class ScoreSamples:
     """Score of the smoothed data in the unit-noise coordinate, in K draws, cut into B blocks.
 
     Attributes
@@ -68,15 +68,15 @@ class ScoreReading:
     level: Array
     smoothing: float
 
-    def without(self, part: int, parts: int) -> ScoreReading:
-        """The reading without every block of which the number leaves ``part`` modulo ``parts``."""
+    def without(self, part: int, parts: int) -> ScoreSamples:
+        """The samples without every block whose number is ``part`` modulo ``parts``."""
         keep = np.arange(self.noisy.shape[1]) % parts != part
         values: dict[str, Any] = {
             spec.name: getattr(self, spec.name)[:, keep]
             for spec in fields(self)
             if spec.name != 'smoothing'
         }
-        return ScoreReading(**values, smoothing=self.smoothing)
+        return ScoreSamples(**values, smoothing=self.smoothing)
 
     def noise_variance(self) -> tuple[Array, Array]:
         """Noise variance by clean level, from how fast the score falls.
@@ -106,7 +106,7 @@ class ScoreReading:
         return LocalScore(coordinate, table, clean, variance.mean(axis=0))
 
 
-def read_score(
+def sample_score(
     model: ScoreModel,
     channel: NoisyPlanes,
     table: LevelTable,
@@ -116,8 +116,8 @@ def read_score(
     draws: int = 2,
     seed: int = 0,
     device: str = 'auto',
-) -> Generator[PredictProgress, None, ScoreReading]:
-    """Read the score in the middle of a few planes; about 4 s on a CPU core.
+) -> Generator[PredictProgress, None, ScoreSamples]:
+    """Sample the score in the middle of a few planes; about 4 s on a CPU core.
 
     Parameters
     ----------
@@ -128,9 +128,9 @@ def read_score(
     table : LevelTable
         Noise there, level by level, as in training.
     size : int
-        Largest height and width to look at, pixels.
+        Largest height and width to sample, pixels.
     planes : int
-        Planes to look at, spread over the channel.
+        Planes to sample, spread over the channel.
     draws : int
         Perturbations of each; the time goes with it.
     seed : int
@@ -156,7 +156,7 @@ def read_score(
     whole = _blocks(~blank).min(axis=(1, 2))
     if not whole.any():
         whole = np.ones_like(whole)
-    smoothing = READ_AT.get(LOSSES[model.loss], 0.0)
+    smoothing = SAMPLED_AT.get(LOSSES[model.loss], 0.0)
     extra = smoothing**2
     parts: dict[str, list[Array]] = {
         name: [] for name in ('z', 'moved', 'score', 'moved_score', 'level')
@@ -185,7 +185,7 @@ def read_score(
         name: np.stack([_blocks(a)[whole] for a in arrays]) for name, arrays in parts.items()
     }
     noisy = _blocks(window[:, half].astype(np.float64))[whole][None]
-    return ScoreReading(noisy=noisy, smoothing=smoothing, **blocks)
+    return ScoreSamples(noisy=noisy, smoothing=smoothing, **blocks)
 
 
 def _middle(side: int, size: int) -> slice:

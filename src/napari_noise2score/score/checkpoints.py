@@ -1,4 +1,4 @@
-"""Which weights of a training are delivered.
+"""Checkpoints of a training, and which of them is delivered.
 
 Where frames of one scene are compared the risk decides (`napari_noise2score.score.risk`), which
 then rests on no model of the noise. Of single images it rests on one, and its error is larger than
@@ -17,19 +17,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.score.flat_places import FlatPlaces, flat_places
-from napari_noise2score.score.risk import Probe, Risk
+from napari_noise2score.score.probe import Probe
+from napari_noise2score.score.risk import Risk
 
 _PATIENCE = 7
-"""Looks in a row without a lower risk after which a training from good weights ends."""
+"""Evaluations in a row without a lower risk after which a training from good weights ends."""
 _UNDECIDED = 4
-"""Looks after which it ends if none has found a clearly lower risk than that of the start."""
+"""Evaluations after which it ends if none had a clearly lower risk than the start."""
 _REFUSED = 2
-"""Looks in a row at weights that a judge of single images objects to, after which it ends: more
-of the same would follow."""
+"""Evaluations in a row of weights that a judge of single images objects to, after which it ends:
+the next ones would be like them."""
 
 
-class Look(NamedTuple):
-    """A network as it was when it was judged."""
+class Checkpoint(NamedTuple):
+    """Weights of a network and how they were judged."""
 
     risk: Risk
     step: int
@@ -37,8 +38,8 @@ class Look(NamedTuple):
     flat: FlatPlaces
 
 
-class Snapshots:
-    """Keeps the best weights seen, and says which are delivered in the end.
+class CheckpointSelection:
+    """Stores the best weights so far, and selects those that are delivered in the end.
 
     Parameters
     ----------
@@ -54,18 +55,18 @@ class Snapshots:
         self.single = good and bool(self._alone.mean() > 0.5)
         """Whether most places are of single images: then the risk does not decide alone."""
         self._start: NDArray[np.float32] | None = None
-        self._first: Look | None = None
-        self._best: Look | None = None
-        self._last: Look | None = None
-        self._looks = 0
+        self._first: Checkpoint | None = None
+        self._best: Checkpoint | None = None
+        self._last: Checkpoint | None = None
+        self._evaluations = 0
         self.since_best = 0
-        """Looks after that at the best weights."""
+        """Evaluations after that of the best weights."""
         self.refused = 0
-        """Looks in a row at weights of single images that a judge objects to."""
+        """Evaluations in a row of weights of single images that a judge objects to."""
 
     @property
     def first(self) -> Risk:
-        """What the first look has found; there must have been one."""
+        """Risk at the first evaluation; there must have been one."""
         return _there(self._first).risk
 
     @property
@@ -86,44 +87,46 @@ class Snapshots:
         """Whether nothing more is to be gained over good first weights."""
         if self.single:
             return self.refused >= _REFUSED
-        undecided = self._looks > _UNDECIDED and not self.gained  # the first is that of the start
+        # the first evaluation is that of the start
+        undecided = self._evaluations > _UNDECIDED and not self.gained
         return undecided or self.since_best >= _PATIENCE
 
     @property
     def flat(self) -> FlatPlaces:
-        """What the last weights that were looked at have made of flat places."""
+        """Effect of the last weights that were evaluated on flat places."""
         return _there(self._last).flat
 
-    def look(
+    def evaluate(
         self,
         network: torch.nn.Module,
         clean: Callable[[Probe], NDArray[np.float32]],
         step: int,
     ) -> None:
-        """Judge a network; ``clean`` gives its estimates at the places of a probe."""
+        """Judge a network, whose estimates at the places of a probe are ``clean(probe)``."""
         found = clean(self._probe)
         weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
-        self._last = Look(self._probe.risk(found), step, weights, self._flat(found))
+        self._last = Checkpoint(self._probe.risk(found), step, weights, self._flat(found))
         self._first = self._first or self._last
-        self._looks += 1
+        self._evaluations += 1
         self.since_best += 1
         self.refused = self.refused + 1 if self._objects(self._last) else 0
         if self._best is None or self._better(self._last, self._best):
             self._best, self.since_best = self._last, 0
 
-    def _objects(self, look: Look) -> bool:
+    def _objects(self, checkpoint: Checkpoint) -> bool:
         """Whether a judge objects to weights of single images."""
         if not self.single:
             return False
-        return look.flat.harmed or not look.risk.known or self.first.beats(look.risk)
+        risk = checkpoint.risk
+        return checkpoint.flat.harmed or not risk.known or self.first.beats(risk)
 
-    def _better(self, look: Look, best: Look) -> bool:
+    def _better(self, checkpoint: Checkpoint, best: Checkpoint) -> bool:
         if self.single:
             return not self.refused
-        return look.risk.known and look.risk.value < best.risk.value
+        return checkpoint.risk.known and checkpoint.risk.value < best.risk.value
 
     def _flat(self, clean: NDArray[np.float32]) -> FlatPlaces:
-        """What has become of flat places, in the first of the two inputs of a place."""
+        """Effect on flat places, in the first of the two inputs of a place."""
         if not self.single:
             return FlatPlaces()
         probe, alone = self._probe, self._alone
@@ -132,8 +135,8 @@ class Snapshots:
             self._start = here
         return flat_places(probe.noisy[::2][alone], self._start, here, probe.image[::2][alone])
 
-    def deliver(self, network: torch.nn.Module) -> Look:
-        """Put the weights to deliver into ``network``, and say which they are.
+    def deliver(self, network: torch.nn.Module) -> Checkpoint:
+        """Put the selected weights into ``network``; their checkpoint.
 
         Good first weights, unless others have a clearly lower risk, or, of single images, no judge
         objects to the last ones. Without good first weights the last, unless earlier ones were
@@ -150,7 +153,7 @@ class Snapshots:
         return chosen
 
 
-def _there(look: Look | None) -> Look:
-    if look is None:
+def _there(checkpoint: Checkpoint | None) -> Checkpoint:
+    if checkpoint is None:
         raise RuntimeError('no network has been judged yet')
-    return look
+    return checkpoint

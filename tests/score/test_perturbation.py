@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from napari_noise2score.noise.correlation import REACH, Correlation
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.perturbation import Perturbation
 
 DISTANCE = np.arange(-REACH, REACH + 1)
 BLURRED = Correlation(np.exp(-(DISTANCE[:, None] ** 2 + DISTANCE**2) / 4))

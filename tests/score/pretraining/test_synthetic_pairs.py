@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.warm.exercise import Exercises
+from napari_noise2score.score.pretraining.synthetic_pairs import SyntheticPairs
 
 
 @pytest.fixture(scope='module')
 def batches():
-    exercises = Exercises(32, np.random.default_rng(0), images=8)
-    return [exercises.draw(16) for _ in range(40)]
+    pairs = SyntheticPairs(32, np.random.default_rng(0), images=8)
+    return [pairs.draw(16) for _ in range(40)]
 
 
 def test_shapes(batches):
@@ -21,7 +21,7 @@ def test_shapes(batches):
 
 
 def test_noise_has_the_variance_stated_and_the_solution_its_mean(batches):
-    """Averaged over many exercises: noise variance plus perturbation."""
+    """Averaged over many pairs: noise variance plus perturbation."""
     ratio, bias = [], []
     for z, clean, variance, _, sigma_a in batches:
         noise = z - clean

@@ -1,4 +1,4 @@
-"""What a score network is pretrained on: procedural images with noise of every kind.
+"""Synthetic pairs for the pretraining: procedural images with noise of every kind.
 
 All in the unit-noise coordinate, where every microscope looks alike. Half of the Gaussian noise is
 correlated between pixels; a third of all is photons, down to a fiftieth of one a pixel, seen
@@ -42,7 +42,7 @@ BLUR = 0.25, 1.2
 """Width of the kernel that correlates noise, pixels."""
 
 SIGMA_A = 0.3, 2.0
-"""Perturbation, noise standard deviations, in some of the exercises; none in the others."""
+"""Perturbation, noise standard deviations, in some of the pairs; none in the others."""
 
 _SIZE = 160
 _JITTER = 3.0
@@ -79,8 +79,8 @@ def places_in(images: Sequence[NDArray[np.floating]]) -> Source:
 
 
 class Batch(NamedTuple):
-    """Exercises: input (B, 1, S, S), solution (B, 1, S, S), noise variance (B, 1, S, S) at the
-    level of the input's local mean, correlation (B, 6), perturbation (B, 1, 1, 1).
+    """Pairs: noisy and clean (B, 1, S, S), noise variance (B, 1, S, S) at the level of the local
+    mean of the noisy image, correlation (B, 6), perturbation (B, 1, 1, 1).
     """
 
     z: Tensor
@@ -90,8 +90,8 @@ class Batch(NamedTuple):
     sigma_a: Tensor
 
 
-class Exercises:
-    """Draws exercises without end.
+class SyntheticPairs:
+    """Draws noisy synthetic images with their clean ones, without end.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Exercises:
         self._tables = [camera.level_table(PHOTONS[1] + LIGHT[1]) for camera in self._cameras]
 
     def draw(self, count: int) -> Batch:
-        """``count`` exercises."""
+        """``count`` pairs."""
         if len(self._images) < self._most:
             self._images.append(self._source(_SIZE, self._rng))
         elif self._batches % _BATCHES_AN_IMAGE == 0:

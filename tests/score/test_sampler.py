@@ -1,8 +1,7 @@
 import numpy as np
 import torch
 
-from napari_noise2score.score import patches
-from napari_noise2score.score.patches import Box, PatchSampler
+from napari_noise2score.score.sampler import Box, PatchSampler
 from tests.score.helpers import ArrayPlanes
 
 
@@ -46,7 +45,7 @@ def test_same_generator_same_patches():
 
 
 def test_planes_are_read_once_and_forgotten_beyond_the_budget(monkeypatch):
-    import napari_noise2score.score.patches as module
+    import napari_noise2score.score.sampler as module
 
     class Counting(ArrayPlanes):
         reads = 0
@@ -103,7 +102,7 @@ class Counted:
 
 
 def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches(monkeypatch):
-    monkeypatch.setattr(patches, '_CACHE_BYTES', 10 * 32 * 32 * 4)
+    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 10 * 32 * 32 * 4)
     images = Counted(1000)
     sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
     seen = set()
@@ -117,7 +116,7 @@ def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches(monkeyp
 
 
 def test_planes_that_fit_are_read_once(monkeypatch):
-    monkeypatch.setattr(patches, '_CACHE_BYTES', 10 * 32 * 32 * 4)
+    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 10 * 32 * 32 * 4)
     images = Counted(10)
     sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
     for _ in range(20):

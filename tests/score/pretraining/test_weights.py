@@ -7,8 +7,8 @@ import pytest
 
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.warm import weights
-from napari_noise2score.score.warm.weights import starting_model, warm_start
+from napari_noise2score.score.pretraining import weights
+from napari_noise2score.score.pretraining.weights import starting_model, warm_start
 
 
 def test_the_shipped_file_is_small_whole_and_tells_how_it_was_made():
