@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari_noise2score.score.pretraining.weights import warm_start
 from numpy.typing import NDArray
 from PIL import Image
 from risks import correlated, scenes, white
@@ -32,6 +31,7 @@ from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
 NEXT = (0.0, 0.05, 0.1, 0.2, 0.4)

@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'src/napari_noise2score'
 MINIMA = 'tests/score/test_loss_minima.py'
 TARGETS = {
-    'tweedie': ('noise/tweedie.py', ['tests/noise/test_tweedie.py']),
+    'tweedie': ('noise/formulas.py', ['tests/noise/test_tweedie.py']),
     'coordinates': ('noise/coordinates.py', ['tests/noise/test_coordinates.py']),
     'families': ('noise/families/photons.py', ['tests/noise/test_families.py']),
     'gamma': ('noise/families/gamma.py', ['tests/noise/test_families.py']),
     'compound': ('noise/families/compound.py', ['tests/noise/test_families.py']),
-    'correct': ('noise/correct.py', ['tests/noise/test_correct.py']),
+    'correct': ('noise/local_score.py', ['tests/noise/test_correct.py']),
     'loss': ('score/loss/ardae.py', ['tests/score/test_loss.py', MINIMA]),
     'sliced': ('score/loss/sliced.py', ['tests/score/test_loss.py', MINIMA]),
     'denoiser': ('score/denoiser.py', ['tests/score/test_denoiser.py']),

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from napari_noise2score import estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.common import NO_ROWS
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.patterns.shared import NO_ROWS
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare

@@ -6,9 +6,9 @@ import pytest
 from napari_noise2score.analysis import noise_parameters as parameters
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
+from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.score.predict import PredictProgress

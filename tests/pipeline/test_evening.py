@@ -12,9 +12,9 @@ from napari_noise2score.cli import main
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.calibration.calibrate import Calibration
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.evening import evened
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare

@@ -1,10 +1,10 @@
 """Noise parameters found three ways, side by side, and where they disagree.
 
-1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate`).
+1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate.blind`).
 2. NoiseAdaptive2Score's closed forms: from how fast the learned score falls
-   (`napari_noise2score.noise.adaptive`); also tells the family.
+   (`napari_noise2score.noise.from_score.closed_forms`); also tells the family.
 3. Noise2Score's search: the parameter whose corrected image has the smallest criterion
-   (`napari_noise2score.noise.criteria`).
+   (`napari_noise2score.noise.from_score.criteria`).
 
 The last two need a trained score, and read it the same way
 (`napari_noise2score.score.score_samples`). None of them decides anything here: each comes with its
@@ -24,15 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise import adaptive, criteria
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.comparison import (
-    ChannelParameters,
-    Method,
-    ParameterEvidence,
-    PowerEvidence,
-)
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import (
     AffineVarianceFamily,
     Gamma,
@@ -41,7 +32,17 @@ from napari_noise2score.noise.families import (
     Poisson,
     PoissonGaussian,
 )
-from napari_noise2score.noise.search import minimise
+from napari_noise2score.noise.from_score import closed_forms as adaptive
+from napari_noise2score.noise.from_score import criteria
+from napari_noise2score.noise.from_score.comparison import (
+    ChannelParameters,
+    Method,
+    ParameterEvidence,
+    PowerEvidence,
+)
+from napari_noise2score.noise.from_score.search import minimise
+from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
@@ -83,7 +84,7 @@ class FamilyWays:
     closed_form : callable
         ``(probe, parameters in force)`` to the value; NaN if there is none.
     criterion : callable
-        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.criteria`.
+        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.from_score.criteria`.
     bounds : callable
         ``(y, intensity without light)`` to the ends of the search.
     bias : (float, float)

@@ -24,9 +24,9 @@ from napari_noise2score.settings.options import read_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.noise.calibrate import Calibration
-    from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.noise.comparison import ChannelParameters
+    from napari_noise2score.noise.calibration.calibrate import Calibration
+    from napari_noise2score.noise.from_score.comparison import ChannelParameters
+    from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepared import PreparedChannel
     from napari_noise2score.pipeline.results import Event, Progress
     from napari_noise2score.score.model import ScoreModel
@@ -76,8 +76,8 @@ def _saved(
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
     from napari_noise2score.images.blanks import nothing_but_constants
-    from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
+    from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepare import estimate_channel
     from napari_noise2score.pipeline.refine import by_pretrained
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.noise.residual_correlation import from_residual
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, prepare
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel

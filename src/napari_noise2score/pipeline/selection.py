@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.unbiased import LevelBias
+from napari_noise2score.noise.level_bias import LevelBias
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise import adaptive
 from napari_noise2score.noise.coordinates import UnitNoise
-from napari_noise2score.noise.correct import LocalScore
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.from_score import closed_forms as adaptive
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
+from napari_noise2score.noise.local_score import LocalScore
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
@@ -85,7 +85,7 @@ class ScoreSamples:
         -------
         level, variance : (L,) float64
             In the unit-noise coordinate, where the noise model in force says about 1; too large
-            by the bias of `napari_noise2score.noise.adaptive`.
+            by the bias of `napari_noise2score.noise.from_score.closed_forms`.
         """
         order = np.argsort(self.level, axis=None, kind='stable')
         groups = np.array_split(order, min(_LEVELS, max(1, order.size // BLOCK**2)))

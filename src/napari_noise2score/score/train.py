@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.noise.events import unchanging
+from napari_noise2score.noise.estimate.events import unchanging
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
