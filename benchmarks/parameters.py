@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from napari_noise2score.analysis.noise_parameters import compare_parameters
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
+from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.settings import TrainSettings

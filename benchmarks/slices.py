@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 

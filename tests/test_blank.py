@@ -13,9 +13,9 @@ from napari_noise2score.analysis.training_effect import training_difference
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.domain import Seen, misfits
 from napari_noise2score.pipeline.pooling import learned_parts, training_groups

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise

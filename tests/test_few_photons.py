@@ -7,8 +7,6 @@ import pytest
 
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import (
     Bernoulli,
     Exponential,
@@ -16,6 +14,8 @@ from napari_noise2score.noise.families import (
     Poisson,
     PoissonGaussian,
 )
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane

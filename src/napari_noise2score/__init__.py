@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
-    from napari_noise2score.noise.calibrate import calibrate
-    from napari_noise2score.noise.estimate import estimate_noise
+    from napari_noise2score.noise.calibration.calibrate import calibrate
+    from napari_noise2score.noise.estimate.blind import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
     from napari_noise2score.pipeline.correct import correct_image
     from napari_noise2score.pipeline.run import denoise
@@ -61,10 +61,10 @@ _HOME = {
     'ScoreModel': 'score.model',
     'TrainSettings': 'settings',
     'TrainingError': 'errors',
-    'calibrate': 'noise.calibrate',
+    'calibrate': 'noise.calibration.calibrate',
     'correct_image': 'pipeline.correct',
     'denoise': 'pipeline.run',
-    'estimate_noise': 'noise.estimate',
+    'estimate_noise': 'noise.estimate.blind',
     'export_bioimageio': 'analysis.bioimageio',
     'score_image': 'pipeline.stages',
     'train_score': 'pipeline.stages',

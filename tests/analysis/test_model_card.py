@@ -12,7 +12,7 @@ from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.stages import train_score
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 

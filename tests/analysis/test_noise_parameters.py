@@ -6,13 +6,13 @@ import pytest
 from napari_noise2score.analysis import noise_parameters as parameters
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
+from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.reading import ScoreReading, _blocks
+from napari_noise2score.score.score_samples import ScoreSamples, _blocks
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
@@ -37,7 +37,7 @@ def ideal(stack):
         scores = [(mean - at) / (true + SMOOTHING**2) for at in (z, moved)]
         yield PredictProgress(1, 1)
         arrays = [_blocks(a)[None] for a in (t, z, moved, *scores, mean)]
-        return ScoreReading(*arrays, smoothing=SMOOTHING)
+        return ScoreSamples(*arrays, smoothing=SMOOTHING)
 
     return read
 
@@ -46,7 +46,7 @@ def ideal(stack):
 def compare(monkeypatch):
     def run(family, request=None, photons=100.0) -> ChannelParameters:
         stack = stack_of(family, photons)
-        monkeypatch.setattr(parameters, 'read_score', ideal(stack))
+        monkeypatch.setattr(parameters, 'sample_score', ideal(stack))
         prepared = prepare(ImageSource(stack.noisy, 'TYX'), request)
         (found,) = finish(parameters.compare_parameters(None, prepared))
         return found

@@ -9,7 +9,7 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from napari_noise2score._widget import kept, model_box
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
-from napari_noise2score.score.header import FORMAT
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.model_header import FORMAT
 from napari_noise2score.settings import StartFrom
 from tests.napari.helpers import noisy_stack
 

@@ -6,10 +6,10 @@ from scipy import ndimage
 
 from napari_noise2score import PoissonGaussian, estimate_noise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.common import Offsets, RowNoise, Sinusoid, Wave
-from napari_noise2score.noise.offsets import offsets_of, shared_noise_of_images
-from napari_noise2score.noise.sinusoids import wave_offsets
-from napari_noise2score.noise.waves import waves_in
+from napari_noise2score.noise.patterns.offsets import offsets_of, shared_noise_of_images
+from napari_noise2score.noise.patterns.shared import Offsets, RowNoise, Sinusoid, Wave
+from napari_noise2score.noise.patterns.sinusoids import wave_offsets
+from napari_noise2score.noise.patterns.waves import waves_in
 
 SHAPE = (256, 256)
 SIZE = SHAPE[0] * SHAPE[1]

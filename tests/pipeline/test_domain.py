@@ -10,9 +10,9 @@ import pytest
 from tests.score.helpers import smooth_image
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.domain import Seen, misfits, risk_warning, seen_by
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.prepared import Prepared

@@ -12,15 +12,15 @@ from napari_noise2score.cli import main
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.calibration.calibrate import Calibration
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.evening import evened
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
 GAIN, OFFSET = 2.0, 100.0

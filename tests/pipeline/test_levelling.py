@@ -12,12 +12,12 @@ from napari_noise2score import (
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.common import NO_ROWS, Sinusoid
+from napari_noise2score.noise.patterns.shared import NO_ROWS, Sinusoid
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)

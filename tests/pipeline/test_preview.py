@@ -6,7 +6,7 @@ import pytest
 from napari_noise2score._widget.jobs import Screen, View
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane

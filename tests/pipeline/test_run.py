@@ -7,8 +7,6 @@ import pytest
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import (
     Bernoulli,
     Exponential,
@@ -18,6 +16,8 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.results import Denoised, Progress

@@ -3,16 +3,17 @@ import pytest
 
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES, synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import Poisson, PoissonGaussian
+from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.selection import choose_form, compare_forms, judge_channel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.risk import Probe, Risk
+from napari_noise2score.score.probe import Probe
+from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish

@@ -12,6 +12,7 @@ from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
 from napari_noise2score.score.cores import usable_cores
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.threads import (
     ThreadChooser,
     ThreadTuner,
@@ -20,7 +21,6 @@ from napari_noise2score.score.threads import (
     using,
 )
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import noisy_planes

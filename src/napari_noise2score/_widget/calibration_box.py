@@ -13,7 +13,7 @@ from napari_noise2score._widget.form import form_of
 from napari_noise2score._widget.layers import image_layers
 from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import calibration_words
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
 _DARK_TIP = (

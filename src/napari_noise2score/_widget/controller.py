@@ -37,7 +37,7 @@ from napari_noise2score._widget.words import (
 from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 

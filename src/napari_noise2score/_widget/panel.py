@@ -54,7 +54,7 @@ from napari_noise2score._widget.text import Text
 from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 from napari_noise2score.settings.tree import replaced
 

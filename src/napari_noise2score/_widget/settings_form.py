@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.form import rows_of, values_in, widgets_for
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings
 from napari_noise2score.settings.tree import replaced, settings_in
 

@@ -27,7 +27,7 @@ from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.pipeline.domain import CORRELATION, VARIANCE, seen_by
-from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.tiling import round_up
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class CleanLevel(nn.Module):
         super().__init__()
         network = copy.deepcopy(model.network).cpu().eval().requires_grad_(False)
         self.network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self._loss = LOSSES[model.loss]()
+        self._denoiser = Denoiser(self.network, model.parameterisation)
 
     def forward(self, z: Tensor) -> Tensor:
-        output = self.network(z, torch.zeros(1, 1, 1, 1))
-        return self._loss.clean(output, z, torch.ones_like(z))
+        output = self._denoiser.output(z, torch.zeros(1, 1, 1, 1))
+        return self._denoiser.clean(output, z)
 
 
 def export_bioimageio(

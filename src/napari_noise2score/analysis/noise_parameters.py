@@ -1,13 +1,13 @@
 """Noise parameters found three ways, side by side, and where they disagree.
 
-1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate`).
+1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate.blind`).
 2. NoiseAdaptive2Score's closed forms: from how fast the learned score falls
-   (`napari_noise2score.noise.adaptive`); also tells the family.
+   (`napari_noise2score.noise.from_score.closed_forms`); also tells the family.
 3. Noise2Score's search: the parameter whose corrected image has the smallest criterion
-   (`napari_noise2score.noise.criteria`).
+   (`napari_noise2score.noise.from_score.criteria`).
 
 The last two need a trained score, and read it the same way
-(`napari_noise2score.score.reading`). None of them decides anything here: each comes with its
+(`napari_noise2score.score.score_samples`). None of them decides anything here: each comes with its
 spread, and what lies further apart is said in a sentence.
 """
 
@@ -24,15 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise import adaptive, criteria
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.comparison import (
-    ChannelParameters,
-    Method,
-    ParameterEvidence,
-    PowerEvidence,
-)
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import (
     AffineVarianceFamily,
     Gamma,
@@ -41,11 +32,21 @@ from napari_noise2score.noise.families import (
     Poisson,
     PoissonGaussian,
 )
-from napari_noise2score.noise.search import minimise
+from napari_noise2score.noise.from_score import closed_forms as adaptive
+from napari_noise2score.noise.from_score import criteria
+from napari_noise2score.noise.from_score.comparison import (
+    ChannelParameters,
+    Method,
+    ParameterEvidence,
+    PowerEvidence,
+)
+from napari_noise2score.noise.from_score.search import minimise
+from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.reading import ScoreReading, read_score
+from napari_noise2score.score.score_samples import ScoreSamples, sample_score
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[np.floating[Any]]
@@ -83,7 +84,7 @@ class FamilyWays:
     closed_form : callable
         ``(probe, parameters in force)`` to the value; NaN if there is none.
     criterion : callable
-        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.criteria`.
+        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.from_score.criteria`.
     bounds : callable
         ``(y, intensity without light)`` to the ends of the search.
     bias : (float, float)
@@ -186,7 +187,7 @@ def compare_parameters(
     prepared : Prepared
         The image and the noise models in force.
     size, planes, draws, device, seed
-        What of the image to read and how, see `napari_noise2score.score.reading.read_score`.
+        What to sample and how, see `napari_noise2score.score.score_samples.sample_score`.
 
     Yields
     ------
@@ -200,7 +201,7 @@ def compare_parameters(
     """
     results = []
     for channel in prepared.channels:
-        reading = yield from read_score(
+        samples = yield from sample_score(
             model,
             channel,
             channel.table,
@@ -210,20 +211,20 @@ def compare_parameters(
             device=device,
             seed=seed,
         )
-        results.append(_compare(channel, reading))
+        results.append(_compare(channel, samples))
     return tuple(results)
 
 
-def _compare(channel: PreparedChannel, reading: ScoreReading) -> ChannelParameters:
+def _compare(channel: PreparedChannel, samples: ScoreSamples) -> ChannelParameters:
     evidence = _from_fit(channel)
     power = None
     ways = WAYS.get(type(channel.family))
     if ways is not None:
-        photons = _photons(channel, reading.local_score(channel.coordinate, channel.table))
-        closed = _by_closed_form(channel, reading, ways, photons)
+        photons = _photons(channel, samples.local_score(channel.coordinate, channel.table))
+        closed = _by_closed_form(channel, samples, ways, photons)
         evidence += [closed] if closed is not None else []
-        evidence.append(_by_search(channel, reading, ways, photons))
-        power = _power(channel, reading, ways) if photons >= _FEW_FOR_SCORE else None
+        evidence.append(_by_search(channel, samples, ways, photons))
+        power = _power(channel, samples, ways) if photons >= _FEW_FOR_SCORE else None
     return ChannelParameters(channel.channel.place, channel.family, tuple(evidence), power)
 
 
@@ -280,27 +281,27 @@ def _probe(channel: PreparedChannel, score: LocalScore) -> Probe:
 
 
 def _over_parts(
-    channel: PreparedChannel, reading: ScoreReading, find: Callable[[Probe], float]
+    channel: PreparedChannel, samples: ScoreSamples, find: Callable[[Probe], float]
 ) -> tuple[float, float]:
-    """Value from the whole reading, and its standard error by leaving out parts (jackknife)."""
+    """Value from all samples, and its standard error by leaving out parts (jackknife)."""
 
-    def at(part: ScoreReading) -> float:
+    def at(part: ScoreSamples) -> float:
         return find(_probe(channel, part.local_score(channel.coordinate, channel.table)))
 
-    value = at(reading)
-    parts = min(_PARTS, reading.noisy.shape[1])
+    value = at(samples)
+    parts = min(_PARTS, samples.noisy.shape[1])
     if parts < 2 or not math.isfinite(value):
         return value, 0.0
-    left_out = np.array([at(reading.without(part, parts)) for part in range(parts)])
+    left_out = np.array([at(samples.without(part, parts)) for part in range(parts)])
     error = ((parts - 1) * np.nanvar(left_out)) ** 0.5
     return value, float(error)
 
 
 def _by_closed_form(
-    channel: PreparedChannel, reading: ScoreReading, ways: FamilyWays, photons: float
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
 ) -> ParameterEvidence | None:
     held = channel.family.parameters()
-    value, error = _over_parts(channel, reading, lambda probe: ways.closed_form(probe, held))
+    value, error = _over_parts(channel, samples, lambda probe: ways.closed_form(probe, held))
     if not math.isfinite(value):
         return None
     below, above = (share * value for share in ways.bias)
@@ -311,11 +312,11 @@ def _by_closed_form(
 
 
 def _by_search(
-    channel: PreparedChannel, reading: ScoreReading, ways: FamilyWays, photons: float
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
 ) -> ParameterEvidence:
     family, dark = channel.family, _dark(channel)
-    score = reading.local_score(channel.coordinate, channel.table)
-    y = channel.coordinate.inverse(reading.noisy[0])
+    score = samples.local_score(channel.coordinate, channel.table)
+    y = channel.coordinate.inverse(samples.noisy[0])
     bright = float(np.quantile(y, 0.999)) - dark
     scale = bright if bright > 0 else float(y.std())
     target = (y - dark) / scale
@@ -335,10 +336,10 @@ def _by_search(
 
 
 def _power(
-    channel: PreparedChannel, reading: ScoreReading, ways: FamilyWays
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays
 ) -> PowerEvidence | None:
     find = partial(_power_of, dark=_dark(channel))
-    value, error = _over_parts(channel, reading, find)
+    value, error = _over_parts(channel, samples, find)
     return PowerEvidence(value, error, ways.powers) if math.isfinite(value) else None
 
 

@@ -19,7 +19,7 @@ from napari_noise2score.images.storage import room
 from napari_noise2score.pipeline.results import ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.warm.weights import starting_model
+from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import StartFrom
 from napari_noise2score.steps import relay
 

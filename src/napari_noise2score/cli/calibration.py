@@ -12,7 +12,7 @@ from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.noise.calibrate import Calibration
+    from napari_noise2score.noise.calibration.calibrate import Calibration
 
 
 def add_calibration(group: argparse._ActionsContainer) -> None:

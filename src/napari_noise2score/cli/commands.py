@@ -24,9 +24,9 @@ from napari_noise2score.settings.options import read_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.noise.calibrate import Calibration
-    from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.noise.comparison import ChannelParameters
+    from napari_noise2score.noise.calibration.calibrate import Calibration
+    from napari_noise2score.noise.from_score.comparison import ChannelParameters
+    from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepared import PreparedChannel
     from napari_noise2score.pipeline.results import Event, Progress
     from napari_noise2score.score.model import ScoreModel
@@ -42,7 +42,7 @@ def train(options: argparse.Namespace) -> int:
     """Train on images and keep the score."""
     from napari_noise2score.pipeline.run import train_steps
     from napari_noise2score.score.device import choose_device
-    from napari_noise2score.score.warm.weights import starting_model
+    from napari_noise2score.score.pretraining.weights import starting_model
 
     training = train_settings(options)
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
@@ -76,8 +76,8 @@ def _saved(
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
     from napari_noise2score.images.blanks import nothing_but_constants
-    from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
+    from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepare import estimate_channel
     from napari_noise2score.pipeline.refine import by_pretrained
 
@@ -211,8 +211,8 @@ def export(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
-    from napari_noise2score.score.warm.exercise import places_in
-    from napari_noise2score.score.warm.pretrain import pretrain
+    from napari_noise2score.score.pretraining.pretrain import pretrain
+    from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 
     defaults = PretrainSettings()
     network = read_fields(options, defaults.network)

@@ -62,7 +62,7 @@ def _write_clean(
     from napari_noise2score.images.tiff import check_writable_as
     from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
-    from napari_noise2score.score.warm.weights import starting_model
+    from napari_noise2score.score.pretraining.weights import starting_model
 
     wanted = getattr(options, 'difference', None)
     model_out = getattr(options, 'model_out', None)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.blank import marked, single_valued
-from napari_noise2score.noise.estimate import SMALLEST
+from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
 """Most planes of a sample."""

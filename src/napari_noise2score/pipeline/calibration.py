@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import Channel, ImageSource
-from napari_noise2score.noise.calibrate import Calibration, calibrate, together
-from napari_noise2score.noise.captures import MOST_FRAMES, middle
+from napari_noise2score.noise.calibration.calibrate import Calibration, calibrate, together
+from napari_noise2score.noise.calibration_frames import MOST_FRAMES, middle
 
 
 def calibrate_images(

@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import HandedThrough, constant_words
 from napari_noise2score.images.storage import as_dtype, room
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.unbiased import LevelBias
+from napari_noise2score.noise.level_bias import LevelBias
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap

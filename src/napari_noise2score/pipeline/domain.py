@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network import LOCAL
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.sampler import HeldPlanes
 
 if TYPE_CHECKING:
     from napari_noise2score.pipeline.selection import Judge

@@ -1,8 +1,9 @@
 """Planes of a camera whose pixels differ, brought to the noise of the median pixel.
 
-A noisier pixel is drawn anew, given its value and the clean image (`noise/pixel_fill.py`); the
-clean image is what the weights that ship make of such draws. The two are found in turn, as in
-`napari_noise2score.pipeline.levelling`, and the clean images of the last turns are averaged.
+A noisier pixel is resampled, given its value and the clean image
+(`noise/pixels/even_noise.py`); the pretrained weights make the clean image from such samples. The
+two are estimated in turn, as in `napari_noise2score.pipeline.levelling`, and the clean images of
+the last turns are averaged.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.storage import room
-from napari_noise2score.noise.even_planes import EvenPlanes, even_noise
-from napari_noise2score.noise.pixel_fill import local_mean
+from napari_noise2score.noise.pixels.even_noise import local_mean
+from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.steps import finish, relay
 
 Array = NDArray[np.float64]

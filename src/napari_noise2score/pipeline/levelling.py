@@ -15,10 +15,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.common import Offsets, PlaneOffsets
-from napari_noise2score.noise.evidence import neighbour_mean
+from napari_noise2score.noise.estimate.binning import neighbour_mean
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.noise.offsets import first_offsets, offsets_of, unknown_of
+from napari_noise2score.noise.patterns.offsets import first_offsets, offsets_of, unknown_of
+from napari_noise2score.noise.patterns.shared import Offsets, PlaneOffsets
 from napari_noise2score.pipeline.evening import clean_by_warm_start, evened
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 

@@ -15,22 +15,22 @@ from napari_noise2score.images.pixel_places import maps_for
 from napari_noise2score.images.sampling import highest_level, sample_planes
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.blank import marked
-from napari_noise2score.noise.choose import AUTO, NoiseRequest
-from napari_noise2score.noise.common import NO_ROWS, RowNoise
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.estimate import SMALLEST, estimate_noise
-from napari_noise2score.noise.events import without_events
+from napari_noise2score.noise.estimate.blind import SMALLEST, estimate_noise
+from napari_noise2score.noise.estimate.events import without_events
+from napari_noise2score.noise.estimate.intensity_unit import lost_in_double
+from napari_noise2score.noise.estimate.measured_variance import measured_table
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
+from napari_noise2score.noise.estimate.residual_correlation import with_correlation
 from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable
-from napari_noise2score.noise.measured import measured_table
-from napari_noise2score.noise.noise_fit import NoiseFit
-from napari_noise2score.noise.offsets import levelled_pair
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
-from napari_noise2score.noise.pixel_fill import EvenSample, with_read_noise
-from napari_noise2score.noise.pixel_maps import PixelMaps
-from napari_noise2score.noise.residual_correlation import with_correlation
-from napari_noise2score.noise.units import lost_in_double
+from napari_noise2score.noise.patterns.offsets import levelled_pair
+from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
+from napari_noise2score.noise.pixels.even_noise import EvenSample, with_read_noise
+from napari_noise2score.noise.pixels.maps import PixelMaps
+from napari_noise2score.noise.request import AUTO, NoiseRequest
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel, check_noisy
 
 _LARGEST_STEP = 0.25

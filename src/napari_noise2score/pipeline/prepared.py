@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
 from napari_noise2score.images.source import Channel, ImageSource
-from napari_noise2score.noise.common import NO_OFFSETS, NO_ROWS, PlaneOffsets, RowNoise
 from napari_noise2score.noise.coordinates import UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.even_planes import EvenPlanes
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.level_bias import LevelBias, with_the_light_of
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
-from napari_noise2score.noise.noise_fit import NoiseFit
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.pairs import PlanePair
-from napari_noise2score.noise.pixel_fill import without_map
-from napari_noise2score.noise.pixel_maps import PixelMaps
-from napari_noise2score.noise.unbiased import LevelBias, with_the_light_of
+from napari_noise2score.noise.patterns.shared import NO_OFFSETS, NO_ROWS, PlaneOffsets, RowNoise
+from napari_noise2score.noise.pixels.even_noise import without_map
+from napari_noise2score.noise.pixels.even_planes import EvenPlanes
+from napari_noise2score.noise.pixels.maps import PixelMaps
 
 _BEYOND = 1.0
 """Noise standard deviations by which a clean value may lie outside of all noisy ones of its plane:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from napari_noise2score.images.blanks import BlankPlaces
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.score.slabs import read_slab
 from napari_noise2score.steps import finish
 

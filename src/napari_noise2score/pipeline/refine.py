@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.noise.residual_correlation import from_residual
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, prepare
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.steps import finish
 
 Array = NDArray[np.float64]

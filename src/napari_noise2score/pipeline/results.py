@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualCheck
 from napari_noise2score.pipeline.selection import Judge

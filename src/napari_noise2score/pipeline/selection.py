@@ -1,6 +1,6 @@
 """Which correction, which perturbation: decided by the risk, without ground truth.
 
-The risk is that of two frames where an image has such, and of pixels drawn anew where it has none:
+The risk is that of two frames where an image has such, and of resampled noise where it has none:
 noise of few photons is not Gaussian. Only where the noise is correlated, too, it is that of a
 recorruption. An impossible risk, below zero, decides nothing.
 """
@@ -15,19 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.unbiased import LevelBias
+from napari_noise2score.noise.level_bias import LevelBias
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.device import choose_device
-from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.patches import HeldPlanes
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.redraw import Redrawing
-from napari_noise2score.score.risk import Probe, Redraw, Risk, draw_probe
-from napari_noise2score.score.told import NoiseKnowledge
+from napari_noise2score.score.probe import Probe, Resample, draw_probe
+from napari_noise2score.score.resampling import NoiseResampler
+from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.sampler import HeldPlanes
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import TrainSettings
 
@@ -66,7 +64,7 @@ Levels: TypeAlias = Generator[PredictProgress, None, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unseen:
-    """Pixels that were drawn anew, and what was estimated of them without their own values.
+    """Pixels whose noise was resampled, and estimates of them without their own values.
 
     Attributes
     ----------
@@ -168,9 +166,9 @@ def judge_channel(
     generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
     multiple = model.network.size_multiple
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
-    redraw = _redrawing(channel, seen, device) if channel.correlation.is_white else None
+    resample = _resampler(channel, seen, device) if channel.correlation.is_white else None
     places = _places(channel.shape, size)
-    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, seen, redraw)
+    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, seen, resample)
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
@@ -184,12 +182,12 @@ def judge_channel(
         judged.append(Judge(channel, probe, clean, strength))
     risks = [probe.risk(judge.clean) for judge in judged]
     judge = judged[-1] if risks[-1].beats(risks[0]) else judged[0]
-    if redraw is None or not probe.noise < FEW_PHOTONS:
+    if resample is None or not probe.noise < FEW_PHOTONS:
         return judge
     if not channel.pairs and places == PLACES:
         return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))
     alone = replace(channel, pairs=())
-    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, redraw)
+    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, resample)
     clean = yield from levels(drawn.slabs[1::2], judge.sigma_a)
     return replace(judge, unseen=Unseen.of(drawn, clean))
 
@@ -200,14 +198,12 @@ def _places(shape: tuple[int, ...], size: int) -> int:
     return int(np.clip(_FEWEST_PLACES * different, _FEWEST_PLACES, PLACES))
 
 
-def _redrawing(channel: PreparedChannel, seen: int, device: str) -> Redraw:
+def _resampler(channel: PreparedChannel, seen: int, device: str) -> Resample:
     """Draws pixels anew by the weights that ship, whatever the model that is judged."""
     where = choose_device(device)
     start = beginning([channel], TrainSettings(seconds=0.0, slices=seen))
     assert start is not None  # these settings begin with the weights that ship
-    noise = NoiseVariance([channel.curve], where)
-    knowledge = NoiseKnowledge(noise, [channel.correlation], where)
-    return Redrawing(start.network.to(where), knowledge, LOSSES[start.loss]()).draw_from_cpu
+    return NoiseResampler(start.denoiser([channel], where)).draw_from_cpu
 
 
 def compare_forms(

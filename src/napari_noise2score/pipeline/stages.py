@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.domain import Seen, beaten_by_pretrained
 from napari_noise2score.pipeline.evening import clean_levels
