@@ -18,7 +18,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
 import napari
-from napari_noise2score._widget.controller import State
+from napari_noise2score._widget.control.controller import State
 from napari_noise2score.noise.families import PoissonGaussian
 
 TICK_MS = 10

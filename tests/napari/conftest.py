@@ -55,7 +55,7 @@ def running(qtbot: Any) -> Callable[[Any], None]:
 def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests leave the user's own list as it is."""
     file = tmp_path_factory.mktemp('settings') / 'recent.json'
-    monkeypatch.setattr('napari_noise2score._widget.recent.default_file', lambda: file)
+    monkeypatch.setattr('napari_noise2score._widget.control.recent.default_file', lambda: file)
     last = file.with_name('last.safetensors')
     for module in ('kept', 'model_box'):
         monkeypatch.setattr(f'napari_noise2score._widget.{module}.default_file', lambda: last)

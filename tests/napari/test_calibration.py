@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from napari_noise2score._widget.control.messages import calibration_words, estimate_words
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.layers import unwrapped
-from napari_noise2score._widget.words import calibration_words, estimate_words
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.correlation import Correlation

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from napari_noise2score._widget import jobs
-from napari_noise2score._widget.controller import Controller, State
+from napari_noise2score._widget.control.controller import Controller, State
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Update
-from napari_noise2score._widget.layers import Target
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings
@@ -185,7 +185,7 @@ def test_our_errors_are_shown_by_their_text(controller, panel, runs, targets):
 
 def test_controller_knows_no_qt():
     code = (
-        'import sys, napari_noise2score._widget.controller; '
+        'import sys, napari_noise2score._widget.control.controller; '
         'print([m for m in ("qtpy", "PyQt6", "PySide6", "torch", "napari") if m in sys.modules])'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

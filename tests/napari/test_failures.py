@@ -12,9 +12,9 @@ import pytest
 
 from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, kept
+from napari_noise2score._widget.control.messages import error_words
 from napari_noise2score._widget.jobs import screen as screen_module
 from napari_noise2score._widget.layers import unwrapped
-from napari_noise2score._widget.words import error_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.score.model import ScoreModel
 from tests.napari.helpers import noisy_stack

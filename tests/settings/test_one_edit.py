@@ -27,7 +27,7 @@ from napari.layers import Image
 from qtpy.QtWidgets import QApplication, QFormLayout
 
 from napari_noise2score import ScoreModel, denoise
-from napari_noise2score._widget.command import command_line
+from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.layers import target_of
 from napari_noise2score._widget.preferences import built_in, configurations
 from napari_noise2score._widget.settings_form import SettingsForm

@@ -8,11 +8,11 @@ from magicgui.widgets import ComboBox, PushButton
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_noise2score._widget.control.messages import calibration_words
 from napari_noise2score._widget.following import follow, offer
 from napari_noise2score._widget.form import form_of
 from napari_noise2score._widget.layers import image_layers
 from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import calibration_words
 from napari_noise2score.noise.calibrate import Calibration
 
 _NONE = 'None'

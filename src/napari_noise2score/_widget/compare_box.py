@@ -10,9 +10,10 @@ from magicgui.widgets import PushButton
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QSlider, QWidget
 
+from napari_noise2score._widget.control.messages import split_name
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.curtain import Curtain
-from napari_noise2score._widget.layers import METADATA, Target, add_result, full_data, target_of
-from napari_noise2score._widget.words import split_name
+from napari_noise2score._widget.layers import METADATA, add_result, full_data, target_of
 from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily, family_from_dict

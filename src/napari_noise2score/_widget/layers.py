@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import View
 from napari_noise2score._widget.overlay import Overlay
 from napari_noise2score.images.axes import KNOWN, guess_axes
-from napari_noise2score.images.region import WHOLE, Part, Region
+from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import as_dtype
 from napari_noise2score.noise.arrays import readable
@@ -32,33 +32,6 @@ SEEN = 1 << 20
 _LEAST_SEEN = 32
 _SHOWN = 3.0
 """Largest difference that is told from larger ones, noise standard deviations."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A layer and the image that is read from it.
-
-    Attributes
-    ----------
-    layer : Image
-        The layer itself, no proxy.
-    source : ImageSource
-        Its grey levels that are to be cleaned; of a colour layer the three colours without alpha.
-    region : Region
-        What they are of the layer.
-    lessons : tuple of ImageSource
-        Its grey levels that are to be learned from; the same if empty.
-    """
-
-    layer: Image
-    source: ImageSource
-    region: Region = WHOLE
-    lessons: tuple[ImageSource, ...] = ()
-
-    @property
-    def learned(self) -> tuple[ImageSource, ...]:
-        """What is learned from."""
-        return self.lessons or (self.source,)
 
 
 def unwrapped(layer: Any) -> Any:

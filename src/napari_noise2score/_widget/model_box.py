@@ -13,10 +13,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.control.controller import Controller, State, Status
+from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
-from napari_noise2score._widget.recent import Recent
 from napari_noise2score._widget.text import Text
 from napari_noise2score.card import card_of
 from napari_noise2score.score.header import SUFFIX

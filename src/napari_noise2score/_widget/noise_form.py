@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.calibration_box import CalibrationBox
 from napari_noise2score._widget.chart import Chart, photon_transfer
+from napari_noise2score._widget.control.messages import estimate_words, parameter_label
 from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.form import widgets_for
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import estimate_words, parameter_label
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import described
 from napari_noise2score.noise.calibrate import Calibration

@@ -24,9 +24,11 @@ from qtpy.QtWidgets import (
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.column import Column
-from napari_noise2score._widget.command import command_line
 from napari_noise2score._widget.compare_box import CompareBox, Pair
-from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.control.command import command_line
+from napari_noise2score._widget.control.controller import Controller, State, Status
+from napari_noise2score._widget.control.messages import preview_name
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.following import follow
 from napari_noise2score._widget.form import narrow
@@ -34,7 +36,6 @@ from napari_noise2score._widget.jobs import Estimated, Trained, View
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import (
     METADATA,
-    Target,
     add_map,
     add_preview,
     add_result,
@@ -51,7 +52,6 @@ from napari_noise2score._widget.region_box import RegionBox
 from napari_noise2score._widget.settings_form import SettingsForm
 from napari_noise2score._widget.tab_order import order_tabs
 from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import preview_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibrate import Calibration

@@ -11,9 +11,10 @@ from magicgui.widgets import ComboBox, LineEdit
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QWidget
 
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.following import follow, offer
 from napari_noise2score._widget.form import form_of
-from napari_noise2score._widget.layers import Target, unwrapped
+from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 

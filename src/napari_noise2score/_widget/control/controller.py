@@ -18,6 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score._widget import jobs
+from napari_noise2score._widget.control.messages import (
+    change_name,
+    error_words,
+    residual_name,
+    result_name,
+    update_words,
+)
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import (
     Estimated,
     Event,
@@ -25,14 +33,6 @@ from napari_noise2score._widget.jobs import (
     Result,
     Scored,
     View,
-)
-from napari_noise2score._widget.layers import Target
-from napari_noise2score._widget.words import (
-    change_name,
-    error_words,
-    residual_name,
-    result_name,
-    update_words,
 )
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
