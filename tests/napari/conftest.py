@@ -36,7 +36,7 @@ def idle(qtbot: Any) -> Callable[[Any], None]:
     """Waits until the panel has nothing to do."""
 
     def wait(panel: Any) -> None:
-        qtbot.waitUntil(lambda: panel.controller.state == 'idle', timeout=LONGEST_WAIT)
+        qtbot.waitUntil(lambda: panel.controller.run.idle, timeout=LONGEST_WAIT)
 
     return wait
 

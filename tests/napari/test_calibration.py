@@ -38,7 +38,7 @@ def test_calibrate_fills_the_form_and_the_numbers_can_be_edited(opened, idle, qt
     box, fields = panel.noise.calibration, panel.noise.fields
     box.dark.value, box.flat.value = layers['dark'], layers['flat']
     box.calibrate.native.click()
-    assert panel.controller.state == 'calibrating'
+    assert panel.controller.run.job == 'calibrating'
     assert not box.calibrate.enabled
     idle(panel)
     assert panel.status.text() == 'The noise was measured on the calibration frames.'
@@ -109,7 +109,7 @@ def test_wrong_frames_are_explained_and_nothing_is_lost(opened, idle):
     panel.layers.axes_of(viewer.layers['flat']).setCurrentText('YX')
     box.calibrate.native.click()
     assert "axes 'YX' name 2 axes" in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
 
 
 def test_the_axes_of_the_table_hold_for_calibration_frames(opened, idle):

@@ -74,8 +74,9 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
     assert error_words(error)[:30] in panel.messages.text()
-    assert panel.controller.model.model.training['steps_done'] == 3
-    assert ScoreModel.load(kept.default_file()).digest == panel.controller.model.model.digest
+    model = panel.controller.learned.model.model
+    assert model.training['steps_done'] == 3
+    assert ScoreModel.load(kept.default_file()).digest == model.digest
     assert panel.train.enabled
     panel.correct.native.click()
     idle(panel)
@@ -180,7 +181,7 @@ def test_events_of_a_job_that_fails_in_part(monkeypatch):
     from napari_noise2score._widget.jobs.scoring import tolerant
 
     def failing() -> jobs.Job:
-        yield jobs.Update('correct', 0.5)
+        yield jobs.Update(jobs.Stage.CORRECT, 0.5)
         raise MemoryError
 
     with pytest.raises(MemoryError):
@@ -204,14 +205,14 @@ def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(
         panels[-1].form.seconds.value = 1
     for panel in panels:
         panel.train.native.click()
-    assert [panel.controller.state for panel in panels] == ['training'] * 2
+    assert [panel.controller.run.job for panel in panels] == ['training'] * 2
     for panel in panels:
         idle(panel)
     for number, viewer in enumerate(viewers):
         words = f'cells {number} denoised (Poisson-Gaussian, stabilised)'
         assert names(viewer) == [f'cells {number}', words]
         assert 'Error' not in panels[number].messages.text()
-    models = [panel.controller.model.model for panel in panels]
+    models = [panel.controller.learned.model.model for panel in panels]
     assert models[0].digest != models[1].digest
 
 

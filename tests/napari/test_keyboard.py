@@ -147,7 +147,7 @@ def test_a_training_without_a_mouse(shown, idle):
     while panel.window().focusWidget() is not panel.train.native:
         press(panel, Qt.Key.Key_Tab)
     press(panel, Qt.Key.Key_Space)
-    assert panel.controller.state == 'training'
+    assert panel.controller.run.job == 'training'
     assert panel.window().focusWidget() is panel.pause.native
     idle(panel)
     assert len(viewer.layers) == 3

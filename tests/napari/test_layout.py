@@ -41,7 +41,7 @@ def panel(make_napari_viewer_proxy, qtbot):
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
     panel.noise.estimate.native.click()
-    qtbot.waitUntil(lambda: panel.controller.state == 'idle', timeout=60_000)
+    qtbot.waitUntil(lambda: panel.controller.run.idle, timeout=60_000)
     panel.show_learning([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
     panel.show_error(f'{LONG}: axes of {"x" * 60} cannot be read; give letters of TCZYX. ' * 2)
     panel.pause.text = 'Resume'

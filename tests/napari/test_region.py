@@ -84,7 +84,7 @@ def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
     panel.region.frames.value = frames
     panel.train.native.click()
     assert words in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
     panel.region.frames.value = ''
     assert panel.region.narrowed(panel.layers.targets()[0]).lessons == ()
 

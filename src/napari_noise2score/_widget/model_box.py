@@ -13,7 +13,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.control.controller import Controller, State, Status
+from napari_noise2score._widget.control.controller import Controller
+from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
@@ -99,7 +100,7 @@ class ModelBox(QWidget):
 
     def show_status(self, status: Status) -> None:
         """Offer what can be done now."""
-        idle = status.state is State.IDLE
+        idle = status.run.idle
         self.save.setEnabled(status.has_model)
         self.export.setEnabled(idle and status.has_model)
         self.load.setEnabled(idle)

@@ -26,8 +26,10 @@ from napari_noise2score._widget.chart import Chart, learning_curve
 from napari_noise2score._widget.column import Column
 from napari_noise2score._widget.compare_box import CompareBox, Pair
 from napari_noise2score._widget.control.command import command_line
-from napari_noise2score._widget.control.controller import Controller, State, Status
+from napari_noise2score._widget.control.controller import Controller
+from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.messages import preview_name
+from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.following import follow
@@ -104,7 +106,7 @@ class Noise2ScorePanel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.controller = Controller(self, worker.start)
+        self.controller = Controller(worker.start)
         self.layers = LayerTable(viewer)
         self.reading = Text('How the layers are read')
         self.model = ModelBox(self.controller)
@@ -126,7 +128,7 @@ class Noise2ScorePanel(QWidget):
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
         self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._targets: Sequence[Target] = ()
-        self._shown: tuple[State, bool] | None = None
+        self._shown: tuple[Phase, bool] | None = None
         self._live, self._edited = self.form.live.value, False
         self._glance = QTimer(self)
         self._glance.setSingleShot(True)
@@ -148,9 +150,23 @@ class Noise2ScorePanel(QWidget):
         camera = getattr(viewer, 'scene', viewer).camera  # of the viewer itself before napari 0.9
         follow(self, self._look, viewer.dims.events.current_step, camera.events)
         self.layers.ticked.connect(self._refresh)
+        self._connect_controller()
         self.destroyed.connect(self.controller.close)
         self.show_status(self.controller.status)
         QTimer.singleShot(_PRELOAD_AFTER, worker.preload)
+
+    def _connect_controller(self) -> None:
+        events = self.controller.events
+        events.status_changed.connect(self.show_status)
+        events.error_reported.connect(self.show_error)
+        events.notes_reported.connect(self.show_notes)
+        events.loss_changed.connect(self.show_learning)
+        events.model_changed.connect(self.show_model)
+        events.noise_estimated.connect(self.show_estimates)
+        events.noise_calibrated.connect(self.show_calibration)
+        events.result_ready.connect(self.add_result)
+        events.plane_ready.connect(self.show_live)
+        events.map_ready.connect(self.add_map)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Wide enough to read, and no higher than a small window."""
@@ -178,7 +194,7 @@ class Noise2ScorePanel(QWidget):
         settings = self.form.settings(self.noise.request(), () if trains else ('init',))
         if settings.training.init != StartFrom.UNSAVED:
             return settings
-        return replaced(settings, {'init': self.controller.init})
+        return replaced(settings, {'init': self.controller.learned.init})
 
     def show_status(self, status: Status) -> None:
         """Show a snapshot of the controller."""
@@ -186,8 +202,8 @@ class Noise2ScorePanel(QWidget):
         self.bar.setUpdatesEnabled(False)  # else it paints at once, and the window once more
         self.bar.setValue(round(1000 * status.fraction))
         self.bar.setUpdatesEnabled(True)
-        if (status.state, status.has_model) != self._shown:
-            self._shown = status.state, status.has_model
+        if (status.run.phase, status.has_model) != self._shown:
+            self._shown = status.run.phase, status.has_model
             self._refresh()
 
     def show_error(self, text: str) -> None:
@@ -246,7 +262,7 @@ class Noise2ScorePanel(QWidget):
         """
         layer = target.layer
         removed = layer in self._previews and self._previews[layer] not in self._viewer.layers
-        if removed and self.controller.state is not State.IDLE:
+        if removed and not self.controller.run.idle:
             self._views.pop(layer, None)
             return
         self._show_preview(target)
@@ -292,7 +308,7 @@ class Noise2ScorePanel(QWidget):
     def _train(self) -> None:
         request = self._request()
         if request is not None:
-            if self.controller.state is State.IDLE:
+            if self.controller.run.idle:
                 self._targets = request[0]
                 for target in self._targets:
                     if self._preview_of(target) is None:
@@ -308,7 +324,7 @@ class Noise2ScorePanel(QWidget):
 
     def _look(self, event: Any = None) -> None:
         """Something else is looked at: show it live, or correct it again after an edit."""
-        if self.controller.state is not State.IDLE:
+        if not self.controller.run.idle:
             self._note_views()
         elif self._edited:
             self._glance.start()
@@ -320,7 +336,7 @@ class Noise2ScorePanel(QWidget):
         except InputError:  # half typed
             return
         views = [view_of(self._viewer, target) for target in targets]
-        self._edited = self.controller.glance(targets, settings, views)
+        self._edited = self.controller.preview(targets, settings, views)
 
     def _set_live(self, on: bool) -> None:
         self._live = on
@@ -405,7 +421,7 @@ class Noise2ScorePanel(QWidget):
 
     def _refresh(self) -> None:
         status = self.controller.status
-        idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
+        idle, chosen = status.run.idle, bool(self.layers.layers())
         on = {
             self.train: idle and chosen,
             self.noise.estimate: idle and chosen,
@@ -413,7 +429,7 @@ class Noise2ScorePanel(QWidget):
             self.correct: idle and chosen and status.has_model,
             self.copy: chosen,
             self.stop: not idle,
-            self.pause: not idle and status.state is not State.STOPPING,
+            self.pause: not idle and status.run.phase is not Phase.STOPPING,
         }
         for button in sorted(on, key=lambda button: not on[button]):
             button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
@@ -421,7 +437,7 @@ class Noise2ScorePanel(QWidget):
         self.reading.setVisible(bool(self.reading.text()))
         self.compare.follow(idle)
         self.model.show_status(status)
-        self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
+        self.pause.text = 'Resume' if status.run.phase is Phase.PAUSED else 'Pause'
 
     def _build(self) -> None:
         self.setStyleSheet(STYLE)

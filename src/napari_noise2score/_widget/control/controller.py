@@ -1,42 +1,39 @@
-"""What runs now, what was learned so far, and what comes of it. No Qt in here.
+"""What a user can ask the panel for, and what happens with the events of a job.
 
-One run at a time. Each has a number, and what an earlier run still says is dropped. Models and
-scores stay until something better takes their place: an error costs nothing but the run.
+An error ends one run only: models, scores and layers stay as they are.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
-from weakref import WeakKeyDictionary
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from napari_noise2score._widget import jobs
+from napari_noise2score._widget.control.events import Events, Status
+from napari_noise2score._widget.control.learned import Learned
 from napari_noise2score._widget.control.messages import (
+    busy_words,
     change_name,
+    end_words,
     error_words,
     residual_name,
     result_name,
     update_words,
 )
-from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.jobs import (
-    Estimated,
-    Event,
-    MakeJob,
-    Result,
-    Scored,
-    View,
+from napari_noise2score._widget.control.runner import (
+    FinishReason,
+    JobKind,
+    Phase,
+    Runner,
+    RunnerStatus,
+    Start,
 )
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibrate import Calibration
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.report import gain_words
 from napari_noise2score.settings import DenoiseSettings, StartFrom
@@ -44,172 +41,52 @@ from napari_noise2score.settings import DenoiseSettings, StartFrom
 log = logging.getLogger(__name__)
 
 
-class State(StrEnum):
-    """What the panel is doing."""
-
-    IDLE = 'idle'
-    ESTIMATING = 'estimating'
-    CALIBRATING = 'calibrating'
-    TRAINING = 'training'
-    CORRECTING = 'correcting'
-    LOADING = 'loading'
-    EXPORTING = 'exporting'
-    PAUSED = 'paused'
-    STOPPING = 'stopping'
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A snapshot for the panel.
-
-    Attributes
-    ----------
-    state : State
-        What is going on.
-    text : str
-        The same in words.
-    fraction : float
-        Share of the stage that is done, 0 to 1.
-    has_model : bool
-        Whether there is a trained score to correct with.
-    """
-
-    state: State
-    text: str
-    fraction: float
-    has_model: bool
-
-
-class Listener(Protocol):
-    """Who shows it: the panel. Everything is called in the viewer's thread."""
-
-    def show_status(self, status: Status) -> None:
-        """Show a snapshot."""
-
-    def show_error(self, text: str) -> None:
-        """Show what went wrong, in the panel and as a notification."""
-
-    def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
-        """Show the course of a training: time in seconds and loss."""
-
-    def show_model(self, trained: jobs.Trained) -> None:
-        """Show the model that is in use now."""
-
-    def show_notes(self, notes: Sequence[str]) -> None:
-        """Show what a user should know of a result."""
-
-    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
-        """Show the noise that was estimated, because the user asked for it or on the way."""
-
-    def show_calibration(self, calibration: Calibration) -> None:
-        """Show the noise that was measured on calibration frames."""
-
-    def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer beside its source; in the place of its preview, if there is one."""
-
-    def show_live(
-        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
-    ) -> None:
-        """Show a plane of a layer as it would be delivered now."""
-
-    def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer with differences, noise standard deviations."""
-
-
-class Run(Protocol):
-    """A job under way."""
-
-    def stop(self) -> None:
-        """End the training and apply what was learned."""
-
-    def cancel(self) -> None:
-        """End at the next step and forget the rest."""
-
-    def pause(self) -> None:
-        """Wait after the next step."""
-
-    def resume(self) -> None:
-        """Go on."""
-
-
-class Start(Protocol):
-    """Runs a job in the background, as `napari_noise2score._widget.worker.start` does."""
-
-    def __call__(
-        self,
-        make_job: MakeJob,
-        *,
-        title: str,
-        on_event: Callable[[Event], None],
-        on_end: Callable[[Exception | None], None],
-    ) -> Run:
-        """Start the job and return its handle."""
-
-
 class Controller:
     """Runs the jobs of a panel.
 
     Parameters
     ----------
-    listener : Listener
-        The panel.
     start : callable
         Runs a job in the background.
+
+    Attributes
+    ----------
+    events : Events
+        Signals for whoever shows the results.
+    learned : Learned
+        The model in use and the scores of layers.
     """
 
-    def __init__(self, listener: Listener, start: Start) -> None:
-        self._listener = listener
-        self._start = start
-        self._number = 0
-        self._run: Run | None = None
-        self._glance: Run | None = None
-        self._glances = 0
-        self._cancelled = False
-        self._state = State.IDLE
-        self._paused = State.IDLE
+    def __init__(self, start: Start) -> None:
+        self.events = Events()
+        self.learned = Learned()
+        self._runner, self._previews = Runner(start), Runner(start)
+        self._stage: Stage | None = None
         self._text = 'Choose the layers, then press Train.'
         self._fraction = 0.0
-        self._latest: jobs.Trained | None = None
-        self._scored: WeakKeyDictionary[Any, Scored] = WeakKeyDictionary()
         self._estimates: list[Estimated] = []
         self._targets: Sequence[Target] = ()
         self._added = self._failed = 0
-        self._history: list[tuple[float, float]] = []
 
     @property
-    def state(self) -> State:
-        """What is going on."""
-        return self._state
+    def run(self) -> RunnerStatus:
+        """Whether a job runs, and which."""
+        return self._runner.status
 
     @property
     def status(self) -> Status:
         """A snapshot."""
-        return Status(self._state, self._text, self._fraction, self._latest is not None)
-
-    @property
-    def model(self) -> jobs.Trained | None:
-        """The model in use: the last one that was trained or loaded."""
-        return self._latest
-
-    @property
-    def init(self) -> str:
-        """How a training that goes on from the model in use names its start."""
-        path = self._latest.path if self._latest is not None else None
-        return StartFrom.UNSAVED if path is None else str(path)
-
-    def score_of(self, layer: Any) -> Scored | None:
-        """The learned score of a layer, if it has one."""
-        return self._scored.get(layer)
+        return Status(self.run, self._text, self._fraction, self.learned.model is not None)
 
     def estimate(self, targets: Sequence[Target]) -> None:
         """Estimate the noise of layers."""
         if self._may_begin(targets):
             sources = [target.source for target in targets]
             self._begin(
-                State.ESTIMATING,
+                JobKind.ESTIMATING,
                 'Estimating the noise',
-                targets,
                 lambda stop: jobs.estimate_job(sources),
+                targets,
             )
 
     def calibrate(self, dark: ImageSource | None, flat: ImageSource | None) -> None:
@@ -217,15 +94,14 @@ class Controller:
         if not self._is_free():
             return
         if dark is None and flat is None:
-            self._listener.show_error(
+            self.events.error_reported.emit(
                 'No calibration frames are chosen; choose a layer with dark frames, with a flat '
                 'field, or both.'
             )
             return
         self._begin(
-            State.CALIBRATING,
+            JobKind.CALIBRATING,
             'Measuring on the calibration frames',
-            (),
             lambda stop: jobs.calibrate_job(dark, flat),
         )
 
@@ -237,126 +113,70 @@ class Controller:
     ) -> None:
         """Train one score on all layers together and correct each of them.
 
-        From the model in use, if the settings begin with `init`. ``watched`` tells what of a layer
-        is looked at, None if nothing is; it is called in the thread of the training.
+        The training continues from the model in use if ``init`` in the settings is
+        ``learned.init``. ``watched`` gives the displayed part of a layer, or None; it is called in
+        the thread of the training.
         """
         if not self._may_begin(targets):
             return
-        sources = [target.source for target in targets]
-        lessons = [target.lessons for target in targets]
-        start = None
-        if self._latest is not None and settings.training.init == self.init:
-            start = self._latest.model
-        elif settings.training.init == StartFrom.UNSAVED:
-            self._listener.show_error(
+        latest, init = self.learned.model, settings.training.init
+        start = latest.model if latest is not None and init == self.learned.init else None
+        if start is None and init == StartFrom.UNSAVED:
+            self.events.error_reported.emit(
                 'There is no model to continue from yet; load one, or start from other weights.'
             )
             return
+
+        def displayed(number: int) -> View | None:
+            return watched(targets[number])
+
+        sources = [target.source for target in targets]
+        lessons = [target.lessons for target in targets]
         self._begin(
-            State.TRAINING,
+            JobKind.TRAINING,
             'Training the score',
+            lambda stop: jobs.train_job(sources, settings, stop, displayed, lessons, start),
             targets,
-            lambda stop: jobs.train_job(
-                sources,
-                settings,
-                stop,
-                lambda number: watched(targets[number]),
-                lessons,
-                start,
-            ),
         )
 
-    def load(self, path: Path) -> None:
-        """Read a model file and use it from then on; the model in use stays if that fails."""
-        if self._is_free():
-            self._begin(
-                State.LOADING,
-                f'Loading {path.name}',
-                (),
-                lambda stop: jobs.load_job(path),
-            )
-
-    def use(self, trained: jobs.Trained) -> None:
-        """Correct with this model, and continue trainings from it, from now on."""
-        self._latest = trained
-        self._listener.show_model(trained)
-
-    def save(self, path: Path) -> bool:
-        """Write the model in use to a file; whether that worked."""
-        if self._latest is None:
-            self._listener.show_error('There is no model to save yet; press Train first.')
-            return False
-        try:
-            self._latest.model.save(path)
-        except OSError as error:
-            self._listener.show_error(
-                f'{path}: the model could not be saved ({error.strerror or error}); it is kept '
-                'here, save it elsewhere.'
-            )
-            return False
-        self.use(replace(self._latest, path=path))
-        return True
-
-    def export(self, path: Path) -> None:
-        """Write the model in use as a package for bioimage.io."""
-        latest = self._latest
-        if latest is None:
-            self._listener.show_error('There is no model to export yet; press Train first.')
-        elif self._is_free():
-            self._begin(
-                State.EXPORTING,
-                f'Exporting {path.name}',
-                (),
-                lambda stop: jobs.export_job(latest.model, path, path.stem),
-            )
-
     def correct(self, targets: Sequence[Target], settings: DenoiseSettings) -> None:
-        """Correct layers: from their own score; where they have none, with the latest model.
+        """Correct layers: from their own score; where they have none, with the model in use.
 
-        With a model that was loaded, all of them.
+        After a model was loaded, all of them with that one.
         """
         if not self._may_begin(targets):
             return
-        latest = self._latest
+        latest, score_by = self.learned.model, self.learned.score_by
         if latest is None:
-            self._listener.show_error('There is no trained score yet; press Train first.')
+            self.events.error_reported.emit('There is no trained score yet; press Train first.')
             return
-        images = [(target.source, self._score_by(latest, target.layer)) for target in targets]
+        images = [(target.source, score_by(latest, target.layer)) for target in targets]
         self._begin(
-            State.CORRECTING,
+            JobKind.CORRECTING,
             'Correcting',
-            targets,
             lambda stop: jobs.correct_job(images, latest, settings),
+            targets,
         )
-
-    def _score_by(self, latest: jobs.Trained, layer: Any) -> Scored | None:
-        """The score of a layer; where a model was loaded, only if it is from that."""
-        scored = self._scored.get(layer)
-        other = (
-            scored is not None and latest.loaded and latest.model not in scored.score_map.models
-        )
-        return None if other else scored
 
     def show_change(self, targets: Sequence[Target]) -> None:
         """Show what the training changed in layers that were corrected."""
         if not self._may_begin(targets):
             return
-        scored = [(target.source, self._scored.get(target.layer)) for target in targets]
-        images = [
-            (source, score)
-            for source, score in scored
-            if score is not None and score.holds_for(source)
-        ]
+        images = []
+        for target in targets:
+            score = self.learned.score_of(target.layer)
+            if score is not None and score.holds_for(target.source):
+                images.append((target.source, score))
         if len(images) < len(targets):
-            self._listener.show_error(
-                'Not every ticked layer was denoised here as it is now; press Train first.'
+            self.events.error_reported.emit(
+                'Some ticked layers have no up-to-date result; press Train first.'
             )
             return
         self._begin(
-            State.CORRECTING,
+            JobKind.COMPARING,
             'Comparing with the pretrained weights',
-            targets,
             lambda stop: jobs.change_job(images),
+            targets,
         )
 
     def compare(
@@ -367,237 +187,213 @@ class Controller:
         if self._may_begin(targets):
             pairs = [(target.source, clean, families) for target, clean, families in images]
             self._begin(
-                State.CORRECTING,
+                JobKind.COMPARING,
                 'Comparing noisy and clean',
-                targets,
                 lambda stop: jobs.residual_job(pairs),
+                targets,
             )
 
-    def glance(
+    def preview(
         self, targets: Sequence[Target], settings: DenoiseSettings, views: Sequence[View]
     ) -> bool:
-        """Correct what is looked at of layers from their scores; whether any has one.
+        """Correct the displayed part of layers from their scores; False if none has a score.
 
-        Gives way to any run, and to a later glance.
+        Any other job ends a preview, and so does a later preview.
         """
-        scored = [self._scored.get(target.layer) for target in targets]
-        if self._state is not State.IDLE or not any(scored):
+        scored = [self.learned.score_of(target.layer) for target in targets]
+        if not self.run.idle or not any(scored):
             return False
         sources = [target.source for target in targets]
         images = list(zip(sources, scored, views, strict=True))
-        self._end_glance()
-        number = self._glances
 
         def show(event: Event) -> None:
-            if number == self._glances and isinstance(event, jobs.Live):
-                self._listener.show_live(targets[event.number], event.index, event.values)
+            if isinstance(event, jobs.Live):
+                self.events.plane_ready.emit(targets[event.number], event.index, event.values)
 
-        def end(error: Exception | None) -> None:
-            if number == self._glances:
-                self._glance = None
-                if error is not None:
-                    self._listener.show_error(error_words(error))
+        def end(reason: FinishReason, error: Exception | None) -> None:
+            if error is not None:
+                self.events.error_reported.emit(error_words(error))
 
-        self._glance = self._start(
+        self._previews.start(
+            JobKind.PREVIEWING,
             lambda stop: jobs.glance_job(images, settings),
-            title='Correcting what is in sight',
+            title='Correcting the displayed part',
             on_event=show,
             on_end=end,
         )
         return True
 
+    def load(self, path: Path) -> None:
+        """Read a model file and use it from then on; the model in use stays if that fails."""
+        if self._is_free():
+            self._begin(JobKind.LOADING, f'Loading {path.name}', lambda stop: jobs.load_job(path))
+
+    def use(self, trained: jobs.Trained) -> None:
+        """Correct with this model, and continue trainings from it, from now on."""
+        self.learned.use(trained)
+        self.events.model_changed.emit(trained)
+
+    def save(self, path: Path) -> bool:
+        """Write the model in use to a file; whether that worked."""
+        if self.learned.model is None:
+            self.events.error_reported.emit('There is no model to save yet; press Train first.')
+            return False
+        try:
+            saved = self.learned.save(path)
+        except OSError as error:
+            self.events.error_reported.emit(
+                f'{path}: the model could not be saved ({error.strerror or error}); it is kept '
+                'here, save it elsewhere.'
+            )
+            return False
+        self.use(saved)
+        return True
+
+    def export(self, path: Path) -> None:
+        """Write the model in use as a package for bioimage.io."""
+        latest = self.learned.model
+        if latest is None:
+            self.events.error_reported.emit('There is no model to export yet; press Train first.')
+        elif self._is_free():
+            self._begin(
+                JobKind.EXPORTING,
+                f'Exporting {path.name}',
+                lambda stop: jobs.export_job(latest.model, path, path.stem),
+            )
+
     def pause(self) -> None:
-        """Hold the run where it is, or let it go on."""
-        if self._run is None or self._state is State.STOPPING:
-            return
-        if self._state is State.PAUSED:
-            self._run.resume()
-            self._show(self._paused, 'Going on ...')
-        else:
-            self._run.pause()
-            self._paused = self._state
-            self._show(State.PAUSED, f'Paused. {self._text}')
+        """Pause the job, or resume it."""
+        if self.run.phase is Phase.PAUSED:
+            self._runner.resume()
+            self._show('Going on ...')
+        elif self.run.phase is Phase.RUNNING:
+            self._runner.pause()
+            self._show(f'Paused. {self._text}')
 
     def stop(self) -> None:
         """End a training and apply what it learned; cancel anything else, or a second time."""
-        if self._run is None:
+        if self.run.idle:
             return
-        state = self._paused if self._state is State.PAUSED else self._state
-        first = state is State.TRAINING
-        if first:
-            self._run.stop()
+        learning = self.run.job is JobKind.TRAINING and self._stage is not Stage.CORRECT
+        if learning and self.run.phase is not Phase.STOPPING:
+            self._runner.stop()
+            self._show('Stopping; applying what was learned ...')
         else:
-            self._cancelled = True
-            self._run.cancel()
-        text = 'Stopping; applying what was learned ...' if first else 'Cancelling ...'
-        self._show(State.STOPPING, text)
+            self._runner.cancel()
+            self._show('Cancelling ...')
 
     def close(self) -> None:
-        """Cancel the run and hear no more of it."""
-        self._number += 1
-        self._state = State.IDLE
-        self._end_glance()
-        if self._run is not None:
-            self._run.cancel()
-            self._run = None
+        """Cancel all jobs, and drop all that they still deliver."""
+        self._previews.abandon()
+        self._runner.abandon()
 
     def _is_free(self) -> bool:
-        if self._state is State.IDLE:
-            return True
-        self._listener.show_error(
-            f'One run at a time: the panel is still {self._state}. '
-            'Wait for its end, or press Stop.'
-        )
-        return False
+        if not self.run.idle:
+            self.events.error_reported.emit(busy_words(self.run, self._stage))
+        return self.run.idle
 
     def _may_begin(self, targets: Sequence[Target]) -> bool:
         if not self._is_free():
             return False
         if not targets:
-            self._listener.show_error('No layer is chosen; tick at least one Image layer.')
-            return False
-        return True
+            self.events.error_reported.emit('No layer is chosen; tick at least one Image layer.')
+        return bool(targets)
 
     def _begin(
-        self, state: State, title: str, targets: Sequence[Target], make_job: MakeJob
+        self, kind: JobKind, title: str, make_job: MakeJob, targets: Sequence[Target] = ()
     ) -> None:
-        self._number += 1
-        self._end_glance()
-        self._targets, self._estimates, self._history = targets, [], []
-        self._cancelled, self._added, self._failed = False, 0, 0
-        self._show(state, f'{title} ...', 0.0)
-        self._run = self._start(
-            make_job,
-            title=title,
-            on_event=self._of_this_run(self._hear),
-            on_end=self._of_this_run(self._end),
+        self._previews.abandon()
+        self._targets, self._estimates = targets, []
+        self._added = self._failed = 0
+        self._stage = None
+        self.learned.begin_history()
+        self._runner.start(
+            kind, make_job, title=title, on_event=self._handle, on_end=self._finished
         )
+        self._show(f'{title} ...', 0.0)
 
-    def _end_glance(self) -> None:
-        self._glances += 1
-        if self._glance is not None:
-            self._glance.cancel()
-            self._glance = None
-
-    def _of_this_run(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
-        number = self._number
-
-        def if_current(value: Any) -> None:
-            if number == self._number:
-                act(value)
-
-        return if_current
-
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         match event:
             case jobs.Update():
-                self._hear_update(event)
+                self._handle_update(event)
             case jobs.Estimated():
                 self._estimates.append(event)
             case jobs.Noted():
-                self._listener.show_notes(event.notes)
+                self.events.notes_reported.emit(event.notes)
             case jobs.Calibrated():
-                self._listener.show_calibration(event.calibration)
+                self.events.noise_calibrated.emit(event.calibration)
             case jobs.Trained():
                 self.use(event)
             case jobs.Result():
-                self._hear_result(event)
+                self._handle_result(event)
             case jobs.Failed():
-                self._hear_failure(event)
+                self._handle_failure(event)
             case jobs.Live():
                 target = self._targets[event.number]
-                self._listener.show_live(target, event.index, event.values)
+                self.events.plane_ready.emit(target, event.index, event.values)
             case jobs.Changed():
                 places = [place.to_dict() for place in event.change.largest]
-                self._hear_map(event.number, change_name, event.change.image, {'largest': places})
+                self._add_map(event.number, change_name, event.change.image, largest=places)
             case jobs.Residual():
-                self._hear_map(event.number, residual_name, event.image, {})
+                self._add_map(event.number, residual_name, event.image)
 
-    def _hear_update(self, update: jobs.Update) -> None:
-        if update.stage == 'train':
+    def _handle_update(self, update: jobs.Update) -> None:
+        if update.stage is Stage.TRAIN:
             self._show_estimates()
-        state = self._state
-        if state is State.PAUSED:  # said before it paused
+        if self.run.phase is Phase.PAUSED:  # sent before the job paused
             return
-        if state is State.TRAINING and update.stage == 'correct':
-            state = State.CORRECTING
-        if update.stage == 'train' and update.loss is not None and update.spent is not None:
-            if self._history and update.spent < self._history[-1][0]:  # the next of several
-                self._history = []
-            self._history.append((update.spent, update.loss))
-            self._listener.show_learning(self._history)
+        if update.stage is Stage.TRAIN and self.learned.add_loss(update):
+            self.events.loss_changed.emit(self.learned.history)
+        self._stage = update.stage
         text = update_words(update)
-        if state is State.STOPPING:
-            if update.stage != 'correct' or self._cancelled:
+        if self.run.phase is Phase.STOPPING:
+            if update.stage is not Stage.CORRECT or self.run.reason is FinishReason.CANCELLED:
                 return
             text = f'Stopped; {text[0].lower()}{text[1:]}'
-        self._show(state, text, update.fraction)
+        self._show(text, update.fraction)
 
     def _show_estimates(self) -> None:
-        """Show what was estimated on the way to a result, once."""
+        """Show once what was estimated on the way to a result."""
         if self._estimates:
-            self._listener.show_estimates(self._estimates, asked=False)
+            self.events.noise_estimated.emit(tuple(self._estimates), False)
             self._estimates = []
 
-    def _hear_result(self, result: Result) -> None:
+    def _handle_result(self, result: Result) -> None:
         self._show_estimates()  # nothing was trained
         target, corrected = self._targets[result.number], result.corrected
         name = result_name(target.source.name, corrected.families, corrected.correction)
-        self._scored[target.layer] = result.scored
-        self._listener.add_result(target, corrected.image, name, result.report)
+        self.learned.keep_score(target.layer, result.scored)
+        self.events.result_ready.emit(target, corrected.image, name, result.report)
         self._added += 1
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
         gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
         if len(gains) > 1:
             gains = [f'{len(gains)} scores were trained; the report says what each gained.']
-        self._listener.show_notes([*notes, *filter(None, gains)])
+        self.events.notes_reported.emit((*notes, *filter(None, gains)))
 
-    def _hear_failure(self, failed: jobs.Failed) -> None:
+    def _handle_failure(self, failed: jobs.Failed) -> None:
         name, words = self._targets[failed.number].source.name, error_words(failed.error)
         self._failed += 1
         log.error('%s failed', name, exc_info=failed.error)
-        self._listener.show_error(words if words.startswith(name) else f'{name}: {words}')
+        self.events.error_reported.emit(words if words.startswith(name) else f'{name}: {words}')
 
-    def _hear_map(
-        self, number: int, name: Callable[[str], str], image: Any, report: dict[str, Any]
-    ) -> None:
+    def _add_map(self, number: int, name: Callable[[str], str], image: Any, **report: Any) -> None:
         target = self._targets[number]
-        self._listener.add_map(target, image, name(target.source.name), report)
+        self.events.map_ready.emit(target, image, name(target.source.name), report)
         self._added += 1
 
-    def _end(self, error: Exception | None) -> None:
-        was, self._run, self._targets = self._state, None, ()
+    def _finished(self, reason: FinishReason, error: Exception | None) -> None:
+        self._targets = ()
+        if self.run.job is JobKind.ESTIMATING and reason is FinishReason.COMPLETED:
+            self.events.noise_estimated.emit(tuple(self._estimates), True)
+        words = end_words(self.run, self._added, self._failed, self.learned.model is not None)
+        self._show(*words)
         if error is not None:
-            self._show(State.IDLE, self._ending('Failed; see below.'), 0.0)
             if not isinstance(error, (InputError, TrainingError, CheckpointError)):
                 log.error('unexpected error', exc_info=error)
-            self._listener.show_error(error_words(error))
-        elif self._estimates and was is State.ESTIMATING:
-            self._listener.show_estimates(self._estimates, asked=True)
-            self._show(State.IDLE, 'The noise was estimated.', 1.0)
-        elif self._cancelled:
-            self._show(State.IDLE, self._ending('Cancelled.'), 0.0)
-        elif was is State.LOADING:
-            self._show(State.IDLE, 'The model was loaded.', 1.0)
-        elif was is State.CALIBRATING:
-            self._show(State.IDLE, 'The noise was measured on the calibration frames.', 1.0)
-        elif was is State.EXPORTING:
-            self._show(State.IDLE, 'The model was exported.', 1.0)
-        elif self._added:
-            count = 'one layer' if self._added == 1 else f'{self._added} layers'
-            text = f'Done: {count} added.'
-            if self._failed:
-                text = f'{count.capitalize()} added, {self._failed} failed; see below.'
-            self._show(State.IDLE, text, 1.0)
-        elif self._failed:
-            self._show(State.IDLE, self._ending('Failed; see below.'), 0.0)
-        else:
-            self._show(State.IDLE, 'Stopped before the training began.', 0.0)
+            self.events.error_reported.emit(error_words(error))
 
-    def _ending(self, text: str) -> str:
-        return f'{text} The trained score is kept.' if self._latest is not None else text
-
-    def _show(self, state: State, text: str, fraction: float | None = None) -> None:
-        self._state, self._text = state, text
+    def _show(self, text: str, fraction: float | None = None) -> None:
+        self._text = text
         self._fraction = self._fraction if fraction is None else fraction
-        self._listener.show_status(self.status)
+        self.events.status_changed.emit(self.status)

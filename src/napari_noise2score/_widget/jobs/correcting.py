@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from napari_noise2score._widget.jobs.events import Job, Live, Scored, Trained, Update, View
+from napari_noise2score._widget.jobs.events import Job, Live, Scored, Stage, Trained, Update, View
 from napari_noise2score._widget.jobs.loading import engine, one_core_free
 from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
 from napari_noise2score.images.source import ImageSource
@@ -16,7 +16,7 @@ def correct_job(
     images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
 ) -> Job:
     """Correct images from their scores; those without a score get one from the latest model."""
-    yield Update('load', 0.0)
+    yield Update(Stage.LOAD, 0.0)
     engine()
     with one_core_free():
         yield from _correct(images, latest, settings)
@@ -26,7 +26,7 @@ def _correct(
     images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
 ) -> Job:
     for number, (source, scored) in enumerate(images):
-        yield Update('correct', number / len(images))
+        yield Update(Stage.CORRECT, number / len(images))
         one = _correct_one(source, scored, latest, settings, number, len(images))
         yield from tolerant(one, number, len(images))
 

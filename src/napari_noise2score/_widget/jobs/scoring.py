@@ -6,7 +6,15 @@ import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Event, Failed, Job, Result, Scored, Update
+from napari_noise2score._widget.jobs.events import (
+    Event,
+    Failed,
+    Job,
+    Result,
+    Scored,
+    Stage,
+    Update,
+)
 from napari_noise2score._widget.jobs.loading import engine
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.choose import NoiseRequest
@@ -40,7 +48,7 @@ def score(
     def update(tile: PredictProgress) -> Update:
         spent = time.perf_counter() - begin
         left = spent * (1 / tile.fraction - 1) if tile.fraction else None
-        return Update('correct', (number + tile.fraction) / count, left=left)
+        return Update(Stage.CORRECT, (number + tile.fraction) / count, left=left)
 
     score_map = yield from engine().relay(tiles, update)
     return Scored(score_map, settings)

@@ -11,6 +11,7 @@ from napari_noise2score._widget.jobs.events import (
     Estimated,
     Event,
     Job,
+    Stage,
     Trained,
     Update,
     Watched,
@@ -50,7 +51,7 @@ def train_job(
     a result. Planes that are watched are corrected again and again meanwhile. Where there are
     ``lessons``, parts of each image, they are learned from instead of the whole.
     """
-    yield Update('load', 0.0)
+    yield Update(Stage.LOAD, 0.0)
     engine()
     with one_core_free():
         yield from _train(sources, settings, stop, watched, lessons, start)
@@ -74,7 +75,7 @@ def _train(
     for source in sources:
         check_room(source, settings.dtype_of(source))
     for number, source in enumerate(every):
-        yield Update('estimate', number / len(every))
+        yield Update(Stage.ESTIMATE, number / len(every))
         ready[source] = pipeline.prepare_image(
             source, settings.noise, axes, device=training.device, constant_too=True
         )
@@ -157,7 +158,7 @@ def _training_update(at: TrainProgress, seconds: float | None, part: tuple[int, 
         left = max(0.0, seconds - at.seconds) + (count - number) * seconds
     fraction = (number - 1 + at.fraction) / count
     risks = at.start_risk, at.risk
-    return Update('train', fraction, at.step, at.loss, at.seconds, left, *risks, part)
+    return Update(Stage.TRAIN, fraction, at.step, at.loss, at.seconds, left, *risks, part)
 
 
 def _shown(
