@@ -157,7 +157,13 @@ def test_a_training_without_a_mouse(shown, idle):
 def test_every_input_has_a_name_that_can_be_said(shown):
     _, panel = shown
     open_up(panel)
-    for widget in [panel.layers, panel.bar, panel.status, panel.messages, *inputs(panel)]:
+    for widget in [
+        panel.layers,
+        panel.footer.progress,
+        panel.status,
+        panel.messages,
+        *inputs(panel),
+    ]:
         name = widget.accessibleName() or (
             widget.text() if isinstance(widget, QAbstractButton) else ''
         )

@@ -14,6 +14,7 @@ from napari_noise2score._widget import jobs, worker
 from napari_noise2score._widget.jobs import Stage, Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.prepare import prepare
 from napari_noise2score.settings import DenoiseSettings
 from tests.napari.helpers import noisy_stack
 
@@ -121,7 +122,7 @@ def test_a_job_ends_although_nobody_deals_with_what_it_yields(qtbot):
 
 def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):
     """Bit for bit that of a training that was not paused."""
-    image = pipeline.prepare(ImageSource(noisy_stack(2, 64), 'TYX'))
+    image = prepare(ImageSource(noisy_stack(2, 64), 'TYX'))
     settings = pipeline.TrainSettings(seconds=None, steps=12, device='cpu')
 
     def training(stop):

@@ -1,22 +1,17 @@
-"""napari layers: what is read from one, and how a result comes back beside its source."""
+"""Image layers of napari, and the images that are read from them."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.jobs import View
-from napari_noise2score._widget.overlay import Overlay
 from napari_noise2score.images.axes import KNOWN, guess_axes
 from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.images.storage import as_dtype
 from napari_noise2score.noise.arrays import readable
-from napari_noise2score.plain import plain
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -24,14 +19,8 @@ if TYPE_CHECKING:
 METADATA = 'noise2score'
 """Key of the report in the metadata of a result."""
 
-_NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
-_PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
-_COLOURS = 3
-SEEN = 1 << 20
-"""Most pixels of a plane that are corrected to be looked at."""
-_LEAST_SEEN = 32
-_SHOWN = 3.0
-"""Largest difference that is told from larger ones, noise standard deviations."""
+COLOURS = 3
+"""Channels of a colour layer that are denoised, without alpha."""
 
 
 def unwrapped(layer: Any) -> Any:
@@ -76,205 +65,12 @@ def target_of(layer: Image, axes: str) -> Target:
     """
     data, axes = readable(full_data(layer), str(layer.name)), axes.strip().upper()
     if layer.rgb and axes.endswith('S') and len(axes) == len(data.shape):
-        colours = Region({'S': (0, _COLOURS)})
+        colours = Region({'S': (0, COLOURS)})
         data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
     return Target(layer, ImageSource(data, axes, str(layer.name)))
-
-
-def add_result(
-    viewer: Any,
-    target: Target,
-    image: Any,
-    name: str,
-    report: dict[str, Any],
-    above: Image | None = None,
-) -> Image:
-    """Add a clean image right above its source and with all its properties.
-
-    Colour layers keep their dtype, whole numbers rounded and clipped to its range: napari shows
-    colours as ``uint8``, ``uint16`` or as 0 to 1. Everything else is float32. Either way the
-    intensity units are those of the source.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        The viewer, or napari's proxy of it.
-    target : Target
-        Whence it comes; the layer is not touched, and may be gone from the viewer.
-    image : array
-        The clean image, in the shape and units of the source of the target; or an array-like that
-        stands for data of the layer, alpha included.
-    name : str
-        Name of the new layer.
-    report : dict
-        Goes into the metadata of the new layer.
-    above : Image, optional
-        The layer that it is to cover, if not its source.
-    """
-    from napari.layers import Image
-
-    layer = target.layer
-    _, state, _ = layer.as_layer_data_tuple()
-    kept = {key: value for key, value in state.items() if key not in _NOT_COPIED}
-    kept['translate'] = _translate(target)
-    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
-    data = _colours(target, image) if layer.rgb and fresh else image
-    metadata = _metadata(target, report)
-    result = Image(data, name=name, metadata=metadata, rgb=bool(layer.rgb), **kept)
-    if not layer.rgb:
-        result.contrast_limits_range = layer.contrast_limits_range
-        result.contrast_limits = layer.contrast_limits
-    _insert_above(viewer, layer, above, result)
-    return result
-
-
-def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
-    """What readers of files have put into the metadata of a layer, and the report."""
-    return {**target.layer.metadata, METADATA: plain(report)}
-
-
-def _translate(target: Target) -> NDArray[np.float64]:
-    """The translation of what is cleaned, which may begin within its layer."""
-    from napari.utils.transforms import Affine
-
-    layer = target.layer
-    return np.asarray(
-        Affine(
-            scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate
-        )(offset(target))
-    )
 
 
 def offset(target: Target) -> NDArray[np.float64]:
     """Where what is cleaned begins, pixels along each axis of the layer."""
     letters = target.source.axes[: target.layer.ndim]
     return np.array([target.region.ranges.get(letter, (0, 0))[0] for letter in letters], float)
-
-
-def view_of(viewer: Any, target: Target) -> View:
-    """What is looked at of a layer: where the sliders are, and of large planes what is in sight.
-
-    Of planes of more than `SEEN` pixels the middle of what is in sight, up to as many pixels.
-    """
-    layer, axes = target.layer, target.source.axes
-    letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
-    first = offset(target)
-    point = np.asarray(layer.world_to_data(viewer.dims.point)) - first
-    place = {
-        letter: round(float(at))
-        for letter, at in zip(letters, point, strict=True)
-        if letter not in 'YX'
-    }
-    sides = {letter: target.source.shape[axes.index(letter)] for letter in 'YX'}
-    if math.prod(sides.values()) <= SEEN:
-        return View(place)
-    shrunk = layer.downsample_factors[layer.data_level] if layer.multiscale else 1
-    corners = layer.corner_pixels * shrunk - first
-    window, most = {}, round(SEEN**0.5)
-    for letter, side in sides.items():
-        low, high = corners[:, letters.index(letter)]
-        middle, half = (low + high) / 2, min(high - low, most) / 2
-        start = round(min(max(middle - half, 0), side - min(side, most)))
-        stop = min(side, start + max(_LEAST_SEEN, round(2 * half)))
-        window[letter] = start, stop
-    return View(place, Region(window))
-
-
-def add_preview(
-    viewer: Any, target: Target, name: str, base: Any = None, above: Image | None = None
-) -> Image:
-    """Add a layer whose planes can be replaced; ``base`` is seen elsewhere, the noisy image if
-    not given. Nothing is copied. It covers ``above``, if given, else its source.
-    """
-    noisy = full_data(target.layer)
-    axes = target.source.axes
-    below = base if base is not None else Part(noisy, target.region.slices(axes, noisy.shape))
-    dtype = noisy.dtype if target.layer.rgb else np.result_type(target.source.data.dtype, 'f4')
-    report = {'region': str(target.region)}
-    return add_result(viewer, target, Overlay(below, dtype), name, report, above)
-
-
-def turn_into_result(
-    preview: Image, target: Target, image: NDArray[Any], name: str, report: dict[str, Any]
-) -> None:
-    """Make a result of the layer that `add_preview` has made: to remove it would take longer."""
-    preview.data = _colours(target, image) if target.layer.rgb else image
-    preview.name = name
-    preview.metadata = _metadata(target, report)
-
-
-def put_plane(
-    preview: Image, index: tuple[int | slice, ...], values: NDArray[np.floating]
-) -> None:
-    """Replace a plane, or a window of it, of a layer that `add_preview` has made."""
-    preview.data.put(index, as_dtype(values, preview.data.dtype)[0])
-    preview.refresh(extent=False, highlight=False)
-
-
-def add_map(
-    viewer: Any,
-    target: Target,
-    image: NDArray[np.float32],
-    name: str,
-    report: dict[str, Any],
-    above: Image | None = None,
-) -> Image:
-    """Add differences right above their source, where they are in the world.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        The viewer, or napari's proxy of it.
-    target : Target
-        Whence it comes.
-    image : array, float32
-        Standard deviations of the noise, shape of the source of the target; of colours the one
-        that differs most is shown.
-    name : str
-        Name of the new layer.
-    report : dict
-        Goes into its metadata.
-    above : Image, optional
-        The layer that it is to cover, if not its source.
-    """
-    from napari.layers import Image
-
-    layer = target.layer
-    _, state, _ = layer.as_layer_data_tuple()
-    kept = {key: state[key] for key in _PLACED if key in state}
-    kept['translate'] = _translate(target)
-    if layer.rgb:
-        most = np.abs(image).argmax(axis=-1)[..., None]
-        image = np.take_along_axis(image, most, axis=-1)[..., 0]
-    top = max(1.0, float(np.abs(image).max()))
-    result = Image(
-        image,
-        name=name,
-        metadata=_metadata(target, report),
-        colormap='PiYG',
-        contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
-        **kept,
-    )
-    _insert_above(viewer, layer, above, result)
-    return result
-
-
-def _insert_above(viewer: Any, source: Image, above: Image | None, result: Image) -> None:
-    """Right above its source; or above another layer and all that was made beside that one."""
-    present = [unwrapped(other) for other in viewer.layers]
-    below = above or source
-    where = next((i + 1 for i, other in enumerate(present) if other is below), len(present))
-    while above is not None and where < len(present) and METADATA in present[where].metadata:
-        where += 1
-    viewer.layers.insert(where, result)
-
-
-def _colours(target: Target, image: NDArray[np.float32]) -> NDArray[Any]:
-    """Colours in the dtype of the layer, with its alpha."""
-    source = full_data(target.layer)
-    colours, _ = as_dtype(image, source.dtype)
-    if source.shape[-1] > _COLOURS:
-        where = target.region.slices(target.source.axes, (*source.shape[:-1], _COLOURS))[:-1]
-        alpha = np.asarray(source[(*where, slice(_COLOURS, None))])
-        colours = np.concatenate([colours, alpha], axis=-1)
-    return colours
