@@ -130,10 +130,12 @@ def test_the_menus_follow_the_layers(opened):
     assert box.dark.value is layers['dark']
     viewer.layers.remove(viewer.layers['dark'])
     assert box.layers() == (None, layers['flat'])
+    layers['flat'].name = 'empty field'
+    assert box.layers() == (None, layers['flat'])
     viewer.add_labels(np.zeros((8, 8), int))
     menu = box.dark.native
     texts = [menu.itemText(place) for place in range(menu.count())]
-    assert texts == ['None', 'cells', 'flat', 'other']
+    assert texts == ['None', 'cells', 'empty field', 'other']
 
 
 def test_the_estimate_has_units_and_correlation():

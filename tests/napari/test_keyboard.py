@@ -48,7 +48,7 @@ def tabbed(panel, key=Qt.Key.Key_Tab):
 def open_up(panel):
     """All that the panel can show, enabled."""
     for fold in panel.findChildren(Fold):
-        fold.open()
+        fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
     panel.layers.tick(panel.layers._viewer.layers)
@@ -91,7 +91,7 @@ def test_the_order_stays_when_layers_come_and_axes_change(shown):
     panel.layers.setFocus()
     way = tabbed(panel)
     axes = [panel.layers.axes_of(viewer.layers[name]) for name in ('third', 'above', 'below')]
-    assert way[:5] == [panel.layers, *axes, panel.findChildren(Fold)[0].button]
+    assert way[:5] == [panel.layers, *axes, panel.findChildren(Fold)[0].toggleButton()]
 
 
 def test_what_is_folded_is_left_out(shown):
@@ -101,12 +101,12 @@ def test_what_is_folded_is_left_out(shown):
     more = next(
         fold for fold in panel.findChildren(Fold) if fold.isAncestorOf(panel.form.device.native)
     )
-    more.button.setFocus()
+    more.toggleButton().setFocus()
     press(panel, Qt.Key.Key_Space)
     assert panel.form.device.native.isVisible()
     assert press(panel, Qt.Key.Key_Tab) is panel.form.correction.native
     assert panel.form.device.native in tabbed(panel)
-    more.button.setFocus()
+    more.toggleButton().setFocus()
     press(panel, Qt.Key.Key_Space)
     assert not panel.form.device.native.isVisible()
 

@@ -37,7 +37,7 @@ def panel(make_napari_viewer_proxy, qtbot):
     for name in ('cells', LONG):
         viewer.add_image(noisy_stack(), name=name)
     for fold in panel.findChildren(Fold):
-        fold.open()
+        fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
     panel.noise.estimate.native.click()

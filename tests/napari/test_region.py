@@ -26,6 +26,21 @@ def test_a_shape_is_the_rectangle_around_it_in_pixels_of_the_layer(open_panel, s
     assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
 
 
+def test_the_menu_of_shapes_follows_the_layers(open_panel):
+    viewer, panel = open_panel()
+    menu = panel.region.where
+    assert menu.choices == (None,)
+    assert menu.current_choice == 'Whole layers'
+    shapes = shapes_of(viewer, name='left half')
+    viewer.add_image(np.zeros((90, 100)))
+    menu.value = shapes
+    shapes.name = 'right half'
+    assert menu.value is shapes
+    assert menu.current_choice == 'right half'
+    viewer.layers.remove(shapes)
+    assert menu.value is None
+
+
 def test_learn_from_a_shape_and_clean_all(open_panel, qtbot, idle):
     viewer, panel = open_panel()
     stack = noisy_stack(3)
@@ -108,7 +123,7 @@ def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
     with pytest.raises(InputError, match='lies in cells'):
         panel.region.narrowed(target)
     viewer.layers.clear()
-    assert panel.region.where.value == ''
+    assert panel.region.where.value is None
 
 
 def test_several_shapes_are_learned_from_together(open_panel):

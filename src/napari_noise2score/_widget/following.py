@@ -1,11 +1,10 @@
-"""Widgets that follow napari's events, and menus that follow its layers."""
+"""Widgets that follow napari's events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox
 from qtpy.QtWidgets import QWidget
 
 
@@ -19,13 +18,3 @@ def follow(owner: QWidget, act: Callable[..., None], *emitters: Any) -> None:
             emitter.disconnect(act)
 
     owner.destroyed.connect(forget)
-
-
-def offer(menu: ComboBox, none: str, layers: Sequence[tuple[str, Any]]) -> None:
-    """List layers by their texts in a menu, after ``none``, whose value is ``''``.
-
-    What is chosen stays chosen, unless it is gone.
-    """
-    kept = menu.value
-    menu.choices = [(none, ''), *layers]
-    menu.value = kept if any(kept is layer for _, layer in layers) else ''

@@ -22,7 +22,7 @@ from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.form import narrow
+from napari_noise2score._widget.form import list_layers
 from napari_noise2score._widget.jobs import Estimated, Trained
 from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import Pair, ResultLayers, target_of
@@ -91,8 +91,8 @@ class Noise2ScorePanel(QWidget):
         self.layers = LayerTable(viewer)
         self.reading = Text('How the layers are read')
         self.model = ModelBox(self.controller)
-        self.noise = NoiseForm(viewer)
-        self.region = RegionBox(viewer)
+        self.noise = NoiseForm()
+        self.region = RegionBox()
         self.form = SettingsForm(preferences())
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
@@ -115,10 +115,18 @@ class Noise2ScorePanel(QWidget):
         return QSize(_WIDTH, _HEIGHT)
 
     def event(self, event: QEvent) -> bool:
-        """Taken out of its dock, the panel has no Stop button any more: stop, keep the result."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.controller.stop()
+        """In a dock, offer the layers of its viewer; taken out of it, stop and keep the result."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:  # there is no Stop button any more
+                self.controller.stop()
+            else:
+                self.reset_choices()
         return super().event(event)
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Bring the menus of layers up to date; called by napari when its layers change."""
+        for form in (self.region.form, self.noise.calibration.form):
+            list_layers(form)
 
     def settings(self, *, trains: bool = True) -> DenoiseSettings:
         """The settings that the panel shows now.
@@ -309,14 +317,12 @@ class Noise2ScorePanel(QWidget):
 
     def _build(self) -> None:
         self.setStyleSheet(STYLE)
-        for combo in (self.noise.family, self.noise.correlation):
-            narrow(combo)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
         column.addWidget(self.reading)
-        column.addWidget(Fold('Region', self.region, _REGION_TIP))
+        column.addWidget(Fold('Region', self.region.form.native, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
