@@ -23,6 +23,9 @@ from napari_noise2score.plain import plain
 if TYPE_CHECKING:
     from napari.layers import Image
 
+LayerData = tuple[Any, dict[str, Any], str]
+"""A layer as napari passes it around: data, properties, type."""
+
 _NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
 _PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
 _SHOWN = 3.0
@@ -62,18 +65,25 @@ def add_result(
     from napari.layers import Image
 
     layer = target.layer
-    _, state, _ = layer.as_layer_data_tuple()
-    kept = {key: value for key, value in state.items() if key not in _NOT_COPIED}
-    kept['translate'] = _translate(target)
-    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
-    data = _colours(target, image) if layer.rgb and fresh else image
-    metadata = _metadata(target, report)
-    result = Image(data, name=name, metadata=metadata, rgb=bool(layer.rgb), **kept)
+    data, properties, _ = layer_data(target, image, name, report)
+    result = Image(data, **properties)
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
     _insert_above(viewer, layer, above, result)
     return result
+
+
+def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) -> LayerData:
+    """Data, properties and type of the layer that `add_result` adds."""
+    layer = target.layer
+    _, state, kind = layer.as_layer_data_tuple()
+    properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
+    properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
+    properties['translate'] = _translate(target)
+    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
+    data = _colours(target, image) if layer.rgb and fresh else image
+    return data, properties, kind
 
 
 def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
