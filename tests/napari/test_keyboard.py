@@ -9,8 +9,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider
 
-from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.layers import unwrapped
+from napari_noise2score._widget.views.collapsible import Fold
 from tests.napari.helpers import noisy_stack
 
 INPUTS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)

@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.column import Column
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.layer_table import LayerTable
+from napari_noise2score._widget.views.vertical_scroll import Column
+from napari_noise2score._widget.views.wrapped_text import Text
 from tests.napari.helpers import noisy_stack
 
 LONG = 'a recording with a name that is much longer than any dock is wide, of the third day, 0042'

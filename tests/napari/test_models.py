@@ -17,9 +17,10 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from safetensors.torch import save_file
 
-from napari_noise2score._widget import kept, model_box
+from napari_noise2score._widget import kept
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
+from napari_noise2score._widget.views import model_box
 from napari_noise2score.score.header import FORMAT
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.settings import StartFrom

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score._widget.layers import METADATA, target_of, unwrapped
-from napari_noise2score._widget.region_box import PART, boxes_of
+from napari_noise2score._widget.views.region_box import PART, boxes_of
 from napari_noise2score.errors import InputError
 from tests.napari.helpers import noisy_stack
 

@@ -30,7 +30,7 @@ from napari_noise2score import ScoreModel, denoise
 from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.layers import target_of
 from napari_noise2score._widget.preferences import built_in, configurations
-from napari_noise2score._widget.settings_form import SettingsForm
+from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score.noise.choose import NoiseRequest
 
 application = QApplication(sys.argv[:1])

@@ -13,29 +13,29 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_noise2score._widget import worker
-from napari_noise2score._widget.chart import Chart, learning_curve
-from napari_noise2score._widget.column import Column
-from napari_noise2score._widget.compare_box import CompareBox
 from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.control.controller import Controller
 from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.form import list_layers
 from napari_noise2score._widget.jobs import Estimated, Trained
-from napari_noise2score._widget.layer_table import LayerTable
 from napari_noise2score._widget.layers import Pair, ResultLayers, target_of
 from napari_noise2score._widget.layers.live_view import LiveView, view_of
-from napari_noise2score._widget.look import STYLE
-from napari_noise2score._widget.model_box import ModelBox
-from napari_noise2score._widget.noise_form import NoiseForm
 from napari_noise2score._widget.preferences import preferences
-from napari_noise2score._widget.region_box import RegionBox
-from napari_noise2score._widget.settings_form import SettingsForm
-from napari_noise2score._widget.tab_order import order_tabs
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.chart import Chart, learning_curve
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.compare_box import CompareBox
+from napari_noise2score._widget.views.form import list_layers
+from napari_noise2score._widget.views.layer_table import LayerTable
+from napari_noise2score._widget.views.model_box import ModelBox
+from napari_noise2score._widget.views.noise_form import NoiseForm
+from napari_noise2score._widget.views.region_box import RegionBox
+from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score._widget.views.status_bar import StatusBar
+from napari_noise2score._widget.views.style import STYLE
+from napari_noise2score._widget.views.tab_order import order_tabs
+from napari_noise2score._widget.views.vertical_scroll import Column
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings, StartFrom

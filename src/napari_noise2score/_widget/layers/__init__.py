@@ -1,7 +1,8 @@
 """Image layers of napari: what is read from them, and what is added to the viewer.
 
 targets -> the image in a layer; new_layers -> layers above their sources; results -> which layer
-is a result of which; live_view -> the displayed part; overlay, split_view -> arrays for these.
+is a result of which; live_view -> the displayed part; overlay, split_view -> arrays for these;
+following -> events of napari.
 """
 
 from __future__ import annotations

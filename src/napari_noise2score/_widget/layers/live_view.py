@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import QSignalDebouncer
 
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.following import follow
 from napari_noise2score._widget.jobs import View
+from napari_noise2score._widget.layers.following import follow
 from napari_noise2score._widget.layers.targets import offset
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region

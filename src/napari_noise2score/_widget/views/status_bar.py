@@ -9,7 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.control.events import Status
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.wrapped_text import Text
 
 _STEPS = 1000
 _HIGHEST = 120

@@ -10,8 +10,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noise2score._widget.control.messages import calibration_words
-from napari_noise2score._widget.form import form_of, layer_menu
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.form import form_of, layer_menu
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.noise.calibrate import Calibration
 
 _NONE = 'None'

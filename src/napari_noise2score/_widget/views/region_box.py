@@ -12,7 +12,7 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.form import form_of, layer_menu
+from napari_noise2score._widget.views.form import form_of, layer_menu
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 

@@ -18,7 +18,7 @@ from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.card import card_of
 from napari_noise2score.score.header import SUFFIX
 

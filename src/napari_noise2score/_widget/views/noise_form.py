@@ -9,13 +9,13 @@ from magicgui.widgets import LineEdit, PushButton
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_noise2score._widget.calibration_box import CalibrationBox
-from napari_noise2score._widget.chart import Chart, photon_transfer
 from napari_noise2score._widget.control.messages import estimate_words, parameter_label
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.form import form_for, narrow, widget_for
 from napari_noise2score._widget.jobs import Estimated
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.calibration_box import CalibrationBox
+from napari_noise2score._widget.views.chart import Chart, photon_transfer
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.form import form_for, narrow, widget_for
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.calibrate import Calibration
