@@ -23,9 +23,9 @@ from scipy import ndimage
 
 from napari_noise2score import DenoiseSettings, TrainSettings, correct_image, denoise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily, Poisson, PoissonGaussian, Tweedie
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 
 SIZE = 192
 COUNTS = Poisson(1.0, 0.0)

@@ -27,8 +27,11 @@ from napari_noise2score import DenoiseSettings, TrainSettings
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.pipeline import correct_image, denoise, score_image, train_score
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.stages import score_image, train_score
 from napari_noise2score.steps import finish
 
 FRAMES, SIZE = 12, 128

@@ -18,9 +18,12 @@ from stacks import psnr, stacks
 
 from napari_noise2score import TrainSettings
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline import correct_image, finish, score_image, train_score
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.stages import score_image, train_score
 from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.steps import finish
 
 
 def train_and_correct(

@@ -18,9 +18,9 @@ from scipy import special, stats
 
 from napari_noise2score import DenoiseSettings, TrainSettings, correct_image, denoise
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise import tweedie
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.local_score import Correction
 
 GAIN, OFFSET, READ_NOISE, SHAPE = 4.0, 20.0, 1.2, 3.0
 FORMS = (Correction.CHAINED, Correction.PAPER, Correction.STABILISED)

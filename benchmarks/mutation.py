@@ -22,15 +22,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'src/napari_noise2score'
 MINIMA = 'tests/score/test_loss_minima.py'
 TARGETS = {
-    'tweedie': ('noise/tweedie.py', ['tests/noise/test_tweedie.py']),
+    'tweedie': ('noise/formulas.py', ['tests/noise/test_tweedie.py']),
     'coordinates': ('noise/coordinates.py', ['tests/noise/test_coordinates.py']),
     'families': ('noise/families/photons.py', ['tests/noise/test_families.py']),
     'gamma': ('noise/families/gamma.py', ['tests/noise/test_families.py']),
     'compound': ('noise/families/compound.py', ['tests/noise/test_families.py']),
-    'correct': ('noise/correct.py', ['tests/noise/test_correct.py']),
+    'correct': ('noise/local_score.py', ['tests/noise/test_correct.py']),
     'loss': ('score/loss/ardae.py', ['tests/score/test_loss.py', MINIMA]),
     'sliced': ('score/loss/sliced.py', ['tests/score/test_loss.py', MINIMA]),
-    'levels': ('score/levels.py', ['tests/score/test_levels.py']),
+    'denoiser': ('score/denoiser.py', ['tests/score/test_denoiser.py']),
+    'light': ('score/light_changes.py', ['tests/score/test_light_changes.py']),
+    'reading': ('score/parameterisation.py', ['tests/score/test_loss.py']),
     'tiling': ('score/tiling.py', ['tests/score/test_tiling.py']),
 }
 QUICK = {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'OMP_NUM_THREADS': '1'}

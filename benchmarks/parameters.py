@@ -12,14 +12,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from napari_noise2score.analysis.noise_parameters import compare_parameters
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.comparison import ChannelParameters, Method
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
-from napari_noise2score.parameters import compare_parameters
-from napari_noise2score.pipeline import finish, train_score
-from napari_noise2score.prepare import prepare
+from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.stages import train_score
 from napari_noise2score.settings import TrainSettings
+from napari_noise2score.steps import finish
 
 PHOTONS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SIGMAS = (5.0, 15.0, 25.0, 50.0)

@@ -9,8 +9,8 @@ import time
 
 from napari_noise2score import DenoiseSettings, TrainSettings, correct_image, denoise
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 
 
 def main() -> None:

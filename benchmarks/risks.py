@@ -35,8 +35,8 @@ from scipy import ndimage
 
 from napari_noise2score import DenoiseSettings, TrainSettings, denoise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
+from napari_noise2score.noise.request import NoiseRequest
 
 Array = NDArray[np.float64]
 

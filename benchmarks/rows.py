@@ -22,15 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score import estimate_noise
-from napari_noise2score.correcting import correct_image
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.levelling import levelled
-from napari_noise2score.noise.common import NO_ROWS
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.pipeline import score_image
-from napari_noise2score.prepare import Prepared, prepare
-from napari_noise2score.score.warm.weights import warm_start
+from napari_noise2score.noise.patterns.shared import NO_ROWS
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.levelling import levelled
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)

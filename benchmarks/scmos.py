@@ -32,7 +32,7 @@ from napari_noise2score import (
     denoise,
 )
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 
 GAIN, OFFSET, READ_NOISE = 2.0, 100.0, 2.4
 SPREAD = np.log(30) / 2.3263

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.correct import Correction
-from napari_noise2score.pipeline import DenoiseSettings, denoise
-from napari_noise2score.settings import TrainSettings
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 PHOTONS, BACKGROUND = 25.0, 1.0
 GAIN, OFFSET, READ_NOISE = 2.0, 100.0, 1.5

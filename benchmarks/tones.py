@@ -31,11 +31,11 @@ from rows import CAMERA, FRAMES, SHARES, Array, denoised, psnr, scene
 from napari_noise2score import estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.levelling import levelled
-from napari_noise2score.noise.common import NO_ROWS, carriers
-from napari_noise2score.noise.offsets import shared_noise, shared_noise_of_images
-from napari_noise2score.noise.rows import row_noise
-from napari_noise2score.prepare import prepare
+from napari_noise2score.noise.patterns.offsets import shared_noise, shared_noise_of_images
+from napari_noise2score.noise.patterns.rows import row_noise
+from napari_noise2score.noise.patterns.shared import NO_ROWS, carriers
+from napari_noise2score.pipeline.levelling import levelled
+from napari_noise2score.pipeline.prepare import prepare
 
 FREQUENCY = 0.137, 0.083
 NOISE = 8, 25

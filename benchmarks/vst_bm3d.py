@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from stacks import psnr, stacks
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.prepare import PreparedChannel, prepare
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import PreparedChannel
 
 
 def vst_bm3d(channel: PreparedChannel) -> NDArray[np.float32]:

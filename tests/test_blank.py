@@ -8,22 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score.apart import lessons_of, units
-from napari_noise2score.changed import what_changed
-from napari_noise2score.correcting import correct_image
+from napari_noise2score.analysis.noise_parameters import compare_parameters
+from napari_noise2score.analysis.training_effect import training_difference
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.live import correct_plane
-from napari_noise2score.misfit import Seen, misfits
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.parameters import compare_parameters
-from napari_noise2score.pipeline import denoise, denoise_steps
-from napari_noise2score.prepare import prepare
-from napari_noise2score.residual import residual_steps
-from napari_noise2score.results import Denoised, LeftOut
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.domain import Seen, misfits
+from napari_noise2score.pipeline.pooling import learned_parts, training_groups
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.pipeline.residual import residual_steps
+from napari_noise2score.pipeline.results import Denoised, LeftOut
+from napari_noise2score.pipeline.run import denoise, denoise_steps
 from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
@@ -197,7 +197,7 @@ def test_a_constant_image_among_others_is_handed_through():
         assert error(cells.image, scene()) < 0.1 * error(sources[1].data, scene())
         assert cells.report['warnings'] == []
         json.dumps([empty.report, cells.report])
-        change = finish(what_changed(empty.score_map, device='cpu', orientations=1))
+        change = finish(training_difference(empty.score_map, device='cpu', orientations=1))
         assert not change.image.any()
     model = cells.model
     empty, cells = results_of(denoise_steps(sources, SETTINGS, model=model))
@@ -297,7 +297,7 @@ def test_infinities_have_no_residual():
 
 def test_what_a_training_changed_is_nothing_where_nothing_was_done(holed):
     result, image = holed
-    change = finish(what_changed(result.score_map, device='cpu', orientations=1))
+    change = finish(training_difference(result.score_map, device='cpu', orientations=1))
     assert np.isfinite(change.image).all()
     assert not change.image[image == 0].any()
     assert np.isfinite(change.largest[0].rms)
@@ -341,11 +341,11 @@ def test_lessons_follow_the_channels_that_hold_noise():
     whole = prepare(source)
     upper, lower = (prepare(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE)))
     assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
-    first, second = units([whole], Apart.CHANNELS)
-    (own,) = lessons_of(second, [whole], [[lower]])
+    first, second = training_groups([whole], Apart.CHANNELS)
+    (own,) = learned_parts(second, [whole], [[lower]])
     assert [channel.channel.place for channel in own.channels] == [{'C': 2}]
     with pytest.raises(InputError, match='cells: the part to learn from is constant in C 0'):
-        lessons_of(first, [whole], [[lower]])
+        learned_parts(first, [whole], [[lower]])
 
 
 def test_a_correction_stays_within_what_the_data_can_mean():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.pipeline import DenoiseSettings, denoise
-from napari_noise2score.results import Denoised
-from napari_noise2score.settings import TrainSettings
+from napari_noise2score.pipeline.results import Denoised
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 CAMERA = PoissonGaussian(3.0, 100.0, 4.0)
 FRAMES, SIZE = 12, 96

@@ -286,7 +286,7 @@ def test_failures_are_told_by_status_and_one_line(
         raise error
         yield
 
-    monkeypatch.setattr('napari_noise2score.pipeline.train', fail)
+    monkeypatch.setattr('napari_noise2score.pipeline.stages.train', fail)
     arguments = ['denoise', str(noisy), '--output', str(tmp_path / 'o.tif'), *QUICK]
     assert text in refused(capsys, arguments, status)
     assert files(tmp_path) == {'noisy.tif'}

@@ -109,8 +109,8 @@ def test_what_ome_cannot_hold_is_refused_before_the_work(tmp_path, frames, capsy
     tifffile.imwrite(path, frames.astype(np.int64), metadata={'axes': 'TYX'}, **GREY)
     call = ['denoise', str(path), '--output', str(out), *AT_ONCE, '--dtype', 'source']
     with monkeypatch.context() as patch:
-        patch.delattr('napari_noise2score.pipeline.denoise_steps')
-        patch.setattr('napari_noise2score.pipeline.denoise_steps', None, raising=False)
+        patch.delattr('napari_noise2score.pipeline.run.denoise_steps')
+        patch.setattr('napari_noise2score.pipeline.run.denoise_steps', None, raising=False)
         assert main(call) == 2
     assert 'OME-TIFF holds no int64; float32 is accepted' in capsys.readouterr().err
 
@@ -176,6 +176,7 @@ def layers_that_do_not_fit():
     ],
 )
 def test_torch_is_named_for_what_torch_raised(cells, tmp_path, capsys, monkeypatch, fail, text):
-    monkeypatch.setattr('napari_noise2score.prepare.estimate_channel', lambda channel: fail())
+    name = 'napari_noise2score.pipeline.prepare.estimate_channel'
+    monkeypatch.setattr(name, lambda channel: fail())
     assert main(['estimate', str(cells)]) == 1
     assert text in capsys.readouterr().err

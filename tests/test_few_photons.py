@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_noise2score.correcting import correct_image
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.live import correct_plane
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import (
     Bernoulli,
     Exponential,
@@ -18,9 +14,13 @@ from napari_noise2score.noise.families import (
     Poisson,
     PoissonGaussian,
 )
-from napari_noise2score.pipeline import denoise
-from napari_noise2score.prepare import prepare
-from napari_noise2score.results import Denoised
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.pipeline.results import Denoised
+from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 

@@ -5,8 +5,8 @@ import pytest
 
 from napari_noise2score import DenoiseSettings, TrainSettings, denoise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian
+from napari_noise2score.noise.request import NoiseRequest
 
 SIZE, SIGMA = 112, 10.0
 

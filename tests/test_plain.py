@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_noise2score.analysis.training_gain import gain_words
+from napari_noise2score.files import write_json
 from napari_noise2score.plain import json_line, json_text, plain
-from napari_noise2score.report import gain_words, write_json
 
 
 class Colour(StrEnum):

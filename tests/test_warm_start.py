@@ -5,10 +5,10 @@ import pytest
 from scipy import ndimage
 
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
-from napari_noise2score.pipeline import DenoiseSettings, denoise
-from napari_noise2score.settings import TrainSettings
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 SIGMA = 10.0
 AT_ONCE = TrainSettings(seconds=0, device='cpu')

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means, denoise_wavelet, estimate_sigma
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.prepare import prepare
+from napari_noise2score.pipeline.prepare import prepare
 
 Plane = NDArray[np.float32]
 Stack = NDArray[np.float32]

@@ -12,9 +12,10 @@ from skimage.io import imread
 
 from napari_noise2score import InputError, estimate_noise
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.prepare import Prepared, prepare
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepared import Prepared
 
 Image = NDArray[np.float32]
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from napari_noise2score.files import written_whole
-from napari_noise2score.provenance import versions
+from napari_noise2score.pipeline.record import versions
 from napari_noise2score.settings import TrainSettings
 
 Record = dict[str, Any]

@@ -17,7 +17,7 @@ from fmd import denoise
 from results import Record, Results, mean, settings_of, table
 from scores import psnr, stacks
 
-from napari_noise2score.score.warm.weights import starting_model
+from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import StartFrom
 
 

@@ -24,10 +24,10 @@ from napari_noise2score import (
     correct_image,
     denoise,
 )
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.pipeline import Denoised
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.settings import TrainSettings
 
 

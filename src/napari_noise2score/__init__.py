@@ -11,13 +11,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_noise2score.correcting import correct_image
+    from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
-    from napari_noise2score.export import export_bioimageio
-    from napari_noise2score.noise.calibrate import calibrate
-    from napari_noise2score.noise.estimate import estimate_noise
+    from napari_noise2score.noise.calibration.calibrate import calibrate
+    from napari_noise2score.noise.estimate.blind import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
-    from napari_noise2score.pipeline import denoise, score_image, train_score
+    from napari_noise2score.pipeline.correct import correct_image
+    from napari_noise2score.pipeline.run import denoise
+    from napari_noise2score.pipeline.stages import score_image, train_score
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
@@ -60,13 +61,13 @@ _HOME = {
     'ScoreModel': 'score.model',
     'TrainSettings': 'settings',
     'TrainingError': 'errors',
-    'calibrate': 'noise.calibrate',
-    'correct_image': 'correcting',
-    'denoise': 'pipeline',
-    'estimate_noise': 'noise.estimate',
-    'export_bioimageio': 'export',
-    'score_image': 'pipeline',
-    'train_score': 'pipeline',
+    'calibrate': 'noise.calibration.calibrate',
+    'correct_image': 'pipeline.correct',
+    'denoise': 'pipeline.run',
+    'estimate_noise': 'noise.estimate.blind',
+    'export_bioimageio': 'analysis.bioimageio',
+    'score_image': 'pipeline.stages',
+    'train_score': 'pipeline.stages',
 }
 
 

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
+
+from napari_noise2score.plain import json_text
 
 PathLike = str | os.PathLike[str]
 
@@ -182,3 +185,13 @@ def _why(part: Path) -> int:
     except OSError as error:
         return error.errno or errno.EIO
     return errno.EIO
+
+
+def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
+    """Write a report as strict JSON; an existing file stays whole until the new one is complete.
+
+    Numbers that are not finite are null.
+    """
+    text = json_text(record) + '\n'
+    with written_whole(path) as part:
+        part.write_text(text, encoding='utf-8')

@@ -11,14 +11,20 @@ R = TypeVar('R')
 
 
 def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """Run a generator within another: yield its progress converted, return what it returns."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        yield convert(progress)
+    """Run a generator within another: yield its progress converted, return what it returns.
+
+    It is closed at once if the outer generator is.
+    """
+    try:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+            yield convert(progress)
+    finally:
+        steps.close()
 
 
 def finish(steps: Generator[Any, None, R], on_progress: Callable[[Any], None] | None = None) -> R:

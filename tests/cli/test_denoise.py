@@ -14,10 +14,12 @@ import tifffile
 
 from napari_noise2score.cli import main
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.provenance import describe
+from napari_noise2score.pipeline.record import describe
+from napari_noise2score.score.model import ScoreModel
 
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
-DESCRIBE = 'napari_noise2score.pipeline.describe'
+DESCRIBE = 'napari_noise2score.pipeline.stages.describe'
+GAIN = 'napari_noise2score.analysis.training_gain.gain_words'
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
@@ -94,6 +96,16 @@ def test_a_training_goes_on_without_bad_files(data, capsys):
     assert main(call) == 1
     assert files('new') == ['m.safetensors']
     assert lines(capsys)[-1].startswith('3 of 5 failed: ')
+
+
+def test_a_training_learns_from_the_same_part_of_each_image(data, capsys):
+    images = [str(data / name) for name in ('a.tif', 'b.tif')]
+    call = ['train', *images, '--model', 'm.safetensors', '--learn-from', 'Y0:48', *AT_ONCE]
+    assert main(call) == 0
+    learned = ScoreModel.load('m.safetensors').data['images']
+    assert [image['name'] for image in learned] == ['a.tif', 'b.tif']
+    assert all(image['region'] == 'Y0:48' for image in learned)
+    assert all(image['shape'] == [48, 64] for image in learned)
 
 
 def test_if_all_are_bad_nothing_is_trained_or_written(data, capsys):
@@ -180,9 +192,7 @@ def test_an_image_too_large_for_the_memory_is_left_out_of_many(data, model, monk
 
 
 def test_words_come_after_the_files_and_cost_nothing(data, monkeypatch, capsys):
-    monkeypatch.setattr(
-        'napari_noise2score.report.gain_words', lambda training: 'better by 0.5 ± 0.1'
-    )
+    monkeypatch.setattr(GAIN, lambda training: 'better by 0.5 ± 0.1')
     raw = io.BytesIO()
     monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(raw, encoding='ascii'))
     call = ['denoise', 'data/a.tif', '--output', 'o.tif', '--report', 'r.json', *AT_ONCE]

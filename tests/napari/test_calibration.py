@@ -7,9 +7,9 @@ from napari_noise2score._widget.control.messages import calibration_words, estim
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from tests.napari.helpers import NOISE, noisy_stack
 
 

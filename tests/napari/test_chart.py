@@ -12,7 +12,7 @@ from napari_noise2score._widget.views.chart import (
     photon_transfer,
     ticks,
 )
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import Poisson
 from tests.napari.helpers import NOISE, noisy_stack
 

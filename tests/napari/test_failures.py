@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, kept
 from napari_noise2score._widget.control.messages import error_words
 from napari_noise2score._widget.jobs import screen as screen_module
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.pipeline import schedule, stages
+from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from tests.napari.helpers import noisy_stack
 
+AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 GONE = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), '/data/cells.zarr')
 
 
@@ -28,7 +32,7 @@ def names(viewer) -> list[str]:
 
 def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
     """A training that fails after so many steps."""
-    real = pipeline.train_score
+    real = stages.train_score
 
     def train_score(*arguments: Any, **more: Any) -> Any:
         training = real(*arguments, **more)
@@ -69,7 +73,7 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
     viewer.add_image(noisy_stack(), name='cells')
     panel.form.seconds.value = 60
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'train_score', stopping_after(3, error))
+        patch.setattr(schedule, 'train_score', stopping_after(3, error))
         panel.train.native.click()
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
@@ -88,7 +92,7 @@ def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle, monke
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(), name='cells')
     failing = stopping_after(3, TrainingError('nothing was learned'))
-    monkeypatch.setattr(pipeline, 'train_score', failing)
+    monkeypatch.setattr(schedule, 'train_score', failing)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below.'
@@ -104,7 +108,7 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
     ]
     panel.layers.tick(layers)
     panel.form.seconds.value = 0
-    real = pipeline.score_image
+    real = stages.score_image
 
     def score_image(model, prepared, **more):
         if prepared.source.name == 'second':
@@ -120,7 +124,7 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
             if 'denoised' in name:
                 viewer.layers.remove(name)
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'score_image', score_image)
+        patch.setattr(stages, 'score_image', score_image)
         (panel.correct if again else panel.train).native.click()
         idle(panel)
     assert [name.split()[0] for name in names(viewer) if 'denoised' in name] == ['first', 'third']
@@ -144,7 +148,7 @@ def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
         raise InputError(f'{prepared.source.name}: was changed')
         yield
 
-    monkeypatch.setattr(pipeline, 'score_image', score_image)
+    monkeypatch.setattr(stages, 'score_image', score_image)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
@@ -178,19 +182,20 @@ def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
 
 def test_events_of_a_job_that_fails_in_part(monkeypatch):
     """The jobs themselves, without a viewer."""
-    from napari_noise2score._widget.jobs.scoring import tolerant
 
-    def failing() -> jobs.Job:
-        yield jobs.Update(jobs.Stage.CORRECT, 0.5)
+    def failing(*arguments: Any, **more: Any) -> Any:
         raise MemoryError
+        yield
 
+    model = denoise(noisy_stack(), 'TYX', AT_ONCE).model
+    latest, image = jobs.Trained(model, AT_ONCE), ImageSource(noisy_stack(), 'TYX')
+    monkeypatch.setattr(stages, 'score_image', failing)
     with pytest.raises(MemoryError):
-        list(tolerant(failing(), 0, 1))
-    update, failed = tolerant(failing(), 1, 2)
-    assert isinstance(update, jobs.Update)
-    assert isinstance(failed, jobs.Failed)
-    assert failed.number == 1
-    assert failed.error.__traceback__ is None
+        list(jobs.correct_job([(image, None)], latest, AT_ONCE))
+    events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))
+    failed = [event for event in events if isinstance(event, jobs.Failed)]
+    assert [one.number for one in failed] == [0, 1]
+    assert all(one.error.__traceback__ is None for one in failed)
 
 
 def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(

@@ -21,8 +21,8 @@ from napari_noise2score._widget import kept
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
 from napari_noise2score._widget.views import model_box
-from napari_noise2score.score.header import FORMAT
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.model_header import FORMAT
 from napari_noise2score.settings import StartFrom
 from tests.napari.helpers import noisy_stack
 
@@ -45,8 +45,8 @@ def train(panel, idle, seconds=1):
 def saved(tmp_path_factory):
     """A model file: the pretrained weights, as a training of no time leaves them."""
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.pipeline import train_score
-    from napari_noise2score.prepare import prepare
+    from napari_noise2score.pipeline.prepare import prepare
+    from napari_noise2score.pipeline.stages import train_score
     from napari_noise2score.settings import TrainSettings
     from napari_noise2score.steps import finish
 

@@ -13,12 +13,12 @@ import tifffile
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score.cli import _parser, main
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.noise.families import FAMILIES, parameters_of
+from napari_noise2score.pipeline import schedule, stages
 from tests.napari.helpers import NOISE, noisy_stack
 
 SECONDS = 2
@@ -81,8 +81,8 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
         raise AssertionError('trained or predicted again')
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'train_score', never)
-        patch.setattr(pipeline, 'score_image', never)
+        patch.setattr(schedule, 'train_score', never)
+        patch.setattr(stages, 'score_image', never)
         panel.noise.family.value = 'poisson'
         panel.form.correction.value = 'paper'
         panel.correct.native.click()
@@ -294,7 +294,7 @@ def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, 'train_score', broken)
+        patch.setattr(schedule, 'train_score', broken)
         train(panel)
         idle(panel)
     assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()

@@ -11,7 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import setting
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings, TrainSettings
 from napari_noise2score.settings.tree import settings_in
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 from qtpy.QtCore import QThread
 
-from napari_noise2score import pipeline
 from napari_noise2score._widget import jobs, worker
 from napari_noise2score._widget.jobs import Stage, Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.prepare import prepare
-from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.pipeline import stages
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.steps import relay
 from tests.napari.helpers import noisy_stack
 
 
@@ -123,11 +124,11 @@ def test_a_job_ends_although_nobody_deals_with_what_it_yields(qtbot):
 def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):
     """Bit for bit that of a training that was not paused."""
     image = prepare(ImageSource(noisy_stack(2, 64), 'TYX'))
-    settings = pipeline.TrainSettings(seconds=None, steps=12, device='cpu')
+    settings = TrainSettings(seconds=None, steps=12, device='cpu')
 
     def training(stop):
-        model = yield from pipeline.relay(
-            pipeline.train_score([image], settings),
+        model = yield from relay(
+            stages.train_score([image], settings),
             lambda at: jobs.Trained(None, at.step),
         )
         yield jobs.Trained(model, 'end')
@@ -207,7 +208,7 @@ def test_stopped_before_the_first_step_there_is_no_model(stack):
 
 def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
     def fail(name, *rest, **more):
-        if name == 'napari_noise2score' and rest[2] == ('pipeline',):
+        if name == 'torch':
             raise OSError('[WinError 1114] c10.dll')
         return real(name, *rest, **more)
 
@@ -216,4 +217,4 @@ def test_torch_that_cannot_be_loaded_is_explained(monkeypatch):
     real = builtins.__import__
     monkeypatch.setattr(builtins, '__import__', fail)
     with pytest.raises(TrainingError, match=r'WinError 1114.*Visual C\+\+'):
-        jobs.engine()
+        jobs.load_torch()

@@ -10,7 +10,7 @@ import pytest
 
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score.images import storage
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
 from tests.napari.helpers import noisy_stack
 
 IMAGES = {

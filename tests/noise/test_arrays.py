@@ -7,7 +7,7 @@ import torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.arrays import as_numpy, readable
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 

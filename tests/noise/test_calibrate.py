@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.calibrate import Calibration, calibrate, together
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.calibration.calibrate import Calibration, calibrate, together
+from napari_noise2score.noise.calibration.dark import measure_dark
+from napari_noise2score.noise.calibration.flat import measure_flat
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.dark import measure_dark
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
-from napari_noise2score.noise.flat import measure_flat
+from napari_noise2score.noise.request import NoiseRequest
 
 TRUE = PoissonGaussian(gain=2.2, offset=100.0, read_noise=3.5)
 SIDE = 192

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_noise2score.noise import criteria, tweedie
-from napari_noise2score.noise.search import minimise
+from napari_noise2score.noise import formulas as tweedie
+from napari_noise2score.noise.from_score import criteria
+from napari_noise2score.noise.from_score.search import minimise
 
 
 def blobs(size: int = 128) -> np.ndarray:

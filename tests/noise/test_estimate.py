@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_noise2score import PoissonGaussian, estimate_noise
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.noise_fit import NoiseFit
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
 SIDE = 224

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.estimate import estimate_noise
+from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
 
 SIZE, FRAMES = 256, 8

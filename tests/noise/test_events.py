@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.noise.events import unchanging, without_events
+from napari_noise2score.noise.estimate.events import unchanging, without_events
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 
 SIZE, FRAMES = 192, 12

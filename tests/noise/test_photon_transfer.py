@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.estimate.photon_transfer_fit import photon_transfer_line
 from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
-from napari_noise2score.noise.photon_transfer_fit import photon_transfer_line
 
 LINE = PhotonTransferLine(slope=3.0, offset=50.0, read_noise=6.0)
 FLAT = PhotonTransferLine(slope=0.0, offset=0.0, read_noise=5.0)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from napari_noise2score import InputError, calibrate
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.pixel_fill import brought_to_usual, local_mean
-from napari_noise2score.noise.pixel_maps import measure_pixels
+from napari_noise2score.noise.pixels.even_noise import brought_to_usual, local_mean
+from napari_noise2score.noise.pixels.maps import measure_pixels
+from napari_noise2score.noise.request import NoiseRequest
 
 SPREAD = np.log(30) / 2.3263
 

@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.estimate import estimate_noise
-from napari_noise2score.noise.patches import response
-from napari_noise2score.noise.residual_correlation import from_residual, with_correlation
+from napari_noise2score.noise.estimate.blind import estimate_noise
+from napari_noise2score.noise.estimate.flat_patches import response
+from napari_noise2score.noise.estimate.residual_correlation import from_residual, with_correlation
 
 SIDE = 320
 

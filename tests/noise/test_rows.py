@@ -4,15 +4,15 @@ from scipy import ndimage
 
 from napari_noise2score import PoissonGaussian, estimate_noise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.common import (
+from napari_noise2score.noise.patterns.offsets import levelled_pair, offsets_of
+from napari_noise2score.noise.patterns.rows import row_noise
+from napari_noise2score.noise.patterns.shared import (
     NO_OFFSETS,
     NO_ROWS,
     Offsets,
     PlaneOffsets,
     RowNoise,
 )
-from napari_noise2score.noise.offsets import levelled_pair, offsets_of
-from napari_noise2score.noise.rows import row_noise
 
 SHAPE = (256, 256)
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)

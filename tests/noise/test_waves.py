@@ -6,10 +6,10 @@ from scipy import ndimage
 
 from napari_noise2score import PoissonGaussian, estimate_noise
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.common import Offsets, RowNoise, Sinusoid, Wave
-from napari_noise2score.noise.offsets import offsets_of, shared_noise_of_images
-from napari_noise2score.noise.sinusoids import wave_offsets
-from napari_noise2score.noise.waves import waves_in
+from napari_noise2score.noise.patterns.offsets import offsets_of, shared_noise_of_images
+from napari_noise2score.noise.patterns.shared import Offsets, RowNoise, Sinusoid, Wave
+from napari_noise2score.noise.patterns.sinusoids import wave_offsets
+from napari_noise2score.noise.patterns.waves import waves_in
 
 SHAPE = (256, 256)
 SIZE = SHAPE[0] * SHAPE[1]
@@ -224,7 +224,7 @@ def test_it_is_told_in_words():
     assert Wave((0.0001, 0.1), 4.0).words == 'a wave with a period of 10 pixels across'
     both = RowNoise(7.0, 0.0, 100.0, (hum,))
     assert both.words == 'row noise 7 %, a wave with a period of 7.3 x 12 pixels, 4 % of the noise'
-    assert 'rows have in common and a pattern of' in both.sentence
+    assert 'rows have in common and regular patterns' in both.sentence
     still = RowNoise(7.0, 0.0, 100.0, fixed_rows=7.0)
     assert still.words == 'row noise 7 % of the noise, the same in every frame'
     assert not still.changing.found

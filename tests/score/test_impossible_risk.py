@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_noise2score.report import gain_words
+from napari_noise2score.analysis.training_gain import gain_words
+from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.snapshots import Snapshots
 
 SPREAD = 0.01
 PAIRED = SimpleNamespace(risk=lambda clean: clean, paired=np.ones(1, bool))
@@ -48,13 +48,13 @@ def test_an_impossible_risk_beats_nothing():
 
 
 def delivered(*values: float, keep_first: bool = True) -> int:
-    """Step of the weights that are delivered after looks of such risks."""
-    snapshots = Snapshots(PAIRED, good=keep_first)
+    """Step of the weights that are delivered after evaluations of such risks."""
+    checkpoints = CheckpointSelection(PAIRED, good=keep_first)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate(values):
         network.weight.data.fill_(step)
-        snapshots.look(network, lambda probe, value=value: risk(value), step)
-    step = snapshots.deliver(network).step
+        checkpoints.evaluate(network, lambda probe, value=value: risk(value), step)
+    step = checkpoints.deliver(network).step
     assert network.weight.item() == step
     return step
 
@@ -83,21 +83,21 @@ def test_a_single_image_of_an_impossible_risk_keeps_the_start():
         noisy=np.zeros((2, 64, 64), np.float32),
         image=np.zeros(2, np.int64),
     )
-    snapshots = Snapshots(alone, good=True)
+    checkpoints = CheckpointSelection(alone, good=True)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate((-0.1, -0.1, -0.2)):
         clean = np.full((2, 64, 64), value, np.float32)
-        snapshots.look(network, lambda probe, clean=clean: clean, step)
-        assert snapshots.refused == step + 1
-    assert snapshots.deliver(network).step == 0
+        checkpoints.evaluate(network, lambda probe, clean=clean: clean, step)
+        assert checkpoints.refused == step + 1
+    assert checkpoints.deliver(network).step == 0
 
 
-def test_looks_at_impossible_risks_end_a_training_that_gains_nothing():
-    snapshots = Snapshots(PAIRED, good=True)
+def test_evaluations_of_impossible_risks_end_a_training_that_gains_nothing():
+    checkpoints = CheckpointSelection(PAIRED, good=True)
     network = torch.nn.Linear(1, 1)
     for step, value in enumerate((0.1, -0.1, -0.2, -0.3)):
-        snapshots.look(network, lambda probe, value=value: risk(value), step)
-    assert snapshots.since_best == 3
+        checkpoints.evaluate(network, lambda probe, value=value: risk(value), step)
+    assert checkpoints.since_best == 3
 
 
 def test_a_gain_is_not_told_from_an_impossible_risk():

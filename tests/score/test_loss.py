@@ -122,15 +122,17 @@ def test_published_schedule_anneals():
         assert float(drawn.mean()) == pytest.approx(expected, rel=0.02)
 
 
-def test_clean_levels_of_all_readings():
+def test_clean_levels_and_scores_of_all_parameterisations():
     z, output, v = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([0.5])
-    assert Preconditioned().clean(output, z, v).item() == 3.0
-    assert Published().clean(output, z, v).item() == 2.5
-    assert Sliced().clean(output, z, v).item() == 3.0
-    assert Preconditioned().score(output, z, torch.tensor([1.0]), v).item() == pytest.approx(
-        1 / 1.5
-    )
-    assert Published().score(output, z, torch.tensor([1.0]), v).item() == 1.0
+    sigma_a = torch.tensor([1.0])
+    for loss, clean, score in (
+        (Preconditioned, 3.0, 1 / 1.5),
+        (Published, 2.5, 1.0),
+        (Sliced, 3.0, 1 / 1.5),
+    ):
+        read = loss.parameterisation
+        assert read.clean(output, z, v).item() == clean
+        assert read.score(output, z, sigma_a, v).item() == pytest.approx(score)
 
 
 @pytest.mark.parametrize('name', list(LOSSES))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.score.loss import LOSSES, Preconditioned, Published, Sliced
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.perturbation import Perturbation
 from tests.score.test_loss import constant, seeded
 
 SIDE = 32

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.header import FORMAT, is_score_model
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.model_header import FORMAT, is_score_model
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.settings import NetworkSettings
 

@@ -10,20 +10,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from napari_noise2score.errors import TrainingError
-from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import Preconditioned
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
-from napari_noise2score.score.patches import PatchSampler
+from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.told import NoiseKnowledge, clean_levels
+from napari_noise2score.score.pretraining.pretrain import pretrain
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.pretrain import pretrain
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
-from tests.score.helpers import FLAT, ArrayPlanes, noisy_planes
+from tests.score.helpers import ArrayPlanes, noisy_planes
 
 CPU = torch.device('cpu')
 SMALL = NetworkSettings(8, 2, 1)
@@ -217,7 +216,7 @@ def test_from_a_later_step_on_the_training_stays_in_float32(processor):
 
 def test_planes_at_hand_are_drawn_again_too(monkeypatch):
     """Of an image that does not fit in memory only some planes are drawn from at a time."""
-    monkeypatch.setattr('napari_noise2score.score.patches._CACHE_BYTES', 3 * 4 * 32 * 32)
+    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 3 * 4 * 32 * 32)
     array = np.random.default_rng(0).normal(size=(40, 32, 32))
     sampler = PatchSampler([ArrayPlanes(array)], 16, torch.Generator().manual_seed(0))
     for _ in range(5):
@@ -294,11 +293,11 @@ def test_an_image_that_is_not_finite_itself_is_computed_once(processor):
 
 def test_the_risk_is_measured_in_float32_where_bfloat16_is_not_finite(processor):
     processor.wrong = 'conv2d output'
-    knowledge = NoiseKnowledge(NoiseVariance([FLAT], CPU), [noisy_planes().correlation], CPU)
-    slabs = torch.from_numpy(noisy_planes().array)[:, None]
-    image, network = torch.zeros(len(slabs), dtype=torch.long), small().network
+    planes, network = noisy_planes(), small().network
+    slabs, noise = torch.from_numpy(planes.array)[:, None], NoiseConditioning([planes], CPU)
+    image = torch.zeros(len(slabs), dtype=torch.long)
     found, exact = (
-        clean_levels(network, knowledge, Preconditioned(), slabs, image, precision)
+        Denoiser(network, CleanImage(), noise, precision).denoise(slabs, image)
         for precision in (reduced(is_right=believed), Precision(CPU, reduced=False))
     )
     assert torch.equal(found, exact)

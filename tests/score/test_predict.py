@@ -82,7 +82,7 @@ def test_published_reading_is_scaled_by_the_noise_variance(model):
 def test_where_memory_runs_out_tiles_are_halved_and_the_result_is_the_same(model, monkeypatch):
     array = np.random.default_rng(0).normal(10, 3, (2, 150, 210))
     whole = predict(model, array)
-    real, sizes = module._Lens.clean, []
+    real, sizes = module._ViewAverage.clean, []
 
     def small_memory(self, slab):
         sizes.append(slab.shape[-1])
@@ -90,7 +90,7 @@ def test_where_memory_runs_out_tiles_are_halved_and_the_result_is_the_same(model
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
         return real(self, slab)
 
-    monkeypatch.setattr(module._Lens, 'clean', small_memory)
+    monkeypatch.setattr(module._ViewAverage, 'clean', small_memory)
     np.testing.assert_allclose(predict(model, array), whole, atol=1e-4)
     assert max(sizes) > 180 >= min(sizes)
     steps = list(predict_clean(model, ArrayPlanes(array), device='cpu'))
@@ -103,7 +103,7 @@ def test_what_never_fits_and_other_errors_are_raised(model, monkeypatch):
         def fail(self, slab, text=text):
             raise RuntimeError(text)
 
-        monkeypatch.setattr(module._Lens, 'clean', fail)
+        monkeypatch.setattr(module._ViewAverage, 'clean', fail)
         with pytest.raises(RuntimeError, match=text):
             predict(model, np.zeros((1, 64, 64)))
 
@@ -112,9 +112,11 @@ def test_places_without_an_image_stay_so_and_planes_without_one_cost_nothing(mod
     array = np.random.default_rng(0).normal(10, 3, (3, 48, 40))
     array[0, :12], array[1] = np.nan, np.nan
     seen = []
-    clean_of = module._Lens.clean
+    clean_of = module._ViewAverage.clean
     monkeypatch.setattr(
-        module._Lens, 'clean', lambda lens, *slab: seen.append(slab[0]) or clean_of(lens, *slab)
+        module._ViewAverage,
+        'clean',
+        lambda self, *slab: seen.append(slab[0]) or clean_of(self, *slab),
     )
     steps = predict_clean(model, ArrayPlanes(array), device='cpu', exact=True)
     done = []

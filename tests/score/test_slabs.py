@@ -13,23 +13,23 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import REACH, Correlation
-from napari_noise2score.score import lesson, slabs, transients
-from napari_noise2score.score.lesson import Lessons
-from napari_noise2score.score.levels import NoiseVariance
+from napari_noise2score.score import objective, slabs, transients
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned, Sliced
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
-from napari_noise2score.score.patches import HeldPlanes, PatchSampler
-from napari_noise2score.score.perturb import Perturbation
+from napari_noise2score.score.objective import TrainingObjective
+from napari_noise2score.score.parameterisation import CleanImage
+from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.risk import STRENGTH, draw_probe
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.probe import STRENGTH, draw_probe
+from napari_noise2score.score.sampler import HeldPlanes, PatchSampler
 from napari_noise2score.score.slabs import HIDDEN, cut_off, middle, read_slab
-from napari_noise2score.score.told import NoiseKnowledge
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
-from tests.score.helpers import FLAT, ArrayPlanes
+from tests.score.helpers import ArrayPlanes
 
 CPU = torch.device('cpu')
 STILL = torch.zeros(2, 1, 1, 1)
@@ -203,19 +203,20 @@ def test_the_loss_is_least_at_the_posterior_mean_of_the_middle_given_all_planes(
 def test_frames_are_compared_with_the_slab_of_one_time(monkeypatch):
     """The mean of three planes of one flat scene has a third of the noise: (1 + 1/3) / 2."""
     monkeypatch.setattr(slabs, 'HIDDEN', 0.0)
-    monkeypatch.setattr(lesson, 'UNPERTURBED', 1.0)
+    monkeypatch.setattr(objective, 'UNPERTURBED', 1.0)
     monkeypatch.setattr(transients, 'SHARE', 0.0)
     noisy = 10 + np.random.default_rng(0).normal(size=(2 * 12, 64, 64))
     pairs = tuple((n, n + 1) for n in range(2, 22, 2))  # no ends
     planes = FramesOfSlices(noisy, pairs=pairs)
-    knowledge = NoiseKnowledge(NoiseVariance([FLAT], CPU), [Correlation.white()], CPU)
-    drawn = Lessons([planes], 32, Preconditioned(), True, knowledge, seeded(), CPU, planes=3)
+    sampler = PatchSampler([planes], 32, seeded(), planes=3)
+    drawn = TrainingObjective([planes], sampler, Preconditioned())
 
     def network(z, sigma_a, variance, near):
         assert z.shape[1] == 3
         return z.mean(1, keepdim=True)
 
-    found = np.mean([float(drawn.loss(network, 8, 0.5)) for _ in range(40)])
+    denoiser = Denoiser(network, CleanImage(), NoiseConditioning([planes], CPU))
+    found = np.mean([float(drawn.loss(denoiser, 8, 0.5)) for _ in range(40)])
     assert found == pytest.approx((1 + 1 / 3) / 2, abs=0.03)
 
 

@@ -12,6 +12,7 @@ from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
 from napari_noise2score.score.cores import usable_cores
 from napari_noise2score.score.predict import predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.threads import (
     ThreadChooser,
     ThreadTuner,
@@ -20,7 +21,6 @@ from napari_noise2score.score.threads import (
     using,
 )
 from napari_noise2score.score.train import train
-from napari_noise2score.score.warm.weights import warm_start
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 from tests.score.helpers import noisy_planes
@@ -290,7 +290,7 @@ def test_what_a_network_gives_does_not_depend_on_its_threads(two_threads):
 
 
 def test_threads_that_wait_are_told_to_sleep_before_pytorch_is_loaded():
-    words = 'import napari_noise2score.pipeline, os; print(os.environ["GOMP_SPINCOUNT"])'
+    words = 'import napari_noise2score.pipeline.run, os; print(os.environ["GOMP_SPINCOUNT"])'
     environment = {key: value for key, value in os.environ.items() if key != 'GOMP_SPINCOUNT'}
     for given, expected in ({}, '30000'), ({'GOMP_SPINCOUNT': '7'}, '7'):
         found = subprocess.run(

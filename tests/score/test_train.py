@@ -9,13 +9,13 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.level_table import VarianceCurve
-from napari_noise2score.score import guard
+from napari_noise2score.score import monitor
 from napari_noise2score.score import train as module
+from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.risk import draw_probe
-from napari_noise2score.score.snapshots import Snapshots
+from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
@@ -92,7 +92,7 @@ def test_non_finite_loss_stops_with_advice():
 
 
 def test_a_training_that_learns_nothing_begins_anew_and_is_reported(monkeypatch):
-    monkeypatch.setattr(guard, 'TRIVIAL', 0.0)
+    monkeypatch.setattr(monitor, 'TRIVIAL', 0.0)
     with pytest.raises(TrainingError, match=r'nothing was learned in 650 steps .* 2 restart'):
         finish(train([noisy_planes()], quick(650)))
 
@@ -123,7 +123,7 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
 
 
 def test_outlier_steps_are_skipped_and_counted():
-    watch = guard.Guard()
+    watch = monitor.LossMonitor()
     for _ in range(60):
         assert watch.accepts(0.5, 1.0)
     assert not watch.accepts(40.0, 11.0)
@@ -139,21 +139,21 @@ def test_earlier_weights_are_delivered_where_their_risk_was_clearly_lower():
     scene = np.stack([clean[0]] * 4)
     planes = ArrayPlanes(scene + noise, pairs=((0, 1), (1, 2), (2, 3)))
     probe = draw_probe([planes], 32, torch.Generator().manual_seed(0))
-    snapshots = Snapshots(probe, good=False)
+    checkpoints = CheckpointSelection(probe, good=False)
     network = torch.nn.Linear(1, 1)
     smooth = ndimage.gaussian_filter(probe.noisy, (0, 2, 2))
-    snapshots.look(network, lambda probe: smooth, 10)
+    checkpoints.evaluate(network, lambda probe: smooth, 10)
     weight = network.weight.detach().clone()
     with torch.no_grad():
         network.weight += 1
-    snapshots.look(network, lambda probe: probe.noisy, 20)
-    best = snapshots.deliver(network)
+    checkpoints.evaluate(network, lambda probe: probe.noisy, 20)
+    best = checkpoints.deliver(network)
     assert best.step == 10
-    assert best.risk.value == snapshots.best.value < 0.5
+    assert best.risk.value == checkpoints.best.value < 0.5
     assert torch.equal(network.weight, weight)
     # and the last ones where there is no clear difference
-    snapshots.look(network, lambda probe: smooth, 30)
-    assert snapshots.deliver(network).step == 30
+    checkpoints.evaluate(network, lambda probe: smooth, 30)
+    assert checkpoints.deliver(network).step == 30
 
 
 def test_what_is_worse_than_the_start_by_however_little_is_not_delivered():
@@ -165,12 +165,12 @@ def test_what_is_worse_than_the_start_by_however_little_is_not_delivered():
     better, worse = sorted(
         (smooth, smooth + np.float32(1e-4)), key=lambda clean: probe.risk(clean).value
     )
-    snapshots = Snapshots(probe, good=True)
+    checkpoints = CheckpointSelection(probe, good=True)
     network = torch.nn.Linear(1, 1)
-    snapshots.look(network, lambda probe: better, 0)
-    snapshots.look(network, lambda probe: worse, 1)
-    assert snapshots.since_best == 1
-    assert snapshots.deliver(network).step == 0
+    checkpoints.evaluate(network, lambda probe: better, 0)
+    checkpoints.evaluate(network, lambda probe: worse, 1)
+    assert checkpoints.since_best == 1
+    assert checkpoints.deliver(network).step == 0
 
 
 def test_images_are_trained_jointly_each_with_its_own_noise():

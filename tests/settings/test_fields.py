@@ -11,8 +11,8 @@ import pytest
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import check, described, setting
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.plain import json_text
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.settings import (

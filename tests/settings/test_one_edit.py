@@ -31,7 +31,7 @@ from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.layers import target_of
 from napari_noise2score._widget.preferences import built_in, configurations
 from napari_noise2score._widget.views.settings_form import SettingsForm
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 
 application = QApplication(sys.argv[:1])
 image = np.random.default_rng(0).normal(100, 8, (48, 48)).astype(np.float32)

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.score.header import is_score_model
+from napari_noise2score.score.model_header import is_score_model
 
 PLUGIN, WIDGET = 'napari-noise2score', 'Noise2Score'
 

@@ -16,11 +16,11 @@ from qtpy.QtCore import QTimer
 
 from napari_noise2score._widget.control.messages import result_name
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.jobs import one_core_free
+from napari_noise2score._widget.jobs import load_torch, one_core_free
 from napari_noise2score._widget.layers.new_layers import LayerData, layer_data
 from napari_noise2score._widget.layers.targets import likely_axes, target_of, unwrapped
 from napari_noise2score.fields import Setting, described
-from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.request import AUTO, NoiseRequest
 from napari_noise2score.settings import DenoiseSettings
 from napari_noise2score.settings.tree import replaced, settings_in
 
@@ -97,8 +97,9 @@ def _denoised(
     target: Target, settings: DenoiseSettings, aborted: Callable[[], bool]
 ) -> LayerData | None:
     """The clean layer, None if the work is aborted; in the thread of the worker."""
-    from napari_noise2score.pipeline import denoise_steps
-    from napari_noise2score.results import Denoised
+    load_torch()
+    from napari_noise2score.pipeline.results import Denoised
+    from napari_noise2score.pipeline.run import denoise_steps
 
     with one_core_free(), closing(denoise_steps([target.source], settings)) as steps:
         for event in steps:

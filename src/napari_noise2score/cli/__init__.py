@@ -85,7 +85,9 @@ def _is_of_torch(error: Exception) -> bool:
 
 _CALLING_TORCH = (
     'torch.',
-    *(f'napari_noise2score.{module}' for module in ('score.', 'judge', 'export')),
+    'napari_noise2score.score.',
+    'napari_noise2score.pipeline.selection',
+    'napari_noise2score.analysis.bioimageio',
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import os_words
-from napari_noise2score.memory import shortage
+from napari_noise2score.memory import ran_out, shortage
 
 if TYPE_CHECKING:
     from napari_noise2score.cli.images import Images, Opened
@@ -98,5 +98,7 @@ def words_of(error: Exception) -> str:
             return str(error)
         case OSError():
             return f'{error.filename}: {os_words(error)}' if error.filename else os_words(error)
-        case _:
+        case _ if ran_out(error):
             return shortage(error)
+        case _:
+            return f'{type(error).__name__}: {error}'.rstrip(': ')

@@ -12,7 +12,7 @@ from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.noise.calibrate import Calibration
+    from napari_noise2score.noise.calibration.calibrate import Calibration
 
 
 def add_calibration(group: argparse._ActionsContainer) -> None:
@@ -43,7 +43,7 @@ def calibration(options: argparse.Namespace) -> Calibration | None:
     """
     if options.dark is None and options.flat is None:
         return None
-    from napari_noise2score.calibrating import calibrate_images
+    from napari_noise2score.pipeline.calibration import calibrate_images
 
     dark, flat = (path and _frames(existing_file(path)) for path in (options.dark, options.flat))
     found = calibrate_images(dark, flat)

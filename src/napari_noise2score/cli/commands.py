@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,16 @@ from napari_noise2score.cli.outputs import Output, outputs_of, tried
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import InputError
 from napari_noise2score.plain import json_text
-from napari_noise2score.settings import PretrainSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.noise.calibrate import Calibration
-    from napari_noise2score.noise.choose import NoiseRequest
-    from napari_noise2score.noise.comparison import ChannelParameters
-    from napari_noise2score.prepare import PreparedChannel
+    from napari_noise2score.noise.calibration.calibrate import Calibration
+    from napari_noise2score.noise.from_score.comparison import ChannelParameters
+    from napari_noise2score.noise.request import NoiseRequest
+    from napari_noise2score.pipeline.prepared import PreparedChannel
+    from napari_noise2score.pipeline.results import Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
 _SHORTEST = 5
@@ -38,42 +40,46 @@ _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
 
 def train(options: argparse.Namespace) -> int:
     """Train on images and keep the score."""
-    from napari_noise2score.pipeline import train_score
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.pipeline.run import train_steps
     from napari_noise2score.score.device import choose_device
-    from napari_noise2score.score.warm.weights import starting_model
+    from napari_noise2score.score.pretraining.weights import starting_model
 
-    settings, noise = train_settings(options), noise_request(options, calibration(options))
+    training = train_settings(options)
+    settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
     files, wrong = files_of(options.images)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
     with tried(outputs_of(model=options.model), inputs):
-        choose_device(settings.device)
-        starting_model(settings.init)
-        batch, images, prepared = Batch(files, wrong), Images(files, options, together=True), []
-        for number, path in enumerate(files):
-            try:
-                images.at(number).tell()
-                parts = images.lessons[number] if images.lessons else [images.sources[number]]
-                ready = [prepare_image(part, noise, device=settings.device) for part in parts]
-                for channel in (channel for image in ready for channel in image.channels):
-                    channel.channel.slab(0, settings.slices)  # says so if it has no neighbours
-            except (InputError, OSError, MemoryError) as error:
-                batch.leave_out(path, error)
-            else:
-                prepared += ready
-        if prepared:
-            model: ScoreModel = run(train_score(prepared, settings))
-            model.save(options.model)
+        choose_device(training.device)
+        starting_model(training.init)
+        batch, images = Batch(files, wrong), Images(files, options, together=True)
+        steps = train_steps(images.learned_from, settings, go_on=not batch.single)
+        run(_saved(steps, options.model, files, batch))
         return batch.status()
+
+
+def _saved(
+    steps: Iterable[Event], target: Path, files: Sequence[Path], batch: Batch
+) -> Generator[Progress, None, None]:
+    """Save the model of a training; its progress is passed on."""
+    from napari_noise2score.pipeline.results import LeftOut, Progress, Trained
+
+    for event in steps:
+        match event:
+            case Trained():
+                event.model.save(target)
+            case LeftOut():
+                batch.leave_out(files[event.number], event.error)
+            case Progress():
+                yield event
 
 
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
     from napari_noise2score.images.blanks import nothing_but_constants
-    from napari_noise2score.noise.choose import NoiseRequest
     from napari_noise2score.noise.families import parameters_of
-    from napari_noise2score.prepare import estimate_channel
-    from napari_noise2score.refine import by_pretrained
+    from napari_noise2score.noise.request import NoiseRequest
+    from napari_noise2score.pipeline.prepare import estimate_channel
+    from napari_noise2score.pipeline.refine import by_pretrained
 
     measured = calibration(options)
     request = noise_request(options, measured)
@@ -124,7 +130,7 @@ def _measured(
     request: NoiseRequest,
 ) -> int:
     """The noise of an image, with what was measured on calibration frames."""
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.pipeline.refine import prepare_image
 
     channels = prepare_image(source, request, device=options.device).channels
     if options.json:
@@ -162,8 +168,8 @@ def _warnings_of(channel: PreparedChannel) -> list[str]:
 
 def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
     """The noise parameters of an image in all ways, with a trained score."""
-    from napari_noise2score.parameters import compare_parameters
-    from napari_noise2score.refine import prepare_image
+    from napari_noise2score.analysis.noise_parameters import compare_parameters
+    from napari_noise2score.pipeline.refine import prepare_image
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(options.model)
@@ -187,7 +193,7 @@ def place_words(place: dict[str, int]) -> str:
 
 def export(options: argparse.Namespace) -> int:
     """Write a trained score as a package for bioimage.io."""
-    from napari_noise2score.export import export_bioimageio
+    from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.score.model import ScoreModel
 
     stem = options.output.stem
@@ -205,8 +211,8 @@ def export(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
-    from napari_noise2score.score.warm.exercise import places_in
-    from napari_noise2score.score.warm.pretrain import pretrain
+    from napari_noise2score.score.pretraining.pretrain import pretrain
+    from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 
     defaults = PretrainSettings()
     network = read_fields(options, defaults.network)
@@ -264,7 +270,7 @@ def logged(steps: Any) -> Any:
 
 def demo(options: argparse.Namespace) -> int:
     """Denoise a synthetic stack and show it."""
-    from napari_noise2score.demo import FILES, run_demo
+    from napari_noise2score.cli.demo import FILES, run_demo
 
     settings = read_fields(options, DEMO)
     with tried(outputs_of(output=[options.output / name for name in FILES]), []):

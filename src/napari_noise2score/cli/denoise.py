@@ -25,8 +25,7 @@ from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings,
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
-    from napari_noise2score.pipeline import Event, Progress
-    from napari_noise2score.results import Denoised
+    from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
 _SELDOM = 10
@@ -61,9 +60,9 @@ def _write_clean(
 ) -> int:
     from napari_noise2score.images.footprint import check_room
     from napari_noise2score.images.tiff import check_writable_as
-    from napari_noise2score.pipeline import denoise_steps
+    from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
-    from napari_noise2score.score.warm.weights import starting_model
+    from napari_noise2score.score.pretraining.weights import starting_model
 
     wanted = getattr(options, 'difference', None)
     model_out = getattr(options, 'model_out', None)
@@ -175,8 +174,8 @@ class _Results:
 
     def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
         """Write what events bring; their progress is passed on."""
-        from napari_noise2score.report import gain_words
-        from napari_noise2score.results import Denoised, LeftOut, Trained
+        from napari_noise2score.analysis.training_gain import gain_words
+        from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
 
         for event in events:
             match event:
@@ -189,7 +188,7 @@ class _Results:
                     self._pending = bool(self._reports)
                 case Denoised():
                     yield from self._result(event)
-                case _:
+                case Progress():
                     yield event
             del event  # a result is let go of before the next image is looked at
 
@@ -223,12 +222,14 @@ class _Results:
         self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
     ) -> Generator[Any, None, None]:
         """Write what the training changed; where most, into the report."""
-        from napari_noise2score.changed import what_changed
+        from napari_noise2score.analysis.training_effect import training_difference
 
         device = self.settings.training.device
         views = self.settings.views(result.score_map.prepared.source.size)
         try:
-            change = yield from what_changed(result.score_map, device=device, orientations=views)
+            change = yield from training_difference(
+                result.score_map, device=device, orientations=views
+            )
         except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not ran_out(error):
                 raise
@@ -239,7 +240,7 @@ class _Results:
 
     def write_report(self, at_the_end: bool = False) -> None:
         """Write the report as far as it is known, but seldom while there is more to come."""
-        from napari_noise2score.report import write_json
+        from napari_noise2score.files import write_json
 
         begin = time.perf_counter()
         if self.report is None or not self._pending or (begin < self._due and not at_the_end):

@@ -83,6 +83,17 @@ class Images:
         return _Each(len(self), lambda number: self.at(number).source)
 
     @property
+    def learned_from(self) -> Sequence[ImageSource]:
+        """The part of each image to learn from, opened when asked for; its notes are printed."""
+
+        def part(number: int) -> ImageSource:
+            opened = self.at(number)
+            opened.tell()
+            return opened.source.part(self._learn_from)
+
+        return _Each(len(self), part)
+
+    @property
     def lessons(self) -> Sequence[Sequence[ImageSource]]:
         """The part of each image to learn from, if there is one; opened as the images are."""
         if not self._learn_from.ranges:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from napari_noise2score.cli.calibration import add_calibration, calibration
 from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.fields import Setting, described
-from napari_noise2score.noise.choose import NoiseRequest
 from napari_noise2score.noise.families import FAMILIES
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.settings.options import add_fields, add_option, read_fields
 
 if TYPE_CHECKING:
-    from napari_noise2score.noise.calibrate import Calibration
+    from napari_noise2score.noise.calibration.calibrate import Calibration
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:

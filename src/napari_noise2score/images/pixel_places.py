@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.pixel_maps import PixelMaps
+from napari_noise2score.noise.pixels.maps import PixelMaps
 
 
 def maps_for(

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_noise2score.noise.common import NO_ROWS, RowNoise
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.plain import json_line
-from napari_noise2score.score.header import FORMAT, READABLE, SUFFIX, VERSION
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
 from napari_noise2score.score.loss import LOSSES
+from napari_noise2score.score.model_header import FORMAT, READABLE, SUFFIX, VERSION
 from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.parameterisation import Parameterisation
+from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.settings.tree import from_dict
 
@@ -37,7 +41,7 @@ class ScoreModel:
     network : ScoreNetwork
         On the CPU, in evaluation mode.
     loss : str
-        The loss it was trained with, which says how its output is read as a score.
+        The loss it was trained with, which decides what the output of the network means.
     training : dict
         Settings and outcome of the training, plain values.
     data : dict
@@ -50,14 +54,29 @@ class ScoreModel:
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def parameterisation(self) -> Parameterisation:
+        """What the output of the network means."""
+        return LOSSES[self.loss].parameterisation
+
+    def denoiser(
+        self,
+        images: Sequence[Noisy],
+        device: torch.device,
+        precision: Precision | None = None,
+    ) -> Denoiser:
+        """The denoiser of these images; the network is moved to the device."""
+        noise = NoiseConditioning(images, device)
+        return Denoiser(self.network.to(device), self.parameterisation, noise, precision)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the weights, hexadecimal: the same for every copy of them."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for key, value in sorted(self.network.state_dict().items()):
             if key != 'centre':  # set anew for the data of every training
-                found.update(key.encode())
-                found.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-        return found.hexdigest()
+                digest.update(key.encode())
+                digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the model; an existing file stays whole until the new one is complete.
@@ -122,7 +141,7 @@ class ScoreModel:
             network = ScoreNetwork(from_dict(NetworkSettings, settings['network']))
             tensors = {key: value.float() for key, value in tensors.items()}
             if header['version'] == '1':
-                tensors = _untold(tensors)
+                tensors = _conditioned(tensors)
             network.load_state_dict(tensors)
             loss, training, data = settings['loss'], settings['training'], settings['data']
             if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
@@ -135,8 +154,8 @@ class ScoreModel:
         return cls(network.eval().requires_grad_(False), loss, training, data)
 
 
-def _untold(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of version 1, whose networks were not told of the noise, as those of now."""
+def _conditioned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of version 1, without conditioning on the noise, as those of a network with it."""
     head = tensors['head.weight']
     zeros = head.new_zeros(len(head), 1, *head.shape[2:])
     correlated = head.new_zeros(len(head), len(NEAREST))

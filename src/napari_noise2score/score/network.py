@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.score.depth import DepthBlock
+from napari_noise2score.score.precision import depth_precision
 from napari_noise2score.score.slabs import middle
 from napari_noise2score.settings import NetworkSettings
 
@@ -45,6 +45,23 @@ class ResidualBlock(nn.Module):
         return found if there is None else found * there
 
 
+class DepthBlock(nn.Module):
+    """``x + conv(relu(conv(relu(x))))`` in three dimensions, without the outermost two planes.
+
+    (B, C, P, Y, X) becomes (B, C, P - 2, Y, X). The last convolution starts at zero: at first the
+    other planes change nothing.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(channels, channels, 3, padding=(0, 1, 1))
+        self.last = nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with depth_precision(x) as x:
+            return x[:, :, 1:-1] + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))
+
+
 class Blocks(nn.Sequential):
     """Residual blocks, one after the other."""
 
@@ -67,8 +84,9 @@ class ScoreNetwork(nn.Module):
 
     Notes
     -----
-    It is not told ``sigma_a``: it reads the noise off the image, and so goes on to ``sigma_a = 0``
-    where a network that is told a value it was never trained with goes astray.
+    The network is not conditioned on ``sigma_a``: it estimates the noise from the image, which
+    extrapolates to ``sigma_a = 0``. A network conditioned on it would be given a value there that
+    it was never trained with.
 
     Planes beside the middle one go through the same first convolution, and then through one
     three-dimensional block for each pair of them (`DepthBlock`), until the middle plane is left;
@@ -158,8 +176,8 @@ class ScoreNetwork(nn.Module):
         here = middle(z)
         mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
-        told = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
-        x = self._features(z - mean, told, there)
+        conditions = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
+        x = self._features(z - mean, conditions, there)
         if correlation is not None:
             x = x + self.correlated(correlation)[:, :, None, None]
         places = self._places(there)
@@ -185,24 +203,24 @@ class ScoreNetwork(nn.Module):
             found.append(F.max_pool2d(found[-1], 2))
         return [*found]
 
-    def _features(self, differences: Tensor, told: Tensor, there: Tensor | None) -> Tensor:
+    def _features(self, differences: Tensor, conditions: Tensor, there: Tensor | None) -> Tensor:
         """(B, C, Y, X) at full resolution.
 
         Parameters
         ----------
         differences : (B, P, Y, X)
             The planes less the local mean of the middle one; NaN where there is none.
-        told : (B, 2, Y, X)
-            What else is told.
+        conditions : (B, 2, Y, X)
+            Level of the local mean, and noise variance in excess of one.
         there : (B, P, Y, X), optional
             0 where there is no image.
         """
         if not self.depth:
-            return self._head(_only(differences, there), _only(told, there))
+            return self._head(_only(differences, there), _only(conditions, there))
         count, planes, *size = differences.shape
         missing = differences.isnan()
         flat = torch.where(missing, 0.0, differences).reshape(count * planes, 1, *size)
-        each = told.repeat_interleave(planes, dim=0)
+        each = conditions.repeat_interleave(planes, dim=0)
         if there is not None:
             own = there.nan_to_num().reshape(count * planes, 1, *size)
             each = _only(self._head(_only(flat, own), _only(each, own)), own)
@@ -215,13 +233,13 @@ class ScoreNetwork(nn.Module):
             deep = block(deep)
         return deep[:, :, 0].contiguous(memory_format=torch.channels_last)
 
-    def _head(self, differences: Tensor, told: Tensor) -> Tensor:
-        x = torch.cat([differences, told], dim=1)
+    def _head(self, differences: Tensor, conditions: Tensor) -> Tensor:
+        x = torch.cat([differences, conditions], dim=1)
         return cast(Tensor, self.head(x.contiguous(memory_format=torch.channels_last)))
 
 
 def _only(x: Tensor, there: Tensor | None) -> Tensor:
-    """``x`` where there is an image, and 0 elsewhere; as it is if that is not said."""
+    """``x`` where there is an image, and 0 elsewhere; unchanged without a mask."""
     return x if there is None else x * there
 
 

@@ -14,22 +14,20 @@ from torch import Tensor
 
 from napari_noise2score.images.storage import room
 from napari_noise2score.noise.fill import filled
+from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
-from napari_noise2score.score.levels import NoiseVariance
-from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
-from napari_noise2score.score.patches import NoisyPlanes
-from napari_noise2score.score.perturb import noise_source, slab_noise
+from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.slabs import middle, read_slab
 from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import round_up, tiles
-from napari_noise2score.score.told import NoiseKnowledge
 
 TILE = 512
-"""Pixels a tile keeps, to each side."""
+"""Height and width of the result of a tile, pixels."""
 
 _LEAST_TILE = 64
 """What it is halved down to where memory runs out; then the CPU takes over."""
@@ -74,8 +72,8 @@ def predict_clean(
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
-        Pixels a tile keeps to each side; the memory needed goes with its square. Halved where
-        memory runs out, down to 64; then the CPU takes over.
+        Height and width of the result of a tile, pixels; the memory needed goes with its square.
+        Halved where memory runs out, down to 64; then the CPU takes over.
     orientations : int
         1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
         the time goes with it.
@@ -108,7 +106,7 @@ def predict_clean(
     where = choose_device(device)
     precision = precision or Precision(where, reduced=False if exact else None)
     views = [(first_view + number) % 8 for number in range(orientations)]
-    lens = _Lens(model, planes, where, views, sigma_a, precision)
+    averaged = _ViewAverage(model.denoiser([planes], where, precision), planes, views, sigma_a)
     together = model.network.settings.planes
     count, height, width = planes.shape
     multiple = model.network.size_multiple
@@ -141,10 +139,10 @@ def predict_clean(
             for number, (rows, columns) in enumerate(cuts, 1):
                 place = np.s_[:, :, rows.read, columns.read]
                 seen = (whole[place],) if everywhere else (whole[place], there[place])
-                clean = lens.clean(*seen)
-                kept = clean[0, 0, rows.inner, columns.inner].numpy()
+                clean = averaged.clean(*seen)
+                inner = clean[0, 0, rows.inner, columns.inner].numpy()
                 part = result[index, rows.keep, columns.keep]
-                part[...] = kept[: part.shape[0], : part.shape[1]]
+                part[...] = inner[: part.shape[0], : part.shape[1]]
                 yield PredictProgress(index * len(cuts) + number, count * len(cuts))
         except RuntimeError as error:
             if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
@@ -154,7 +152,8 @@ def predict_clean(
             else:
                 where = torch.device('cpu')
                 precision = Precision(where, reduced=False if exact else None)
-                lens = _Lens(model, planes, where, views, sigma_a, precision)
+                denoiser = model.denoiser([planes], where, precision)
+                averaged = _ViewAverage(denoiser, planes, views, sigma_a)
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
             free_memory()
             continue
@@ -163,26 +162,16 @@ def predict_clean(
     return result
 
 
-class _Lens:
-    """A network on a device, told of the noise of a channel; averages views."""
+class _ViewAverage:
+    """A denoiser of one channel, averaged over turned and mirrored views of its planes."""
 
     def __init__(
-        self,
-        model: ScoreModel,
-        planes: NoisyPlanes,
-        where: torch.device,
-        views: Sequence[int],
-        sigma_a: float,
-        precision: Precision,
+        self, denoiser: Denoiser, channel: NoisyPlanes, views: Sequence[int], sigma_a: float
     ) -> None:
-        self._network = channels_last(model.network.to(where))
-        self._loss, self._noise = LOSSES[model.loss](), NoiseVariance([planes.curve], where)
-        self._knowledge = NoiseKnowledge(self._noise, [planes.correlation], where)
-        self._image = torch.zeros(1, dtype=torch.long, device=where)
-        self._planes = model.network.settings.planes
-        self._where, self._views, self._precision = where, views, precision
-        self._sigma_a = sigma_a
-        self._source = noise_source(planes.correlation)
+        self._denoiser, self._views, self._sigma_a = denoiser, views, sigma_a
+        self._precision = denoiser.precision or Precision(denoiser.device)
+        channels_last(denoiser.network)
+        self._source = noise_source(channel.correlation)
         self._generator = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
@@ -191,31 +180,30 @@ class _Lens:
 
         ``there``, of its shape, is 0 where there is no image; everywhere if not given.
         """
-        z = slab.to(self._where)
-        there = None if there is None else there.to(self._where)
+        z = slab.to(self._denoiser.device)
+        there = None if there is None else there.to(z.device)
         random = self._generator.get_state()
 
         def mean_of_views() -> Tensor:
             self._generator.set_state(random)
             return self._mean_of_views(z, there)
 
-        output = self._precision.finite(self._network, middle(z), mean_of_views)
-        clean = self._loss.clean(output, middle(z), self._noise.at(self._image, output))
-        return clean.cpu()
+        output = self._precision.finite(self._denoiser.network, middle(z), mean_of_views)
+        return self._denoiser.clean(output, z).cpu()
 
     def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:
         total = torch.zeros_like(middle(z))
-        strength = torch.full((1, 1, 1, 1), self._sigma_a, device=self._where)
+        sigma_a = z.new_full((1, 1, 1, 1), self._sigma_a)
+        image = torch.zeros(1, dtype=torch.long, device=z.device)
+        _, planes, *size = z.shape
         for view in self._views:
             seen = z
             if self._sigma_a > 0:
-                size = z.shape[2], z.shape[3]
-                u = slab_noise(self._source, self._planes, size, self._generator)
-                seen = z + self._sigma_a * u.to(self._where)
-            way = torch.full_like(self._image, view)
+                u = slab_noise(self._source, planes, (size[0], size[1]), self._generator)
+                seen = z + self._sigma_a * u.to(z.device)
+            seen, orientation = turned(seen, view), torch.full_like(image, view)
             where = None if there is None else turned(there, view)
-            told = self._knowledge.told(self._network, self._image, way, where)
-            with quickest_threads(self._where, z.shape[2] * z.shape[3]):
-                output = told(turned(seen, view), strength)
+            with quickest_threads(z.device, size[0] * size[1]):
+                output = self._denoiser.output(seen, sigma_a, image, orientation, where)
             total += turned_back(output, view)
         return total / len(self._views)

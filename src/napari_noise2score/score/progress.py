@@ -26,7 +26,7 @@ class TrainProgress:
         Share of the training that is done, 0 to 1.
     start_risk, risk : float or None
         Estimated error of the start and of what has been learned so far, in units of the noise
-        variance, where they are known: at the last of the looks that are taken now and then.
+        variance, where they are known: at the last evaluation.
     model : callable
         Gives a copy of what has been learned so far, while the training waits.
     """

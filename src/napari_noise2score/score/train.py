@@ -20,41 +20,35 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.noise.events import unchanging
+from napari_noise2score.noise.estimate.events import unchanging
+from napari_noise2score.score.checkpoints import CheckpointSelection
+from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
-from napari_noise2score.score.guard import ADVICE, Guard
-from napari_noise2score.score.lesson import Lessons, redrawable
-from napari_noise2score.score.levels import NoiseVariance
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.monitor import ADVICE, LossMonitor
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
-from napari_noise2score.score.patches import NoisyPlanes, PatchSampler
+from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.pretraining.weights import starting_model
+from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
-from napari_noise2score.score.redraw import Redrawing
-from napari_noise2score.score.risk import (
-    PLACES,
-    Probe,
-    draw_probe,
-    known,
-    places_to_hold,
-)
-from napari_noise2score.score.snapshots import Snapshots
+from napari_noise2score.score.resampling import NoiseResampler
+from napari_noise2score.score.risk import known
+from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
-from napari_noise2score.score.told import NoiseKnowledge, clean_levels
-from napari_noise2score.score.warm.weights import starting_model
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.99
-_LOOKS = 10
+_EVALUATIONS = 10
 """Times that the risk is measured in a training."""
 _GENTLE = 0.2
-"""Share of the learning rate with which weights that are good already are changed."""
+"""Share of the learning rate at which weights that are good already are trained."""
 _RESTARTS = 2
-"""Times that a training which sits at the trivial solution begins anew."""
+"""Restarts allowed when a training is stuck at the trivial solution."""
 
 
 class Stop(Protocol):
@@ -104,7 +98,7 @@ def train(
     ScoreModel
         With the running average of the weights (EMA), on the CPU: the last ones, or earlier ones
         if those had a clearly lower risk. From pretrained weights: the ones of the lowest risk,
-        theirs among them, and the training ends early when the risk falls no more.
+        theirs among them, and the training ends early when the risk stops falling.
 
     Raises
     ------
@@ -129,18 +123,18 @@ def train(
             progress = settings.progress(step, time.perf_counter() - begin)
             if progress >= 1.0:
                 break
-            failed = run.guard.trivial or run.guard.lost
+            failed = run.monitor.trivial or run.monitor.lost
             if start is None and failed and restarts < _RESTARTS:
                 restarts += 1
                 run.restart(restarts)
             run.step(progress)
             step += 1
-            if progress * _LOOKS >= run.looks + 1:
-                run.look(step)
+            if progress * _EVALUATIONS >= run.evaluations + 1:
+                run.evaluate(step)
             seconds = time.perf_counter() - begin
             fraction = settings.progress(step, seconds)
             held = time.perf_counter()
-            yield TrainProgress(step, seconds, run.guard.loss, fraction, *run.risks, run.so_far)
+            yield TrainProgress(step, seconds, run.monitor.loss, fraction, *run.risks, run.so_far)
             held = time.perf_counter() - held
             begin += held  # a training that is held back does not age
             tuner.leave_out(held)
@@ -197,14 +191,12 @@ class _Run:
         self.device = choose_device(settings.device)
         self.precision = precision or Precision(self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        single = [redrawable(image, settings.frames) for image in images]
-        redraws = start is not None and settings.redraw and any(single)
-        # where pixels are drawn anew nothing is forgotten among strong perturbations
-        gentle = start is not None and not (redraws and all(single))
+        single = [resamplable(image, settings.frames) for image in images]
+        resamples = start is not None and settings.redraw and any(single)
+        # with resampled noise strong perturbations make the network forget nothing
+        gentle = start is not None and not (resamples and all(single))
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
-        self.noise = NoiseVariance([image.curve for image in images], self.device)
-        correlations = [image.correlation for image in images]
-        self.knowledge = NoiseKnowledge(self.noise, correlations, self.device)
+        self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
         for image in images:
@@ -212,7 +204,7 @@ class _Run:
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
         most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
         self.centre = centre_of(_some_patches(images, settings))
-        redrawing = self._redrawing(network) if redraws else None
+        resampler = self._resampler(network) if resamples else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
         self.probe = draw_probe(
             images,
@@ -221,29 +213,27 @@ class _Run:
             places,
             margin,
             planes=settings.slices,
-            redraw=None if redrawing is None else redrawing.draw_from_cpu,
+            resample=None if resampler is None else resampler.draw_from_cpu,
         )
-        self.lessons = Lessons(
-            images,
-            settings.patch,
-            self.loss_of,
-            settings.frames,
-            self.knowledge,
-            self.generator,
-            self.device,
-            self.probe.held,
-            settings.slices,
-            redrawing,
+        sampler = PatchSampler(
+            images, settings.patch, self.generator, self.probe.held, settings.slices
+        )
+        self.objective = TrainingObjective(
+            images, sampler, self.loss_of, frames=settings.frames, resampler=resampler
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
         if start is not None:
-            self.look(0)
+            self.evaluate(0)
 
-    def _redrawing(self, network: ScoreNetwork) -> Redrawing:
+    def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
         """By what the training begins with."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
-        return Redrawing(good, self.knowledge, self.loss_of, self.precision)
+        return NoiseResampler(self._denoiser(good))
+
+    def _denoiser(self, network: ScoreNetwork) -> Denoiser:
+        """A network on the device as a denoiser of the images."""
+        return Denoiser(network, self.loss_of.parameterisation, self.noise, self.precision)
 
     @property
     def advice(self) -> str:
@@ -268,9 +258,9 @@ class _Run:
         self.network.centre.fill_(self.centre)
         self.average = copy.deepcopy(self.network)
         self.optimiser: torch.optim.Optimizer | None = None
-        self.guard = Guard(self.loss_of.trivial, self.advice)
-        self.snapshots = Snapshots(self.probe, good=self.start is not None)
-        self.done = self.looks = 0
+        self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
+        self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)
+        self.done = self.evaluations = 0
 
     def restart(self, number: int) -> None:
         """Begin anew with other random weights and a lower rate."""
@@ -279,11 +269,11 @@ class _Run:
     def failure(self, steps: int, restarts: int) -> str | None:
         """Why nothing of it can be used; None if something can."""
         tried = f'in {steps} steps and {restarts} restart(s)'
-        if self.guard.lost:
+        if self.monitor.lost:
             return f'the loss did not stay finite {tried}: {self.advice}'
-        if self.guard.trivial:
+        if self.monitor.trivial:
             return (
-                f'nothing was learned in {steps} steps (loss {self.guard.loss:.3f}, 1 is the '
+                f'nothing was learned in {steps} steps (loss {self.monitor.loss:.3f}, 1 is the '
                 f'trivial score) and {restarts} restart(s): the noise parameters do not fit the '
                 'data, or the noise is correlated between pixels'
             )
@@ -292,25 +282,26 @@ class _Run:
     @property
     def exhausted(self) -> bool:
         """Whether a training from good weights has stopped to gain anything."""
-        return self.start is not None and self.snapshots.exhausted
+        return self.start is not None and self.checkpoints.exhausted
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
         """Risk of the start, and that of the best weights since; None where there is none."""
         if self.start is None:
             return None, None
-        return known(self.snapshots.first), known(self.snapshots.best)
+        return known(self.checkpoints.first), known(self.checkpoints.best)
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
         if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
             self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.done, progress)
-        sampler = self.lessons.sampler
-        loss = partial(self.lessons.loss, self.network, self.settings.batch, progress)
+        sampler = self.objective.sampler
+        denoiser = self._denoiser(self.network)
+        loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
-        found = gradient(self.network, loss, self.precision, self.guard.step, rewind)
-        if self.guard.accepts(*found):
+        found = gradient(self.network, loss, self.precision, self.monitor.step, rewind)
+        if self.monitor.accepts(*found):
             self.optimiser.step()
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
@@ -334,20 +325,20 @@ class _Run:
         training = {**self.settings.to_dict(), 'steps_done': self.done}
         return ScoreModel(network, loss=self.settings.loss, training=training)
 
-    def look(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
         """Measure the risk of the running average."""
-        self.snapshots.look(self.average, self._clean, step)
-        self.looks += step > 0
+        self.checkpoints.evaluate(self.average, self._clean, step)
+        self.evaluations += step > 0
 
     def deliver(self, step: int) -> dict[str, Any]:
         """Put the weights to deliver into the running average; what is known of them."""
         if step or self.start is None:
-            self.look(step)
-        best = self.snapshots.deliver(self.average)
-        risk, trusted = best.risk, not self.snapshots.flat.harmed
+            self.evaluate(step)
+        best = self.checkpoints.deliver(self.average)
+        risk, trusted = best.risk, not self.checkpoints.flat.harmed
         outcome = {
-            'final_loss': self.guard.loss,
-            'skipped_steps': self.guard.skipped,
+            'final_loss': self.monitor.loss,
+            'skipped_steps': self.monitor.skipped,
             'float32_from_step': self.precision.full_from,
             'delivered_step': best.step,
             'risk': {**risk.to_dict(trusted=trusted), 'two_frames': risk.two_frames},
@@ -356,23 +347,21 @@ class _Run:
         }
         if self.start is None:
             return outcome
-        first = self.snapshots.first
+        first = self.checkpoints.first
         gain = replace(risk, places=first.places - risk.places, doubt=0.0)
         return {
             **outcome,
             'start': {'sha256': self.start.digest},
             'start_risk': {**first.to_dict(trusted=trusted), 'two_frames': first.two_frames},
             'gain': gain.to_dict(),
-            'flat_places': self.snapshots.flat.to_dict(),
+            'flat_places': self.checkpoints.flat.to_dict(),
         }
 
     def _clean(self, probe: Probe) -> NDArray[np.float32]:
         """Clean levels at the places of a probe, (2 K, S, S)."""
         slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
         at_once = max(16, self.settings.batch)
-        clean = clean_levels(
-            self.average, self.knowledge, self.loss_of, slabs, image, self.precision, at_once
-        )
+        clean = self._denoiser(self.average).denoise(slabs, image, at_once)
         found = clean[:, 0].cpu().numpy()
         return np.where(np.isfinite(found), found, np.float32(np.nan))  # its risk is not known
 

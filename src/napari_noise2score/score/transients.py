@@ -3,7 +3,7 @@
 Where frames are targets for each other nothing happens: places where something does are left out.
 A network that has seen nothing else would take a faint spot for noise, as most of them there are.
 So spots are added to both frames of a pair, to the one that is seen and to the one that is the
-target. The pair is still one scene with independent noise, so the lesson stays exact (Lehtinen et
+target. The pair is still one scene with independent noise, so the target stays exact (Lehtinen et
 al., ICML 2018); only the scenes become those of a sample in which things happen.
 """
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange, PlanePair
 from napari_noise2score.score.network import local_mean
-from napari_noise2score.score.patches import Box, NoisyPlanes, PatchSampler
+from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
 
 _TRIES = 20
 """Places that are tried until one is mostly still."""

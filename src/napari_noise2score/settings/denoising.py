@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_noise2score.fields import check, setting
-from napari_noise2score.noise.choose import NoiseRequest
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings.choices import Apart, Output
 from napari_noise2score.settings.training import TrainSettings
 from napari_noise2score.settings.tree import to_dict

@@ -32,10 +32,10 @@ from napari_noise2score._widget.control.runner import (
 )
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.report import gain_words
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 
 log = logging.getLogger(__name__)

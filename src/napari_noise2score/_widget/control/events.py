@@ -10,7 +10,7 @@ from psygnal import Signal, SignalGroup
 from napari_noise2score._widget.control.runner import RunnerStatus
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Trained
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from napari_noise2score._widget.control.runner import FinishReason, JobKind, Pha
 from napari_noise2score._widget.jobs import Estimated, Stage, Update
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.memory import available, in_words, ran_out
-from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.correct import Correction
+from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import (
     Gaussian,
@@ -18,6 +17,7 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     parameters_of,
 )
+from napari_noise2score.noise.local_score import Correction
 
 _MOST_PLACES = 6
 """Decimal places of a number beyond which it is written with its power of ten."""

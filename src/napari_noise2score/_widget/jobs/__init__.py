@@ -4,8 +4,8 @@ They yield what they have as soon as they have it, so that a job that ends early
 a trained model before it is applied, each clean image before the next. No Qt and no thread in
 here. PyTorch is loaded when the first job needs it.
 
-events -> what a job says; training, correcting, comparing, noise, models -> the jobs;
-screen, scoring -> what they share; loading -> PyTorch.
+events: what a job yields; training, correcting, comparing, noise, models: the jobs; screen: planes
+that are corrected while a training runs; loading: PyTorch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from napari_noise2score._widget.jobs.events import (
     View,
     Watched,
 )
-from napari_noise2score._widget.jobs.loading import engine, one_core_free, warm_up
+from napari_noise2score._widget.jobs.loading import load_torch, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
 from napari_noise2score._widget.jobs.screen import PREVIEWED, Screen
@@ -60,11 +60,11 @@ __all__ = [
     'calibrate_job',
     'change_job',
     'correct_job',
-    'engine',
     'estimate_job',
     'export_job',
     'glance_job',
     'load_job',
+    'load_torch',
     'one_core_free',
     'residual_job',
     'train_job',

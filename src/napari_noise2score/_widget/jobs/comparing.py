@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_noise2score._widget.jobs.events import Changed, Job, Residual, Scored, Stage, Update
-from napari_noise2score._widget.jobs.loading import engine, one_core_free
+from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.steps import relay
@@ -19,7 +19,7 @@ def residual_job(
     images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily | None]]],
 ) -> Job:
     """What was removed from images: noisy, clean, and the noise of each."""
-    from napari_noise2score.residual import residual_steps
+    from napari_noise2score.pipeline.residual import residual_steps
 
     for number, (noisy, clean, families) in enumerate(images):
 
@@ -32,12 +32,12 @@ def residual_job(
 def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
     """What the training changed in images that were corrected."""
     yield Update(Stage.LOAD, 0.0)
-    engine()
-    from napari_noise2score.changed import what_changed
+    load_torch()
+    from napari_noise2score.analysis.training_effect import training_difference
 
     for number, (_, scored) in enumerate(images):
         settings = scored.settings
-        steps = what_changed(
+        steps = training_difference(
             scored.score_map,
             device=settings.training.device,
             orientations=settings.views(scored.score_map.prepared.source.size),
@@ -48,4 +48,4 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
             return Update(Stage.COMPARE, (number + tile.fraction) / len(images))
 
         with one_core_free():
-            yield Changed(number, (yield from engine().relay(steps, update)))
+            yield Changed(number, (yield from relay(steps, update)))

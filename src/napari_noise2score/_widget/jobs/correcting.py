@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Job, Live, Scored, Stage, Trained, Update, View
-from napari_noise2score._widget.jobs.loading import engine, one_core_free
-from napari_noise2score._widget.jobs.scoring import result_of, score, tolerant
+from napari_noise2score._widget.jobs.events import (
+    Event,
+    Failed,
+    Job,
+    Live,
+    Result,
+    Scored,
+    Stage,
+    Trained,
+    Update,
+    View,
+)
+from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings
+from napari_noise2score.steps import relay
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.predict import PredictProgress
 
 
 def correct_job(
@@ -17,18 +33,22 @@ def correct_job(
 ) -> Job:
     """Correct images from their scores; those without a score get one from the latest model."""
     yield Update(Stage.LOAD, 0.0)
-    engine()
+    load_torch()
+    from napari_noise2score.pipeline.results import LeftOut
+    from napari_noise2score.pipeline.schedule import tolerant
+
+    count = len(images)
     with one_core_free():
-        yield from _correct(images, latest, settings)
-
-
-def _correct(
-    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
-) -> Job:
-    for number, (source, scored) in enumerate(images):
-        yield Update(Stage.CORRECT, number / len(images))
-        one = _correct_one(source, scored, latest, settings, number, len(images))
-        yield from tolerant(one, number, len(images))
+        for number, (source, scored) in enumerate(images):
+            yield Update(Stage.CORRECT, number / count)
+            steps = _correct_one(source, scored, latest, settings, (number, count))
+            for event in tolerant(steps, number, go_on=count > 1):
+                match event:
+                    case LeftOut():
+                        yield Failed(event.number, event.error)
+                    case _:
+                        yield event
+                del event
 
 
 def _correct_one(
@@ -36,23 +56,54 @@ def _correct_one(
     scored: Scored | None,
     latest: Trained,
     settings: DenoiseSettings,
-    number: int,
-    count: int,
+    place: tuple[int, int],
 ) -> Job:
+    """An image that is number ``place[0]`` of so many."""
+    from napari_noise2score.pipeline.stages import result_from
+
+    begin, number = time.perf_counter(), place[0]
     trained = latest.settings if scored is None else scored.settings
     trained = replace(trained, training=replace(trained.training, device=settings.training.device))
     if scored is None or not scored.holds_for(source):
-        prepared = engine().prepare_image(
-            source, settings.noise, trained.apart.axes, device=settings.training.device
-        )
-        start = latest.start if scored is None else scored.start
-        owners = [latest.model] if scored is None else scored.score_map.models
-        scored = yield from score(owners, trained, prepared, number, count, scored is None)
-        scored = replace(scored, start=start)
+        scored = yield from _scored_again(source, scored, latest, trained, settings, place)
     now = replace(
         trained, noise=settings.noise, correction=settings.correction, output=settings.output
     )
-    yield result_of(number, scored, settings.noise, now)
+    noise, score_map = settings.noise, scored.score_map
+    result = result_from(score_map, now, begin=begin, noise=noise, number=number)
+    yield Result(number, scored, result.corrected, result.report)
+
+
+def _scored_again(
+    source: ImageSource,
+    scored: Scored | None,
+    latest: Trained,
+    trained: DenoiseSettings,
+    settings: DenoiseSettings,
+    place: tuple[int, int],
+) -> Generator[Event, None, Scored]:
+    """The score of an image by the models of its last score, or by the latest model."""
+    from napari_noise2score.pipeline.refine import prepare_image
+    from napari_noise2score.pipeline.stages import score_with
+
+    axes = trained.apart.axes
+    prepared = prepare_image(source, settings.noise, axes, device=settings.training.device)
+    begin = time.perf_counter()
+
+    def update(tile: PredictProgress) -> Update:
+        spent = time.perf_counter() - begin
+        left = spent * (1 / tile.fraction - 1) if tile.fraction else None
+        return Update(Stage.CORRECT, (place[0] + tile.fraction) / place[1], left=left)
+
+    if scored is None:
+        models, start = [latest.model], latest.start
+    else:
+        models, start = scored.score_map.distinct, scored.start
+        models = models if len(models) == 1 else [*scored.score_map.models]
+    steps = score_with(
+        models[0] if len(models) == 1 else models, prepared, trained, foreign=scored is None
+    )
+    return Scored((yield from relay(steps, update)), trained, start)
 
 
 def glance_job(
@@ -62,15 +113,15 @@ def glance_job(
 
     Nothing of an image that is no longer the one that was scored.
     """
-    engine()
-    from napari_noise2score.correcting import choose_way
+    load_torch()
+    from napari_noise2score.pipeline.correct import plan_correction
 
     for number, (source, scored, view) in enumerate(images):
         if scored is None or not scored.holds_for(source):
             continue
-        way = choose_way(scored.score_map, settings.noise, settings.correction)
+        plan = plan_correction(scored.score_map, settings.noise, settings.correction)
         for position, channel in enumerate(scored.score_map.prepared.channels):
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
-                clean = way.plane(position, plane).clean
+                clean = plan.plane(position, plane).clean
                 yield Live(number, *channel.channel.laid(plane, clean))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.noise_fit import NoiseFit
+from napari_noise2score.noise.calibration.calibrate import Calibration
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 
 if TYPE_CHECKING:
-    from napari_noise2score.changed import Change
-    from napari_noise2score.results import Corrected, ScoreMap
+    from napari_noise2score.analysis.training_effect import Change
+    from napari_noise2score.pipeline.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 from napari_noise2score.errors import TrainingError
 
 
-def engine() -> ModuleType:
-    """The pipeline, with PyTorch.
+def load_torch() -> None:
+    """Load PyTorch; what needs it can be imported afterwards.
 
     Raises
     ------
@@ -18,20 +17,21 @@ def engine() -> ModuleType:
         If PyTorch is installed but cannot be loaded.
     """
     try:
-        from napari_noise2score import pipeline
+        import torch  # noqa: F401
     except OSError as error:
         raise TrainingError(
             f'PyTorch could not be loaded ({error}). On Windows this happens when Qt was loaded '
             'first: install the newest Microsoft Visual C++ Redistributable, or start napari '
             'with  python -c "import torch, napari; napari.Viewer(); napari.run()"'
         ) from error
-    return pipeline
 
 
 def warm_up() -> None:
     """Load all that a training needs, before it is needed. Takes a few seconds."""
-    engine()
+    load_torch()
     import torch
+
+    import napari_noise2score.pipeline.run  # noqa: F401
 
     # The first optimiser of a process loads PyTorch's compiler, the longest wait of all.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

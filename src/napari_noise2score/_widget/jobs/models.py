@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_noise2score._widget.jobs.events import Job, Stage, Trained, Update
-from napari_noise2score._widget.jobs.loading import engine
+from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.settings import DenoiseSettings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def load_job(path: Path) -> Job:
     """Read a model file."""
     yield Update(Stage.LOAD, 0.0)
-    engine()
+    load_torch()
     from napari_noise2score.score.model import ScoreModel
 
     model = ScoreModel.load(path)
@@ -26,7 +26,7 @@ def load_job(path: Path) -> Job:
 def export_job(model: ScoreModel, path: Path, name: str) -> Job:
     """Write a model as a package for bioimage.io."""
     yield Update(Stage.EXPORT, 0.0)
-    engine()
-    from napari_noise2score.export import export_bioimageio
+    load_torch()
+    from napari_noise2score.analysis.bioimageio import export_bioimageio
 
     export_bioimageio(model, path, name=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Stage, Update
-from napari_noise2score._widget.jobs.loading import engine
+from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import constant_words, nothing_but_constants
 from napari_noise2score.images.source import ImageSource
@@ -13,10 +13,10 @@ from napari_noise2score.images.source import ImageSource
 
 def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
     """Estimate the noise of every channel."""
-    from napari_noise2score.prepare import estimate_channel
+    from napari_noise2score.pipeline.prepare import estimate_channel
 
-    engine()
-    from napari_noise2score.refine import by_pretrained
+    load_torch()
+    from napari_noise2score.pipeline.refine import by_pretrained
 
     refine = by_pretrained(device)
     channels = [channel for source in sources for channel in source.channels()]
@@ -36,7 +36,7 @@ def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
 
 def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:
     """Measure the noise of a camera on its dark frames, its flat field, or both."""
-    from napari_noise2score.calibrating import calibrate_images
+    from napari_noise2score.pipeline.calibration import calibrate_images
 
     yield Update(Stage.CALIBRATE, 0.0)
     yield Calibrated(calibrate_images(dark, flat))

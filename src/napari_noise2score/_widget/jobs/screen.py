@@ -12,7 +12,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import WHOLE, Region
 
 if TYPE_CHECKING:
-    from napari_noise2score.prepare import Prepared, PreparedChannel
+    from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings
@@ -95,7 +95,7 @@ class Screen:
         window: Region = WHOLE,
     ) -> Job:
         """A plane of a channel of image ``number``, or a window of it."""
-        from napari_noise2score.live import correct_plane
+        from napari_noise2score.pipeline.preview import correct_plane
 
         settings = self._settings
         device = settings.training.device

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_noise2score._widget.control.messages import calibration_words
 from napari_noise2score._widget.views.form import form_of, layer_menu
 from napari_noise2score._widget.views.wrapped_text import Text
-from napari_noise2score.noise.calibrate import Calibration
+from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
 _DARK_TIP = (

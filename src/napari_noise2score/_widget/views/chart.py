@@ -15,8 +15,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_noise2score._widget.views.style import ACCENT
 from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.noise_fit import NoiseFit
 
 _HEIGHT = 130
 _TICKS = 4

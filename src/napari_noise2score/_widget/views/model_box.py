@@ -19,8 +19,8 @@ from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
 from napari_noise2score._widget.views.wrapped_text import Text
-from napari_noise2score.card import card_of
-from napari_noise2score.score.header import SUFFIX
+from napari_noise2score.analysis.model_card import card_of
+from napari_noise2score.score.model_header import SUFFIX
 
 _NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'
 _SAVE_TIP = 'Keep the model in use in a file, to apply it to other images or to continue from it.'

@@ -18,11 +18,11 @@ from napari_noise2score._widget.views.form import form_for, narrow, widget_for
 from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import Setting, described
-from napari_noise2score.noise.calibrate import Calibration
-from napari_noise2score.noise.choose import AUTO, NoiseRequest
+from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
-from napari_noise2score.noise.pixel_maps import PixelMaps
+from napari_noise2score.noise.pixels.maps import PixelMaps
+from napari_noise2score.noise.request import AUTO, NoiseRequest
 
 _ESTIMATE_TIP = (
     'Estimates the noise of the ticked layers from their grey levels (a few seconds) and fills '

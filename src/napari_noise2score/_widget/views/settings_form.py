@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noise2score._widget.views.collapsible import Fold
 from napari_noise2score._widget.views.form import form_for, values_in
-from napari_noise2score.noise.choose import NoiseRequest
+from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings
 from napari_noise2score.settings.tree import replaced, settings_in
 

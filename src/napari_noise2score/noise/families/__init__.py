@@ -1,7 +1,7 @@
 """Noise families: how a noisy value ``y`` is drawn given the clean value ``x``, and the way back.
 
 A family is one frozen dataclass in one file. It knows its variance, how to sample, its unit-noise
-coordinate and its correction by Tweedie's formula (:mod:`~napari_noise2score.noise.tweedie`).
+coordinate and its correction by Tweedie's formula (:mod:`~napari_noise2score.noise.formulas`).
 Adding a family means one such class, and its name in `FAMILIES`; the command line, the panel and
 the reports read everything off the class.
 

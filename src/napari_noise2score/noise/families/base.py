@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import setting
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 GREY_LEVELS = 'grey levels'

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise import tweedie
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import Array, FloatArray, NoiseFamily
+from napari_noise2score.noise.local_score import Correction, LocalScore
 
 
 @dataclass(frozen=True, slots=True)

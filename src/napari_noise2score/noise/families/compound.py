@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise import tweedie
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.coordinates import ANSCOMBE, PowerLaw, UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import (
     Array,
     FloatArray,
@@ -25,6 +24,7 @@ from napari_noise2score.noise.families.gamma import RANGE, bright_levels, gamma_
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
 from napari_noise2score.noise.families.photons import COUNTED, counts
 from napari_noise2score.noise.line_fit import fit_line
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 _NEGLIGIBLE = 1e-12

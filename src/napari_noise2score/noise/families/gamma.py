@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise import tweedie
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.coordinates import PowerLaw, UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import (
     Array,
     FloatArray,
@@ -23,6 +22,7 @@ from napari_noise2score.noise.families.base import (
     parameter,
     reject_negative,
 )
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 RANGE = 1e-3

@@ -9,9 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_noise2score.noise import tweedie
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.coordinates import Anscombe, UnitNoise
-from napari_noise2score.noise.correct import Correction, LocalScore
 from napari_noise2score.noise.families.base import (
     GREY_LEVELS,
     AffineVarianceFamily,
@@ -19,6 +18,7 @@ from napari_noise2score.noise.families.base import (
     FloatArray,
     parameter,
 )
+from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)

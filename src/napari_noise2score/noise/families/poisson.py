@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_noise2score.noise import tweedie
-from napari_noise2score.noise.correct import LARGEST_EXPONENT, Correction, LocalScore
+from napari_noise2score.noise import formulas as tweedie
 from napari_noise2score.noise.families import photons
 from napari_noise2score.noise.families.base import (
     AffineVarianceFamily,
@@ -18,6 +17,7 @@ from napari_noise2score.noise.families.base import (
     FloatArray,
     NoiseFamily,
 )
+from napari_noise2score.noise.local_score import LARGEST_EXPONENT, Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 

@@ -1,8 +1,8 @@
 """Losses that learn the score ``s(t) = grad log p(t)`` from noisy images alone.
 
 All train the same network through the same interface, `ScoreLoss`; they differ in the target and
-in how the network's output ``D`` is read as a score. Adding a loss means one subclass of
-`ScoreLoss` and its place in `LOSSES`.
+in the parameterisation of the network (`napari_noise2score.score.parameterisation`). Adding a
+loss means one subclass of `ScoreLoss` and its place in `LOSSES`.
 """
 
 from __future__ import annotations

@@ -20,24 +20,22 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
+from napari_noise2score.score.parameterisation import (
+    CleanImage,
+    Parameterisation,
+    ScoreCorrection,
+)
 from napari_noise2score.score.slabs import middle
 
 
 class ARDAE(ScoreLoss):
-    """How ``sigma_a`` is drawn and how the network's output is read as a score."""
+    """AR-DAE for any distribution of ``sigma_a`` and any parameterisation of the network."""
 
     @abstractmethod
     def draw_sigma_a(self, count: int, progress: float, generator: torch.Generator) -> Tensor:
         """(count, 1, 1, 1) perturbation strengths, noise standard deviations.
 
         ``progress`` is the share of the training that is done, 0 to 1.
-        """
-
-    @abstractmethod
-    def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
-        """Score of the smoothed data at ``z``, (B, 1, Y, X), from the network's output there.
-
-        ``variance`` is the noise variance at ``z``, (B, 1, Y, X).
         """
 
     def __call__(
@@ -53,7 +51,8 @@ class ARDAE(ScoreLoss):
         sigma_a = self.draw_sigma_a(len(noisy), progress, generator).to(noisy.device)
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
-        score = self.score(output, middle(z), sigma_a, variance_at(output.detach()))
+        variance = variance_at(output.detach())
+        score = self.parameterisation.score(output, middle(z), sigma_a, variance)
         return weighted_mean((middle(u) + sigma_a * score) ** 2, weight)
 
 
@@ -67,6 +66,7 @@ class Preconditioned(ARDAE):
     """
 
     name: ClassVar[str] = 'preconditioned'
+    parameterisation: ClassVar[Parameterisation] = CleanImage()
     anew: ClassVar[tuple[float, float]] = 1.0, 2.0
     further: ClassVar[tuple[float, float]] = 0.3, 1.0
 
@@ -78,15 +78,6 @@ class Preconditioned(ARDAE):
         low, high = self.further if self.pretrained else self.anew
         exponent = torch.rand(count, 1, 1, 1, generator=generator)
         return low * (high / low) ** exponent
-
-    def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
-        """``(D - z) / (v + sigma_a^2)``."""
-        score: Tensor = (output - z) / (variance + sigma_a**2)
-        return score
-
-    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """``D`` itself."""
-        return output
 
 
 class Published(ARDAE):
@@ -105,6 +96,7 @@ class Published(ARDAE):
     """
 
     name: ClassVar[str] = 'published'
+    parameterisation: ClassVar[Parameterisation] = ScoreCorrection()
     trivial: ClassVar[float] = math.inf
     first: ClassVar[float] = 0.5
     last: ClassVar[float] = 0.01
@@ -114,12 +106,3 @@ class Published(ARDAE):
         delta = self.first + (self.last - self.first) * progress
         drawn: Tensor = delta * torch.randn(count, 1, 1, 1, generator=generator).abs()
         return drawn
-
-    def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
-        """``D - z``: the network's correction itself."""
-        difference: Tensor = output - z
-        return difference
-
-    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """``t + v (D - t)``."""
-        return z + variance * (output - z)

@@ -1,4 +1,4 @@
-"""What every loss offers to the training and to the prediction."""
+"""The interface between a loss and the training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from napari_noise2score.score.parameterisation import Parameterisation
+
 Network = Callable[[Tensor, Tensor], Tensor]
-"""Clean image for a perturbed one and ``sigma_a``: a network, told of the noise of its batch."""
+"""Output for a perturbed image and ``sigma_a``, by a network conditioned on the noise there."""
 
 Variance = Callable[[Tensor], Tensor]
 """Noise variance, (B, 1, Y, X), for a clean level of that shape."""
@@ -21,6 +23,9 @@ class ScoreLoss(ABC):
 
     name: ClassVar[str]
     """Its key in `LOSSES`."""
+
+    parameterisation: ClassVar[Parameterisation]
+    """What the network that it trains predicts; all that a prediction needs of a loss."""
 
     trivial: ClassVar[float] = 1.0
     """Loss of the score 0 ("output = input"), in expectation: a running mean close to it has
@@ -66,25 +71,6 @@ class ScoreLoss(ABC):
         weight : (B, 1, Y, X), optional
             What each pixel counts, 0 for those that are held back from the training; all alike
             if not given.
-        """
-
-    @abstractmethod
-    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """Clean level ``E[x | t] = t + v C s(t)`` of an unperturbed image.
-
-        Parameters
-        ----------
-        output : (B, 1, Y, X)
-            Of the network, at the image.
-        z : (B, 1, Y, X)
-            The image ``t`` in the unit-noise coordinate.
-        variance : (B, 1, Y, X)
-            Noise variance ``v`` at the level of the output.
-
-        Returns
-        -------
-        (B, 1, Y, X)
-            In the unit-noise coordinate.
         """
 
 

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
+from napari_noise2score.score.parameterisation import CleanImage, Parameterisation
 from napari_noise2score.score.slabs import middle
 
 
@@ -61,6 +62,7 @@ class Sliced(ScoreLoss):
     """
 
     name: ClassVar[str] = 'sliced'
+    parameterisation: ClassVar[Parameterisation] = CleanImage()
     sigma_a: ClassVar[float] = 1.0
 
     def __call__(
@@ -85,7 +87,3 @@ class Sliced(ScoreLoss):
             )
         slope = u * (upper - lower) / (2 * self.sigma_a)
         return 1 + weighted_mean(square + 2 * slope - 2 * u**2, weight)
-
-    def clean(self, output: Tensor, z: Tensor, variance: Tensor) -> Tensor:
-        """``D`` itself."""
-        return output

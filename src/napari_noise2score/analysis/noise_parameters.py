@@ -1,0 +1,347 @@
+"""Noise parameters found three ways, side by side, and where they disagree.
+
+1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate.blind`).
+2. NoiseAdaptive2Score's closed forms: from how fast the learned score falls
+   (`napari_noise2score.noise.from_score.closed_forms`); also tells the family.
+3. Noise2Score's search: the parameter whose corrected image has the smallest criterion
+   (`napari_noise2score.noise.from_score.criteria`).
+
+The last two need a trained score, and read it the same way
+(`napari_noise2score.score.score_samples`). None of them decides anything here: each comes with its
+spread, and what lies further apart is said in a sentence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.families import (
+    AffineVarianceFamily,
+    Gamma,
+    Gaussian,
+    NoiseFamily,
+    Poisson,
+    PoissonGaussian,
+)
+from napari_noise2score.noise.from_score import closed_forms as adaptive
+from napari_noise2score.noise.from_score import criteria
+from napari_noise2score.noise.from_score.comparison import (
+    ChannelParameters,
+    Method,
+    ParameterEvidence,
+    PowerEvidence,
+)
+from napari_noise2score.noise.from_score.search import minimise
+from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.score.score_samples import ScoreSamples, sample_score
+
+Array = NDArray[np.float64]
+AnyArray = NDArray[np.floating[Any]]
+
+_PARTS = 16
+"""Parts of the image of which each is left out once for the standard errors."""
+_STEP = 0.05
+"""How far beside the clean estimate the score is read, noise standard deviations."""
+_FEW_FOR_SCORE, _FEW_FOR_SEARCH = 3.0, 20.0
+"""Mean photons a pixel below which closed form and search are not to be trusted."""
+_FIT_TOLERANCE = 0.05
+_FIT_PHOTONS = 0.5
+"""Tolerance of offset and read noise from the photon-transfer fit, photons."""
+
+
+class Probe(NamedTuple):
+    """The score at two values of pixels, arrays of one shape, grey levels."""
+
+    y: Array
+    score: Array
+    moved: Array
+    moved_score: Array
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyWays:
+    """How the level of a family is found from a score.
+
+    Attributes
+    ----------
+    parameter : str
+        The parameter that is the level of the noise; the others are held.
+    powers : (float, float)
+        Least and largest power of intensity in the variance.
+    closed_form : callable
+        ``(probe, parameters in force)`` to the value; NaN if there is none.
+    criterion : callable
+        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.from_score.criteria`.
+    bounds : callable
+        ``(y, intensity without light)`` to the ends of the search.
+    bias : (float, float)
+        How much smaller and larger than the closed form the truth may be, as shares of it.
+    search_bias : (float, float)
+        The same for the search.
+    """
+
+    parameter: str
+    powers: tuple[float, float]
+    closed_form: Callable[[Probe, dict[str, float]], float]
+    criterion: Callable[[AnyArray, AnyArray], AnyArray]
+    bounds: Callable[[Array, float], tuple[float, float]]
+    bias: tuple[float, float]
+    search_bias: tuple[float, float]
+
+
+def _gaussian_sigma(probe: Probe, held: dict[str, float]) -> float:
+    return math.sqrt(adaptive.gaussian_variance(*probe))
+
+
+def _poisson_gain(probe: Probe, held: dict[str, float]) -> float:
+    read_noise = held.get('read_noise', 0.0)
+    return adaptive.poisson_gain(*probe, offset=held['offset'], read_noise=read_noise)
+
+
+def _gamma_shape(probe: Probe, held: dict[str, float]) -> float:
+    return adaptive.gamma_shape(*probe)
+
+
+def _shape_bounds(y: Array, dark: float) -> tuple[float, float]:
+    """From single-look speckle to noise of 2 %."""
+    return 1.0, 2500.0
+
+
+def _sigma_bounds(y: Array, dark: float) -> tuple[float, float]:
+    """Noise is part of what varies in the image."""
+    return 0.02 * float(y.std()), float(y.std())
+
+
+def _gain_bounds(y: Array, dark: float) -> tuple[float, float]:
+    """From 3000 photons in a mean pixel down to a tenth of one."""
+    mean = max(float(y.mean()) - dark, 1e-3 * float(y.std()))
+    return mean / 3000, mean * 10
+
+
+_SIGMA = FamilyWays(
+    'sigma',
+    (0.0, 0.0),
+    _gaussian_sigma,
+    criteria.gaussian,
+    _sigma_bounds,
+    bias=(0.15, 0.05),
+    search_bias=(0.3, 0.1),
+)
+_GAIN = FamilyWays(
+    'gain',
+    (1.0, 1.0),
+    _poisson_gain,
+    criteria.poisson,
+    _gain_bounds,
+    bias=(0.35, 0.1),
+    search_bias=(0.3, 1.0),
+)
+_SHAPE = FamilyWays(
+    'shape',
+    (2.0, 2.0),
+    _gamma_shape,
+    criteria.gamma,
+    _shape_bounds,
+    bias=(0.1, 0.5),
+    search_bias=(0.5, 1.0),
+)
+WAYS: dict[type[NoiseFamily], FamilyWays] = {
+    Gaussian: _SIGMA,
+    Poisson: _GAIN,
+    Gamma: _SHAPE,
+    PoissonGaussian: dataclasses.replace(_GAIN, powers=(0.0, 1.0)),
+}
+"""The ways of each family; one that is not here has the photon-transfer fit alone. The biases
+are set by hand, after what was measured on one scene (docs/quality.md)."""
+
+
+def compare_parameters(
+    model: ScoreModel,
+    prepared: Prepared,
+    *,
+    size: int = 256,
+    planes: int = 2,
+    draws: int = 2,
+    device: str = 'auto',
+    seed: int = 0,
+) -> Generator[PredictProgress, None, tuple[ChannelParameters, ...]]:
+    """Find the noise parameters of every channel in all ways.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        Trained on images like this one, with the noise model of ``prepared``.
+    prepared : Prepared
+        The image and the noise models in force.
+    size, planes, draws, device, seed
+        What to sample and how, see `napari_noise2score.score.score_samples.sample_score`.
+
+    Yields
+    ------
+    PredictProgress
+        After every tile.
+
+    Returns
+    -------
+    tuple of ChannelParameters
+        One for each channel. About 10 s a channel on a CPU.
+    """
+    results = []
+    for channel in prepared.channels:
+        samples = yield from sample_score(
+            model,
+            channel,
+            channel.table,
+            size=size,
+            planes=planes,
+            draws=draws,
+            device=device,
+            seed=seed,
+        )
+        results.append(_compare(channel, samples))
+    return tuple(results)
+
+
+def _compare(channel: PreparedChannel, samples: ScoreSamples) -> ChannelParameters:
+    evidence = _from_fit(channel)
+    power = None
+    ways = WAYS.get(type(channel.family))
+    if ways is not None:
+        photons = _photons(channel, samples.local_score(channel.coordinate, channel.table))
+        closed = _by_closed_form(channel, samples, ways, photons)
+        evidence += [closed] if closed is not None else []
+        evidence.append(_by_search(channel, samples, ways, photons))
+        power = _power(channel, samples, ways) if photons >= _FEW_FOR_SCORE else None
+    return ChannelParameters(channel.channel.place, channel.family, tuple(evidence), power)
+
+
+def _from_fit(channel: PreparedChannel) -> list[ParameterEvidence]:
+    """The values given, if they are, and those of the photon-transfer fit."""
+    family, fit = channel.family, channel.fit
+    fitted: NoiseFamily | None = None
+    if fit is not None:
+        try:
+            fitted = NoiseRequest(family.name).resolve(fit)
+        except InputError:  # no photon noise in these data
+            fitted = None
+    evidence = []
+    if fitted != family:
+        for name, value in family.parameters().items():
+            evidence.append(ParameterEvidence(Method.GIVEN, name, value, 0.0, 0.0, 0.0))
+    if fitted is not None and fit is not None:
+        values = fitted.parameters()
+        photon = values.get('gain', 0.0)
+        for name, value in values.items():
+            error = fit.errors.get(name, abs(value) * fit.spread)
+            apart = name in ('offset', 'read_noise')
+            bias = _FIT_PHOTONS * photon if apart else _FIT_TOLERANCE * value
+            evidence.append(
+                ParameterEvidence(Method.PHOTON_TRANSFER, name, value, error, bias, bias)
+            )
+    return evidence
+
+
+def _photons(channel: PreparedChannel, score: LocalScore) -> float:
+    """Mean photons a pixel, by the gain in force; infinite for a family without a gain."""
+    gain = channel.family.parameters().get('gain')
+    if gain is None:
+        return math.inf
+    return (float(channel.coordinate.inverse(score.clean).mean()) - _dark(channel)) / gain
+
+
+def _dark(channel: PreparedChannel) -> float:
+    """Intensity without light: of the family in force, else of the fit, else 0.
+
+    Noise that multiplies knows no offset.
+    """
+    if not isinstance(channel.family, AffineVarianceFamily):
+        return 0.0
+    known = channel.fit.family.parameters() if channel.fit is not None else {}
+    return (known | channel.family.parameters()).get('offset', 0.0)
+
+
+def _probe(channel: PreparedChannel, score: LocalScore) -> Probe:
+    """The score at the clean estimate, where no noise enters, and a little beside it."""
+    coordinate = channel.coordinate
+    y, moved = (coordinate.inverse(score.clean + step) for step in (0.0, _STEP))
+    return Probe(y, score.at(y), moved, score.at(moved))
+
+
+def _over_parts(
+    channel: PreparedChannel, samples: ScoreSamples, find: Callable[[Probe], float]
+) -> tuple[float, float]:
+    """Value from all samples, and its standard error by leaving out parts (jackknife)."""
+
+    def at(part: ScoreSamples) -> float:
+        return find(_probe(channel, part.local_score(channel.coordinate, channel.table)))
+
+    value = at(samples)
+    parts = min(_PARTS, samples.noisy.shape[1])
+    if parts < 2 or not math.isfinite(value):
+        return value, 0.0
+    left_out = np.array([at(samples.without(part, parts)) for part in range(parts)])
+    error = ((parts - 1) * np.nanvar(left_out)) ** 0.5
+    return value, float(error)
+
+
+def _by_closed_form(
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
+) -> ParameterEvidence | None:
+    held = channel.family.parameters()
+    value, error = _over_parts(channel, samples, lambda probe: ways.closed_form(probe, held))
+    if not math.isfinite(value):
+        return None
+    below, above = (share * value for share in ways.bias)
+    doubt = 'not to be trusted below 3 photons a pixel' if photons < _FEW_FOR_SCORE else ''
+    return ParameterEvidence(
+        Method.CLOSED_FORM, ways.parameter, value, error, below, above, doubt=doubt
+    )
+
+
+def _by_search(
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
+) -> ParameterEvidence:
+    family, dark = channel.family, _dark(channel)
+    score = samples.local_score(channel.coordinate, channel.table)
+    y = channel.coordinate.inverse(samples.noisy[0])
+    bright = float(np.quantile(y, 0.999)) - dark
+    scale = bright if bright > 0 else float(y.std())
+    target = (y - dark) / scale
+
+    def criterion(value: float) -> AnyArray:
+        candidate = dataclasses.replace(family, **{ways.parameter: value})
+        x = candidate.correct(y, score, Correction.CHAINED)
+        return ways.criterion((x - dark) / scale, target)
+
+    found = minimise(criterion, *ways.bounds(y, dark))
+    below, above = (share * found.value for share in ways.search_bias)
+    doubt = 'too small below about 20 photons a pixel' if photons < _FEW_FOR_SEARCH else ''
+    doubt = 'at the end of the range searched' if found.at_edge else doubt
+    return ParameterEvidence(
+        Method.SEARCH, ways.parameter, found.value, found.error, below, above, found, doubt
+    )
+
+
+def _power(
+    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays
+) -> PowerEvidence | None:
+    find = partial(_power_of, dark=_dark(channel))
+    value, error = _over_parts(channel, samples, find)
+    return PowerEvidence(value, error, ways.powers) if math.isfinite(value) else None
+
+
+def _power_of(probe: Probe, *, dark: float) -> float:
+    return adaptive.tweedie_power(*probe, offset=dark)[0]

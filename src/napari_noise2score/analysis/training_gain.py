@@ -1,0 +1,77 @@
+"""What a training gained over the weights that it began with, in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_MEASURED = 2.0
+"""Standard errors from which a gain is one."""
+
+
+def gain_words(training: dict[str, Any]) -> str | None:
+    """What a training gained over the weights that it began with; None if that is not known.
+
+    Parameters
+    ----------
+    training : dict
+        As in a `ScoreModel`.
+    """
+    if not training['steps_done']:
+        return None
+    if training.get('start_risk', {}).get('impossible') is not None:
+        return (
+            'The error could not be estimated: it came out below zero, so the noise is not as '
+            'described. The weights that the training began with were applied.'
+        )
+    flat = training.get('flat_places', {})
+    if flat.get('harmed'):
+        returned = flat['returned'] > flat['returned_allowed']
+        harm = (
+            f'let {_percent(flat["returned"])} of the noise back into flat places'
+            if returned
+            else f'moved flat places away from the image, by {_percent(flat["away"])} of the noise'
+        )
+        return (
+            f'Training {harm}, as happens where the noise differs from its model, so the '
+            'pretrained weights were applied.'
+        )
+    start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
+    if start is None or risk is None:
+        return None
+    noise = training.get('noise_variance') or 1.0  # below one where photons are few
+    start, risk = start / noise, risk / noise
+    if not training['delivered_step']:
+        return (
+            'Training gained nothing over the pretrained weights (estimated error '
+            f'{_percent(start)} of the noise variance), so these were applied.'
+        )
+    error = _finite(training['gain']['standard_error'])  # one place alone has none
+    known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
+    if error is not None and start - risk <= _MEASURED * error:
+        return (
+            'What training changed is less than can be measured here (the estimated error fell by '
+            f'{_percent(start - risk)}{known} of the noise variance), and nothing speaks against '
+            f'it, so it was applied.{_still_words(training)}'
+        )
+    return (
+        f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
+        f'noise variance (by {_percent(start - risk)}{known}).{_still_words(training)}'
+    )
+
+
+def _still_words(training: dict[str, Any]) -> str:
+    """In how much of a recording frames were targets for each other; nothing if nowhere."""
+    share = _finite(training.get('unchanging'))
+    if share is None:
+        return ''
+    return f' Frames were compared in {100 * share:.0f} % of the recording, where nothing changes.'
+
+
+def _finite(value: Any) -> float | None:
+    """A number; None for what is none or not finite."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _percent(share: float) -> str:
+    return f'{100 * share:.2g} %'

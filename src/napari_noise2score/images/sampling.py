@@ -1,0 +1,91 @@
+"""A sample of a channel, of bounded size: some of its planes, their central part if large."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.images.region import Region
+from napari_noise2score.images.source import Channel
+from napari_noise2score.noise.blank import marked, single_valued
+from napari_noise2score.noise.estimate.blind import SMALLEST
+
+_PLANES = 24
+"""Most planes of a sample."""
+_PIXELS = 1 << 25
+"""Most pixels of a sample."""
+_TOP_PLANES = 4
+"""Most whole planes in which the highest level is searched."""
+
+
+def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
+    """Some planes of a channel, those that follow each other in time together.
+
+    Planes of a single value are skipped. Of large planes only the central part is read, so that
+    there are about 2^25 pixels at most.
+
+    Parameters
+    ----------
+    channel : Channel
+        The channel.
+
+    Returns
+    -------
+    numbers : list of list of int
+        Numbers of the planes; those in one list follow each other in time.
+    stacks : list of array, (T, Y, X)
+        Their grey levels. Both are empty if every plane has a single value.
+    """
+    count, frames = channel.shape[0], channel.frames
+    groups = [range(start, start + frames) for start in range(0, count, frames)]
+    share = max(min(frames, 4), _PLANES // len(groups))
+    step = max(1, len(groups) * min(frames, share) // _PLANES)
+    most = len(groups[::step])
+    middle = _central_part(channel, most * min(frames, share))
+    places: list[list[int]] = []
+    stacks = []
+    for group in (group for start in range(step) for group in groups[start::step]):
+        if len(places) == most:
+            break
+        varied = ((i, plane) for i in group if not single_valued(plane := middle.raw_plane(i)))
+        found = list(islice(varied, share))
+        if found:
+            places.append([index for index, _ in found])
+            stacks.append(np.stack([plane for _, plane in found]))
+    return places, stacks
+
+
+def _central_part(channel: Channel, count: int) -> Channel:
+    """The channel, or the centre of its planes if ``count`` of them have too many pixels."""
+    rows, columns = channel.shape[1:]
+    share = (_PIXELS / (count * rows * columns)) ** 0.5
+    if share >= 1:
+        return channel
+    window = {}
+    for letter, side in (('Y', rows), ('X', columns)):
+        width = max(SMALLEST, int(share * side))
+        start = (side - width) // 2
+        window[letter] = start, start + width
+    return Channel(channel.source.part(Region(window)), channel.place)
+
+
+def highest_level(channel: Channel, sample: list[NDArray[Any]]) -> float:
+    """Largest grey level of a sample, and of some whole planes if it has only their central part.
+
+    Parameters
+    ----------
+    channel : Channel
+        The channel.
+    sample : list of array, (T, Y, X)
+        From `sample_planes`.
+    """
+    top = max(float(np.nanmax(marked(plane))) for stack in sample for plane in stack)
+    if sample[0].shape[1:] == channel.shape[1:]:
+        return top
+    step = -(-channel.shape[0] // _TOP_PLANES)
+    planes = range(0, channel.shape[0], step)
+    seen = (marked(channel.raw_plane(plane)) for plane in planes)
+    return max(top, *(float(np.nanmax(plane)) for plane in seen if not np.isnan(plane).all()))

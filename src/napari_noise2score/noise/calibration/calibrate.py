@@ -1,0 +1,220 @@
+"""The noise of a camera from calibration frames, and what is to be asked for with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.calibration.dark import Dark, measure_dark
+from napari_noise2score.noise.calibration.flat import Flat, measure_flat
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.families import FAMILIES, Poisson, PoissonGaussian, parameters_of
+from napari_noise2score.noise.pixels.maps import PixelMaps, measure_pixels
+from napari_noise2score.noise.request import AUTO, NoiseRequest
+
+_ALIKE = 0.03
+"""Relative difference of gains or read noises that one set of numbers may stand for."""
+_ALIKE_OFFSET = 0.2
+"""The same for offsets, in read noises."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What calibration frames tell of Poisson-Gaussian noise.
+
+    Attributes
+    ----------
+    parameters, errors : dict of str to float
+        ``offset`` and ``read_noise`` from dark frames, ``gain`` from flat-field frames, and their
+        standard errors; grey levels, and grey levels per photon.
+    correlation : Correlation
+        Of the noise between pixels; white if little.
+    source : str
+        What it was measured on, in words.
+    notes : tuple of str
+        What a user should know.
+    maps : PixelMaps or None
+        Offset and read noise of each pixel, where dark frames show that they differ.
+    """
+
+    parameters: dict[str, float]
+    errors: dict[str, float]
+    correlation: Correlation
+    source: str
+    notes: tuple[str, ...] = ()
+    maps: PixelMaps | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parameters that are left to the image."""
+        return tuple(n for n in parameters_of(PoissonGaussian) if n not in self.parameters)
+
+    def request(self, asked: NoiseRequest | None = None) -> NoiseRequest:
+        """The noise model that is asked for, with what was measured.
+
+        Parameters that ``asked`` gives win; what neither gives is estimated from the image. Maps
+        are used unless an offset or a read noise is given.
+
+        Raises
+        ------
+        InputError
+            If noise is asked for that is none of photons.
+        """
+        asked = asked or NoiseRequest()
+        photons = (AUTO, Poisson.name, PoissonGaussian.name)
+        if asked.family not in photons:
+            raise InputError(
+                f'calibration frames tell Poisson-Gaussian noise; {FAMILIES[asked.family].label} '
+                f'noise is asked for, accepted are {", ".join(photons)}'
+            )
+        name = PoissonGaussian.name if asked.family == AUTO else asked.family
+        accepted = parameters_of(FAMILIES[name])
+        measured = {key: value for key, value in self.parameters.items() if key in accepted}
+        maps = self.maps if name == PoissonGaussian.name else None
+        if {'offset', 'read_noise'} & set(asked.parameters):
+            maps = None
+        return NoiseRequest(name, {**measured, **asked.parameters}, asked.correlation, maps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return {
+            'parameters': self.parameters,
+            'standard_errors': self.errors,
+            'correlation': self.correlation.to_dict(),
+            'source': self.source,
+            'notes': list(self.notes),
+            'pixel_maps': self.maps and self.maps.to_dict(),
+        }
+
+
+def calibrate(
+    dark: ArrayLike | None = None,
+    flat: ArrayLike | None = None,
+    *,
+    whole: Iterable[NDArray[Any]] | None = None,
+) -> Calibration:
+    """Noise of a camera from dark frames, flat-field frames, or both.
+
+    Parameters
+    ----------
+    dark : (Y, X) or (T, Y, X) array, optional
+        Grey levels without light: they tell the offset and the read noise; 20 or more of them
+        also those of each pixel, where pixels differ.
+    flat : (T, Y, X) array, optional
+        Grey levels of even light, two frames or more of each light level: they tell the gain.
+        Without dark frames at two light levels or more.
+    whole : iterable of (Y, X) arrays, optional
+        All dark frames in full, for the pixels one by one, where ``dark`` is a part of them.
+
+    Raises
+    ------
+    InputError
+        If neither is given, or they do not tell what they should; see `measure_dark` and
+        `measure_flat`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_noise2score.noise.calibration.calibrate import calibrate
+    >>> from napari_noise2score.noise.families import PoissonGaussian
+    >>> rng, camera = np.random.default_rng(0), PoissonGaussian(2.0, 100.0, 3.0)
+    >>> dark = camera.sample(np.full((8, 64, 64), 100.0), rng)
+    >>> flat = camera.sample(np.full((8, 64, 64), 900.0), rng)
+    >>> found = calibrate(dark, flat).request().known()
+    >>> bool(abs(found.gain - 2) < 0.1)
+    True
+    """
+    if dark is None and flat is None:
+        raise InputError('no calibration frames are given; dark frames or a flat field are needed')
+    darkness = None if dark is None else measure_dark(dark)
+    maps = None if dark is None else measure_pixels(_planes(dark) if whole is None else whole)
+    light = None if flat is None else measure_flat(flat, darkness)
+    parameters: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
+    source: list[str] = []
+    correlation = Correlation.white()
+    if light is not None:
+        parameters['gain'], errors['gain'] = light.gain, light.gain_error
+        correlation, notes = light.correlation, light.notes
+        source.append(_flat_words(light))
+    if darkness is not None:
+        parameters |= {'offset': darkness.offset, 'read_noise': darkness.read_noise}
+        errors |= {'offset': darkness.offset_error, 'read_noise': darkness.read_noise_error}
+        of_pixels = () if maps is None else (maps.sentence,)
+        notes = (*darkness.notes, *of_pixels, *notes)
+        source.insert(0, _dark_words(darkness))
+        correlation = darkness.correlation if light is None else correlation
+    elif light is not None:
+        zero = digits(light.zero, light.zero_error / 10, 5)
+        notes = (
+            *notes,
+            f'The flat field alone tells where its noise is zero, at {zero} '
+            f'\N{PLUS-MINUS SIGN} {light.zero_error:.2g} grey levels, but not '
+            'offset and read noise one by one; dark frames do.',
+        )
+    return Calibration(parameters, errors, correlation, ' and '.join(source), notes, maps)
+
+
+def together(calibrations: Sequence[Calibration]) -> Calibration:
+    """One calibration for several channels, where they are alike.
+
+    Raises
+    ------
+    InputError
+        If the channels differ by more than three standard errors, and by more than 3 % or, in the
+        offset, 0.2 read noises.
+    """
+    first = calibrations[0]
+    if len(calibrations) == 1:
+        return first
+    parameters, errors = {}, {}
+    for name in first.parameters:
+        values = np.array([each.parameters[name] for each in calibrations])
+        doubts = np.array([each.errors[name] for each in calibrations])
+        mean = float(values.mean())
+        scale = first.parameters.get('read_noise', 0.0) if name == 'offset' else abs(mean)
+        share = _ALIKE_OFFSET if name == 'offset' else _ALIKE
+        if (np.abs(values - mean) > np.maximum(3 * doubts, share * scale)).any():
+            told = ', '.join(digits(value, float(np.ptp(values)) / 10) for value in values)
+            raise InputError(
+                f'the channels of the calibration frames differ: {name.replace("_", " ")} {told}; '
+                'one noise model is used for all channels, so take them one by one'
+            )
+        parameters[name] = mean
+        errors[name] = float(np.maximum(doubts.max(), np.abs(values - mean).max()))
+    notes = tuple(dict.fromkeys(note for each in calibrations for note in each.notes))
+    if any(each.maps is not None for each in calibrations):
+        notes = (
+            *notes,
+            'Pixels differ in offset or read noise; maps of them are used for one channel at a '
+            'time, and single numbers stand for several.',
+        )
+    return Calibration(
+        parameters,
+        errors,
+        first.correlation,
+        f'{first.source}, {len(calibrations)} channels that are alike',
+        notes,
+    )
+
+
+def _planes(frames: ArrayLike) -> NDArray[Any]:
+    """Frames (T, Y, X)."""
+    values = np.asarray(frames)
+    return values[None] if values.ndim == 2 else values
+
+
+def _dark_words(dark: Dark) -> str:
+    return 'one dark frame' if dark.frames == 1 else f'{dark.frames} dark frames'
+
+
+def _flat_words(flat: Flat) -> str:
+    count = len(flat.levels)
+    return f'{flat.frames} flat-field frames at {count} light level{"s" if count > 1 else ""}'

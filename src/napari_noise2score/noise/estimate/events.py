@@ -1,0 +1,163 @@
+r"""What happens in single frames of a recording: where frames are no targets for each other.
+
+A frame that teaches a network what its neighbour shows teaches it to take away what happens once:
+the minimiser of ``(D(t_1) - t_2)^2`` is the mean of the *next* frame. So a place is left out of a
+pair of frames where the two differ by more than noise does. A single pixel shows that for strong
+events only. Means over windows show weaker ones: an event of ``d`` noise standard deviations over
+all of a window of ``w x w`` pixels puts the mean of the difference ``d w / sqrt(2)`` standard
+errors away from 0 (a matched filter). Windows of several sizes are tried, and three statistics in
+each:
+
+- the difference of the two frames;
+- the second difference in time about each of the two, ``2 t_k - t_{k-1} - t_{k+1}``, to which an
+  event of one frame contributes twice, where the recording goes on;
+- the mean square of all differences over the recording, for places where it happens again and
+  again, each time too weakly to be seen.
+
+Chance leaves out a tenth of the places, which costs nothing. Weaker events stay. Nothing is left
+out for being bright or dark: the statistics are even in the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from napari_noise2score.noise.estimate.binning import neighbour_mean
+from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.pairs import PlanePair, StillBlocks
+
+Array = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+
+WINDOWS = (3, 5, 9, 15)
+"""Widths in pixels: from a diffraction-limited spot to a cell."""
+
+_STANDS_OUT = 3.5
+"""Standard errors from which a window counts as changed. A lower bound would cut the noise of what
+is left: at 3.5 a window mean keeps 99 % of its variance."""
+_SMALL, _STANDS_OUT_SMALL = 3, 4.0
+"""Windows so small are many, and noise of few photons is skewed in them."""
+_CHANCE = 1e-5
+"""Share of places whose mean square over a recording is that large by chance."""
+_FEWEST = 4
+"""Pairs from which a mean square tells something."""
+_CELL = 2
+"""Side in pixels of the cells of a mask."""
+
+
+def without_events(
+    pairs: Sequence[PlanePair],
+    frames: Mapping[int, Array],
+    table: LevelTable,
+    corner: tuple[int, int] = (0, 0),
+) -> tuple[PlanePair, ...]:
+    """Pairs that leave out the places where something happens in one of their frames.
+
+    Parameters
+    ----------
+    pairs : sequence of PlanePair
+        Planes of one scene.
+    frames : mapping of int to (Y, X) array
+        The planes of all pairs, or one part of them, in the unit-noise coordinate.
+    table : LevelTable
+        What the noise is there.
+    corner : (int, int)
+        Row and column of the planes where that part begins.
+    """
+    units = [_unit(frames[pair.first], frames[pair.second], pair, table) for pair in pairs]
+    calm = [np.ones(unit.shape, bool) for unit in units]
+    for width in WINDOWS if units else ():
+        bound = _STANDS_OUT_SMALL if width <= _SMALL else _STANDS_OUT
+        away = [np.zeros(unit.shape, bool) for unit in units]
+        square = np.zeros(units[0].shape, np.float32)
+        before: tuple[PlanePair, Array] | None = None
+        for number, (pair, unit) in enumerate(zip(pairs, units, strict=True)):
+            mean = _window_means(unit, width)
+            square += np.minimum(mean**2, bound**2)  # once is seen by itself
+            away[number] |= np.abs(mean) > bound
+            if before is not None and _follow(before[0], pair):
+                # two differences that share a frame: their variance is 1 + 1 + 2 / 2
+                bent = np.abs(before[1] - mean) > bound * 3**0.5
+                away[number - 1] |= bent
+                away[number] |= bent
+            before = pair, mean
+        often = _often(square, len(units))
+        for mask, here in zip(calm, away, strict=True):
+            mask &= ~_widened(here | often, width)
+    return tuple(
+        replace(pair, still=_cells(mask, pair.still, corner))
+        for pair, mask in zip(pairs, calm, strict=True)
+    )
+
+
+def unchanging(pairs: Sequence[PlanePair]) -> float | None:
+    """Share of the compared places that was taken as unchanging; None without pairs."""
+    if not pairs:
+        return None
+    shares = [1.0 if pair.still is None else float(pair.still.blocks.mean()) for pair in pairs]
+    return float(np.mean(shares))
+
+
+def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Array:
+    """Difference of two frames in its own standard deviations, (Y, X)."""
+    if pair.change is None:
+        variance = 2 * table.variance_at(neighbour_mean((first + second) / 2))
+        brought = first
+    else:
+        brought = pair.change(first)
+        level = neighbour_mean((brought + second) / 2)
+        before = pair.change.reversed(level)
+        slope = pair.change.slope(before)
+        variance = slope**2 * table.variance_at(before) + table.variance_at(level)
+    least = 1e-2 * float(np.nan_to_num(variance).max())  # a plane may hold no image at all
+    unit = (brought - second) / np.sqrt(np.maximum(variance, least))
+    # blank places differ by nothing
+    return np.where(np.isfinite(unit), unit, 0).astype(np.float32)
+
+
+def _window_means(unit: Array, width: int) -> Array:
+    """Means over windows in their own standard errors.
+
+    These are larger than those of white noise where the noise is correlated or its model too low.
+    """
+    inside = ndimage.uniform_filter(np.ones_like(unit), width, mode='constant')
+    mean = width * ndimage.uniform_filter(unit, width, mode='constant') / np.sqrt(inside)
+    scale = 1.4826 * float(np.median(np.abs(mean - np.median(mean))))
+    return np.asarray(mean / max(scale, 1.0))
+
+
+def _follow(one: PlanePair, other: PlanePair) -> bool:
+    """Whether the second frame of a pair is the first of another, under the same light."""
+    return one.second == other.first and one.change is None and other.change is None
+
+
+def _often(square: Array, count: int) -> Mask:
+    """Places where the differences of all ``count`` pairs together are larger than noise."""
+    if count < _FEWEST:
+        return np.zeros(square.shape, bool)
+    # neighbouring differences are correlated by -1/2, so their squares by 1/4
+    independent = stats.chi2(count / 1.5)
+    return np.asarray(square > np.median(square) * independent.isf(_CHANCE) / independent.median())
+
+
+def _widened(mask: Mask, width: int) -> Mask:
+    """Everything that a window of this width about a marked pixel may have seen."""
+    return np.asarray(ndimage.maximum_filter(mask, width + 2))
+
+
+def _cells(mask: Mask, still: StillBlocks | None, corner: tuple[int, int]) -> StillBlocks | None:
+    """The mask, and what was known before, cell by cell."""
+    if still is not None:
+        mask = mask & still.pixels
+    if mask.all():
+        return None
+    height, width = (max(side // _CELL, 1) for side in mask.shape)
+    cut = mask[: height * _CELL, : width * _CELL]
+    cells = cut.reshape(height, cut.shape[0] // height, width, cut.shape[1] // width)
+    return StillBlocks(np.asarray(cells.all(axis=(1, 3))), (mask.shape[0], mask.shape[1]), corner)

@@ -1,0 +1,182 @@
+"""Correlation of the noise of a single image, from its flattest patches.
+
+Where an image is flat, what is left after a low-order polynomial is noise. Which patches are
+flat, and whether any are, shows in their power: structure makes it vary from patch to patch,
+noise of one correlation gives all the same, within the scatter of a variance of so many
+independent values. So the patches at the low end must be as alike as noise makes them; only then
+is their correlation taken for that of the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, special
+
+from napari_noise2score.noise.correlation import NOTICED, Correlation
+from napari_noise2score.noise.estimate.binning import SECOND_DIFFERENCE
+from napari_noise2score.noise.photon_transfer import PhotonTransfer
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SIDE = 16
+"""Side of a patch, pixels."""
+
+_REACH = 4
+"""Largest distance in pixels at which noise is taken to be correlated."""
+_DEGREE = 2
+_FEWEST = 24
+"""Patches alike from which a correlation is believed."""
+_ALIKE = 1.15
+"""Ratio of the powers of alike patches that slight structure may cause."""
+_LOW, _MIDDLE = 0.05, 0.25
+"""Quantiles of the patches' power that are compared."""
+
+
+def from_flat_patches(
+    frames: Sequence[Array], masks: Sequence[Mask], evidence: PhotonTransfer
+) -> Correlation | None:
+    """Correlation of the noise, or None if no patches are flat for certain.
+
+    Parameters
+    ----------
+    frames : sequence of (Y, X) float64
+        Grey levels.
+    masks : sequence of (Y, X) bool
+        Where pixels are usable.
+    evidence : PhotonTransfer
+        Variance by level, up to a common factor.
+    """
+    if evidence.level.size == 0:
+        return None
+    rest = [_residuals(f, m, evidence) for f, m in zip(frames, masks, strict=True)]
+    patches = np.concatenate(rest)
+    if len(patches) < _FEWEST / _MIDDLE:
+        return None
+    project = _projection()
+    power = (patches**2).sum(axis=1) / np.trace(project)
+    kernel = np.zeros((2 * _REACH + 1,) * 2)
+    kernel[_REACH, _REACH] = 1.0
+    for _ in range(4):
+        freedom = _freedom(kernel, project)
+        low, middle, high = special.chdtri(freedom, [1 - _LOW, 1 - _MIDDLE, _LOW]) / freedom
+        lowest, common = np.quantile(power, _LOW) / low, np.quantile(power, _MIDDLE) / middle
+        flat = patches[power < common * high]
+        kernel = _unprojected(_by_distance(flat.T @ flat / len(flat)))
+        kernel /= kernel[_REACH, _REACH]
+    # scatter of the lower quantile of so many patches, from its density
+    doubt = 2 * (2 / freedom / len(patches)) ** 0.5 / low
+    if common > lowest * (_ALIKE + 3 * doubt):
+        return None
+    found = Correlation(kernel)
+    return found if smeared(found) else Correlation.white()
+
+
+def smeared(found: Correlation) -> bool:
+    """Whether the correlation falls off from pixel to pixel, as of noise that was smeared.
+
+    What structure adds to white noise reaches as far as the point spread function: a plateau
+    under a spike of one pixel. Without a spike, correlation falls at least exponentially.
+    """
+    kernel, nearest = found.kernel, found.neighbours
+    if nearest <= NOTICED:
+        return False
+    here = len(kernel) // 2
+    further = max(kernel[here, here + 2], kernel[here + 2, here])
+    diagonal = max(kernel[here + 1, here + 1], kernel[here + 1, here - 1])
+    return bool(nearest - further > NOTICED and diagonal < nearest ** (2**0.5))
+
+
+def response(correlation: Correlation) -> float:
+    """Share of the variance of noise that the second-difference filter passes; 1 if white."""
+    if correlation.is_white:
+        return 1.0
+    middle = len(correlation.kernel) // 2
+    near = correlation.kernel[middle - 2 : middle + 3, middle - 2 : middle + 3]
+    own = ndimage.convolve(np.pad(SECOND_DIFFERENCE, 1), SECOND_DIFFERENCE, mode='constant')
+    return float((near * own).sum())
+
+
+def _residuals(frame: Array, mask: Mask, evidence: PhotonTransfer) -> Array:
+    """What a polynomial leaves of each whole patch, in noise standard deviations, (P, SIDE^2)."""
+    rows, columns = (side // SIDE for side in frame.shape)
+
+    def tiles(image: NDArray[np.generic]) -> NDArray[np.generic]:
+        cut = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
+        return cut.swapaxes(1, 2).reshape(rows * columns, SIDE**2)
+
+    values = tiles(frame)[tiles(mask).all(axis=1)].astype(np.float64)
+    level = values.mean(axis=1)
+    variance = np.interp(level, evidence.level, evidence.variance)
+    usable = variance > 0.02 * np.median(evidence.variance)
+    noise = np.sqrt(variance[usable])[:, None]
+    return np.asarray((values[usable] - level[usable, None]) @ _projection() / noise)
+
+
+@lru_cache(maxsize=1)
+def _projection() -> Array:
+    """Matrix (SIDE^2, SIDE^2) that takes the polynomials out of a patch."""
+    place = np.linspace(-1, 1, SIDE)
+    y, x = (grid.ravel() for grid in np.meshgrid(place, place, indexing='ij'))
+    terms = [y**a * x**b for a in range(_DEGREE + 1) for b in range(_DEGREE + 1 - a)]
+    basis, _ = np.linalg.qr(np.stack(terms, axis=1))
+    return np.asarray(np.eye(SIDE**2) - basis @ basis.T)
+
+
+def _covariance(kernel: Array) -> Array:
+    """Covariance matrix of the pixels of a patch of noise with this autocovariance."""
+    y, x = (grid.ravel() for grid in np.mgrid[:SIDE, :SIDE])
+    away_y, away_x = y[:, None] - y, x[:, None] - x
+    near = (np.abs(away_y) <= _REACH) & (np.abs(away_x) <= _REACH)
+    found = np.zeros(near.shape)
+    found[near] = kernel[away_y[near] + _REACH, away_x[near] + _REACH]
+    return found
+
+
+def _freedom(kernel: Array, project: Array) -> float:
+    """Independent values in the power of a patch (Welch-Satterthwaite)."""
+    left = project @ _covariance(kernel)
+    return float(np.trace(left) ** 2 / (left * left.T).sum())
+
+
+def _by_distance(covariance: Array) -> Array:
+    """Mean of a covariance matrix over all pairs of pixels of the same distance."""
+    tensor = covariance.reshape(SIDE, SIDE, SIDE, SIDE)
+    found = np.zeros((2 * _REACH + 1,) * 2)
+    for dy in range(-_REACH, _REACH + 1):
+        for dx in range(-_REACH, _REACH + 1):
+            by_row = np.diagonal(tensor, dy, 0, 2)
+            found[dy + _REACH, dx + _REACH] = np.diagonal(by_row, dx, 0, 1).mean()
+    return (found + found[::-1, ::-1]) / 2
+
+
+def _unprojected(measured: Array) -> Array:
+    """Autocovariance of the noise from that of what the polynomials left of it.
+
+    The fit takes noise along, of slow noise more than of white: a linear map of the
+    autocovariance, which is inverted.
+    """
+    found = np.linalg.solve(_projected_lags(), measured.ravel()[: measured.size // 2 + 1])
+    return np.concatenate([found, found[-2::-1]]).reshape(measured.shape)
+
+
+@lru_cache(maxsize=1)
+def _projected_lags() -> Array:
+    """Column: autocovariance that the polynomials leave of a unit at one distance and its mirror.
+
+    Distances in raster order up to zero distance; the others are their mirror images.
+    """
+    project = _projection()
+    size = (2 * _REACH + 1) ** 2
+    columns = []
+    for lag in range(size // 2 + 1):
+        unit = np.zeros(size)
+        unit[[lag, size - 1 - lag]] = 1.0
+        kernel = unit.reshape((2 * _REACH + 1,) * 2)
+        left = _by_distance(project @ _covariance(kernel) @ project)
+        columns.append(left.ravel()[: size // 2 + 1])
+    return np.stack(columns, axis=1)

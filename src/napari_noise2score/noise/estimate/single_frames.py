@@ -1,0 +1,134 @@
+"""Photon-transfer evidence from single frames: what second differences leave in flat places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_noise2score.noise.coordinates import Anscombe
+from napari_noise2score.noise.estimate.binning import (
+    SECOND_DIFFERENCE,
+    Bins,
+    Sample,
+    binned,
+    neighbour_mean,
+    offsets,
+    robust_line,
+)
+from napari_noise2score.noise.estimate.flat_patches import from_flat_patches, response
+from napari_noise2score.noise.estimate.outliers import away_from, isolated, unclipped
+from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.patterns.offsets import waves_taken_off
+from napari_noise2score.noise.patterns.rows import row_noise
+from napari_noise2score.noise.patterns.shared import Wave
+from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_FLATTEST = 0.3
+"""Share of the pixels of every level that is used."""
+
+
+def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
+    """Evidence from each frame by itself, by second differences in its flattest places.
+
+    The filter passes little of correlated noise. The variance is divided by the share it passes,
+    if the flattest patches show for certain that the noise is correlated.
+
+    Parameters
+    ----------
+    frames : sequence of (Y, X) float64
+        At least 9 x 9 pixels each, NaN where there is no image.
+    saturation : float
+        Grey level at and above which values are clipped; ``inf`` if none are.
+    """
+    return _from_single_frames(frames, saturation, ())
+
+
+def _from_single_frames(
+    frames: Sequence[Array], saturation: float, known: tuple[Wave, ...]
+) -> PhotonTransfer:
+    """The same of frames that are rid of known waves."""
+    blanks = [np.isnan(frame) for frame in frames]
+    frames = [filled(frame) for frame in frames]
+    masks = [_inner(f, blank, saturation) for f, blank in zip(frames, blanks, strict=True)]
+    sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
+    slope, intercept, least = robust_line(sample)
+    hot = 0.0
+    if least > 0:
+        unit = Anscombe(slope, intercept if slope > 0 else least, least)
+        found = [isolated(frame, unit) for frame in frames]
+        hot = float(np.mean([places.mean() for places in found]))
+        reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in found]
+        masks = [mask & ~near for mask, near in zip(masks, reached, strict=True)]
+        sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
+    shifts = offsets(sample)
+    sample = [s.lowered(by) for s, by in zip(sample, shifts, strict=True)]
+    disturbances = Disturbances(offset_range=float(np.ptp(shifts)), hot=hot)
+    evidence = replace(binned(sample, 'single frames'), disturbances=disturbances)
+    levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
+    correlation = from_flat_patches(levelled, masks, evidence)
+    if correlation is not None:
+        passed = response(correlation)
+        evidence = replace(evidence, variance=evidence.variance / passed, correlation=correlation)
+    if not evidence.level.size:
+        return evidence
+    # the filter takes offsets of rows and columns out: the variances are without them
+    weights = [
+        evidence.weight(neighbour_mean(frame), mask)
+        for frame, mask in zip(levelled, masks, strict=True)
+    ]
+    waves, even = waves_taken_off(levelled, weights, evidence.mean_variance)
+    if waves and not known:
+        rest = [
+            np.where(blank, np.nan, np.where(frame < saturation, without + by, frame))
+            for frame, blank, without, by in zip(frames, blanks, even, shifts, strict=True)
+        ]
+        return _from_single_frames(rest, saturation, waves)
+    rows = row_noise(even, weights, evidence.mean_variance)
+    return replace(evidence, rows=replace(rows, waves=known))
+
+
+def _inner(frame: Array, blank: Mask, saturation: float) -> Mask:
+    mask = unclipped(frame, saturation) & away_from(blank)
+    mask[:3] = mask[-3:] = False
+    mask[:, :3] = mask[:, -3:] = False
+    return mask
+
+
+def _sample(frame: Array, mask: Mask) -> Sample:
+    """Second differences in the flattest places of a mask."""
+    residual = ndimage.convolve(frame, SECOND_DIFFERENCE, mode='mirror')
+    level = ndimage.convolve(frame, SECOND_DIFFERENCE**2, mode='mirror')
+    ring, roughness = _ring(frame)
+    flat = _flat(ring, roughness, mask)
+    third = residual[flat] ** 3 / float((SECOND_DIFFERENCE**3).sum())
+    return Sample(ring[flat], level[flat], residual[flat] ** 2, third)
+
+
+def _ring(frame: Array) -> tuple[Array, Array]:
+    """Mean and variance of the 40 pixels between a 3 x 3 and a 7 x 7 square around each."""
+
+    def total(image: Array) -> Array:
+        outer = ndimage.uniform_filter(image, 7, mode='mirror') * 49
+        return np.asarray((outer - ndimage.uniform_filter(image, 3, mode='mirror') * 9) / 40)
+
+    centre = float(frame.mean())
+    mean = total(frame - centre)
+    return mean + centre, total((frame - centre) ** 2) - mean**2
+
+
+def _flat(level: Array, roughness: Array, mask: Mask) -> Mask:
+    """The flattest share of the pixels of every level."""
+    bins = Bins.of(level[mask], np.linspace(0, 1, 65))
+    index = bins.index(level)
+    inside = index[mask]
+    limits = np.searchsorted(np.sort(inside), np.arange(1, len(bins)))
+    groups = np.split(roughness[mask][np.argsort(inside, kind='stable')], limits)
+    limit = np.array([np.quantile(g, _FLATTEST) if g.size else -np.inf for g in groups])
+    return np.asarray(mask & (roughness <= limit[index]))

@@ -1,0 +1,156 @@
+"""The values of an image that its noise can be estimated from: not blank, and within the range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.noise.blank import blank
+from napari_noise2score.noise.estimate.intensity_unit import IntensityUnit
+from napari_noise2score.noise.estimate.outliers import away_from
+from napari_noise2score.noise.photon_transfer import PhotonTransferLine
+
+Array = NDArray[np.float64]
+
+_FEWEST = 20
+"""Values at an end of the range from which they may be cut off there."""
+_NEAR_THE_END = 0.02
+"""Share of the range of the values; as many there as at the end itself, and the end is none."""
+_ENOUGH = 0.02
+"""Share of the pixels from which the noise is told, if the others are cut off."""
+_SIGNIFICANT = 2.0
+
+
+class UsableFrames(Sequence[Array]):
+    """Frames of a field, (Y, X) float64 each, in a unit of intensity; NaN where there is no image.
+
+    They are converted whenever one is asked for.
+
+    Parameters
+    ----------
+    stack : (T, Y, X) array
+        Grey levels, any real dtype.
+    numbers : sequence of int
+        Which of its frames.
+    unit : IntensityUnit
+        The unit.
+    lowest : float, optional
+        A value in the unit that is no image either.
+    """
+
+    def __init__(
+        self,
+        stack: NDArray[Any],
+        numbers: Sequence[int],
+        unit: IntensityUnit,
+        lowest: float | None = None,
+    ) -> None:
+        self._stack, self._numbers, self._unit, self._lowest = stack, numbers, unit, lowest
+        self._blank: dict[int, NDArray[np.bool_] | None] = {}
+        self.shape = (stack.shape[1], stack.shape[2])
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Array]: ...
+
+    def __getitem__(self, index: int | slice) -> Array | list[Array]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        raw = self._stack[self._numbers[index]]
+        if index not in self._blank:
+            self._blank[index] = blank(raw)
+        none, values = self._blank[index], self._unit.within(raw)
+        if none is not None:
+            values = np.where(none, np.nan, values)
+        return values if self._lowest is None else _without(values, self._lowest)
+
+    def without(self, lowest: float) -> UsableFrames:
+        """The same frames without a value that many are cut off at."""
+        found = UsableFrames(self._stack, self._numbers, self._unit, lowest)
+        found._blank = self._blank
+        return found
+
+
+def _without(values: Array, lowest: float) -> Array:
+    return np.where(values == lowest, np.nan, values)
+
+
+class ValueRange:
+    """The ends of the values of some frames, and how many values are there.
+
+    Parameters
+    ----------
+    frames : iterable of (Y, X) float64
+        Frames; NaN does not count. Gone through twice.
+    last : float
+        The largest value that there can be.
+    """
+
+    def __init__(self, frames: Iterable[Array], last: float) -> None:
+        every = list(frames)
+        self.bottom = min(float(np.nanmin(frame)) for frame in every)
+        self.top = max(float(np.nanmax(frame)) for frame in every)
+        self._last = last
+        self.count = sum(int(np.isfinite(frame).sum()) for frame in every)
+        self.at_top = sum(int((frame == self.top).sum()) for frame in every)
+        self.at_bottom = sum(int((frame == self.bottom).sum()) for frame in every)
+        # up to the next value at least: where photons are few, there are few values, far apart
+        below = max(_largest(frame, self.bottom, frame < self.top) for frame in every)
+        above = -max(_largest(-frame, -self.top, frame > self.bottom) for frame in every)
+        near = _NEAR_THE_END * (self.top - self.bottom)
+        upper, lower = min(self.top - near, below), max(self.bottom + near, above)
+        self._binary = below == self.bottom  # binary frames have no rail
+        self._below = sum(int(((f >= upper) & (f < self.top)).sum()) for f in every)
+        self._above = sum(int(((f <= lower) & (f > self.bottom)).sum()) for f in every)
+
+    @property
+    def rail(self) -> tuple[float, float]:
+        """Value at which the detector clips (``inf`` if it does not), and the share there."""
+        piled = self.at_top > max(_FEWEST, self._below) and not self._binary
+        if piled or self.top == self._last:
+            return self.top, self.at_top / self.count
+        return float('inf'), 0.0
+
+    @property
+    def piles_up_below(self) -> bool:
+        """Whether so many values are at the lower end that they may be cut off there."""
+        return self.at_bottom > max(_FEWEST, self._above) and not self._binary
+
+
+def _largest(frame: Array, least: float, where: NDArray[np.bool_]) -> float:
+    return float(np.max(frame, where=where, initial=least))
+
+
+def enough_is_left(frames: Iterable[Array]) -> bool:
+    """Whether pixels far from all that is no image suffice to tell the noise."""
+    left = total = 0
+    for frame in frames:
+        left += int(away_from(np.isnan(frame)).sum())
+        total += frame.size
+    return left > _ENOUGH * total
+
+
+def is_cut_off(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
+    """Whether values below the lowest one were cut off, by the noise of brighter places.
+
+    Then the line of the brighter places reaches zero below the lowest value, and is less steep
+    than the line of all places, which ends at it.
+
+    Parameters
+    ----------
+    whole, lit : PhotonTransferLine
+        Noise of all places, and of those away from the lowest value.
+    bottom : float
+        The lowest value.
+    """
+    if not (whole.rises and lit.rises):
+        return False
+    goes_on = bottom - lit.zero > lit.slope + _SIGNIFICANT * lit.offset_error
+    return goes_on and whole.slope - lit.slope > _SIGNIFICANT * lit.slope_error

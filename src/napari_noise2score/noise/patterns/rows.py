@@ -1,0 +1,251 @@
+"""Offsets that whole rows, or whole columns, have in common: found and measured.
+
+Such noise is read out with a row and drawn anew for each: white from row to row, and the same all
+along it. Nothing else in an image is both. What correlates neighbouring pixels does not reach from
+one part of a row to another part far off; structure is smooth from row to row, or lies in few of
+them, or in parts of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from napari_noise2score.noise.patterns.shared import RowNoise
+
+Array = NDArray[np.float64]
+
+_PARTS = 8
+"""Parts of a row that are compared with each other, those next to each other left out."""
+_NARROWEST, _FEWEST_PARTS = 8, 3
+"""Least width of a part, pixels, and least number of them: shorter rows tell nothing."""
+_FEWEST_ROWS = 32
+_SEEN = 0.5
+"""Share of a part that has to be image, so that it counts."""
+_FAR = 3.0
+"""Standard deviations that what a part shows is cut off at: structure."""
+_OUTLYING = 4.0
+"""Standard deviations beyond which a row is left out: a straight edge along it."""
+_SIGNIFICANT = 4.0
+"""Standard errors from which rows are taken for having offsets in common."""
+_WHITE, _SIGNIFICANT_NEXT = 0.5, 3.0
+"""Least share of the variance that next rows have to show by their opposite signs, and standard
+errors: what is not white from row to row is structure."""
+_SHIFTS, _FEWEST_SHIFTS = 64, 8
+"""Ways in which parts are moved along each other to see what chance gives, over all fields, and
+least number of them for each."""
+_WAVES = 7
+"""Neighbouring waves over which the power of what is left of the noise is averaged."""
+_LEAST_LEFT = 0.05
+"""Share of the noise that has to be left of a wave so that half of its offsets is believed."""
+_MAD = 1.4826
+"""Standard deviation of Gaussian values over the median of their sizes."""
+
+
+class _Parts(NamedTuple):
+    """Second differences from row to row of the parts of a field, and their weights, (n, B)."""
+
+    values: Array
+    weights: Array
+
+
+class _Variance(NamedTuple):
+    """A variance, and its standard error where there is none."""
+
+    value: float
+    error: float
+
+
+class _Product(NamedTuple):
+    """Products of second differences of parts of rows that are so far ``apart``.
+
+    For offsets of variance one that are white from row to row they are ``expected``, and for white
+    noise they scatter by ``scatter`` times the sum of their weights (squares of correlations of
+    the second differences of neighbouring rows: 1, -2/3, 1/6).
+    """
+
+    apart: int
+    expected: float
+    scatter: float
+
+
+_OWN = _Product(0, 1.5, 3.89)
+_NEXT = _Product(1, -1.0, 2.72)
+
+
+def row_noise(fields: Sequence[Array], weights: Sequence[Array], noise: float) -> RowNoise:
+    """Whether rows and columns have offsets in common, and of which variance.
+
+    Parameters
+    ----------
+    fields : sequence of (Y, X) float64
+        Noise, on an image or alone, such as differences of frames over the root of 2.
+    weights : sequence of (Y, X) float64
+        One over the noise variance of each pixel, but for a factor; 0 where it does not count.
+    noise : float
+        Mean variance of the noise.
+
+    Returns
+    -------
+    RowNoise
+        In the unit of the fields.
+
+    Notes
+    -----
+    With ``m_ib`` the mean of part ``b`` of row ``i``, and ``d`` its second difference along the
+    column, ``E d_ib d_ic = 1.5 s^2`` for two parts of the same row that are not side by side,
+    ``E d_ib d_jc = -s^2`` for those of the next one. Both have to show a variance ``s^2``. Noise
+    that is correlated between pixels adds nothing; a gradient has no second difference; smooth
+    structure that reaches all along a row, such as stripes of the sample, makes the second
+    positive. The standard error is that of the same parts moved along each other by many rows.
+    """
+    pairs = list(zip(fields, weights, strict=True))
+    rows = _common([_parts(field, weight) for field, weight in pairs])
+    columns = _common([_parts(field.T, weight.T) for field, weight in pairs])
+    return RowNoise(rows, columns, noise)
+
+
+def _parts(field: Array, weight: Array) -> _Parts | None:
+    """Second differences of the parts of a field; None where there are too few."""
+    rows, width = field.shape
+    count = min(_PARTS, width // _NARROWEST)
+    if count < _FEWEST_PARTS or rows < _FEWEST_ROWS:
+        return None
+    side = width // count
+
+    def summed(image: Array) -> Array:
+        cut = image[:, : count * side].reshape(rows, count, side)
+        return np.asarray(cut.sum(axis=2))
+
+    seen = summed(weight)
+    there = summed((weight > 0).astype(np.float64)) > _SEEN * side
+    middle = float(np.average(field, weights=weight)) if weight.any() else 0.0
+    mean = np.divide(summed((field - middle) * weight), seen, out=np.zeros_like(seen), where=there)
+    there = there[1:-1] & there[:-2] & there[2:]
+    spread = np.divide(1, seen, out=np.zeros_like(seen), where=seen > 0)
+    spread = spread[1:-1] + (spread[:-2] + spread[2:]) / 4
+    unit = np.zeros_like(spread)
+    np.divide(mean[1:-1] - (mean[:-2] + mean[2:]) / 2, spread**0.5, out=unit, where=there)
+    scale = np.array([_scale(unit[:, part][there[:, part]]) for part in range(count)])
+    there &= scale > 0
+    limit = _FAR * scale
+    values = np.clip(unit, -limit, limit) * spread**0.5
+    weights = np.zeros_like(values)
+    np.divide(1, spread * scale**2, out=weights, where=there)
+    total = weights.sum(axis=1)
+    whole = np.divide(
+        (weights * values).sum(axis=1), total, out=np.zeros(rows - 2), where=total > 0
+    )
+    usual = np.abs(whole) <= _OUTLYING * _scale(whole[total > 0])
+    return _Parts(values, weights * usual[:, None])
+
+
+def _scale(values: Array) -> float:
+    """Robust standard deviation of values of mean 0."""
+    return _MAD * float(np.median(np.abs(values))) if values.size else 0.0
+
+
+def _common(parts: Sequence[_Parts | None]) -> float:
+    """Variance of the offsets that the rows of some fields have in common; 0 if none is shown."""
+    fields = [each for each in parts if each is not None]
+    own, following = _measured(fields, _OWN), _measured(fields, _NEXT)
+    if own.value <= _SIGNIFICANT * own.error:
+        return 0.0
+    if following.value <= max(_SIGNIFICANT_NEXT * following.error, _WHITE * own.value):
+        return 0.0
+    return own.value
+
+
+def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
+    """From the products of parts of rows, by what is expected of them."""
+    power = total = chance = 0.0
+    shifts = max(_FEWEST_SHIFTS, _SHIFTS // max(len(fields), 1))
+    for field in fields:
+        found, weight = _products(field, which.apart)
+        power, total = power + found, total + weight
+        # those moved along each other have the same structure in each part, and no common offset
+        moved = (_products(_moved(field, n, shifts), which.apart)[0] for n in range(shifts))
+        chance += max(float(np.mean([each**2 for each in moved])), which.scatter * weight)
+    if total == 0:
+        return _Variance(0.0, np.inf)
+    return _Variance(power / total / which.expected, chance**0.5 / total / abs(which.expected))
+
+
+def _products(field: _Parts, apart: int) -> tuple[float, float]:
+    """Sum of the products of parts that are not side by side, and that of their weights."""
+    place = np.arange(field.values.shape[1])
+    far = np.abs(place[:, None] - place) > 1
+    rows = len(field.values) - apart
+    first, second = field.weights[:rows], field.weights[apart:]
+    one, other = first * field.values[:rows], second * field.values[apart:]
+    return float(((one @ far) * other).sum()), float(((first @ far) * second).sum())
+
+
+def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
+    """Every part moved down by another number of rows; ``number`` is which of so many ways."""
+    rows, count = field.values.shape
+    step = (rows / (2 * count)) * (1 + (number + 0.5) / shifts)
+    by = [round(step * part) for part in range(count)]
+    return _Parts(
+        *(np.stack([np.roll(a[:, b], by[b]) for b in range(count)], axis=1) for a in field)
+    )
+
+
+def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -> Array:
+    """Offsets of the rows of a residual, (Y,), given what the plane is without noise.
+
+    The mean of the offsets given the clean image (a Gaussian unknown in Gaussian noise): the mean
+    of the residual over a row, times ``s^2 / (s^2 + u)`` for its own variance ``u``. So they are
+    never larger than what the rows show. Waves of offsets that are so slow that the clean image
+    holds them, as it holds slow waves of the noise, cannot be told from structure: they are left.
+
+    Parameters
+    ----------
+    residual : (Y, X) float64
+        Noisy minus clean, grey levels.
+    weight : (Y, X) float64
+        One over the noise variance of each pixel; 0 where it does not count.
+    variance : float
+        That of the offsets, ``s^2``.
+    smear : float
+        Variance of the mean of a row over that for independent pixels.
+    """
+    seen = weight.sum(axis=1)
+    if variance <= 0 or not seen.any():
+        return np.zeros(len(seen))
+    share = variance * seen / (variance * seen + smear)
+    total = (residual * weight).sum(axis=1)
+    mean = np.divide(total, seen, out=np.zeros(len(seen)), where=seen > 0)
+    found = np.where(seen > 0, share * (mean - np.average(mean, weights=seen)), 0.0)
+    left = _left_over(residual, weight, mean, smear)
+    if left is not None:
+        waves = fft.dct(found, norm='ortho')
+        found = np.asarray(fft.idct(waves * left / (left + _LEAST_LEFT), norm='ortho'))
+    return np.asarray(np.where(seen > 0, found - np.average(found, weights=seen), 0.0))
+
+
+def _left_over(residual: Array, weight: Array, mean: Array, smear: float) -> Array | None:
+    """Share of the power of noise that a residual still has, wave by wave down the rows, (Y,).
+
+    By what parts of the rows differ from their ``mean``, (Y,), where noise alone would have one
+    over the weight. Waves of the cosine transform; None where the rows are too short to tell.
+    """
+    rows, width = residual.shape
+    count = min(_PARTS, width // _NARROWEST)
+    if count < _FEWEST_PARTS:
+        return None
+    side = width // count
+    inner = np.s_[:, : count * side]
+    parts = weight[inner].reshape(rows, count, side).sum(axis=2)
+    whole = parts.sum(axis=1)
+    there = whole > 0
+    away = (weight * (residual - mean[:, None]))[inner].reshape(rows, count, side).sum(axis=2)
+    away = np.divide(away, whole[:, None], out=np.zeros_like(away), where=there[:, None])
+    power = (fft.dct(away, axis=0, norm='ortho') ** 2).sum(axis=1) * count / (count - 1)
+    chance = smear * float((1 / whole[there]).sum()) / rows
+    smooth = ndimage.uniform_filter1d(power, _WAVES, mode='nearest')
+    return np.asarray(np.minimum(smooth / chance, 1.0))

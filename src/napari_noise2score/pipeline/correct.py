@@ -1,0 +1,172 @@
+"""From a learned score to a clean image: which noise, which form, and Tweedie's formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import HandedThrough, constant_words
+from napari_noise2score.images.storage import as_dtype, room
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.level_bias import LevelBias
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
+from napari_noise2score.pipeline.residual_check import ResidualSums
+from napari_noise2score.pipeline.results import Corrected, ScoreMap
+from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
+from napari_noise2score.score.risk import Risk
+
+_LARGEST_STEP = 0.05
+"""Largest step of single precision in a result, noise standard deviations."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrectionPlan:
+    """How a score map is to be corrected.
+
+    Attributes
+    ----------
+    score_map : ScoreMap
+        The learned score of an image.
+    families : tuple of NoiseFamily
+        Noise to correct for, channel by channel.
+    form : Correction
+        Form of the correction.
+    risks : mapping of Correction to Risk
+        Estimated risk of the forms that were compared; of the one used if it was given.
+    biases : tuple of LevelBias or None
+        What the form lacks level by level, channel by channel, where it is known.
+    """
+
+    score_map: ScoreMap
+    families: tuple[NoiseFamily, ...]
+    form: Correction
+    risks: Mapping[Correction, Risk]
+    biases: tuple[LevelBias | None, ...]
+
+    def plane(self, number: int, index: int) -> CleanPlane:
+        """Plane ``index`` of channel ``number``, before and after."""
+        level = self.score_map.clean[number][index]
+        channel = self.score_map.prepared.channels[number]
+        family, bias = self.families[number], self.biases[number]
+        return channel.correct(index, level, family, self.form, bias)
+
+
+def plan_correction(
+    score_map: ScoreMap,
+    noise: NoiseRequest | None = None,
+    correction: Correction = Correction.AUTO,
+) -> CorrectionPlan:
+    """Noise and form for a correction.
+
+    Parameters
+    ----------
+    score_map : ScoreMap
+        The learned score of the image.
+    noise : NoiseRequest, optional
+        Noise to correct for, if another than in training; what it leaves open is taken from the
+        estimate.
+    correction : Correction
+        Form of the correction; ``AUTO`` takes the one of the lowest risk.
+
+    Raises
+    ------
+    InputError
+        If the noise is left open and could not be estimated.
+    """
+    judges = score_map.judges
+    families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
+    if correction is Correction.AUTO:
+        risks = compare_forms(judges, families)
+        form = DEFAULT_FORM if score_map.noise_doubted else choose_form(risks)
+    else:
+        form, risks = correction, {correction: risk_of(judges, families, correction)}
+    biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))
+    return CorrectionPlan(score_map, families, form, risks, tuple(biases))
+
+
+def correct_image(
+    score_map: ScoreMap,
+    noise: NoiseRequest | None = None,
+    correction: Correction = Correction.AUTO,
+    dtype: DTypeLike = np.float32,
+) -> Corrected:
+    """Clean image from a learned score; takes about a second for four megapixels.
+
+    Parameters
+    ----------
+    score_map, noise, correction : ScoreMap, NoiseRequest, Correction
+        As in `plan_correction`.
+    dtype : dtype
+        Of the clean image; whole numbers are rounded, and clipped to its range. ``float32``
+        becomes ``float64`` where it has steps as large as the noise.
+    """
+    plan = plan_correction(score_map, noise, correction)
+    dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
+    prepared = score_map.prepared
+    image = room(prepared.source.shape, dtype)
+    checks, clipped, passed = [], 0, []
+    for number, channel in enumerate(prepared.channels):
+        family = plan.families[number]
+        sums = ResidualSums(channel.correlation.neighbours)
+        handed = HandedThrough(channel.channel)
+        for index in range(channel.shape[0]):
+            plane = plan.plane(number, index)
+            values, outside = as_dtype(plane.clean, image.dtype)
+            if plane.blank is not None:
+                values[plane.blank] = plane.raw[plane.blank]
+            channel.channel.write(index, values, image)
+            clipped += outside
+            handed.add(index, plane.raw, plane.blank)
+            if plane.blank is None or not plane.blank.all():
+                sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess)
+        checks.append(sums.check())
+        passed.append(handed)
+    for constant in prepared.constant:
+        for index in range(constant.shape[0]):
+            constant.write(index, constant.raw_plane(index), image)
+    words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
+    shares = tuple(handed.share for handed in passed)
+    return Corrected(
+        image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares
+    )
+
+
+def _fine_enough(
+    dtype: np.dtype[Any], channels: Sequence[PreparedChannel]
+) -> tuple[np.dtype[Any], tuple[str, ...]]:
+    """A dtype that does not lose the noise in its rounding, and a sentence if it is another."""
+    if dtype != np.float32:
+        return dtype, ()
+    for channel in channels:
+        level = max(abs(channel.table.top), abs(channel.table.base))
+        most = float(np.finfo(np.float32).max)
+        step = float(np.spacing(np.float32(level))) if level < most else float('inf')
+        if step > _LARGEST_STEP * channel.finest:
+            return np.dtype(np.float64), (
+                'The result is in double precision (float64): single precision has steps of '
+                f'{step:.3g} at values of {level:.3g}, where the noise is {channel.finest:.3g}.',
+            )
+    return dtype, ()
+
+
+def _family_of(channel: PreparedChannel, noise: NoiseRequest | None) -> NoiseFamily:
+    if noise is None:
+        return channel.family
+    maps = None if noise.maps is None else channel.maps
+    if maps is not None:
+        noise = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
+    known = noise.known()
+    if known is not None:
+        return known
+    if channel.fit is None:
+        raise InputError(
+            'the noise could not be estimated from this image; give every noise parameter'
+        )
+    return noise.resolve(channel.fit)

@@ -1,0 +1,348 @@
+"""From an image to channels with their noise models: the first stage of the pipeline. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import BlankPlaces
+from napari_noise2score.images.pixel_places import maps_for
+from napari_noise2score.images.sampling import highest_level, sample_planes
+from napari_noise2score.images.source import Channel, ImageSource
+from napari_noise2score.noise.blank import marked
+from napari_noise2score.noise.coordinates import UnitNoise
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.estimate.blind import SMALLEST, estimate_noise
+from napari_noise2score.noise.estimate.events import without_events
+from napari_noise2score.noise.estimate.intensity_unit import lost_in_double
+from napari_noise2score.noise.estimate.measured_variance import measured_table
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
+from napari_noise2score.noise.estimate.residual_correlation import with_correlation
+from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
+from napari_noise2score.noise.level_table import LevelTable
+from napari_noise2score.noise.pairs import PlanePair, StillBlocks
+from napari_noise2score.noise.patterns.offsets import levelled_pair
+from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
+from napari_noise2score.noise.pixels.even_noise import EvenSample, with_read_noise
+from napari_noise2score.noise.pixels.maps import PixelMaps
+from napari_noise2score.noise.request import AUTO, NoiseRequest
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel, check_noisy
+
+_LARGEST_STEP = 0.25
+"""Largest step of double precision that is accepted, noise standard deviations."""
+_MEASURED_PAIRS = 6
+_REFINEMENTS = 3
+"""Most times that the correlation of the noise is measured with a noise model, and corrected."""
+_SETTLED = 0.02
+"""Change of the correlation that ends this."""
+_GAIN_ROUNDS = 2
+"""Times that a gain is estimated where noisy pixels are filled in with the noise that it says."""
+
+
+Refine = Callable[[PreparedChannel], Correlation | None]
+"""Measures the correlation of the noise of a channel, whose noise model is then corrected."""
+
+
+def prepare(
+    source: ImageSource,
+    noise: NoiseRequest | None = None,
+    apart: str = '',
+    *,
+    refine: Refine | None = None,
+    constant_too: bool = False,
+) -> Prepared:
+    """Give every channel of an image its noise model.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    noise : NoiseRequest, optional
+        What is known of the noise; the rest is estimated channel by channel.
+    apart : str
+        Axes that are taken for channel axes too, such as ``'T'``.
+    refine : callable, optional
+        Measures the correlation of the noise of a channel, such as
+        `napari_noise2score.pipeline.refine.by_pretrained` does; None where it cannot.
+    constant_too : bool
+        Whether an image may be constant in every channel: one of several that has nothing to be
+        done to it.
+
+    Raises
+    ------
+    InputError
+        If the noise cannot be estimated and is not given, or every channel is constant.
+    """
+    noise = noise or NoiseRequest()
+    channels, constant = [], []
+    for channel in source.channels(apart):
+        ready = _prepared(channel, noise, refine)
+        if ready is None:
+            constant.append(channel)
+        else:
+            channels.append(ready)
+    prepared = Prepared(source, tuple(channels), tuple(constant))
+    if not constant_too:
+        check_noisy([prepared])
+    return prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sampled:
+    """Some planes of a channel: their numbers, their values, and the maps of their pixels."""
+
+    places: list[list[int]]
+    stacks: list[NDArray[Any]]
+    maps: PixelMaps | None
+    notes: tuple[str, ...]
+
+
+def _prepared(
+    channel: Channel, noise: NoiseRequest, refine: Refine | None
+) -> PreparedChannel | None:
+    """A channel with its noise model; None if it is constant."""
+    places, sample = sample_planes(channel)
+    if not sample:
+        return None
+    maps, notes = maps_for(noise.maps, channel.source)
+    family = noise.known()
+    fit: NoiseFit | None
+    if maps is not None:
+        fit, family, sample = _with_maps(noise, maps, channel, sample)
+    elif family is None:
+        fit = _estimate(channel, sample)
+        family = _resolved(noise, fit, channel)
+    else:
+        fit = _fit_or_none(sample)
+    sampled = _Sampled(places, sample, maps, notes)
+    ready = _modelled(channel, noise, sampled, family, fit)
+    if refine is None:
+        return ready
+    for _ in range(_REFINEMENTS):
+        if ready.fit is None or (measured := refine(ready)) is None:
+            break
+        fit, before = with_correlation(ready.fit, measured), ready.correlation
+        family = noise.known() or _resolved(noise, fit, channel)
+        ready = _modelled(channel, noise, sampled, family, fit)
+        if abs(ready.correlation.neighbours - before.neighbours) < _SETTLED:
+            break
+    return ready
+
+
+def _modelled(
+    channel: Channel,
+    noise: NoiseRequest,
+    sampled: _Sampled,
+    family: NoiseFamily,
+    fit: NoiseFit | None,
+) -> PreparedChannel:
+    """A channel with a noise model, and with what its frames say of each other."""
+    places, sample, maps = sampled.places, sampled.stacks, sampled.maps
+    _check(family, sample, channel.name)
+    top, base = highest_level(channel, sample), float(np.nanmedian(marked(sample[0][0])))
+    _check_precision(family, max(abs(top), abs(base)), base, channel)
+    table = family.level_table(top, base)
+    correlation = Correlation.white()
+    rows = NO_ROWS
+    if fit is not None and noise.correlation == AUTO:
+        correlation = fit.correlation
+        if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
+            rows = fit.rows
+    coordinate = family.coordinate(top, base)
+    pairs: tuple[PlanePair, ...] = ()
+    if fit is not None and fit.compared:
+        corner = _corner(channel, sample)
+        pairs = _pairs(places, fit, table, corner)
+        frames = _by_number(places, sample)
+        clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
+        if maps is None:  # else what pixels have beyond the usual noise would count
+            compared = _compared(frames, pairs, coordinate, fit.rows.changing)
+            table = measured_table(table, compared, clipped)
+        seen = _in_coordinate(frames, pairs, coordinate)
+        pairs = without_events(pairs, seen, table, corner)
+    return PreparedChannel(
+        channel,
+        family,
+        fit,
+        coordinate,
+        table,
+        correlation,
+        pairs,
+        BlankPlaces(),
+        rows,
+        maps=maps,
+        notes=sampled.notes,
+    )
+
+
+def _pairs(
+    places: list[list[int]], fit: NoiseFit, table: LevelTable, corner: tuple[int, int]
+) -> tuple[PlanePair, ...]:
+    """The frames that the estimate has found to show one scene, as planes of the channel."""
+    found = []
+    for planes, pairs in zip(places, fit.pairs, strict=True):
+        for pair in pairs:
+            still = None if pair.still is None else replace(pair.still, corner=corner)
+            numbers = planes[pair.first], planes[pair.second]
+            of_planes = PlanePair(*numbers, pair.change(table), still)
+            # the brighter first: noise that is brought to less light is still that of a line
+            found.append(of_planes.reversed if pair.light > 1 else of_planes)
+    return tuple(found)
+
+
+def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
+    """Row and column of the planes where the part begins that a sample holds."""
+    rows, columns = (
+        (whole - part) // 2
+        for whole, part in zip(channel.shape[1:], sample[0].shape[1:], strict=True)
+    )
+    return rows, columns
+
+
+def _by_number(places: list[list[int]], sample: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
+    """The planes of a sample, (Y, X) as they lie in the image, by their numbers."""
+    return {
+        number: frame
+        for planes, stack in zip(places, sample, strict=True)
+        for number, frame in zip(planes, stack, strict=True)
+    }
+
+
+def _in_coordinate(
+    frames: dict[int, NDArray[Any]], pairs: tuple[PlanePair, ...], coordinate: UnitNoise
+) -> dict[int, NDArray[np.float32]]:
+    """The planes of the pairs in the coordinate, by their numbers."""
+    paired = {number for pair in pairs for number in (pair.first, pair.second)}
+    return {
+        number: coordinate.forward(marked(frames[number])).astype(np.float32) for number in paired
+    }
+
+
+def _compared(
+    frames: dict[int, NDArray[Any]],
+    pairs: tuple[PlanePair, ...],
+    coordinate: UnitNoise,
+    rows: RowNoise,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], PlanePair]]:
+    """Some of the pairs in the coordinate."""
+    some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
+    found = []
+    for pair in some:
+        first, second = (marked(frames[number]) for number in (pair.first, pair.second))
+        if rows.found and pair.change is None:
+            first, second = _levelled(first, second, pair.still, rows)
+        found.append((coordinate.forward(first), coordinate.forward(second), pair))
+    return found
+
+
+def _levelled(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    still: StillBlocks | None,
+    rows: RowNoise,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two frames without the offsets by which their rows and columns differ."""
+    there = np.isfinite(first) & np.isfinite(second)
+    return levelled_pair(first, second, there if still is None else there & still.pixels, rows)
+
+
+def _with_maps(
+    noise: NoiseRequest, maps: PixelMaps, channel: Channel, sample: list[NDArray[Any]]
+) -> tuple[NoiseFit | None, NoiseFamily, list[NDArray[Any]]]:
+    """The estimate, the noise of the median pixel, and a sample of pixels that differ little."""
+    offset = noise.parameters['offset']
+    rows, columns = _corner(channel, sample)
+    there = maps.part(
+        slice(rows, rows + sample[0].shape[1]), slice(columns, columns + sample[0].shape[2])
+    )
+    stacks = [np.stack([marked(plane) for plane in stack]) for stack in sample]
+    kind = sample[0].dtype
+    last = float(np.iinfo(kind).max) if kind.kind in 'iu' else np.inf
+    even = EvenSample(stacks, there, offset, last)
+    gain = noise.parameters.get('gain')
+    base = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
+    found = even.at(gain)
+    family = base.known()
+    if family is not None:
+        blind = _fit_or_none(found)
+        return blind and with_read_noise(blind, even.read_noise, maps.base), family, found
+    for _ in range(_GAIN_ROUNDS):
+        fit = with_read_noise(_estimate(channel, found), even.read_noise, maps.base)
+        family = _resolved(base, fit, channel)
+        found = even.at(family.parameters()['gain'])
+    assert family is not None  # there was a round
+    return fit, family, found
+
+
+def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit | None:
+    """Blind noise estimate of one channel, from some of its planes; None if all are constant.
+
+    Parameters
+    ----------
+    channel : Channel
+        The channel.
+    refine : callable, optional
+        As of `prepare`.
+
+    Raises
+    ------
+    InputError
+        If there is no noise, or too little image to tell.
+    """
+    sample = sample_planes(channel)[1]
+    if not sample:
+        return None
+    fit = _estimate(channel, sample)
+    if refine is None or fit.compared:
+        return fit
+    ready = _prepared(channel, NoiseRequest(), refine)
+    return fit if ready is None else ready.fit
+
+
+def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
+    try:
+        return estimate_noise(sample)
+    except InputError as error:
+        raise InputError(f'{channel.name}: {error}') from error
+
+
+def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFamily:
+    try:
+        return noise.resolve(fit)
+    except InputError as error:
+        raise InputError(f'{channel.name}: {error}') from error
+
+
+def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
+    try:
+        for values in sample:
+            family.check_values(values)
+    except InputError as error:
+        raise InputError(f'{name}: {error}') from error
+
+
+def _check_precision(family: NoiseFamily, most: float, base: float, channel: Channel) -> None:
+    """Raise `InputError` if whole numbers are too large for double precision and their noise."""
+    step = lost_in_double(channel.source.data.dtype, most)
+    noise = float(family.variance(base)) ** 0.5
+    if step > _LARGEST_STEP * noise:
+        raise InputError(
+            f'{channel.name}: values are near {base:.4g}, where double precision has steps of '
+            f'{step:g}; the noise is {noise:.3g}, and is lost in them; subtract an offset from '
+            'the image first'
+        )
+
+
+def _fit_or_none(sample: list[NDArray[Any]]) -> NoiseFit | None:
+    """The estimate beside a noise model that was given, for the report; None where impossible."""
+    if min(sample[0].shape[1:]) < SMALLEST:
+        return None
+    try:
+        return estimate_noise(sample)
+    except InputError:
+        return None

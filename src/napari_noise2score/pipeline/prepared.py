@@ -1,0 +1,254 @@
+"""An image whose channels have their noise models, readable in the unit-noise coordinate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
+from napari_noise2score.images.source import Channel, ImageSource
+from napari_noise2score.noise.coordinates import UnitNoise
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.level_bias import LevelBias, with_the_light_of
+from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
+from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.noise.patterns.shared import NO_OFFSETS, NO_ROWS, PlaneOffsets, RowNoise
+from napari_noise2score.noise.pixels.even_noise import without_map
+from napari_noise2score.noise.pixels.even_planes import EvenPlanes
+from napari_noise2score.noise.pixels.maps import PixelMaps
+
+_BEYOND = 1.0
+"""Noise standard deviations by which a clean value may lie outside of all noisy ones of its plane:
+noise widens their range, and only in a plane of few pixels by chance less than it might."""
+
+
+class CleanPlane(NamedTuple):
+    """A plane before and after its correction.
+
+    ``raw``, (Y, X), is as it lies in the image, ``noisy`` and ``clean`` are grey levels in
+    float64, ``excess`` is the noise variance of pixels beyond that of the model (None if all are
+    alike), and ``blank`` says where there is nothing to correct, so that they are the same; None
+    if nowhere. ``lacked`` is how much the mean of the estimate had to be raised, grey levels.
+    """
+
+    raw: NDArray[Any]
+    noisy: NDArray[np.float64]
+    clean: NDArray[np.float64]
+    blank: NDArray[np.bool_] | None
+    lacked: float = 0.0
+    excess: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedChannel:
+    """A channel with its noise model, readable in its unit-noise coordinate.
+
+    Attributes
+    ----------
+    channel : Channel
+        The grey levels.
+    family : NoiseFamily
+        Noise model in force.
+    fit : NoiseFit or None
+        The estimate; None if the noise model was given in full.
+    coordinate : UnitNoise
+        ``t = f(y)``.
+    table : LevelTable
+        What the noise is in the coordinate.
+    correlation : Correlation
+        Correlation of the noise between pixels that the training takes into account.
+    pairs : tuple of PlanePair
+        Planes that show one scene, with independent noise, and what the light changed between
+        them; empty if none are known to.
+    blanks : BlankPlaces
+        Where its planes hold no noise.
+    rows : RowNoise
+        Offsets that whole rows, columns and waves have in common, which are to be taken off.
+    offsets : PlaneOffsets
+        What rows, columns and waves of its planes have in common; it is taken off.
+    maps : PixelMaps or None
+        Offset and read noise of its pixels, where they differ; the family is that of the median.
+    even : EvenPlanes or None
+        Its planes as they would be if all pixels were like the median one; None until they are
+        asked for (`napari_noise2score.pipeline.evening`).
+    notes : tuple of str
+        What a user should know of its maps.
+    """
+
+    channel: Channel
+    family: NoiseFamily
+    fit: NoiseFit | None
+    coordinate: UnitNoise
+    table: LevelTable
+    correlation: Correlation
+    pairs: tuple[PlanePair, ...]
+    blanks: BlankPlaces
+    rows: RowNoise = NO_ROWS
+    offsets: PlaneOffsets = NO_OFFSETS
+    maps: PixelMaps | None = None
+    even: EvenPlanes | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        return self.channel.shape
+
+    @property
+    def finest(self) -> float:
+        """Standard deviation of the noise at a usual level, grey levels."""
+        return float(1 / self.coordinate.derivative(self.table.base))
+
+    def measured(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """A plane (Y, X) as it lies in the image, with a single offset for all pixels."""
+        if self.maps is None:
+            return raw
+        return without_map(raw.astype(np.float64), self.maps, self._offset, self.rail)
+
+    def levelled(self, index: int, raw: NDArray[Any]) -> NDArray[Any]:
+        """Plane ``index``, (Y, X) as it lies in the image, as if all its pixels were alike.
+
+        Without what rows and columns share, with one offset and, once that is known, one noise.
+        """
+        values = self.measured(raw)
+        if self.even is not None:
+            values = np.where(raw < self.rail, self.even.of(index, values), values)
+        found = self.offsets.of(index)
+        if found is None:
+            return values
+        values = values.astype(np.float64)
+        return np.where(raw < self.rail, values - found.plane, values)
+
+    @property
+    def excess(self) -> NDArray[np.float64] | None:
+        """Noise variance of pixels beyond that of the family, (Y, X); None if all are alike."""
+        if self.maps is None:
+            return None
+        return self.maps.excess(self.family.parameters()['read_noise'])
+
+    @property
+    def _offset(self) -> float:
+        return self.family.parameters()['offset']
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Plane ``index`` in the unit-noise coordinate, (Y, X) float32; NaN where it is blank."""
+        raw = self.channel.raw_plane(index)
+        values = self.coordinate.forward(self.levelled(index, raw)).astype(np.float32)
+        blank = self.blanks.of(index, raw)
+        if blank is not None:
+            values[blank] = np.nan
+        return values
+
+    def correct(
+        self,
+        index: int,
+        level: NDArray[np.float32],
+        family: NoiseFamily,
+        form: Correction,
+        bias: LevelBias | None = None,
+    ) -> CleanPlane:
+        """Plane ``index`` corrected, with the light of the noisy one.
+
+        No value lies further outside those of the noisy plane than noise.
+
+        Parameters
+        ----------
+        index : int
+            Which plane.
+        level : (Y, X) float32
+            Its clean level ``D`` in the unit-noise coordinate.
+        family : NoiseFamily
+            Noise to correct for.
+        form : Correction
+            Form of the correction.
+        bias : LevelBias, optional
+            What the correction lacks level by level.
+        """
+        raw = self.channel.raw_plane(index)
+        noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
+        if self.offsets.any or self.maps is not None:
+            even = self.levelled(index, raw).astype(np.float64)
+            noisy = even if blank is None else np.where(blank, noisy, even)
+        if blank is not None and blank.all():
+            return CleanPlane(raw, noisy, noisy, blank)
+        there = noisy if blank is None else noisy[~blank]
+        own = level if blank is None else level[~blank]
+        clean = family.correct(
+            there, LocalScore.from_clean(self.coordinate, self.table, own), form
+        )
+        if bias is not None:
+            clean = bias.taken_off(clean, family)
+        lowest, highest = self.coordinate.forward([there.min(), there.max()])
+        ends = self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND])
+        clean, lacked = with_the_light_of(there, np.clip(clean, *ends), family, self.rail)
+        clean = np.clip(clean, *ends)
+        if blank is not None:
+            clean, part = noisy.copy(), clean
+            clean[~blank] = part
+        if self.maps is not None:  # what was measured, not what was drawn
+            found = self.offsets.of(index)
+            measured = self.measured(raw) - (0.0 if found is None else found.plane)
+            noisy = measured if blank is None else np.where(blank, noisy, measured)
+        return CleanPlane(raw, noisy, clean, blank, lacked, self.excess)
+
+    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
+        """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.
+
+        None for those beyond the ends of the stack.
+
+        Raises
+        ------
+        InputError
+            If ``count`` is above 1 and there are not two planes along Z.
+        """
+        return self.channel.slab(index, count)
+
+    @property
+    def recorruptible(self) -> bool:
+        """Whether its noise is near enough to Gaussian for a recorrupted risk."""
+        return self.family.recorruptible
+
+    @property
+    def curve(self) -> VarianceCurve:
+        """Noise variance by clean level, for the network's side."""
+        estimated = self.fit is not None and self.fit.family == self.family
+        return self.table.curve(doubt=self.fit.doubt if self.fit and estimated else 0.0)
+
+    @property
+    def rail(self) -> float:
+        """Grey level at which the detector is saturated; infinite if no value is."""
+        return self.table.top if self.fit is not None and self.fit.clipped else np.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """An image whose channels have their noise models.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    channels : tuple of PreparedChannel
+        Its channels that hold noise.
+    constant : tuple of Channel
+        The others, of which each plane has a single value, or none; they are handed through.
+    """
+
+    source: ImageSource
+    channels: tuple[PreparedChannel, ...]
+    constant: tuple[Channel, ...] = ()
+
+
+def check_noisy(images: Sequence[Prepared]) -> None:
+    """Raise `InputError` if no channel of any of the images holds noise."""
+    if images and not any(image.channels for image in images):
+        first = images[0]
+        raise InputError(f'{first.source.name}: {nothing_but_constants(first.constant)}')

@@ -1,0 +1,325 @@
+"""In which order images are prepared, trained on and denoised, and which errors end the work.
+
+`Work` is all that was asked for; it is done in batches of images that are held at once: all of
+them, or one after the other. Within a `Batch` all noise models come first, then the trainings; an
+image is denoised as soon as each of its channels has a trained model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.images.footprint import check_room
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.pipeline.pooling import TrainingGroup, learned_parts, training_groups
+from napari_noise2score.pipeline.prepared import Prepared, check_noisy
+from napari_noise2score.pipeline.refine import prepare_image
+from napari_noise2score.pipeline.results import (
+    Estimated,
+    Event,
+    LeftOut,
+    Progress,
+    ReadyToTrain,
+    Trained,
+)
+from napari_noise2score.pipeline.stages import result_from, score_with, train_score
+from napari_noise2score.score.device import free_memory
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.score.progress import TrainProgress
+from napari_noise2score.score.train import Stop, beginning
+from napari_noise2score.settings import Apart, DenoiseSettings, StartFrom
+from napari_noise2score.steps import relay
+
+E = TypeVar('E')
+R = TypeVar('R')
+
+_CHANGED = (
+    'The image was changed while it was learned from: the result is that of its present values, '
+    'with the noise estimated before. Train again if that differs.'
+)
+
+
+def tolerant(
+    steps: Generator[E, None, R], number: int, go_on: bool
+) -> Generator[E | LeftOut, None, R | None]:
+    """Work on one image of several; an error in it is yielded as `LeftOut` if ``go_on``.
+
+    Parameters
+    ----------
+    steps : generator
+        The work.
+    number : int
+        Number of the image.
+    go_on : bool
+        Whether the others are to be worked on; else the error is raised.
+    """
+    try:
+        return (yield from steps)
+    except (InputError, TrainingError, OSError, MemoryError, RuntimeError) as error:
+        if not go_on:
+            raise
+        error.__cause__ = error.__context__ = None  # their tracebacks hold the arrays of the image
+        left_out = LeftOut(number, error.with_traceback(None))
+    free_memory()
+    yield left_out
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """An image, and the parts of it to learn from, with their noise models.
+
+    ``checksum`` is that of the image before the training; None if nothing is trained.
+    """
+
+    number: int
+    image: Prepared
+    lessons: tuple[Prepared, ...]
+    checksum: int | None
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """The work of `denoise_steps` and `train_steps`, whose parameters its attributes are.
+
+    Attributes
+    ----------
+    together : bool
+        Whether all images are held at once.
+    applied : bool
+        Whether the models are applied to the images.
+    learned : bool
+        Whether a model was trained.
+    """
+
+    images: Sequence[ImageSource]
+    settings: DenoiseSettings
+    lessons: Sequence[Sequence[ImageSource]] = ()
+    model: ScoreModel | None = None
+    start: ScoreModel | None = None
+    stop: Stop | None = None
+    go_on: bool = False
+    check_first: bool = False
+    together: bool = False
+    applied: bool = True
+    learned: bool = False
+
+    def steps(self) -> Generator[Event, None, None]:
+        """The whole work."""
+        count = len(self.images)
+        if not count:
+            raise InputError('no image is given; at least one is needed')
+        batches = [range(count)] if self.together else [range(n, n + 1) for n in range(count)]
+        if self.check_first:
+            for source in self.images:
+                check_room(source, self.settings.dtype_of(source))
+        for number, batch in enumerate(batches):
+            one = Batch(self, (number, len(batches)), time.perf_counter())
+            if not (yield from one.steps(batch)):
+                return
+
+    @property
+    def constant_too(self) -> bool:
+        """Whether an image may be constant, as others may hold noise."""
+        return len(self.images) > 1 and (self.check_first or not self.go_on)
+
+    def prepared(self, number: int) -> Generator[Event, None, _Ready]:
+        """The noise models of an image and of its lessons."""
+        yield Progress('estimate', number / len(self.images))
+        source, training = self.images[number], self.settings.training
+        if self.applied and not self.check_first:
+            check_room(source, self.settings.dtype_of(source))
+        parts = self.lessons[number] if self.lessons else ()
+        image, *taught = (
+            prepare_image(
+                one,
+                self.settings.noise,
+                self.settings.apart.axes,
+                device=training.device,
+                constant_too=self.constant_too or bool(parts),
+            )
+            for one in (source, *parts)
+        )
+        if not self.constant_too:
+            check_noisy([image])
+        for channel in image.channels:
+            channel.slab(0, training.slices)  # raises InputError if it has no neighbours
+        checksum = source.checksum() if self.model is None and self.applied else None
+        yield Estimated(number, image)
+        return _Ready(number, image, tuple(taught), checksum)
+
+    def trained(
+        self, lessons: Sequence[Prepared], of_all: Callable[[TrainProgress], Progress]
+    ) -> Generator[Event, None, ScoreModel | None]:
+        """A trained model; None if the training was stopped and there is nothing to apply."""
+        training = self.settings.training
+        model = yield from relay(
+            train_score(lessons, training, start=self.start, stop=self.stop), of_all
+        )
+        stopped = self.stop is not None and self.stop.is_set()
+        untrained = training.trains and not model.training['steps_done']
+        if stopped and untrained and (not self.learned or training.init == StartFrom.SCRATCH):
+            return None
+        self.learned = True
+        return model
+
+    def result(
+        self,
+        ready: _Ready,
+        model: ScoreModel | Sequence[ScoreModel],
+        place: tuple[int, int],
+        begin: float,
+    ) -> Generator[Event, None, None]:
+        """An image, scored and corrected; ``place`` is its number and how many there are."""
+        score_begin = time.perf_counter()
+
+        def of_all(tile: PredictProgress) -> Progress:
+            share, spent = tile.fraction, time.perf_counter() - score_begin
+            left = spent * (1 / share - 1) if share else None
+            return Progress('correct', (place[0] + share) / place[1], left=left)
+
+        tiles = score_with(model, ready.image, self.settings, foreign=self.model is not None)
+        score_map = yield from relay(tiles, of_all)
+        result = result_from(score_map, self.settings, begin=begin, number=ready.number)
+        if ready.checksum not in (None, score_map.checksum):
+            result.report['warnings'].append(_CHANGED)
+        yield result
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Images that are held at once.
+
+    Attributes
+    ----------
+    work : Work
+        The whole work.
+    place : (int, int)
+        Number of the batch, and how many there are.
+    begin : float
+        When the work on it began, by `time.perf_counter`.
+    """
+
+    work: Work
+    place: tuple[int, int]
+    begin: float
+
+    def steps(self, numbers: Iterable[int]) -> Generator[Event, None, bool]:
+        """Noise models, trainings and results; returns False if the work was stopped."""
+        work, ready = self.work, list[_Ready]()
+        for number in numbers:
+            go_on = work.go_on and not work.check_first
+            image = yield from tolerant(work.prepared(number), number, go_on)
+            ready += [] if image is None else [image]
+        if not ready:
+            return True
+        check_noisy([one.image for one in ready])
+        if work.model is None:
+            alone = work.go_on and not work.together
+            trained = yield from tolerant(self._trained(ready), ready[0].number, alone)
+            return trained is not False
+        for position, one in enumerate(ready):
+            yield from self._result(one, work.model, (position, len(ready)))
+        return True
+
+    def _trained(self, ready: Sequence[_Ready]) -> Generator[Event, None, bool]:
+        """Train models; each image is denoised when all of its channels have theirs."""
+        settings = self.work.settings
+        images, taught = [one.image for one in ready], [one.lessons for one in ready]
+        groups = training_groups(images, settings.apart)
+        lessons = [learned_parts(group, images, taught) for group in groups]
+        yield self._ready_to_train(ready, groups, lessons)
+        models: dict[tuple[int, int], ScoreModel] = {}
+        left_out: set[int] = set()
+        waiting = deque(enumerate(ready))
+        for number, group in enumerate(groups):
+            first = group[0][0]
+            if first in left_out:
+                continue
+            go_on = self.work.go_on and settings.apart is not Apart.NONE
+            steps = self._group(group, lessons[number], (number, len(groups)), ready, models)
+            trained = yield from tolerant(steps, ready[first].number, go_on)
+            if trained is None:
+                left_out.add(first)
+            elif not trained:
+                return False
+            yield from self._results(waiting, models, left_out, len(ready))
+        yield from self._results(waiting, models, left_out, len(ready))  # constant images
+        return True
+
+    def _ready_to_train(
+        self,
+        ready: Sequence[_Ready],
+        groups: Sequence[TrainingGroup],
+        lessons: Sequence[Sequence[Prepared]],
+    ) -> ReadyToTrain:
+        channels = [channel for parts in lessons for part in parts for channel in part.channels]
+        return ReadyToTrain(
+            {one.number: one.image for one in ready},
+            tuple(
+                tuple(ready[image].image.channels[place] for image, own in group for place in own)
+                for group in groups
+            ),
+            partial(beginning, channels, self.work.settings.training, self.work.start),
+        )
+
+    def _group(
+        self,
+        group: TrainingGroup,
+        lessons: Sequence[Prepared],
+        which: tuple[int, int],
+        ready: Sequence[_Ready],
+        models: dict[tuple[int, int], ScoreModel],
+    ) -> Generator[Event, None, bool]:
+        """Train one of the models and add it to ``models``; False if that was stopped."""
+        number, count = which
+        seconds = self.work.settings.training.seconds
+
+        def of_all(at: TrainProgress) -> Progress:
+            share = (number + at.fraction) / count
+            left = None
+            if seconds is not None:
+                left = max(0.0, seconds - at.seconds) + (count - number - 1) * seconds
+            fraction = (self.place[0] + share) / self.place[1]
+            return Progress('train', fraction, at, (number + 1, count), left)
+
+        model = yield from self.work.trained(lessons, of_all)
+        if model is None:
+            return False
+        models |= {(image, channel): model for image, own in group for channel in own}
+        yield Trained(model, tuple(ready[image].number for image, _ in group))
+        return True
+
+    def _results(
+        self,
+        waiting: deque[tuple[int, _Ready]],
+        models: Mapping[tuple[int, int], ScoreModel],
+        left_out: Collection[int],
+        count: int,
+    ) -> Generator[Event, None, None]:
+        """The images, in their order, all of whose channels have a model."""
+        while self.work.applied and waiting:
+            position, one = waiting[0]
+            places = [(position, channel) for channel in range(len(one.image.channels))]
+            if position not in left_out:
+                if not all(place in models for place in places):
+                    return
+                own = [models[place] for place in places]
+                yield from self._result(one, own, (position, count))
+            waiting.popleft()
+
+    def _result(
+        self, ready: _Ready, model: ScoreModel | Sequence[ScoreModel], place: tuple[int, int]
+    ) -> Generator[Event, None, None]:
+        """An image, scored and corrected; ``place`` is its number and how many there are."""
+        number, count = self.place
+        within = number * place[1] + place[0], count * place[1]
+        steps = self.work.result(ready, model, within, self.begin)
+        yield from tolerant(steps, ready.number, self.work.go_on)

@@ -1,0 +1,93 @@
+"""Monitoring of a training, so that it cannot fail silently."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from statistics import median
+
+from napari_noise2score.errors import TrainingError
+
+TRIVIAL = 0.985
+"""Share of the loss of the score 0 above which a smoothed loss shows that nothing was learned."""
+
+JUDGED_AFTER = 200
+"""Steps after which a training that has learned nothing is called so."""
+
+ADVICE = (
+    'check the image for values that are no numbers or far too large, and the noise parameters if '
+    'they were given; without them the noise is estimated from the image'
+)
+"""What to do where a loss is not finite: its causes that are left when all else is right."""
+
+_SMOOTHING = 0.98
+_OUTLIER = 10.0
+"""Length of a gradient, as a multiple of the usual one, above which a step is skipped."""
+_REMEMBERED = 50
+_LOST = 20
+"""Non-finite steps in a row after which the weights are considered lost."""
+
+
+class LossMonitor:
+    """Follows loss and gradient: smoothed loss, outlier steps, the trivial solution.
+
+    Parameters
+    ----------
+    trivial : float
+        Loss of the score 0; infinite where the loss cannot tell.
+    advice : str
+        What to do where no loss is finite.
+    """
+
+    def __init__(self, trivial: float = 1.0, advice: str = ADVICE) -> None:
+        self._trivial, self._advice = trivial, advice
+        self.loss = math.nan
+        self.skipped = 0
+        self._steps = self._not_finite = 0
+        self._norms: deque[float] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def step(self) -> int:
+        """Number of the step under way, from 1."""
+        return self._steps + self.skipped + 1
+
+    def accepts(self, loss: float, norm: float) -> bool:
+        """Whether to follow a gradient of length ``norm``.
+
+        One that is not finite is an outlier as any other, if others were finite: what was learned
+        before is not lost.
+
+        Raises
+        ------
+        TrainingError
+            If loss or gradient have never been finite.
+        """
+        if not math.isfinite(loss + norm):
+            if not self._steps:
+                raise TrainingError(
+                    f'the loss is non-finite at step {self.step}, in full precision too: '
+                    f'{self._advice}'
+                )
+            self.skipped += 1
+            self._not_finite += 1
+            return False
+        self._not_finite = 0
+        usual = median(self._norms) if len(self._norms) == _REMEMBERED else math.inf
+        self._norms.append(norm)
+        if norm > _OUTLIER * usual:
+            self.skipped += 1
+            return False
+        self._steps += 1
+        memory = min(_SMOOTHING, 1 - 1 / self._steps)
+        self.loss = loss if self._steps == 1 else memory * self.loss + (1 - memory) * loss
+        return True
+
+    @property
+    def lost(self) -> bool:
+        """Whether the weights give nothing finite any more."""
+        return self._not_finite >= _LOST
+
+    @property
+    def trivial(self) -> bool:
+        """Whether enough steps were done and nothing was learned in them."""
+        return self._steps >= JUDGED_AFTER and self.loss > TRIVIAL * self._trivial

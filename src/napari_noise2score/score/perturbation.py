@@ -1,0 +1,132 @@
+"""The perturbation of the training: random noise of variance one, distributed like the real one.
+
+White noise and noise of a known covariance are drawn from the normal distribution. Where noise is
+correlated and frame differences show it, the perturbation is drawn from these differences: cameras
+that interpolate or sharpen make noise that is not Gaussian, and a network that can distinguish it
+from a Gaussian perturbation of the same covariance does not remove it. A perturbation with the
+distribution of the noise cannot be distinguished from it (Moran et al., "Noisier2Noise", CVPR
+2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.score.orientation import turned
+
+_TRIES = 20
+
+
+class NoiseSource(Protocol):
+    """Something that noise of unit variance can be drawn from."""
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X)."""
+        ...
+
+
+class GaussianSource:
+    """Normal noise ``L u`` with ``L L^T = C``, ``u`` white; ``C = 1`` is white noise."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        self._correlation = correlation
+        self._roots: dict[tuple[int, int], Tensor] = {}
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X), periodic."""
+        white = torch.randn(*shape, generator=generator)
+        if self._correlation.is_white:
+            return white
+        if shape not in self._roots:
+            root = np.sqrt(self._correlation.power(shape))
+            self._roots[shape] = torch.from_numpy(root).float()
+        noise: Tensor = torch.fft.irfft2(torch.fft.rfft2(white) * self._roots[shape], s=shape)
+        return noise
+
+
+class MeasuredSource:
+    """Places of measured noise, mirrored and with either sign; normal noise where none fits."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        self._fields = [torch.from_numpy(field) for field in correlation.fields]
+        self._normal = GaussianSource(correlation)
+
+    def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Noise (Y, X)."""
+
+        def whole(stop: int) -> int:
+            return int(torch.randint(stop, (), generator=generator))
+
+        for _ in range(_TRIES):
+            field = self._fields[whole(len(self._fields))]
+            free = [have - want + 1 for have, want in zip(field.shape, shape, strict=True)]
+            if min(free) < 1:
+                break
+            top, left = (whole(stop) for stop in free)
+            noise = field[top : top + shape[0], left : left + shape[1]]
+            if not noise.isnan().any():
+                mirrored = noise.flip([axis for axis in (0, 1) if whole(2)])
+                return -mirrored if whole(2) else mirrored
+        return self._normal.draw(shape, generator)
+
+
+def noise_source(correlation: Correlation) -> NoiseSource:
+    """Where perturbations with this correlation are drawn from."""
+    if correlation.is_white or not correlation.fields:
+        return GaussianSource(correlation)
+    return MeasuredSource(correlation)
+
+
+def slab_noise(
+    source: NoiseSource, planes: int, shape: tuple[int, int], generator: torch.Generator
+) -> Tensor:
+    """Noise (P, Y, X), independent between planes."""
+    return torch.stack([source.draw(shape, generator) for _ in range(planes)])
+
+
+class Perturbation:
+    """Draws the perturbation of a batch: for each patch that of its image.
+
+    Parameters
+    ----------
+    correlations : sequence of Correlation
+        One for each image.
+    size : int
+        Height and width of a patch, pixels.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    """
+
+    def __init__(
+        self, correlations: Sequence[Correlation], size: int, generator: torch.Generator
+    ) -> None:
+        self._sources = [noise_source(correlation) for correlation in correlations]
+        self._white = all(correlation.is_white for correlation in correlations)
+        self._shape = size, size
+        self._generator = generator
+
+    def draw(self, image: Tensor, orientation: Tensor, planes: int = 1) -> Tensor:
+        """Noise of unit variance, (B, P, size, size), independent between planes.
+
+        Parameters
+        ----------
+        image : (B,) int64
+            Which image each patch comes from.
+        orientation : (B,) int64
+            How each patch was turned; its noise is turned with it.
+        planes : int
+            Planes of a patch.
+        """
+        if self._white:
+            return torch.randn(len(image), planes, *self._shape, generator=self._generator)
+        drawn = []
+        for number, way in zip(image.tolist(), orientation.tolist(), strict=True):
+            source = self._sources[number]
+            drawn.append(turned(slab_noise(source, planes, self._shape, self._generator), way))
+        return torch.stack(drawn)

@@ -1,0 +1,204 @@
+"""Pretraining: a score network that has seen no microscope, for every training to start from.
+
+A generator like `train`. What it has learned is kept in a file as it goes, and a pretraining that
+was interrupted goes on from there.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import math
+import os
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.files import written_whole
+from napari_noise2score.images.procedural import procedural_image
+from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.gradient import gradient
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import ScoreNetwork, channels_last
+from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.pretraining.synthetic_pairs import Source, SyntheticPairs
+from napari_noise2score.score.threads import usable_threads, using
+from napari_noise2score.settings import NetworkSettings, PretrainSettings
+from napari_noise2score.settings.tree import from_dict
+
+_WARM_UP = 200
+_LEAST_RATE = 0.01
+_LONGEST_MEMORY = 0.999
+_SMOOTHING = 0.995
+_KEEP_EVERY = 60.0
+_LOGGED = 100
+"""Entries of the log of the loss."""
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainProgress:
+    """Where a pretraining is: steps done, seconds of this run, running mean of the loss."""
+
+    step: int
+    seconds: float
+    loss: float
+    fraction: float
+
+
+def pretrain(
+    settings: PretrainSettings,
+    *,
+    source: Source = procedural_image,
+    state: str | os.PathLike[str] | None = None,
+    precision: Precision | None = None,
+) -> Generator[PretrainProgress, None, ScoreModel]:
+    """Learn to denoise procedural images.
+
+    Parameters
+    ----------
+    settings : PretrainSettings
+        How; those of an interrupted run must be the same.
+    source : callable, optional
+        Draws clean images; procedural ones if not given.
+    state : path, optional
+        File in which the run is kept every minute; if it is there, the run goes on from it.
+    precision : Precision, optional
+        How precisely to compute, on the device of the settings; chosen if not given. A step that
+        is not finite in bfloat16 is repeated in float32, and so are all after it.
+
+    Yields
+    ------
+    PretrainProgress
+        After every step.
+
+    Returns
+    -------
+    ScoreModel
+        With the running average of the weights, on the CPU.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite, in float32 too.
+    CheckpointError
+        If the state was begun with other settings.
+    """
+    device = choose_device(settings.device)
+    network = ScoreNetwork(settings.network, torch.Generator().manual_seed(settings.seed))
+    network = network.to(device)
+    channels_last(network)
+    average = copy.deepcopy(network)
+    precision, threads = precision or Precision(device), usable_threads()
+    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+    step, smoothed = 0, math.nan
+    log: list[tuple[int, float]] = []
+    if state is not None and Path(state).exists():
+        kept = _read(state, settings)
+        network.load_state_dict(kept['network'])
+        average.load_state_dict(kept['average'])
+        optimiser.load_state_dict(kept['optimiser'])
+        step, smoothed, log = kept['step'], kept['loss'], kept['log']
+    pairs = SyntheticPairs(settings.patch, np.random.default_rng([settings.seed, step]), source)
+    begin = saved = time.perf_counter()
+    while step < settings.steps:
+        for group in optimiser.param_groups:
+            group['lr'] = _rate(settings, step)
+        batch = [part.to(device) for part in pairs.draw(settings.batch)]
+        z, clean, variance, near, sigma_a = batch
+
+        def loss(
+            given: Sequence[Tensor] = (z, sigma_a, variance, near), clean: Tensor = clean
+        ) -> Tensor:
+            return F.smooth_l1_loss(network(*given).float(), clean)
+
+        with using(threads):
+            found = gradient(network, loss, precision, step + 1)
+        if not found.finite:
+            raise TrainingError(
+                f'the loss is non-finite at step {step + 1}, in full precision too: check the '
+                'clean images, if they were given, for values that are no numbers'
+            )
+        optimiser.step()
+        step += 1
+        memory = min(_LONGEST_MEMORY, step / (step + 9))
+        with torch.no_grad():
+            for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(now, 1 - memory)
+        value = found.loss
+        smoothed = value if step == 1 else _SMOOTHING * smoothed + (1 - _SMOOTHING) * value
+        if step * _LOGGED // settings.steps > (step - 1) * _LOGGED // settings.steps:
+            log.append((step, round(smoothed, 5)))
+        now_seconds = time.perf_counter()
+        if state is not None and (now_seconds - saved > _KEEP_EVERY or step == settings.steps):
+            saved = now_seconds
+            record = {
+                'settings': settings.to_dict(),
+                'step': step,
+                'loss': smoothed,
+                'log': log,
+                'network': network.state_dict(),
+                'average': average.state_dict(),
+                'optimiser': optimiser.state_dict(),
+            }
+            _keep(record, state)
+        yield PretrainProgress(step, now_seconds - begin, smoothed, step / settings.steps)
+    training = {**settings.to_dict(), 'steps_done': step, 'final_loss': smoothed, 'log': log}
+    return ScoreModel(
+        average.to('cpu').eval().requires_grad_(False), 'preconditioned', {'pretraining': training}
+    )
+
+
+def _keep(record: dict[str, Any], state: str | os.PathLike[str]) -> None:
+    """Keep a run on disk; one that cannot be kept goes on."""
+    kept = io.BytesIO()
+    torch.save(record, kept)
+    try:
+        with written_whole(state) as part:
+            part.write_bytes(kept.getbuffer())
+    except OSError as error:
+        log.warning('%s: the run could not be kept (%s); it goes on', state, error.strerror)
+
+
+def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
+        found, wanted = kept['settings'], settings.to_dict()
+        found['network'] = from_dict(NetworkSettings, found['network']).to_dict()
+    except (
+        EOFError,
+        InputError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        UnpicklingError,
+    ) as error:
+        raise CheckpointError(
+            f'{state}: is no state of a pretraining, or damaged; give another file, or remove it'
+        ) from error
+    other = [name for name in wanted if found.get(name) != wanted[name] and name != 'device']
+    if other:
+        raise CheckpointError(
+            f'{state}: was begun with another {", ".join(other)}; '
+            'give the same settings, or another file'
+        )
+    return kept
+
+
+def _rate(settings: PretrainSettings, step: int) -> float:
+    cosine = (1 + math.cos(math.pi * step / settings.steps)) / 2
+    peak = settings.learning_rate * min(1.0, (step + 1) / _WARM_UP)
+    return peak * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)

@@ -1,0 +1,301 @@
+r"""Trials that a risk is estimated from, without ground truth.
+
+Three kinds of trials. Two have an input and a target of the same scene and uncorrelated noise, so
+that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
+
+- *two frames*: planes of one scene. No assumption about the noise but that it is independent
+  between frames (Lehtinen et al., "Noise2Noise", ICML 2018).
+- *recorrupted*: ``t + a L u`` and ``t - L u / a`` with ``L u`` like the noise (Pang et al.,
+  "Recorrupted-to-Recorrupted", CVPR 2021), and the same with ``-u``. True for Gaussian noise whose
+  covariance is known; the risk is that at a slightly noisier input. The mean of the two is
+  Stein's unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani
+  et al., IEEE TIP 2008), so ``a`` may be small.
+
+The third needs no Gaussian noise, but independent pixels and a good estimate to begin with:
+
+- *resampled*: the image itself, and the same with the noise of some pixels resampled, which shows
+  how much noise an estimate keeps (`napari_noise2score.score.resampling`).
+
+Where a network sees neighbouring planes the inputs are slabs, recorrupted or at one time as a
+whole, and the target is their middle plane.
+
+A network that was trained on the very noise of a trial has a risk that is too low: for pixels that
+it may have learned by heart they are held back from the training (`Probe.held`).
+
+The unit is the noise variance in the unit-noise coordinate: 1 is the noisy image itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noise2score.noise.pairs import LevelChange
+from napari_noise2score.score.perturbation import noise_source, slab_noise
+from napari_noise2score.score.resampling import Resampled
+from napari_noise2score.score.risk import Risk
+from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
+from napari_noise2score.score.two_frames import two_frames
+
+Array = NDArray[np.float64]
+
+Resample = Callable[[Tensor, Tensor, torch.Generator], Resampled]
+"""`napari_noise2score.score.resampling.NoiseResampler.draw`."""
+
+STRENGTH = 0.25
+"""``a`` of the recorruption, noise standard deviations."""
+
+PLACES = 64
+"""Places of a probe."""
+
+_HELD = 1 / 16
+"""Largest share of the pixels that are held back from a training."""
+_FEWEST = 4
+"""Places, however small the images."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """Trials at fixed places, two at each, the same for every estimate that is judged.
+
+    Attributes
+    ----------
+    slabs : (2 K, P, S, S) float32
+        Inputs, in the unit-noise coordinate: P planes each, the middle one to be estimated.
+    target : (2 K, S, S) float32
+        Targets, there too.
+    image : (2 K,) int64
+        Which image each is from.
+    change : (K, S, S) float32
+        Of resampled trials the scaled difference of the first input and the second, 0 where they
+        are the same; 0 everywhere in other trials.
+    weight : (K, S, S) float32
+        0 for pixels that are not compared, because two frames do not show the same there, or there
+        is no image; else 1.
+    light : tuple of LevelChange or None
+        For each place what the light changes between its two frames: estimates of the first are
+        brought to the light of the second; None where nothing changes.
+    slope : (K, S, S) float32
+        How much the second change with the first; 1 where nothing changes.
+    known : (K,) float64
+        Noise of the targets, taken off the squared distance.
+    doubt : float
+        Standard error that the noise variance of all targets has in common.
+    noise : float
+        Mean noise variance of the images at the places.
+    pixels : int
+        Pixels of the images that the places can show, each counted once.
+    paired : (K,) bool
+        Which places have two frames.
+    margin : int
+        Width of the border that is not compared, pixels.
+    held : tuple of Box
+        What is compared, to be held back from a training that is judged.
+    """
+
+    slabs: NDArray[np.float32]
+    target: NDArray[np.float32]
+    image: NDArray[np.int64]
+    change: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    light: tuple[LevelChange | None, ...]
+    slope: NDArray[np.float32]
+    known: Array
+    doubt: float
+    noise: float
+    pixels: int
+    paired: NDArray[np.bool_]
+    margin: int
+    held: tuple[Box, ...]
+
+    @property
+    def two_frames(self) -> float:
+        """Share of places with two frames."""
+        return float(self.paired.mean())
+
+    @property
+    def noisy(self) -> NDArray[np.float32]:
+        """(2 K, S, S) float32: the middle planes of the inputs."""
+        return self.slabs[:, self.slabs.shape[1] // 2]
+
+    def risk(self, clean: NDArray[np.floating]) -> Risk:
+        """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image.
+
+        Where the light of two frames differs both distances are taken in that of the second. The
+        sum of the squared errors of the two, in their own lights ``r_1`` and ``r_2``, is
+        ``slope^2 r_1 + r_2``.
+        """
+        inner = slice(self.margin, clean.shape[-1] - self.margin)
+        clean = clean[:, inner, inner].astype(np.float64)
+        for number, change in enumerate(self.light):
+            if change is not None:
+                clean[2 * number] = change(clean[2 * number])
+        square = (clean - self.target[:, inner, inner]) ** 2
+        weight = self.weight[:, inner, inner]
+        drawn = weight * self.change[:, inner, inner]
+        count = np.count_nonzero(drawn, axis=(1, 2))
+        kept = ((clean[::2] - clean[1::2]) * drawn).sum((1, 2)) / np.maximum(count, 1)
+        two = (weight * (square[::2] + square[1::2])).sum((1, 2))
+        two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
+        apparent = (weight * square[::2]).sum((1, 2)) / weight.sum((1, 2))
+        mean = np.where(count > 0, apparent + kept, two)
+        doubt = self.doubt
+        if (drawn_anew := count > 0).any():  # places overlap, and what noise there is, all have
+            doubt = math.hypot(doubt, float(square[::2][drawn_anew].std()) / self.pixels**0.5)
+        return Risk(mean - self.known, self.two_frames, doubt, self.noise)
+
+
+def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
+    """How many places of ``size`` pixels a training can spare: a sixteenth of all pixels."""
+    pixels = sum(math.prod(image.shape) / (2 if image.pairs else 1) for image in images)
+    return min(most, max(_FEWEST, int(_HELD * pixels / size**2)))
+
+
+def draw_probe(
+    images: Sequence[NoisyPlanes],
+    size: int,
+    generator: torch.Generator,
+    places: int = PLACES,
+    margin: int = 0,
+    strength: float = STRENGTH,
+    planes: int = 1,
+    resample: Resample | None = None,
+) -> Probe:
+    """Trials at random places: two frames where an image has such, else resampled or recorrupted.
+
+    Resampled if ``resample`` is given and the noise of an image is white.
+
+    Noise of a few discrete values differs from a perturbation; there a recorrupted risk would be
+    wrong, and is NaN.
+
+    Parameters
+    ----------
+    images : sequence of NoisyPlanes
+        What will be judged on.
+    size : int
+        Height and width of a place, pixels.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    places : int
+        How many.
+    margin : int
+        Width of the border that is not compared, pixels.
+    strength : float
+        ``a`` of the recorruption, noise standard deviations.
+    planes : int
+        Neighbouring planes of an input, odd.
+    resample : callable, optional
+        Resamples noise.
+    """
+    sampler = PatchSampler(images, size, generator, planes=planes)
+    sources = [noise_source(image.correlation) for image in images]
+    chosen = sampler.images(places)
+    trials: list[tuple[Tensor, Tensor]] = []
+    held: list[Box] = []
+    known: list[float] = []
+    doubts: list[float] = []
+    own: list[float] = []
+    alone: dict[int, int] = {}
+    half = planes // 2
+    weights, slopes = torch.ones(2, places, size, size)
+    light: list[LevelChange | None] = [None] * places
+    paired = np.zeros(places, bool)
+    for number in chosen.tolist():
+        image = images[number]
+        pair = two_frames(sampler, image, number, margin, generator) if image.pairs else None
+        if pair is not None:
+            at, (one, other) = len(known), pair.slabs
+            held += [box.inside(margin) for box in pair.boxes]
+            trials += [(one, other[half]), (other, pair.brought)]
+            weights[at], slopes[at], light[at] = pair.weight, pair.slope, pair.light
+            known.append(pair.noise)
+            paired[at] = True
+            doubts.append(0.0)
+            own.append(pair.noise)
+            continue
+        place = sampler.draw_box(number)
+        held.append(place.inside(margin))
+        one, at = sampler.slab(place), len(known)
+        weights[at] = _image_weight(sampler, place, margin)
+        variance = torch.stack([_variance(image, plane) for plane in one])
+        own.append(_mean_inside(variance[half], weights[at], margin))
+        doubts.append(image.curve.doubt * own[-1])
+        if resample is not None and image.correlation.is_white:
+            alone[len(known)] = number
+            trials += [(one, one[half])] * 2
+            known.append(own[-1])
+            continue
+        noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
+        trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
+        both = _mean_inside((variance + (noise / strength) ** 2)[half], weights[at], margin)
+        known.append(both if image.recorruptible else math.nan)
+    slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
+    change = torch.zeros(len(known), size, size)
+    if resample is not None and alone:
+        _resample(resample, alone, slabs, change, generator)
+    return Probe(
+        slabs.numpy(),
+        target.numpy(),
+        np.repeat(chosen.numpy(), 2),
+        change.numpy(),
+        weights.numpy(),
+        tuple(light),
+        slopes.numpy(),
+        np.array(known),
+        float(np.mean(doubts)),
+        float(np.mean(own)) or 1.0,
+        _pixels(images, chosen, size - 2 * margin),
+        paired,
+        margin,
+        tuple(held),
+    )
+
+
+def _resample(
+    resample: Resample,
+    alone: Mapping[int, int],
+    slabs: Tensor,
+    change: Tensor,
+    generator: torch.Generator,
+) -> None:
+    """Resample noise in the second inputs of the places ``alone``, with the image of each."""
+    places, image = (torch.tensor(list(part)) for part in (alone, alone.values()))
+    drawn = resample(slabs[2 * places], image, generator)
+    slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
+
+
+def _pixels(images: Sequence[NoisyPlanes], chosen: Tensor, size: int) -> int:
+    """Pixels that squares of so many pixels can show of the images that were ``chosen``."""
+    count = torch.bincount(chosen, minlength=len(images)).tolist()
+    return sum(
+        min(math.prod(image.shape), places * size**2)
+        for image, places in zip(images, count, strict=True)
+    )
+
+
+def _image_weight(sampler: PatchSampler, box: Box, margin: int) -> Tensor:
+    """(S, S) float32: 0 where a box holds no image, unless all within a margin is so."""
+    there = sampler.there(box)
+    inner = slice(margin, box.size - margin)
+    if there is None or not bool(there[inner, inner].any()):
+        return torch.ones(box.size, box.size)
+    return there.float()
+
+
+def _mean_inside(patch: Tensor, weight: Tensor, margin: int) -> float:
+    inner = slice(margin, patch.shape[-1] - margin)
+    return float((patch * weight)[inner, inner].sum() / weight[inner, inner].sum())
+
+
+def _variance(image: NoisyPlanes, patch: Tensor) -> Tensor:
+    """Noise variance at the local mean of a patch (Y, X)."""
+    curve = image.curve
+    level = torch.nn.functional.avg_pool2d(patch[None, None], 5, 1, 2, count_include_pad=False)
+    grid = np.linspace(curve.start, curve.stop, len(curve.values))
+    return torch.from_numpy(np.interp(level[0, 0].numpy(), grid, curve.values)).float()

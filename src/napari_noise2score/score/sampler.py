@@ -1,0 +1,362 @@
+"""Random training patches from planes that are read when they are needed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.fill import filled
+from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.score.orientation import ORIENTATIONS, turned
+
+_CACHE_BYTES = 1 << 29
+_REUSE = 16
+"""Patches for which a plane is read where not all fit in memory."""
+_TRIES = 32
+_LARGER = 0.5
+"""Least share of a patch that holds an image, where such a place exists."""
+_FIRST = 8
+"""Planes that are read one after the other at the beginning."""
+
+Bools = NDArray[np.bool_]
+
+
+class Planes(Protocol):
+    """Planes of one channel in the unit-noise coordinate, read one by one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X): planes, rows, columns."""
+        ...
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Plane ``index``, (Y, X) float32, noise standard deviations; NaN where nothing is."""
+        ...
+
+    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
+        """Numbers of ``count`` neighbouring planes, ``index`` in their middle.
+
+        None for those beyond the end of a stack. Raises InputError if ``count`` is above 1 and
+        planes have no neighbours.
+        """
+        ...
+
+
+class NoisyPlanes(Planes, Protocol):
+    """Planes and what is known of their noise: what a training needs of a channel."""
+
+    @property
+    def curve(self) -> VarianceCurve:
+        """Noise variance by clean level, in the unit-noise coordinate."""
+        ...
+
+    @property
+    def correlation(self) -> Correlation:
+        """Correlation of the noise between pixels."""
+        ...
+
+    @property
+    def recorruptible(self) -> bool:
+        """Whether the noise is near enough to Gaussian here for a recorrupted risk."""
+        ...
+
+    @property
+    def pairs(self) -> Sequence[PlanePair]:
+        """Planes that show one scene with independent noise; empty if none are known to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldPlanes:
+    """Slabs (N, P, Y, X) float32 in memory, with the noise of a channel; no two of one scene.
+
+    Number n is the middle plane of slab n; from N on come all planes of all slabs, only seen.
+    """
+
+    array: NDArray[np.float32]
+    curve: VarianceCurve
+    correlation: Correlation
+    recorruptible: bool
+    pairs: tuple[PlanePair, ...] = ()
+
+    @classmethod
+    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
+        """These slabs (N, P, Y, X), with the noise of ``channel``."""
+        values = array.astype(np.float32, copy=False)
+        return cls(values, channel.curve, channel.correlation, channel.recorruptible)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        count, _, rows, columns = self.array.shape
+        return count, rows, columns
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Plane ``index``, (Y, X) float32."""
+        count, planes = self.array.shape[:2]
+        where = (index, planes // 2) if index < count else divmod(index - count, planes)
+        plane: NDArray[np.float32] = self.array[where]
+        return plane
+
+    def slab(self, index: int, count: int) -> tuple[int, ...]:
+        """Numbers of ``count`` planes of slab ``index``, its middle plane in their middle."""
+        slabs, planes = self.array.shape[:2]
+        if count > planes:
+            raise InputError(f'slabs of {planes} planes are held, and {count} are to be seen')
+        first = slabs + index * planes + (planes - count) // 2
+        numbers = range(first, first + count)
+        return (*numbers[: count // 2], index, *numbers[count // 2 + 1 :])
+
+
+class Box(NamedTuple):
+    """A square of a plane; a plane smaller than a patch is mirrored up to it."""
+
+    image: int
+    plane: int
+    top: int
+    left: int
+    size: int
+
+    def inside(self, margin: int) -> Box:
+        """Without a margin of so many pixels."""
+        top, left = self.top + margin, self.left + margin
+        return self._replace(top=top, left=left, size=self.size - 2 * margin)
+
+
+class Patches(NamedTuple):
+    """A batch: ``values`` (B, P, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
+    and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
+    pixels of the middle plane are held back from the training, or hold no image. Planes beyond
+    the end of a stack, and empty ones, are NaN.
+    """
+
+    values: Tensor
+    image: Tensor
+    orientation: Tensor
+    weight: Tensor
+
+
+class SamplerState(NamedTuple):
+    """Random numbers to come, planes drawn so far, and which are at hand of each image."""
+
+    random: Tensor
+    drawn: int
+    shelves: dict[int, list[int]]
+
+
+class PatchSampler:
+    """Draws patches, each pixel of every image as likely as any other, turned and mirrored.
+
+    Places without an image are filled in by their surroundings, and weigh nothing; what holds
+    hardly anything else is not drawn.
+
+    Parameters
+    ----------
+    images : sequence of Planes
+        What to draw from.
+    size : int
+        Height and width of a patch, pixels. Smaller planes are mirrored up to it.
+    generator : torch.Generator
+        Source of the random numbers, on the CPU.
+    held : sequence of Box
+        Pixels that are held back from the training.
+    planes : int
+        Neighbouring planes that a patch is cut from, odd.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Planes],
+        size: int,
+        generator: torch.Generator,
+        held: Sequence[Box] = (),
+        planes: int = 1,
+    ) -> None:
+        self._images, self._planes = images, planes
+        self.size, self.generator = size, generator
+        self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
+        self._shelves: dict[int, list[int]] = {}
+        self._drawn = 0
+        self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+        self._blank: dict[tuple[int, int], Tensor] = {}
+        self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
+        for box in held:
+            self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
+
+    @property
+    def state(self) -> SamplerState:
+        """What the next draws depend on."""
+        shelves = {image: list(shelf) for image, shelf in self._shelves.items()}
+        return SamplerState(self.generator.get_state(), self._drawn, shelves)
+
+    def restore(self, state: SamplerState) -> None:
+        """Draw again what was drawn since ``state`` was taken."""
+        self.generator.set_state(state.random)
+        self._drawn = state.drawn
+        self._shelves = {image: list(shelf) for image, shelf in state.shelves.items()}
+
+    def draw(self, count: int) -> Patches:
+        """``count`` patches, turned and mirrored at random."""
+        return self.draw_of(self.images(count))
+
+    def draw_of(self, chosen: Tensor) -> Patches:
+        """A patch of each of these images, (B,) int64, turned and mirrored at random."""
+        ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self.generator)
+        drawn, weights = [], []
+        for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
+            box = self.draw_box(image)
+            drawn.append(turned(self.slab(box), way))
+            weights.append(turned(self.weight(box), way))
+        return Patches(torch.stack(drawn), chosen, ways, torch.stack(weights)[:, None])
+
+    def images(self, count: int) -> Tensor:
+        """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
+        return torch.multinomial(self._weights, count, True, generator=self.generator)
+
+    def draw_box(self, image: int) -> Box:
+        """A random place in a random plane, with an image for the larger part if it can be."""
+        for _ in range(_TRIES):
+            box = self.place(image, self._pick(image))
+            if self.image_share(box) > 0:
+                return box
+        every = (self.place(image, plane) for plane in range(self._images[image].shape[0]))
+        return next((found for found in every if self.image_share(found) > 0), box)
+
+    def place(self, image: int, plane: int) -> Box:
+        """A random place in a plane, with an image for the larger part if it can be."""
+        sides = self._images[image].shape[1:]
+        best: tuple[float, Box] | None = None
+        for _ in range(_TRIES):
+            top, left = (self._whole(max(side - self.size, 0) + 1) for side in sides)
+            box = Box(image, plane, top, left, self.size)
+            share = self.image_share(box)
+            if share >= _LARGER:
+                return box
+            if best is None or share > best[0]:
+                best = share, box
+        assert best is not None
+        return best[1]
+
+    def image_share(self, box: Box) -> float:
+        """Share of the pixels of a box that hold an image."""
+        there = self.there(box)
+        return 1.0 if there is None else float(there.float().mean())
+
+    def there(self, box: Box) -> Tensor | None:
+        """Which pixels of a box hold an image, (size, size) bool; None if all do."""
+        self._plane(box.image, box.plane)
+        blank = self._blank.get((box.image, box.plane))
+        if blank is None:
+            return None
+        return ~blank[box.top : box.top + box.size, box.left : box.left + box.size]
+
+    def cut(self, box: Box) -> Tensor:
+        """The pixels of a box, upright, (size, size) float32."""
+        plane = self._plane(box.image, box.plane)
+        return plane[box.top : box.top + box.size, box.left : box.left + box.size]
+
+    def slab(self, box: Box) -> Tensor:
+        """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
+
+        NaN beyond the end of a stack, and where a neighbour is empty.
+        """
+        numbers = self._images[box.image].slab(box.plane, self._planes)
+        nothing = torch.full((box.size, box.size), torch.nan)
+        planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
+        return torch.stack(planes)
+
+    def weight(self, box: Box) -> Tensor:
+        """(size, size) float32: 0 for pixels that are held back, or hold no image, else 1."""
+        there = self.there(box)
+        weight = torch.ones(box.size, box.size) if there is None else there.float()
+        for rows, columns in self._held.get((box.image, box.plane), ()):
+            down, across = rows[box.top :][: box.size], columns[box.left :][: box.size]
+            if down.any() and across.any():
+                weight[torch.from_numpy(np.outer(down, across))] = 0
+        return weight
+
+    def still(self, box: Box, pair: PlanePair) -> Tensor:
+        """(size, size) float32: 0 where the planes of a pair do not show the same, else 1.
+
+        Nor do they where one of them holds no image.
+        """
+        both = [self.there(box._replace(plane=plane)) for plane in (pair.first, pair.second)]
+        weight = torch.ones(box.size, box.size)
+        for there in both:
+            weight = weight if there is None else weight * there
+        if pair.still is None:
+            return weight
+        rows, columns = (
+            origin[first : first + box.size]
+            for origin, first in zip(self._origins(box.image), box[2:4], strict=True)
+        )
+        return weight * torch.from_numpy(pair.still.at(rows, columns))
+
+    def _origins(self, image: int) -> list[NDArray[np.intp]]:
+        """Rows and columns that the pixels of a plane come from, in mirrored copies too."""
+        return [
+            np.pad(np.arange(side), (0, max(0, self.size - side)), mode='symmetric')
+            for side in self._images[image].shape[1:]
+        ]
+
+    def _rows_and_columns(self, box: Box) -> tuple[Bools, Bools]:
+        """Which rows and columns hold its pixels, in mirrored copies too."""
+        found = []
+        for origin, first in zip(self._origins(box.image), box[2:4], strict=True):
+            found.append(np.isin(origin, origin[first : first + box.size]))
+        return found[0], found[1]
+
+    def _pick(self, image: int) -> int:
+        """A random plane; of images that do not fit in memory one of those that are at hand.
+
+        These change bit by bit, so that each is read once for many patches.
+        """
+        count = self._images[image].shape[0]
+        room = int(_CACHE_BYTES / self._weights.sum() / 4 * count) // self._planes
+        if room >= count:
+            return self._whole(count)
+        shelf = self._shelves.setdefault(image, [])
+        self._drawn += 1
+        if len(shelf) < _FIRST or self._drawn % _REUSE == 0:
+            shelf.append(self._whole(count))
+        if len(shelf) > max(1, room):
+            self._forget((image, shelf.pop(0)))
+        return shelf[self._whole(len(shelf))]
+
+    def _whole(self, stop: int) -> int:
+        return int(torch.randint(stop, (), generator=self.generator))
+
+    def _plane(self, image: int, index: int) -> Tensor:
+        key = image, index
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        values = self._images[image].plane(index)
+        missing = [max(0, self.size - side) for side in values.shape]
+        if any(missing):
+            values = np.pad(values, [(0, gap) for gap in missing], mode='symmetric')
+        blank = np.isnan(values)
+        plane = torch.from_numpy(np.ascontiguousarray(filled(values), dtype=np.float32))
+        self._cache[key] = plane
+        if blank.any():
+            self._blank[key] = torch.from_numpy(blank)
+        while len(self._cache) > 1 and self._bytes() > _CACHE_BYTES:
+            self._forget(next(iter(self._cache)))
+        return plane
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        self._cache.pop(key, None)
+        self._blank.pop(key, None)
+
+    def _bytes(self) -> int:
+        return sum(plane.nbytes for plane in self._cache.values())

@@ -1,0 +1,67 @@
+"""What a training changed."""
+
+import numpy as np
+import pytest
+
+from napari_noise2score.analysis.training_effect import start_of, training_difference
+from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
+from napari_noise2score.steps import finish
+
+TRAINING = TrainSettings(seconds=None, steps=20, device='cpu')
+
+
+@pytest.fixture(scope='module')
+def stack():
+    return synthetic_stack('nuclei', frames=2, size=96, seed=2)
+
+
+@pytest.fixture(scope='module')
+def result(stack):
+    two = np.stack([stack.noisy, stack.noisy[:, ::-1]], axis=1)
+    return denoise(two, 'TCYX', DenoiseSettings(training=TRAINING, orientations=1))
+
+
+def test_it_is_the_difference_of_the_two_results_in_noise_units(stack, result):
+    change = finish(training_difference(result.score_map, device='cpu', orientations=1))
+    assert change.image.shape == (2, 2, 96, 96)
+    assert change.image.dtype == np.float32
+    start = TrainSettings(seconds=None, steps=0, device='cpu')
+    two = np.stack([stack.noisy, stack.noisy[:, ::-1]], axis=1)
+    before = denoise(two, 'TCYX', DenoiseSettings(training=start, orientations=1))
+    for channel in range(2):
+        expected = result.score_map.clean[channel] - before.score_map.clean[channel]
+        np.testing.assert_allclose(change.image[:, channel], expected, atol=1e-5)
+
+
+def test_it_is_found_where_it_is_largest(result):
+    change = finish(training_difference(result.score_map, device='cpu', orientations=1))
+    for channel, largest in enumerate(change.largest):
+        rows, columns = (slice(start, start + largest.size) for start in (largest.y, largest.x))
+        square = change.image[largest.plane, channel, rows, columns]
+        assert largest.rms == pytest.approx(np.sqrt(np.mean(square**2)), rel=1e-4)
+        whole = np.sqrt(np.mean(change.image[:, channel] ** 2))
+        assert largest.rms_of_channel == pytest.approx(whole, rel=1e-4)
+        assert largest.rms >= largest.rms_of_channel
+        assert set(largest.to_dict()) == {'plane', 'y', 'x', 'size', 'rms', 'rms_of_channel'}
+
+
+def test_a_score_from_scratch_has_no_start():
+    scratch = ScoreModel(ScoreNetwork(NetworkSettings(8, 2, 1)), 'preconditioned', {})
+    with pytest.raises(InputError, match='was trained from scratch'):
+        start_of(scratch)
+    old = ScoreModel(scratch.network, 'preconditioned', {'init': 'scratch'})
+    with pytest.raises(InputError, match='was trained from scratch'):
+        start_of(old)
+
+
+def test_a_start_that_is_another_one_now_is_refused():
+    training = {'init': 'warm', 'start': {'sha256': 'of another release'}}
+    model = ScoreModel(warm_start().network, 'preconditioned', training)
+    with pytest.raises(CheckpointError, match='warm: is not what this score was trained from'):
+        start_of(model)

@@ -1,0 +1,94 @@
+"""Planes corrected while a training runs."""
+
+import numpy as np
+import pytest
+
+from napari_noise2score._widget.jobs import Screen, View
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.pipeline.stages import score_image, train_score
+from napari_noise2score.score import precision
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.steps import finish
+
+AT_ONCE = TrainSettings(seconds=0, device='cpu')
+
+
+def prepared(frames: int = 2):
+    stack = synthetic_stack('nuclei', frames=frames, size=64, seed=4)
+    return prepare(ImageSource(stack.noisy, 'TYX'))
+
+
+def test_a_plane_is_what_the_whole_image_would_be_there():
+    image = prepared()
+    model = finish(train_score([image], AT_ONCE))
+    score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    for form in (Correction.STABILISED, Correction.CHAINED):
+        whole = correct_image(score, correction=form).image
+        plane = correct_plane(model, image.channels[0], 1, form, device='cpu')
+        np.testing.assert_allclose(plane, whole[1], rtol=1e-4, atol=1e-3)
+    automatic = correct_plane(model, image.channels[0], 1, device='cpu')
+    np.testing.assert_array_equal(
+        automatic, correct_plane(model, image.channels[0], 1, Correction.STABILISED, device='cpu')
+    )
+
+
+@pytest.mark.parametrize(
+    ('fast', 'within'),
+    [(False, 1e-4), (None, 2**-7)],  # as far as bfloat16 tells, where it is used
+)
+def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_be_there(
+    monkeypatch, fast, within
+):
+    if fast is not None:
+        monkeypatch.setattr(precision, 'has_fast_bfloat16', lambda device: fast)
+    stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
+    image = prepare(ImageSource(stack.noisy, 'ZYX'))
+    model = finish(train_score([image], TrainSettings(None, 2, slices=5, device='cpu')))
+    model.network.depth[0].last.weight.normal_(std=0.02)
+    score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    whole = correct_image(score, correction=Correction.STABILISED).image
+    for number in range(4):
+        plane = correct_plane(model, image.channels[0], number, device='cpu')
+        np.testing.assert_allclose(plane, whole[number], rtol=within, atol=1e-3)
+
+
+def test_what_has_been_learned_so_far_can_be_had_at_every_step():
+    image = prepared()
+    settings = TrainSettings(seconds=None, steps=6, device='cpu')
+    models = [at.model() for at in train_score([image], settings)]
+    weights = [next(iter(model.network.parameters())) for model in models]
+    assert len(models) == 6
+    assert not any(weight.requires_grad for weight in weights)
+    assert any((weights[0] != weights[-1]).flatten())
+    plain = finish(train_score([image], settings))
+    again = train_score([image], settings)
+    for at in again:
+        at.model()
+        if at.step == 5:
+            break
+    for one, other in zip(
+        plain.network.parameters(), finish(again).network.parameters(), strict=True
+    ):
+        assert (one == other).all()
+
+
+def test_watched_planes_come_at_once_when_the_place_changes_and_seldom_else():
+    image = prepared(3)
+    model = finish(train_score([image], AT_ONCE))
+    view = View({'T': 1})
+    screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: view)
+    (first,) = screen.show(model)
+    assert first.number == 0
+    assert first.index == (1, slice(None), slice(None))
+    assert first.values.shape == (64, 64)
+    assert list(screen.show(lambda: model)) == []
+    view = View({'T': 2})
+    (second,) = screen.show(lambda: model)
+    assert second.index[0] == 2
+    view = None
+    assert list(screen.show(lambda: model)) == []

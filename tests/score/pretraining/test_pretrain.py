@@ -1,0 +1,111 @@
+"""Pretraining: learns, goes on where it was interrupted, and takes images of one's own."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.noise.families import Gaussian
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.score.pretraining.pretrain import pretrain
+from napari_noise2score.score.pretraining.synthetic_pairs import places_in
+from napari_noise2score.settings import (
+    DenoiseSettings,
+    NetworkSettings,
+    PretrainSettings,
+    TrainSettings,
+)
+from napari_noise2score.steps import finish
+
+SMALL = NetworkSettings(8, 2, 1)
+
+
+def quick(steps: int) -> PretrainSettings:
+    return PretrainSettings(steps=steps, batch=4, patch=32, device='cpu', network=SMALL)
+
+
+def flat(size: int, rng: np.random.Generator) -> np.ndarray:
+    image = np.zeros((size, size))
+    image[: size // 2] = 1
+    return image
+
+
+def test_it_learns_and_keeps_settings_and_log():
+    model = finish(pretrain(quick(150), source=flat))
+    made = model.training['pretraining']
+    assert made['steps_done'] == made['steps'] == 150
+    log = made['log']
+    assert log[0][0] <= 2
+    assert log[-1][0] == 150
+    assert len(log) == 100
+    assert all(loss > 0 for _, loss in log)
+    assert not any(weight.requires_grad for weight in model.network.parameters())
+
+
+def test_what_it_learned_denoises_at_once(tmp_path):
+    file = tmp_path / 'flat.n2s'
+    finish(pretrain(quick(150), source=flat)).save(file)
+    clean = 20 * flat(64, np.random.default_rng(0))
+    noisy = clean + np.random.default_rng(1).normal(size=clean.shape)
+    settings = DenoiseSettings(
+        noise=NoiseRequest.exactly(Gaussian(1.0)),
+        training=TrainSettings(seconds=0, init=str(file), device='cpu'),
+    )
+    result = denoise(noisy, 'YX', settings).image
+    flat_parts = np.abs(np.arange(64) - 31.5) > 10
+    assert np.mean((result - clean)[flat_parts] ** 2) < 0.4
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr('napari_noise2score.score.pretraining.pretrain._KEEP_EVERY', 0.0)
+    state = tmp_path / 'state.pt'
+    run = pretrain(quick(20), source=flat, state=state)
+    for _ in itertools.islice(run, 8):
+        pass
+    run.close()
+    steps = pretrain(quick(20), source=flat, state=state)
+    assert next(steps).step == 9
+    model = finish(steps)
+    assert model.training['pretraining']['steps_done'] == 20
+    assert [step for step, _ in model.training['pretraining']['log']] == list(range(1, 21))
+    again = finish(pretrain(quick(20), source=flat, state=state))
+    for one, other in zip(model.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_state_that_says_nothing_of_planes_goes_on(tmp_path):
+    """It was begun before networks could see neighbours."""
+    state = tmp_path / 'state.pt'
+    finish(pretrain(quick(2), source=flat, state=state))
+    kept = torch.load(state, weights_only=True)
+    del kept['settings']['network']['planes']
+    torch.save(kept, state)
+    assert finish(pretrain(quick(2), source=flat, state=state)).network.settings.planes == 1
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path):
+    state = tmp_path / 'state.pt'
+    finish(pretrain(quick(2), source=flat, state=state))
+    with pytest.raises(CheckpointError, match='was begun with another steps'):
+        finish(pretrain(quick(3), source=flat, state=state))
+
+
+def test_images_of_ones_own():
+    rng = np.random.default_rng(0)
+    image = 40 + 7 * rng.uniform(size=(200, 180))
+    place = places_in([image])(160, rng)
+    assert place.shape == (160, 160)
+    assert place.min() == 0
+    assert place.max() == 1
+    with pytest.raises(InputError, match=r'shape \(100, 300\)'):
+        places_in([np.zeros((100, 300))])
+    with pytest.raises(InputError, match='no image'):
+        places_in([])
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(InputError, match='steps is 0; a whole number of 1 or more'):
+        PretrainSettings(steps=0)

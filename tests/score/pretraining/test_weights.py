@@ -1,0 +1,53 @@
+"""The weights that ship."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from napari_noise2score.errors import CheckpointError
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.pretraining import weights
+from napari_noise2score.score.pretraining.weights import starting_model, warm_start
+
+
+def test_the_shipped_file_is_small_whole_and_tells_how_it_was_made():
+    assert weights.FILE.stat().st_size <= 4_000_000
+    assert hashlib.sha256(weights.FILE.read_bytes()).hexdigest() == weights.SHA256
+    made = warm_start().training['pretraining']
+    assert made['steps_done'] == made['steps']
+    losses = [loss for _, loss in made['log']]
+    assert len(losses) >= 90
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
+    damaged = tmp_path / 'warm.safetensors'
+    content = bytearray(weights.FILE.read_bytes())
+    content[-100] ^= 1
+    damaged.write_bytes(content)
+    warm_start.cache_clear()
+    monkeypatch.setattr(weights, 'FILE', damaged)
+    with pytest.raises(CheckpointError, match='damaged weights of the warm start'):
+        warm_start()
+    monkeypatch.setattr(weights, 'FILE', tmp_path / 'nothing')
+    with pytest.raises(CheckpointError, match='are not installed'):
+        warm_start()
+
+
+def test_a_start_has_a_name_or_is_a_file(tmp_path):
+    assert starting_model('scratch') is None
+    assert starting_model('warm') is warm_start()
+    path = tmp_path / 'mine.safetensors'
+    warm_start().save(path)
+    mine = starting_model(str(path))
+    assert isinstance(mine, ScoreModel)
+    assert mine.digest == warm_start().digest
+    with pytest.raises(CheckpointError, match='no such file'):
+        starting_model(str(tmp_path / 'other'))
+
+
+def test_weights_are_ordinary_numbers():
+    values = np.concatenate([w.numpy().ravel() for w in warm_start().network.parameters()])
+    assert np.isfinite(values).all()
+    assert 0.9e6 < values.size < 1.2e6
