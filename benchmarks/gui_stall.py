@@ -18,7 +18,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
 import napari
-from napari_noise2score._widget.controller import State
 from napari_noise2score.noise.families import PoissonGaussian
 
 TICK_MS = 10
@@ -91,7 +90,7 @@ def main() -> None:
     panel.form.seconds.value = arguments.seconds
     panel.train.native.click()
     until = time.perf_counter() + arguments.seconds + 120
-    while panel.controller.state is not State.IDLE and time.perf_counter() < until:
+    while not panel.controller.run.idle and time.perf_counter() < until:
         QTest.qWait(20)
     beat.stage = 'after'
     print(panel.status.text())
@@ -99,7 +98,7 @@ def main() -> None:
     begin = time.perf_counter()
     panel.noise.family.value = 'poisson'
     panel.correct.native.click()
-    while panel.controller.state is not State.IDLE:
+    while not panel.controller.run.idle:
         QTest.qWait(5)
     corrected = time.perf_counter() - begin
     print(

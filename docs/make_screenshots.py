@@ -60,13 +60,13 @@ def stages(viewer: Any, panel: Any, seconds: int) -> Iterator[str]:
     """Go through the work with the panel; the name of each stage once it is reached."""
     yield 'before'
     panel.noise.estimate.native.click()
-    wait(lambda: panel.controller.state == 'idle', 60)
+    wait(lambda: panel.controller.run.idle, 60)
     panel.form.seconds.value = seconds
     panel.train.native.click()
     wait(lambda: 'step' in panel.status.text(), 60)
     QTest.qWait(700 * seconds)
     yield 'training'
-    wait(lambda: panel.controller.state == 'idle', seconds + 120)
+    wait(lambda: panel.controller.run.idle, seconds + 120)
     yield 'after'
     panel.compare.split.native.click()
     yield 'compare'

@@ -36,7 +36,7 @@ def idle(qtbot: Any) -> Callable[[Any], None]:
     """Waits until the panel has nothing to do."""
 
     def wait(panel: Any) -> None:
-        qtbot.waitUntil(lambda: panel.controller.state == 'idle', timeout=LONGEST_WAIT)
+        qtbot.waitUntil(lambda: panel.controller.run.idle, timeout=LONGEST_WAIT)
 
     return wait
 
@@ -55,9 +55,9 @@ def running(qtbot: Any) -> Callable[[Any], None]:
 def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests leave the user's own list as it is."""
     file = tmp_path_factory.mktemp('settings') / 'recent.json'
-    monkeypatch.setattr('napari_noise2score._widget.recent.default_file', lambda: file)
+    monkeypatch.setattr('napari_noise2score._widget.control.recent.default_file', lambda: file)
     last = file.with_name('last.safetensors')
-    for module in ('kept', 'model_box'):
+    for module in ('kept', 'views.model_box'):
         monkeypatch.setattr(f'napari_noise2score._widget.{module}.default_file', lambda: last)
 
 

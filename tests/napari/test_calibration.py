@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from napari_noise2score._widget.control.messages import calibration_words, estimate_words
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.layers import unwrapped
-from napari_noise2score._widget.words import calibration_words, estimate_words
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.correlation import Correlation
@@ -38,7 +38,7 @@ def test_calibrate_fills_the_form_and_the_numbers_can_be_edited(opened, idle, qt
     box, fields = panel.noise.calibration, panel.noise.fields
     box.dark.value, box.flat.value = layers['dark'], layers['flat']
     box.calibrate.native.click()
-    assert panel.controller.state == 'calibrating'
+    assert panel.controller.run.job == 'calibrating'
     assert not box.calibrate.enabled
     idle(panel)
     assert panel.status.text() == 'The noise was measured on the calibration frames.'
@@ -109,7 +109,7 @@ def test_wrong_frames_are_explained_and_nothing_is_lost(opened, idle):
     panel.layers.axes_of(viewer.layers['flat']).setCurrentText('YX')
     box.calibrate.native.click()
     assert "axes 'YX' name 2 axes" in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
 
 
 def test_the_axes_of_the_table_hold_for_calibration_frames(opened, idle):
@@ -130,10 +130,12 @@ def test_the_menus_follow_the_layers(opened):
     assert box.dark.value is layers['dark']
     viewer.layers.remove(viewer.layers['dark'])
     assert box.layers() == (None, layers['flat'])
+    layers['flat'].name = 'empty field'
+    assert box.layers() == (None, layers['flat'])
     viewer.add_labels(np.zeros((8, 8), int))
     menu = box.dark.native
     texts = [menu.itemText(place) for place in range(menu.count())]
-    assert texts == ['None', 'cells', 'flat', 'other']
+    assert texts == ['None', 'cells', 'empty field', 'other']
 
 
 def test_the_estimate_has_units_and_correlation():

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_noise2score._widget.chart import Chart, Curves, learning_curve, photon_transfer, ticks
+from napari_noise2score._widget.views.chart import (
+    Chart,
+    Curves,
+    learning_curve,
+    photon_transfer,
+    ticks,
+)
 from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import Poisson
 from tests.napari.helpers import NOISE, noisy_stack

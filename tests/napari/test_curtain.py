@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_noise2score._widget.curtain import Curtain
+from napari_noise2score._widget.layers.split_view import Curtain
 
 LEFT = np.arange(3 * 8 * 10).reshape(3, 8, 10)
 RIGHT = -LEFT.astype(np.float32)

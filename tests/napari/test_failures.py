@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from napari_noise2score._widget import jobs, kept
+from napari_noise2score._widget.control.messages import error_words
 from napari_noise2score._widget.jobs import screen as screen_module
 from napari_noise2score._widget.layers import unwrapped
-from napari_noise2score._widget.words import error_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline import schedule, stages
@@ -78,8 +78,9 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
     assert error_words(error)[:30] in panel.messages.text()
-    assert panel.controller.model.model.training['steps_done'] == 3
-    assert ScoreModel.load(kept.default_file()).digest == panel.controller.model.model.digest
+    model = panel.controller.learned.model.model
+    assert model.training['steps_done'] == 3
+    assert ScoreModel.load(kept.default_file()).digest == model.digest
     assert panel.train.enabled
     panel.correct.native.click()
     idle(panel)
@@ -209,14 +210,14 @@ def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(
         panels[-1].form.seconds.value = 1
     for panel in panels:
         panel.train.native.click()
-    assert [panel.controller.state for panel in panels] == ['training'] * 2
+    assert [panel.controller.run.job for panel in panels] == ['training'] * 2
     for panel in panels:
         idle(panel)
     for number, viewer in enumerate(viewers):
         words = f'cells {number} denoised (Poisson-Gaussian, stabilised)'
         assert names(viewer) == [f'cells {number}', words]
         assert 'Error' not in panels[number].messages.text()
-    models = [panel.controller.model.model for panel in panels]
+    models = [panel.controller.learned.model.model for panel in panels]
     assert models[0].digest != models[1].digest
 
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider
 
-from napari_noise2score._widget.fold import Fold
 from napari_noise2score._widget.layers import unwrapped
+from napari_noise2score._widget.views.collapsible import Fold
 from tests.napari.helpers import noisy_stack
 
 INPUTS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
@@ -48,7 +48,7 @@ def tabbed(panel, key=Qt.Key.Key_Tab):
 def open_up(panel):
     """All that the panel can show, enabled."""
     for fold in panel.findChildren(Fold):
-        fold.open()
+        fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
     panel.layers.tick(panel.layers._viewer.layers)
@@ -91,7 +91,7 @@ def test_the_order_stays_when_layers_come_and_axes_change(shown):
     panel.layers.setFocus()
     way = tabbed(panel)
     axes = [panel.layers.axes_of(viewer.layers[name]) for name in ('third', 'above', 'below')]
-    assert way[:5] == [panel.layers, *axes, panel.findChildren(Fold)[0].button]
+    assert way[:5] == [panel.layers, *axes, panel.findChildren(Fold)[0].toggleButton()]
 
 
 def test_what_is_folded_is_left_out(shown):
@@ -101,12 +101,12 @@ def test_what_is_folded_is_left_out(shown):
     more = next(
         fold for fold in panel.findChildren(Fold) if fold.isAncestorOf(panel.form.device.native)
     )
-    more.button.setFocus()
+    more.toggleButton().setFocus()
     press(panel, Qt.Key.Key_Space)
     assert panel.form.device.native.isVisible()
     assert press(panel, Qt.Key.Key_Tab) is panel.form.correction.native
     assert panel.form.device.native in tabbed(panel)
-    more.button.setFocus()
+    more.toggleButton().setFocus()
     press(panel, Qt.Key.Key_Space)
     assert not panel.form.device.native.isVisible()
 
@@ -147,7 +147,7 @@ def test_a_training_without_a_mouse(shown, idle):
     while panel.window().focusWidget() is not panel.train.native:
         press(panel, Qt.Key.Key_Tab)
     press(panel, Qt.Key.Key_Space)
-    assert panel.controller.state == 'training'
+    assert panel.controller.run.job == 'training'
     assert panel.window().focusWidget() is panel.pause.native
     idle(panel)
     assert len(viewer.layers) == 3
@@ -157,7 +157,13 @@ def test_a_training_without_a_mouse(shown, idle):
 def test_every_input_has_a_name_that_can_be_said(shown):
     _, panel = shown
     open_up(panel)
-    for widget in [panel.layers, panel.bar, panel.status, panel.messages, *inputs(panel)]:
+    for widget in [
+        panel.layers,
+        panel.footer.progress,
+        panel.status,
+        panel.messages,
+        *inputs(panel),
+    ]:
         name = widget.accessibleName() or (
             widget.text() if isinstance(widget, QAbstractButton) else ''
         )

@@ -48,7 +48,7 @@ PROGRAM = """
     panel.train.native.click()
     for _ in range(3000):
         QTest.qWait(100)
-        if panel.controller.state == 'idle':
+        if panel.controller.run.idle:
             break
     result = viewer.layers[1]
     truth = stack[100:104, 700:1084, 400:784].compute()

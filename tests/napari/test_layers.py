@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.layers import (
     METADATA,
-    Target,
     add_result,
     full_data,
     image_layers,

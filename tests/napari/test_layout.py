@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.column import Column
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.layer_table import LayerTable
+from napari_noise2score._widget.views.vertical_scroll import Column
+from napari_noise2score._widget.views.wrapped_text import Text
 from tests.napari.helpers import noisy_stack
 
 LONG = 'a recording with a name that is much longer than any dock is wide, of the third day, 0042'
@@ -37,13 +37,15 @@ def panel(make_napari_viewer_proxy, qtbot):
     for name in ('cells', LONG):
         viewer.add_image(noisy_stack(), name=name)
     for fold in panel.findChildren(Fold):
-        fold.open()
+        fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
     panel.noise.estimate.native.click()
-    qtbot.waitUntil(lambda: panel.controller.state == 'idle', timeout=60_000)
-    panel.show_learning([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
-    panel.show_error(f'{LONG}: axes of {"x" * 60} cannot be read; give letters of TCZYX. ' * 2)
+    qtbot.waitUntil(lambda: panel.controller.run.idle, timeout=60_000)
+    panel.controller.events.loss_changed.emit([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
+    panel.footer.show_error(
+        f'{LONG}: axes of {"x" * 60} cannot be read; give letters of TCZYX. ' * 2
+    )
     panel.pause.text = 'Resume'
     panel.window().resize(1900, 1000)
     return panel
@@ -107,9 +109,15 @@ def test_no_control_without_a_tooltip(panel):
 
 
 def test_what_steers_a_run_and_what_is_said_of_it_is_always_in_sight(panel):
-    panel.show_notes([f'{number}: {LONG}' for number in range(20)])
+    panel.footer.show_notes([f'{number}: {LONG}' for number in range(20)])
     resize(panel, 340, 535)
-    for widget in (panel.train.native, panel.stop.native, panel.bar, panel.status, panel.messages):
+    for widget in (
+        panel.train.native,
+        panel.stop.native,
+        panel.footer.progress,
+        panel.status,
+        panel.messages,
+    ):
         place = widget.mapTo(panel, widget.rect().bottomRight())
         assert panel.rect().contains(place)
         assert not widget.visibleRegion().isEmpty()
@@ -124,15 +132,15 @@ def test_the_plot_of_a_training_and_the_comparison_come_into_sight(panel):
     panel.chart.show_curves(None)
     panel.column.verticalScrollBar().setValue(0)
     panel.form.device.native.setFocus()
-    panel.show_learning([(0.0, 1.0), (1.0, 0.5)])
+    panel.controller.events.loss_changed.emit([(0.0, 1.0), (1.0, 0.5)])
     QTest.qWait(50)
     assert panel.chart.visibleRegion().boundingRect() == panel.chart.rect()
     panel.column.verticalScrollBar().setValue(0)
-    panel.show_learning([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
+    panel.controller.events.loss_changed.emit([(0.0, 1.0), (1.0, 0.5), (2.0, 0.4)])
     QTest.qWait(50)
     assert panel.column.verticalScrollBar().value() == 0
     panel.form.seconds.native.setFocus()
     panel.chart.show_curves(None)
-    panel.show_learning([(0.0, 1.0), (1.0, 0.5)])
+    panel.controller.events.loss_changed.emit([(0.0, 1.0), (1.0, 0.5)])
     QTest.qWait(50)
     assert panel.column.verticalScrollBar().value() == 0

@@ -17,9 +17,10 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from safetensors.torch import save_file
 
-from napari_noise2score._widget import kept, model_box
+from napari_noise2score._widget import kept
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
+from napari_noise2score._widget.views import model_box
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.model_header import FORMAT
 from napari_noise2score.settings import StartFrom
@@ -105,7 +106,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     first = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
     assert first['start']['sha256'] == ScoreModel.load(saved).digest
     assert first['init'] == str(saved)
-    now = panel.controller.model.model.digest
+    now = panel.controller.learned.model.model.digest
     panel.copy.native.click()
     assert 'save it first' in panel.messages.text()
     train(panel, idle)  # from what was just trained, which is in no file
@@ -124,14 +125,14 @@ def test_a_loaded_model_takes_the_place_of_the_score_of_a_layer(
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
     train(panel, idle)
-    trained = panel.controller.model.model.digest
+    trained = panel.controller.learned.model.model.digest
     panel.controller.load(saved)
     idle(panel)
     panel.correct.native.click()
     idle(panel)
     sha256 = unwrapped(viewer.layers[1]).metadata[METADATA]['model']['sha256']
     assert sha256 == ScoreModel.load(saved).digest
-    assert panel.controller.model.model.digest == sha256
+    assert panel.controller.learned.model.model.digest == sha256
     assert trained in [
         unwrapped(x).metadata[METADATA]['model']['sha256'] for x in viewer.layers[1:]
     ]
@@ -182,13 +183,13 @@ def test_a_file_that_cannot_be_loaded_costs_nothing(
     _, panel = open_panel()
     panel.controller.load(saved)
     idle(panel)
-    before = panel.controller.model
+    before = panel.controller.learned.model
     choose(monkeypatch, broken(tmp_path, kind))
     panel.model.load.click()
     idle(panel)
     assert text in panel.messages.text()
     assert panel.status.text() == 'Failed; see below. The trained score is kept.'
-    assert panel.controller.model is before
+    assert panel.controller.learned.model is before
     assert 'In use: cells.safetensors' in panel.model.words.text()
 
 
@@ -210,7 +211,7 @@ def test_a_full_disk_keeps_the_model_and_the_old_file(
         panel.model.save.click()
     assert 'could not be saved (No space left on device)' in panel.messages.text()
     assert path.read_bytes() == b'old'
-    assert panel.controller.model.path == saved
+    assert panel.controller.learned.model.path == saved
     panel.model.save.click()
     assert ScoreModel.load(path).digest == ScoreModel.load(saved).digest
 
@@ -237,7 +238,7 @@ def test_a_dialog_that_is_left_changes_nothing(open_panel, qtbot, idle, saved, m
     choose(monkeypatch, None)
     for button in (panel.model.save, panel.model.load, panel.model.export):
         button.click()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
     assert panel.model.words.text() == before
 
 
@@ -261,7 +262,7 @@ def test_a_model_file_opens_the_panel_and_adds_no_layer(make_napari_viewer, qtbo
     assert panel.status.text() == 'The model was loaded.'
     assert 'In use: cells.safetensors' in panel.model.words.text()
     viewer.open(str(saved), plugin='napari-noise2score')
-    assert panel.controller.state == 'loading'
+    assert panel.controller.run.job == 'loading'
     idle(panel)
 
 
@@ -275,7 +276,7 @@ def test_a_model_goes_to_the_panel_of_the_viewer_that_opens_it(make_napari_viewe
         for viewer, own, other in ((first, *panels), (second, *panels[::-1])):
             _make_current(current)
             assert viewer.open(str(saved), plugin='napari-noise2score') == []
-            assert (own.controller.state, other.controller.state) == ('loading', 'idle')
+            assert (own.controller.run.phase, other.controller.run.phase) == ('running', 'idle')
             idle(own)
             assert own.status.text() == 'The model was loaded.'
 
@@ -344,14 +345,14 @@ def test_a_training_is_kept_on_disk_by_itself(open_panel, idle, stack, monkeypat
     panel.train.native.click()
     idle(panel)
     assert len(saved) > 2  # in between, and at the end
-    model = panel.controller.model.model
+    model = panel.controller.learned.model.model
     assert ScoreModel.load(kept.default_file()).digest == model.digest
     panel.model.fill_menu()
     action = panel.model.menu.actions()[0]
     assert action.text() == 'Last training (kept by itself)'
     action.trigger()
     idle(panel)
-    assert panel.controller.model.model.digest == model.digest
+    assert panel.controller.learned.model.model.digest == model.digest
     assert 'Error' not in panel.messages.text()
 
 

@@ -2,8 +2,8 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_noise2score._widget import overlay
-from napari_noise2score._widget.overlay import Overlay
+from napari_noise2score._widget.layers import overlay
+from napari_noise2score._widget.layers.overlay import Overlay
 
 BASE = np.arange(4 * 6 * 8).reshape(4, 6, 8)
 PARTS = [

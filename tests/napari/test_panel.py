@@ -56,7 +56,7 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
     assert not panel.stop.enabled
 
     train(panel)
-    assert panel.controller.state == 'training'
+    assert panel.controller.run.job == 'training'
     assert panel.stop.enabled
     assert not panel.train.enabled
     idle(panel)
@@ -182,7 +182,7 @@ def test_pause_and_resume(open_panel, stack, qtbot, idle, running):
     train(panel, 600)
     running(panel)
     panel.pause.native.click()
-    assert (panel.pause.text, panel.controller.state) == ('Resume', 'paused')
+    assert (panel.pause.text, panel.controller.run.phase) == ('Resume', 'paused')
     assert panel.stop.enabled
     assert not panel.train.enabled
     text = panel.status.text()
@@ -343,14 +343,14 @@ def test_changed_data_are_scored_again(open_panel, stack, idle):
     layer = unwrapped(viewer.add_image(stack, name='cells'))
     train(panel)
     idle(panel)
-    before = panel.controller.score_of(layer)
+    before = panel.controller.learned.score_of(layer)
     panel.correct.native.click()
     idle(panel)
-    assert panel.controller.score_of(layer) is before
+    assert panel.controller.learned.score_of(layer) is before
     layer.data = noisy_stack(seed=5)
     panel.correct.native.click()
     idle(panel)
-    assert panel.controller.score_of(layer) is not before
+    assert panel.controller.learned.score_of(layer) is not before
     assert abs(viewer.layers[1].data.mean() - layer.data.mean()) < 2
 
 
@@ -418,7 +418,7 @@ def test_estimate_fills_the_form_and_can_be_edited(open_panel, idle, qtbot):
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(4, 192), name='cells')
     panel.noise.estimate.native.click()
-    assert panel.controller.state == 'estimating'
+    assert panel.controller.run.job == 'estimating'
     idle(panel)
     fields = panel.noise.fields
     found = {name: float(fields['poisson-gaussian', name].value) for name in NOISE.parameters()}
@@ -475,7 +475,7 @@ def test_wrong_parameter_is_explained_and_nothing_runs(open_panel, stack, text, 
     panel.noise.fields['poisson', 'gain'].value = text
     train(panel)
     assert words in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
 
 
 def test_wrong_axes_are_explained(open_panel, stack):

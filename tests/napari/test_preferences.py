@@ -72,7 +72,7 @@ def test_they_are_the_first_values_of_the_panel(saved, open_panel, monkeypatch):
     assert (settings.training.seconds, settings.training.device) == (7, 'cpu')
     assert settings.output == 'source'
     assert not panel.form.live.value
-    assert not panel._live
+    assert not panel.live.during_training
 
 
 def test_every_choice_is_one_of_the_panel(open_panel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_noise2score._widget.recent import MOST, Recent, default_file
+from napari_noise2score._widget.control.recent import MOST, Recent, default_file
 
 
 def files(folder, count):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score._widget.layers import METADATA, target_of, unwrapped
-from napari_noise2score._widget.region_box import PART, boxes_of
+from napari_noise2score._widget.views.region_box import PART, boxes_of
 from napari_noise2score.errors import InputError
 from tests.napari.helpers import noisy_stack
 
@@ -24,6 +24,21 @@ def test_a_shape_is_the_rectangle_around_it_in_pixels_of_the_layer(open_panel, s
     layer = unwrapped(viewer.add_image(np.zeros((3, 90, 100)), scale=scale, translate=(0, 7, -3)))
     shapes = shapes_of(viewer, scale=scale[1:], translate=(7, -3))
     assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
+
+
+def test_the_menu_of_shapes_follows_the_layers(open_panel):
+    viewer, panel = open_panel()
+    menu = panel.region.where
+    assert menu.choices == (None,)
+    assert menu.current_choice == 'Whole layers'
+    shapes = shapes_of(viewer, name='left half')
+    viewer.add_image(np.zeros((90, 100)))
+    menu.value = shapes
+    shapes.name = 'right half'
+    assert menu.value is shapes
+    assert menu.current_choice == 'right half'
+    viewer.layers.remove(shapes)
+    assert menu.value is None
 
 
 def test_learn_from_a_shape_and_clean_all(open_panel, qtbot, idle):
@@ -84,7 +99,7 @@ def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
     panel.region.frames.value = frames
     panel.train.native.click()
     assert words in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
     panel.region.frames.value = ''
     assert panel.region.narrowed(panel.layers.targets()[0]).lessons == ()
 
@@ -108,7 +123,7 @@ def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
     with pytest.raises(InputError, match='lies in cells'):
         panel.region.narrowed(target)
     viewer.layers.clear()
-    assert panel.region.where.value == ''
+    assert panel.region.where.value is None
 
 
 def test_several_shapes_are_learned_from_together(open_panel):
@@ -118,12 +133,12 @@ def test_several_shapes_are_learned_from_together(open_panel):
     shapes.add_rectangles(np.array([[50, 40], [50, 60], [80, 60], [80, 40]]))
     panel.region.where.value = shapes
     target = panel.region.narrowed(target_of(layer, 'YX'))
-    assert [str(lesson.region) for lesson in target.learned] == ['Y0:30,X0:20', 'Y50:80,X40:60']
+    assert [str(lesson.region) for lesson in target.lessons] == ['Y0:30,X0:20', 'Y50:80,X40:60']
     assert target.source.shape == (90, 100)
     panel.region.clean.value = PART
     target = panel.region.narrowed(target_of(layer, 'YX'))
     assert str(target.region) == 'Y0:80,X0:60'
-    assert len(target.learned) == 2
+    assert len(target.lessons) == 2
 
 
 def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):

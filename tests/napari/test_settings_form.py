@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 
-from napari_noise2score._widget.settings_form import SettingsForm
+from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import setting
 from napari_noise2score.noise.request import NoiseRequest

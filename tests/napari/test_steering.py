@@ -70,7 +70,7 @@ def test_half_typed_numbers_change_nothing(denoised, qtbot):
         qtbot.wait(300)
         np.testing.assert_array_equal(np.asarray(preview.data), still)
     assert 'Error' not in panel.messages.text()
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
 
 
 def test_a_run_ends_a_glance(denoised, qtbot, idle):
@@ -78,7 +78,7 @@ def test_a_run_ends_a_glance(denoised, qtbot, idle):
     panel.form.correction.value = 'paper'
     qtbot.wait(160)
     panel.train.native.click()
-    assert panel.controller.state == 'training'
+    assert panel.controller.run.job == 'training'
     idle(panel)
     assert 'Error' not in panel.messages.text()
     assert preview_of(viewer) is None

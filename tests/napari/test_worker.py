@@ -10,7 +10,7 @@ import torch
 from qtpy.QtCore import QThread
 
 from napari_noise2score._widget import jobs, worker
-from napari_noise2score._widget.jobs import Update
+from napari_noise2score._widget.jobs import Stage, Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline import stages
@@ -60,7 +60,7 @@ def test_job_runs_elsewhere_and_reports_here(qtbot):
 )
 def test_every_error_arrives(qtbot, error):
     def job(stop):
-        yield Update('train', 0.0)
+        yield Update(Stage.TRAIN, 0.0)
         raise error
 
     assert run(qtbot, job).ends == [error]
@@ -69,7 +69,7 @@ def test_every_error_arrives(qtbot, error):
 def test_updates_are_thinned_out_and_results_are_not(qtbot):
     def job(stop):
         for number in range(500):
-            yield Update('train', number / 500)
+            yield Update(Stage.TRAIN, number / 500)
             if number % 100 == 0:
                 yield jobs.Trained(number, None)
 
@@ -171,7 +171,7 @@ def test_quit_of_the_task_manager_ends_the_job_and_releases_it(qtbot):
         try:
             while not stop.is_set():
                 QThread.msleep(2)
-                yield Update('train', 0.5)
+                yield Update(Stage.TRAIN, 0.5)
             yield jobs.Trained('must not arrive', None)
         finally:
             ended.append(True)

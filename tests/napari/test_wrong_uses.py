@@ -69,7 +69,7 @@ def test_axes_that_do_not_fit(ready, axes):
     panel.train.native.click()
     assert 'axes' in panel.messages.text()
     assert panel.status.text() == 'Not done; see below.'
-    assert panel.controller.state == 'idle'
+    assert panel.controller.run.idle
     assert panel.layers.axes_of(layer).currentText() == axes
     works()
 
@@ -193,7 +193,7 @@ def test_a_second_run_is_refused_and_the_first_goes_on(ready, idle, running):
     panel._train()
     panel._estimate()
     assert panel.messages.text().count('One run at a time') >= 1
-    assert panel.controller.state == 'training'
+    assert panel.controller.run.job == 'training'
     idle(panel)
     assert len(viewer.layers) == 2
     panel.form.seconds.value = 0

@@ -24,23 +24,19 @@ USES = """
 import json, sys
 import numpy as np
 from napari.layers import Image
-from qtpy.QtWidgets import QApplication, QFormLayout
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_noise2score import ScoreModel, denoise
-from napari_noise2score._widget.command import command_line
+from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.layers import target_of
 from napari_noise2score._widget.preferences import built_in, configurations
-from napari_noise2score._widget.settings_form import SettingsForm
+from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score.noise.request import NoiseRequest
 
 application = QApplication(sys.argv[:1])
 image = np.random.default_rng(0).normal(100, 8, (48, 48)).astype(np.float32)
 form = SettingsForm({**built_in(), 'zoom': 2.0})
-labels = [
-    layout.labelForField(form.zoom.native).text()
-    for layout in form.findChildren(QFormLayout)
-    if layout.indexOf(form.zoom.native) >= 0
-]
+labels = [label.text() for label in form.findChildren(QLabel) if 'oom' in label.text()]
 first = form.zoom.value
 form.zoom.value, form.seconds.value, form.device.value = 2.5, 0, 'cpu'
 settings = form.settings(NoiseRequest('gaussian', {'sigma': 8.0}))

@@ -1,60 +1,43 @@
-"""The panel: layout, what the user asks for, and what comes back. No maths, no threads."""
+"""The panel: its layout, the requests of a user, and where results go. No maths, no threads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from magicgui.widgets import PushButton
-from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_noise2score._widget import worker
-from napari_noise2score._widget.chart import Chart, learning_curve
-from napari_noise2score._widget.column import Column
-from napari_noise2score._widget.command import command_line
-from napari_noise2score._widget.compare_box import CompareBox, Pair
-from napari_noise2score._widget.controller import Controller, State, Status
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.following import follow
-from napari_noise2score._widget.form import narrow
-from napari_noise2score._widget.jobs import Estimated, Trained, View
-from napari_noise2score._widget.layer_table import LayerTable
-from napari_noise2score._widget.layers import (
-    METADATA,
-    Target,
-    add_map,
-    add_preview,
-    add_result,
-    put_plane,
-    target_of,
-    turn_into_result,
-    view_of,
-)
-from napari_noise2score._widget.look import STYLE
-from napari_noise2score._widget.model_box import ModelBox
-from napari_noise2score._widget.noise_form import NoiseForm
+from napari_noise2score._widget.control.command import command_line
+from napari_noise2score._widget.control.controller import Controller
+from napari_noise2score._widget.control.events import Status
+from napari_noise2score._widget.control.runner import Phase
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.jobs import Estimated, Trained
+from napari_noise2score._widget.layers import Pair, ResultLayers, target_of
+from napari_noise2score._widget.layers.live_view import LiveView, view_of
 from napari_noise2score._widget.preferences import preferences
-from napari_noise2score._widget.region_box import RegionBox
-from napari_noise2score._widget.settings_form import SettingsForm
-from napari_noise2score._widget.tab_order import order_tabs
-from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import preview_name
+from napari_noise2score._widget.views.chart import Chart, learning_curve
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.compare_box import CompareBox
+from napari_noise2score._widget.views.form import list_layers
+from napari_noise2score._widget.views.layer_table import LayerTable
+from napari_noise2score._widget.views.model_box import ModelBox
+from napari_noise2score._widget.views.noise_form import NoiseForm
+from napari_noise2score._widget.views.region_box import RegionBox
+from napari_noise2score._widget.views.settings_form import SettingsForm
+from napari_noise2score._widget.views.status_bar import StatusBar
+from napari_noise2score._widget.views.style import STYLE
+from napari_noise2score._widget.views.tab_order import order_tabs
+from napari_noise2score._widget.views.vertical_scroll import Column
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 from napari_noise2score.settings.tree import replaced
 
@@ -85,9 +68,7 @@ _COPY_TIP = (
     'Put the command line that does the same for the files of the ticked layers on the clipboard.'
 )
 _PRELOAD_AFTER = 250
-_GLANCE_AFTER = 150
-"""Time from the last edit to its effect, ms."""
-_MESSAGES = 120
+"""Time from the opening of the panel to the loading of PyTorch, ms."""
 _WIDTH = 340
 _HEIGHT = 600
 
@@ -104,12 +85,14 @@ class Noise2ScorePanel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.controller = Controller(self, worker.start)
+        self.controller = Controller(worker.start)
+        self.results = ResultLayers(viewer)
+        self.live = LiveView(self, viewer, self._is_idle, self._correct_displayed)
         self.layers = LayerTable(viewer)
         self.reading = Text('How the layers are read')
         self.model = ModelBox(self.controller)
-        self.noise = NoiseForm(viewer)
-        self.region = RegionBox(viewer)
+        self.noise = NoiseForm()
+        self.region = RegionBox()
         self.form = SettingsForm(preferences())
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
@@ -118,38 +101,13 @@ class Noise2ScorePanel(QWidget):
         self.compare = CompareBox(viewer, self._pairs)
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.chart = Chart()
-        self.bar = QProgressBar()
-        self.status = Text('What is going on')
-        self.messages = Text('Messages', highest=_MESSAGES)
-        self._notes: list[str] = []
-        self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-        self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
-        self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
-        self._targets: Sequence[Target] = ()
-        self._shown: tuple[State, bool] | None = None
-        self._live, self._edited = self.form.live.value, False
-        self._glance = QTimer(self)
-        self._glance.setSingleShot(True)
-        self._glance.setInterval(_GLANCE_AFTER)
+        self.footer = StatusBar((self.train, self.pause, self.stop, self.correct))
+        self.status, self.messages = self.footer.status, self.footer.messages
+        self._shown: tuple[Phase, bool] | None = None
         self._build()
-        self.train.changed.connect(self._train)
-        self.stop.changed.connect(lambda: self.controller.stop())
-        self.pause.changed.connect(lambda: self.controller.pause())
-        self.correct.changed.connect(self._correct)
-        self.compare.wants_residual.connect(self._show_residual)
-        self.compare.wants_change.connect(self._show_change)
-        self.copy.changed.connect(self._copy)
-        self.noise.wants_estimate.connect(self._estimate)
-        self.noise.calibration.wanted.connect(self._calibrate)
-        self.noise.edited.connect(self._glance.start)
-        self.form.correction.changed.connect(lambda: self._glance.start())
-        self._glance.timeout.connect(self._look_again)
-        self.form.live.changed.connect(self._set_live)
-        camera = getattr(viewer, 'scene', viewer).camera  # of the viewer itself before napari 0.9
-        follow(self, self._look, viewer.dims.events.current_step, camera.events)
-        self.layers.ticked.connect(self._refresh)
-        self.destroyed.connect(self.controller.close)
-        self.show_status(self.controller.status)
+        self._connect_controls()
+        self._connect_controller()
+        self._show_status(self.controller.status)
         QTimer.singleShot(_PRELOAD_AFTER, worker.preload)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -157,10 +115,18 @@ class Noise2ScorePanel(QWidget):
         return QSize(_WIDTH, _HEIGHT)
 
     def event(self, event: QEvent) -> bool:
-        """Taken out of its dock, the panel has no Stop button any more: stop, keep the result."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.controller.stop()
+        """In a dock, offer the layers of its viewer; taken out of it, stop and keep the result."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:  # there is no Stop button any more
+                self.controller.stop()
+            else:
+                self.reset_choices()
         return super().event(event)
+
+    def reset_choices(self, event: Any = None) -> None:
+        """Bring the menus of layers up to date; called by napari when its layers change."""
+        for form in (self.region.form, self.noise.calibration.form):
+            list_layers(form)
 
     def settings(self, *, trains: bool = True) -> DenoiseSettings:
         """The settings that the panel shows now.
@@ -168,7 +134,7 @@ class Noise2ScorePanel(QWidget):
         Parameters
         ----------
         trains : bool
-            Whether they are for a training; otherwise what it begins with does not matter.
+            Whether they are for a training; otherwise the start of a training does not matter.
 
         Raises
         ------
@@ -178,161 +144,101 @@ class Noise2ScorePanel(QWidget):
         settings = self.form.settings(self.noise.request(), () if trains else ('init',))
         if settings.training.init != StartFrom.UNSAVED:
             return settings
-        return replaced(settings, {'init': self.controller.init})
+        return replaced(settings, {'init': self.controller.learned.init})
 
-    def show_status(self, status: Status) -> None:
-        """Show a snapshot of the controller."""
-        self.status.setText(status.text)
-        self.bar.setUpdatesEnabled(False)  # else it paints at once, and the window once more
-        self.bar.setValue(round(1000 * status.fraction))
-        self.bar.setUpdatesEnabled(True)
-        if (status.state, status.has_model) != self._shown:
-            self._shown = status.state, status.has_model
+    def _connect_controls(self) -> None:
+        self.train.changed.connect(self._train)
+        self.stop.changed.connect(lambda: self.controller.stop())
+        self.pause.changed.connect(lambda: self.controller.pause())
+        self.correct.changed.connect(self._correct)
+        self.compare.wants_residual.connect(self._show_residual)
+        self.compare.wants_change.connect(self._show_change)
+        self.copy.changed.connect(self._copy)
+        self.noise.wants_estimate.connect(self._estimate)
+        self.noise.calibration.wanted.connect(self._calibrate)
+        self.noise.edited.connect(self.live.edited)
+        self.form.correction.changed.connect(lambda: self.live.edited())
+        self.form.live.changed.connect(self._set_live)
+        self._set_live(self.form.live.value)
+        self.layers.ticked.connect(self._refresh)
+        self.destroyed.connect(self.controller.close)
+
+    def _connect_controller(self) -> None:
+        events = self.controller.events
+        events.status_changed.connect(self._show_status)
+        events.error_reported.connect(self.footer.show_error)
+        events.notes_reported.connect(self.footer.show_notes)
+        events.loss_changed.connect(self._show_loss)
+        events.model_changed.connect(self._show_model)
+        events.noise_estimated.connect(self._show_estimates)
+        events.noise_calibrated.connect(self.noise.show_calibration)
+        events.result_ready.connect(self._add_result)
+        events.plane_ready.connect(self._show_plane)
+        events.map_ready.connect(self.results.add_map)
+
+    def _show_status(self, status: Status) -> None:
+        self.footer.show_status(status)
+        if (status.run.phase, status.has_model) != self._shown:
+            self._shown = status.run.phase, status.has_model
             self._refresh()
 
-    def show_error(self, text: str) -> None:
-        """Show an error in the panel and as a notification."""
-        self._notes.append(f'Error: {text}')
-        self._show_notes()
-        show_error(text)
-
-    def show_learning(self, history: Sequence[tuple[float, float]]) -> None:
-        """Show the course of the training."""
+    def _show_loss(self, history: Sequence[tuple[float, float]]) -> None:
         hidden = self.chart.isHidden()
         self.chart.show_curves(learning_curve(history))
         if hidden and not self.chart.isHidden():
             self.column.show_part(self.chart)
 
-    def show_model(self, trained: Trained) -> None:
-        """Show the model that is in use now."""
+    def _show_model(self, trained: Trained) -> None:
         self.model.show_model(trained)
         self._refresh()
 
-    def show_notes(self, notes: Sequence[str]) -> None:
-        """Show what a user should know of a result."""
-        self._notes += [f'Note: {note}' for note in notes]
-        self._show_notes()
-
-    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
-        """Show the noise that was estimated."""
+    def _show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
         self.noise.show_estimates(estimates, asked=asked)
 
-    def show_calibration(self, calibration: Calibration) -> None:
-        """Show the noise that was measured on calibration frames."""
-        self.noise.show_calibration(calibration)
-
-    def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a clean layer beside its source, in the place of its preview."""
-        preview = self._preview_of(target)
-        if preview is None:
-            result = add_result(self._viewer, target, image, name, report)
-        else:
-            turn_into_result(preview, target, image, name, report)
-            result = preview
-        self._previews.pop(target.layer, None)
-        for earlier in self._pairs([target.layer]):  # it would cover the new one
-            earlier.result.visible = False
-        self._results[target.layer] = ref(result)
-        self._edited = False
+    def _add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        self.results.add_result(target, image, name, report)
+        self.live.settle()
         self._refresh()
         self.column.show_part(self.compare)
 
-    def show_live(
-        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.float32]
+    def _show_plane(
+        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.floating]
     ) -> None:
-        """Show a plane as it would be delivered now, in the preview layer.
+        """Show a plane in the preview; if the user has removed that, no more during a job."""
+        if self.results.preview_was_removed(target.layer) and not self._is_idle():
+            self.live.unwatch(target.layer)
+        else:
+            self.results.show_plane(target, index, values)
 
-        Where the user has removed that layer during a run, no more is shown.
-        """
-        layer = target.layer
-        removed = layer in self._previews and self._previews[layer] not in self._viewer.layers
-        if removed and self.controller.state is not State.IDLE:
-            self._views.pop(layer, None)
-            return
-        self._show_preview(target)
-        put_plane(self._previews[layer], index, values)
+    def _is_idle(self) -> bool:
+        return self.controller.run.idle
 
-    def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a layer with differences in noise standard deviations."""
-        covered = next((pair.result for pair in self._pairs([target.layer])), None)
-        add_map(self._viewer, target, image, name, report, covered)
-
-    def _show_preview(self, target: Target) -> None:
-        """Have a preview layer: of the result where there is one, else of the noisy image."""
-        layer = target.layer
-        if self._preview_of(target) is not None:
-            return
-        pair = next(iter(self._pairs([layer])), None)
-        covered = None if pair is None else pair.result
-        alike = pair is not None and pair.target.region == target.region
-        base = covered.data if covered is not None and alike else None
-        name = preview_name(target.source.name)
-        self._previews[layer] = add_preview(self._viewer, target, name, base, covered)
-
-    def _preview_of(self, target: Target) -> Any:
-        """The preview layer of a target, if there is one in the viewer; of another region none."""
-        preview = self._previews.get(target.layer)
-        if preview is None or preview not in self._viewer.layers:
-            return None
-        if preview.metadata[METADATA]['region'] != str(target.region):
-            self._viewer.layers.remove(preview)
-            return None
-        return preview
-
-    def _pairs(self, layers: Sequence[Any] | None = None) -> list[Pair]:
-        """Layers with their results, as far as these are in the viewer; the ticked ones."""
-        found = []
-        for layer in self.layers.layers() if layers is None else layers:
-            known = self._results.get(layer)
-            result = None if known is None else known()
-            if result is not None and result in self._viewer.layers:
-                found.append(Pair.of(layer, result))
-        return found
+    def _pairs(self) -> list[Pair]:
+        """The ticked layers that have a result in the viewer."""
+        return self.results.pairs(self.layers.layers())
 
     def _train(self) -> None:
         request = self._request()
         if request is not None:
-            if self.controller.state is State.IDLE:
-                self._targets = request[0]
-                for target in self._targets:
-                    if self._preview_of(target) is None:
-                        self._previews.pop(target.layer, None)
-                self._note_views()
-            self.controller.train(*request, self._watched)
+            if self._is_idle():
+                self.results.forget_removed(request[0])
+                self.live.watch(request[0])
+            self.controller.train(*request, self.live.displayed)
             self.pause.native.setFocus()
-
-    def _note_views(self) -> None:
-        """Note what is looked at of the layers in training."""
-        for target in self._targets:
-            self._views[target.layer] = view_of(self._viewer, target)
-
-    def _look(self, event: Any = None) -> None:
-        """Something else is looked at: show it live, or correct it again after an edit."""
-        if self.controller.state is not State.IDLE:
-            self._note_views()
-        elif self._edited:
-            self._glance.start()
-
-    def _look_again(self) -> None:
-        """Correct what is in sight for the noise and the form of now, from the scores."""
-        try:
-            targets, settings = self._targets_now(), self.settings(trains=False)
-        except InputError:  # half typed
-            return
-        views = [view_of(self._viewer, target) for target in targets]
-        self._edited = self.controller.glance(targets, settings, views)
-
-    def _set_live(self, on: bool) -> None:
-        self._live = on
-
-    def _watched(self, target: Target) -> View | None:
-        """Asked in the thread of the training, hence from what was noted."""
-        return self._views.get(target.layer) if self._live else None
 
     def _correct(self) -> None:
         request = self._request(trains=False)
         if request is not None:
             self.controller.correct(*request)
+
+    def _correct_displayed(self) -> bool:
+        """Correct the displayed part with the noise model and form chosen now."""
+        targets, settings = self._targets_now(), self.settings(trains=False)
+        views = [view_of(self._viewer, target) for target in targets]
+        return self.controller.preview(targets, settings, views)
+
+    def _set_live(self, on: bool) -> None:
+        self.live.during_training = on
 
     def _show_change(self) -> None:
         request = self._request(trains=False)
@@ -340,7 +246,7 @@ class Noise2ScorePanel(QWidget):
             self.controller.show_change(request[0])
 
     def _show_residual(self) -> None:
-        self._clear_notes()
+        self.footer.clear()
         pairs = self._pairs()
         self.controller.compare([(pair.target, pair.clean, pair.families) for pair in pairs])
 
@@ -351,29 +257,29 @@ class Noise2ScorePanel(QWidget):
         try:
             command = command_line(*request)
         except InputError as error:
-            self._refuse(error)
+            self.footer.refuse(str(error))
         else:
             QGuiApplication.clipboard().setText(command)
-            self.show_notes([f'copied to the clipboard: {command}'])
+            self.footer.show_notes([f'copied to the clipboard: {command}'])
 
     def _estimate(self) -> None:
+        self.footer.clear()
         try:
-            self._clear_notes()
             self.controller.estimate(self._targets_now())
         except InputError as error:
-            self._refuse(error)
+            self.footer.refuse(str(error))
 
     def _calibrate(self) -> None:
-        self._clear_notes()
+        self.footer.clear()
         try:
             dark, flat = (self._source_of(layer) for layer in self.noise.calibration.layers())
         except InputError as error:
-            self._refuse(error)
+            self.footer.refuse(str(error))
         else:
             self.controller.calibrate(dark, flat)
 
     def _source_of(self, layer: Any) -> ImageSource | None:
-        """A layer as the axes in the table say."""
+        """The image in a layer, with the axes in the table."""
         if layer is None:
             return None
         return target_of(layer, self.layers.axes_of(layer).currentText()).source
@@ -382,30 +288,16 @@ class Noise2ScorePanel(QWidget):
         return [self.region.narrowed(target) for target in self.layers.targets()]
 
     def _request(self, *, trains: bool = True) -> tuple[list[Target], DenoiseSettings] | None:
-        self._clear_notes()
+        self.footer.clear()
         try:
             return self._targets_now(), self.settings(trains=trains)
         except InputError as error:
-            self._refuse(error)
+            self.footer.refuse(str(error))
             return None
-
-    def _refuse(self, error: InputError) -> None:
-        """What is asked for cannot be done; whatever was said before is no longer to the point."""
-        self.status.setText('Not done; see below.')
-        self.show_error(str(error))
-
-    def _clear_notes(self) -> None:
-        self._notes.clear()
-        self._show_notes()
-
-    def _show_notes(self) -> None:
-        text = '\n'.join(dict.fromkeys(self._notes))
-        self.messages.setText(text)
-        self.messages.setVisible(bool(text))
 
     def _refresh(self) -> None:
         status = self.controller.status
-        idle, chosen = status.state is State.IDLE, bool(self.layers.layers())
+        idle, chosen = status.run.idle, bool(self.layers.layers())
         on = {
             self.train: idle and chosen,
             self.noise.estimate: idle and chosen,
@@ -413,7 +305,7 @@ class Noise2ScorePanel(QWidget):
             self.correct: idle and chosen and status.has_model,
             self.copy: chosen,
             self.stop: not idle,
-            self.pause: not idle and status.state is not State.STOPPING,
+            self.pause: not idle and status.run.phase is not Phase.STOPPING,
         }
         for button in sorted(on, key=lambda button: not on[button]):
             button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
@@ -421,25 +313,16 @@ class Noise2ScorePanel(QWidget):
         self.reading.setVisible(bool(self.reading.text()))
         self.compare.follow(idle)
         self.model.show_status(status)
-        self.pause.text = 'Resume' if status.state is State.PAUSED else 'Pause'
+        self.pause.text = 'Resume' if status.run.phase is Phase.PAUSED else 'Pause'
 
     def _build(self) -> None:
         self.setStyleSheet(STYLE)
-        for combo in (self.noise.family, self.noise.correlation):
-            narrow(combo)
-        buttons = QHBoxLayout()
-        for button in (self.train, self.pause, self.stop, self.correct):
-            buttons.addWidget(button.native, 1)
-        self.bar.setRange(0, 1000)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName('Progress')
-
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setSpacing(8)
         column.addWidget(self.layers)
         column.addWidget(self.reading)
-        column.addWidget(Fold('Region', self.region, _REGION_TIP))
+        column.addWidget(Fold('Region', self.region.form.native, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
@@ -453,21 +336,12 @@ class Noise2ScorePanel(QWidget):
         column.addStretch(1)
         self.column = Column(inner)
 
-        steering = QFrame()
-        steering.setObjectName('steering')
-        below = QVBoxLayout(steering)
-        below.setSpacing(6)
-        below.addLayout(buttons)
-        for widget in (self.bar, self.status, self.messages):
-            below.addWidget(widget)
-        self.messages.hide()
-
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.column, 1)
-        layout.addWidget(steering)
-        order_tabs(column, below)
+        layout.addWidget(self.footer)
+        order_tabs(column, self.footer.layout())
 
 
 def _heading(text: str) -> QLabel:

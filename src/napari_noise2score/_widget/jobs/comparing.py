@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Changed, Job, Residual, Scored, Update
+from napari_noise2score._widget.jobs.events import Changed, Job, Residual, Scored, Stage, Update
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
@@ -24,14 +24,14 @@ def residual_job(
     for number, (noisy, clean, families) in enumerate(images):
 
         def update(share: float, number: int = number) -> Update:
-            return Update('compare', (number + share) / len(images))
+            return Update(Stage.COMPARE, (number + share) / len(images))
 
         yield Residual(number, (yield from relay(residual_steps(noisy, clean, families), update)))
 
 
 def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
     """What the training changed in images that were corrected."""
-    yield Update('load', 0.0)
+    yield Update(Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.analysis.training_effect import training_difference
 
@@ -45,7 +45,7 @@ def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
         )
 
         def update(tile: PredictProgress, number: int = number) -> Update:
-            return Update('correct', (number + tile.fraction) / len(images))
+            return Update(Stage.COMPARE, (number + tile.fraction) / len(images))
 
         with one_core_free():
             yield Changed(number, (yield from relay(steps, update)))

@@ -14,6 +14,7 @@ from napari_noise2score._widget.jobs.events import (
     Live,
     Result,
     Scored,
+    Stage,
     Trained,
     Update,
     View,
@@ -31,7 +32,7 @@ def correct_job(
     images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
 ) -> Job:
     """Correct images from their scores; those without a score get one from the latest model."""
-    yield Update('load', 0.0)
+    yield Update(Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.pipeline.results import LeftOut
     from napari_noise2score.pipeline.schedule import tolerant
@@ -39,7 +40,7 @@ def correct_job(
     count = len(images)
     with one_core_free():
         for number, (source, scored) in enumerate(images):
-            yield Update('correct', number / count)
+            yield Update(Stage.CORRECT, number / count)
             steps = _correct_one(source, scored, latest, settings, (number, count))
             for event in tolerant(steps, number, go_on=count > 1):
                 match event:
@@ -92,7 +93,7 @@ def _scored_again(
     def update(tile: PredictProgress) -> Update:
         spent = time.perf_counter() - begin
         left = spent * (1 / tile.fraction - 1) if tile.fraction else None
-        return Update('correct', (place[0] + tile.fraction) / place[1], left=left)
+        return Update(Stage.CORRECT, (place[0] + tile.fraction) / place[1], left=left)
 
     if scored is None:
         models, start = [latest.model], latest.start

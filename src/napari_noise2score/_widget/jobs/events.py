@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,15 +24,27 @@ if TYPE_CHECKING:
     from napari_noise2score.settings import DenoiseSettings
 
 
+class Stage(StrEnum):
+    """Stages of jobs."""
+
+    LOAD = 'load'
+    ESTIMATE = 'estimate'
+    CALIBRATE = 'calibrate'
+    PREVIEW = 'preview'
+    TRAIN = 'train'
+    CORRECT = 'correct'
+    COMPARE = 'compare'
+    EXPORT = 'export'
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """Where a job is. The only thing a job yields that may be skipped.
 
     Attributes
     ----------
-    stage : str
-        ``'load'``, ``'estimate'``, ``'calibrate'``, ``'preview'``, ``'train'``, ``'correct'`` or
-        ``'export'``.
+    stage : Stage
+        What it does now.
     fraction : float
         Share of the stage that is done, 0 to 1.
     step, loss : int, float or None
@@ -46,7 +59,7 @@ class Update:
         Which of how many trainings.
     """
 
-    stage: str
+    stage: Stage
     fraction: float
     step: int | None = None
     loss: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Job, Trained, Update
+from napari_noise2score._widget.jobs.events import Job, Stage, Trained, Update
 from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.settings import DenoiseSettings
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def load_job(path: Path) -> Job:
     """Read a model file."""
-    yield Update('load', 0.0)
+    yield Update(Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.score.model import ScoreModel
 
@@ -25,7 +25,7 @@ def load_job(path: Path) -> Job:
 
 def export_job(model: ScoreModel, path: Path, name: str) -> Job:
     """Write a model as a package for bioimage.io."""
-    yield Update('export', 0.0)
+    yield Update(Stage.EXPORT, 0.0)
     load_torch()
     from napari_noise2score.analysis.bioimageio import export_bioimageio
 

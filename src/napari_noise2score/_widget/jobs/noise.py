@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Update
+from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Stage, Update
 from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blanks import constant_words, nothing_but_constants
@@ -22,7 +22,7 @@ def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
     channels = [channel for source in sources for channel in source.channels()]
     constant = []
     for number, channel in enumerate(channels):
-        yield Update('estimate', number / len(channels))
+        yield Update(Stage.ESTIMATE, number / len(channels))
         fit = estimate_channel(channel, refine)
         if fit is None:
             constant.append(channel)
@@ -38,5 +38,5 @@ def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:
     """Measure the noise of a camera on its dark frames, its flat field, or both."""
     from napari_noise2score.pipeline.calibration import calibrate_images
 
-    yield Update('calibrate', 0.0)
+    yield Update(Stage.CALIBRATE, 0.0)
     yield Calibrated(calibrate_images(dark, flat))

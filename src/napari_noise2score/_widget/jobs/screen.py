@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from napari_noise2score._widget.jobs.events import Job, Live, Update, View, Watched
+from napari_noise2score._widget.jobs.events import Job, Live, Stage, Update, View, Watched
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import WHOLE, Region
 
@@ -130,5 +130,5 @@ def previews(
     for done, (number, channel, plane) in enumerate(planes):
         if stop.is_set():
             return
-        yield Update('preview', done / len(planes))
+        yield Update(Stage.PREVIEW, done / len(planes))
         yield from screen.plane(number, channel, plane, model)

@@ -39,7 +39,7 @@ def train_job(
     a result. Planes that are watched are corrected again and again meanwhile. Where there are
     ``lessons``, parts of each image, they are learned from instead of the whole.
     """
-    yield events.Update('load', 0.0)
+    yield events.Update(events.Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.pipeline.run import denoise_steps
 
@@ -115,12 +115,12 @@ class _Audience:
                 yield events.Failed(event.number, event.error)
 
     def _progress(self, event: results.Progress) -> Job:
-        at = event.training
+        at, stage = event.training, events.Stage(event.stage)
         if at is None:
-            yield events.Update(event.stage, event.fraction, left=event.left)
+            yield events.Update(stage, event.fraction, left=event.left)
             return
         yield events.Update(
-            event.stage,
+            stage,
             event.fraction,
             at.step,
             at.loss,

@@ -1,111 +1,35 @@
-"""napari layers: what is read from one, and how a result comes back beside its source."""
+"""New layers above their sources, with the place and colours of these."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score._widget.jobs import View
-from napari_noise2score._widget.overlay import Overlay
-from napari_noise2score.images.axes import KNOWN, guess_axes
-from napari_noise2score.images.region import WHOLE, Part, Region
-from napari_noise2score.images.source import ImageSource
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.layers.overlay import Overlay
+from napari_noise2score._widget.layers.targets import (
+    COLOURS,
+    METADATA,
+    full_data,
+    offset,
+    unwrapped,
+)
+from napari_noise2score.images.region import Part
 from napari_noise2score.images.storage import as_dtype
-from napari_noise2score.noise.arrays import readable
 from napari_noise2score.plain import plain
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-METADATA = 'noise2score'
-"""Key of the report in the metadata of a result."""
+LayerData = tuple[Any, dict[str, Any], str]
+"""A layer as napari passes it around: data, properties, type."""
 
 _NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
 _PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
-_COLOURS = 3
-SEEN = 1 << 20
-"""Most pixels of a plane that are corrected to be looked at."""
-_LEAST_SEEN = 32
 _SHOWN = 3.0
-"""Largest difference that is told from larger ones, noise standard deviations."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A layer and the image that is read from it.
-
-    Attributes
-    ----------
-    layer : Image
-        The layer itself, no proxy.
-    source : ImageSource
-        Its grey levels that are to be cleaned; of a colour layer the three colours without alpha.
-    region : Region
-        What they are of the layer.
-    lessons : tuple of ImageSource
-        Its grey levels that are to be learned from; the same if empty.
-    """
-
-    layer: Image
-    source: ImageSource
-    region: Region = WHOLE
-    lessons: tuple[ImageSource, ...] = ()
-
-    @property
-    def learned(self) -> tuple[ImageSource, ...]:
-        """What is learned from."""
-        return self.lessons or (self.source,)
-
-
-def unwrapped(layer: Any) -> Any:
-    """The layer behind the proxy that napari hands to plugins."""
-    return getattr(layer, '__wrapped__', layer)
-
-
-def image_layers(viewer: Any) -> list[Any]:
-    """The Image layers of a viewer, no proxies, the lowest first."""
-    from napari.layers import Image
-
-    layers = (unwrapped(layer) for layer in viewer.layers)
-    return [layer for layer in layers if isinstance(layer, Image)]
-
-
-def full_data(layer: Image) -> Any:
-    """The array of a layer; of a multiscale layer its full resolution."""
-    return layer.data[0] if layer.multiscale else layer.data
-
-
-def stated_axes(layer: Image) -> str | None:
-    """Axes of a layer by its labels; None where they are no letters for axes."""
-    letters = ''.join(str(label).upper() for label in layer.axis_labels)
-    meant = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
-    if meant and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
-        return letters + ('S' if layer.rgb else '')
-    return None
-
-
-def likely_axes(layer: Image) -> str:
-    """Axes of a layer as its labels state them, else a guess."""
-    return stated_axes(layer) or guess_axes(full_data(layer).shape, rgb=bool(layer.rgb))
-
-
-def target_of(layer: Image, axes: str) -> Target:
-    """What is read from a layer.
-
-    Raises
-    ------
-    InputError
-        If axes and shape do not fit, or the values are not real numbers.
-    """
-    data, axes = readable(full_data(layer), str(layer.name)), axes.strip().upper()
-    if layer.rgb and axes.endswith('S') and len(axes) == len(data.shape):
-        colours = Region({'S': (0, _COLOURS)})
-        data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
-    return Target(layer, ImageSource(data, axes, str(layer.name)))
+"""Largest difference that has a colour of its own, noise standard deviations."""
 
 
 def add_result(
@@ -141,18 +65,25 @@ def add_result(
     from napari.layers import Image
 
     layer = target.layer
-    _, state, _ = layer.as_layer_data_tuple()
-    kept = {key: value for key, value in state.items() if key not in _NOT_COPIED}
-    kept['translate'] = _translate(target)
-    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
-    data = _colours(target, image) if layer.rgb and fresh else image
-    metadata = _metadata(target, report)
-    result = Image(data, name=name, metadata=metadata, rgb=bool(layer.rgb), **kept)
+    data, properties, _ = layer_data(target, image, name, report)
+    result = Image(data, **properties)
     if not layer.rgb:
         result.contrast_limits_range = layer.contrast_limits_range
         result.contrast_limits = layer.contrast_limits
     _insert_above(viewer, layer, above, result)
     return result
+
+
+def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) -> LayerData:
+    """Data, properties and type of the layer that `add_result` adds."""
+    layer = target.layer
+    _, state, kind = layer.as_layer_data_tuple()
+    properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
+    properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
+    properties['translate'] = _translate(target)
+    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
+    data = _colours(target, image) if layer.rgb and fresh else image
+    return data, properties, kind
 
 
 def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
@@ -170,41 +101,6 @@ def _translate(target: Target) -> NDArray[np.float64]:
             scale=layer.scale, rotate=layer.rotate, shear=layer.shear, translate=layer.translate
         )(offset(target))
     )
-
-
-def offset(target: Target) -> NDArray[np.float64]:
-    """Where what is cleaned begins, pixels along each axis of the layer."""
-    letters = target.source.axes[: target.layer.ndim]
-    return np.array([target.region.ranges.get(letter, (0, 0))[0] for letter in letters], float)
-
-
-def view_of(viewer: Any, target: Target) -> View:
-    """What is looked at of a layer: where the sliders are, and of large planes what is in sight.
-
-    Of planes of more than `SEEN` pixels the middle of what is in sight, up to as many pixels.
-    """
-    layer, axes = target.layer, target.source.axes
-    letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
-    first = offset(target)
-    point = np.asarray(layer.world_to_data(viewer.dims.point)) - first
-    place = {
-        letter: round(float(at))
-        for letter, at in zip(letters, point, strict=True)
-        if letter not in 'YX'
-    }
-    sides = {letter: target.source.shape[axes.index(letter)] for letter in 'YX'}
-    if math.prod(sides.values()) <= SEEN:
-        return View(place)
-    shrunk = layer.downsample_factors[layer.data_level] if layer.multiscale else 1
-    corners = layer.corner_pixels * shrunk - first
-    window, most = {}, round(SEEN**0.5)
-    for letter, side in sides.items():
-        low, high = corners[:, letters.index(letter)]
-        middle, half = (low + high) / 2, min(high - low, most) / 2
-        start = round(min(max(middle - half, 0), side - min(side, most)))
-        stop = min(side, start + max(_LEAST_SEEN, round(2 * half)))
-        window[letter] = start, stop
-    return View(place, Region(window))
 
 
 def add_preview(
@@ -300,8 +196,8 @@ def _colours(target: Target, image: NDArray[np.float32]) -> NDArray[Any]:
     """Colours in the dtype of the layer, with its alpha."""
     source = full_data(target.layer)
     colours, _ = as_dtype(image, source.dtype)
-    if source.shape[-1] > _COLOURS:
-        where = target.region.slices(target.source.axes, (*source.shape[:-1], _COLOURS))[:-1]
-        alpha = np.asarray(source[(*where, slice(_COLOURS, None))])
+    if source.shape[-1] > COLOURS:
+        where = target.region.slices(target.source.axes, (*source.shape[:-1], COLOURS))[:-1]
+        alpha = np.asarray(source[(*where, slice(COLOURS, None))])
         colours = np.concatenate([colours, alpha], axis=-1)
     return colours

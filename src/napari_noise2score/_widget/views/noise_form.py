@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from magicgui.widgets import LineEdit, PushButton
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_noise2score._widget.calibration_box import CalibrationBox
-from napari_noise2score._widget.chart import Chart, photon_transfer
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.form import widgets_for
+from napari_noise2score._widget.control.messages import estimate_words, parameter_label
 from napari_noise2score._widget.jobs import Estimated
-from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import estimate_words, parameter_label
+from napari_noise2score._widget.views.calibration_box import CalibrationBox
+from napari_noise2score._widget.views.chart import Chart, photon_transfer
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.form import form_for, narrow, widget_for
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.errors import InputError
-from napari_noise2score.fields import described
+from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
@@ -33,6 +33,7 @@ _CALIBRATION_TIP = (
     'them from the image. Click to open or fold.'
 )
 _LEFT_OPEN = 'estimated'
+_INDENT = 12
 
 
 class NoiseForm(QWidget):
@@ -40,8 +41,6 @@ class NoiseForm(QWidget):
 
     Parameters
     ----------
-    viewer : Viewer
-        The viewer whose layers may hold calibration frames, or napari's proxy of it.
     parent : QWidget, optional
         Qt parent.
     """
@@ -49,23 +48,29 @@ class NoiseForm(QWidget):
     wants_estimate = Signal()
     edited = Signal()
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._fits: list[Estimated] = []
         self._shown: str | None = None
-        chosen = described(NoiseRequest())
-        self.family, self.correlation = widgets_for(chosen, {}).values()
+        chosen, correlation = described(NoiseRequest())
+        self.family = widget_for(chosen, chosen.value)
+        self.family.native.setAccessibleName(chosen.label)
+        narrow(self.family)
+        self.form = form_for([*_parameters(), correlation])
+        self.correlation = self.form[correlation.name]
         self.estimate = PushButton(text='Estimate', tooltip=_ESTIMATE_TIP)
-        self.calibration = CalibrationBox(viewer)
-        self.fields: dict[tuple[str, str], LineEdit] = {}
+        self.calibration = CalibrationBox()
+        self.fields: dict[tuple[str, str], LineEdit] = {
+            (name, one.name): self.form[_widget_name(name, one.name)]
+            for name, family in FAMILIES.items()
+            for one in described(family)
+        }
         self.words = Text('Estimated noise')
         self.words.hide()
         self.chart = Chart()
         self._maps: PixelMaps | None = None
         self._filled_in: tuple[str, ...] = ()
         self._build()
-        for one, widget in zip(chosen, (self.family, self.correlation), strict=True):
-            widget.native.setAccessibleName(one.label)
         self.family.changed.connect(self._family_chosen)
         self.family.changed.connect(lambda: self.edited.emit())
         self.estimate.changed.connect(lambda: self.wants_estimate.emit())
@@ -147,22 +152,14 @@ class NoiseForm(QWidget):
         first = QHBoxLayout()
         first.addWidget(self.family.native, 1)
         first.addWidget(self.estimate.native)
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.setContentsMargins(12, 0, 0, 0)
-        for name, family in FAMILIES.items():
-            for one in described(family):
-                edit = LineEdit(tooltip=f'{one.help} Empty: estimated.')
-                edit.native.setPlaceholderText(_LEFT_OPEN)
-                edit.native.textEdited.connect(self._edited)
-                edit.native.setAccessibleName(one.label)
-                self.fields[name, one.name] = edit
-                self._form.addRow(one.label, edit.native)
-        self._form.addRow('Correlation', self.correlation.native)
+        for edit in self.fields.values():
+            edit.native.setPlaceholderText(_LEFT_OPEN)
+            edit.native.textEdited.connect(self._edited)
+        self.form.margins = (_INDENT, 0, 0, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
-        layout.addLayout(self._form)
+        layout.addWidget(self.form.native)
         layout.addWidget(Fold('Calibration', self.calibration, _CALIBRATION_TIP))
         layout.addWidget(self.calibration.words)
         layout.addWidget(self.chart)
@@ -200,7 +197,7 @@ class NoiseForm(QWidget):
     def _show_fields(self, name: str | None) -> None:
         self._shown = name
         for (family, _), edit in self.fields.items():
-            self._form.setRowVisible(edit.native, family == name)
+            edit.visible = family == name
 
     def _edited(self, text: str) -> None:
         """An estimate that is changed by hand is no longer automatic."""
@@ -208,3 +205,22 @@ class NoiseForm(QWidget):
             self.family.value = self._shown
         self._draw()
         self.edited.emit()
+
+
+def _parameters() -> list[Setting]:
+    """The parameters of all families; an empty one is estimated, so it is a line of text."""
+    return [
+        replace(
+            one,
+            name=_widget_name(name, one.name),
+            value=None,
+            unit='',
+            details='Empty: estimated.',
+        )
+        for name, family in FAMILIES.items()
+        for one in described(family)
+    ]
+
+
+def _widget_name(family: str, parameter: str) -> str:
+    return f'{family} {parameter}'

@@ -15,7 +15,7 @@ QComboBox > QLineEdit, QAbstractSpinBox > QLineEdit {{ border: 0px; padding: 2px
 QCheckBox {{ border: 1px solid transparent; padding: 0px; }}
 QCheckBox:focus {{ border: 1px solid {ACCENT}; }}
 QSlider::handle:horizontal:focus {{ background-color: {ACCENT}; }}
-QScrollArea {{ padding: 0px; }}
+QScrollArea, QCollapsible {{ padding: 0px; }}
 QFrame#steering {{ border-top: 1px solid rgba(127, 135, 144, 50%); }}
 QTextEdit {{ background-color: transparent; padding: 0px; }}
 QTextEdit > QWidget {{ background-color: transparent; }}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_noise2score._widget.jobs import Estimated, Update
+from napari_noise2score._widget.control.runner import FinishReason, JobKind, Phase, RunnerStatus
+from napari_noise2score._widget.jobs import Estimated, Stage, Update
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.memory import available, in_words, ran_out
 from napari_noise2score.noise.calibration.calibrate import Calibration
@@ -23,6 +24,29 @@ _MOST_PLACES = 6
 
 _LISTED = 4
 """Estimates that are written out."""
+
+_STAGES = {
+    Stage.LOAD: 'Loading PyTorch ...',
+    Stage.EXPORT: 'Exporting the model ...',
+    Stage.CALIBRATE: 'Measuring on the calibration frames ...',
+    Stage.ESTIMATE: 'Estimating the noise ...',
+    Stage.PREVIEW: 'Applying the pretrained weights ...',
+}
+"""Stages without a known end."""
+
+_COMPLETED: dict[JobKind | None, str] = {
+    JobKind.ESTIMATING: 'The noise was estimated.',
+    JobKind.CALIBRATING: 'The noise was measured on the calibration frames.',
+    JobKind.LOADING: 'The model was loaded.',
+    JobKind.EXPORTING: 'The model was exported.',
+}
+"""Ends of jobs that add no layer."""
+
+_UNFINISHED: dict[FinishReason | None, str] = {
+    FinishReason.FAILED: 'Failed; see below.',
+    FinishReason.CANCELLED: 'Cancelled.',
+}
+"""Ends of jobs that did not deliver."""
 
 
 def parameter_label(name: str) -> str:
@@ -101,24 +125,52 @@ def time_words(seconds: float) -> str:
 def update_words(update: Update) -> str:
     """Where a job is."""
     left = '' if update.left is None else f', {time_words(update.left)} left'
-    match update.stage:
-        case 'load':
-            return 'Loading PyTorch ...'
-        case 'export':
-            return 'Exporting the model ...'
-        case 'calibrate':
-            return 'Measuring on the calibration frames ...'
-        case 'estimate':
-            return 'Estimating the noise ...'
-        case 'train':
-            loss = f'loss {update.loss:.3f}{_gained(update)}'
-            return f'Training{_part(update)}: {_steps(update)}, {loss}{left}'
-        case 'compare':
-            return f'Comparing: {100 * update.fraction:.0f} %'
-        case 'preview':
-            return 'Applying the pretrained weights ...'
-        case _:
-            return f'Correcting: {100 * update.fraction:.0f} %{left}'
+    if update.stage is Stage.TRAIN:
+        loss = f'loss {update.loss:.3f}{_gained(update)}'
+        return f'Training{_part(update)}: {_steps(update)}, {loss}{left}'
+    text = _STAGES.get(update.stage)
+    if text is not None:
+        return text
+    doing = 'Comparing' if update.stage is Stage.COMPARE else 'Correcting'
+    return f'{doing}: {100 * update.fraction:.0f} %{left}'
+
+
+def busy_words(run: RunnerStatus, stage: Stage | None) -> str:
+    """Why no other job can be started, while one runs that is in this stage."""
+    correcting = run.job is JobKind.TRAINING and stage is Stage.CORRECT
+    doing = JobKind.CORRECTING if correcting else run.job
+    phase = '' if run.phase is Phase.RUNNING else f' ({run.phase})'
+    return (
+        f'One run at a time: the panel is still {doing}{phase}. Wait for its end, or press Stop.'
+    )
+
+
+def end_words(run: RunnerStatus, added: int, failed: int, has_model: bool) -> tuple[str, float]:
+    """How a job ended, and the share of it that was done.
+
+    Parameters
+    ----------
+    run : RunnerStatus
+        The job and the reason of its end.
+    added, failed : int
+        Layers that were added, and those that could not be corrected.
+    has_model : bool
+        Whether there is a model in use.
+    """
+    reason = run.reason
+    if reason is not FinishReason.CANCELLED and failed and not added:
+        reason = FinishReason.FAILED
+    if reason in _UNFINISHED:
+        kept = ' The trained score is kept.' if has_model else ''
+        return f'{_UNFINISHED[reason]}{kept}', 0.0
+    if run.job in _COMPLETED:
+        return _COMPLETED[run.job], 1.0
+    if not added:
+        return 'Stopped before the training began.', 0.0
+    count = 'one layer' if added == 1 else f'{added} layers'
+    if failed:
+        return f'{count.capitalize()} added, {failed} failed; see below.', 1.0
+    return f'Done: {count} added.', 1.0
 
 
 def _part(update: Update) -> str:

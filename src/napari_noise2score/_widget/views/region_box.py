@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from magicgui.widgets import ComboBox, LineEdit
+from napari.layers import Shapes
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QWidget
 
-from napari_noise2score._widget.following import follow, offer
-from napari_noise2score._widget.form import form_of
-from napari_noise2score._widget.layers import Target, unwrapped
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.views.form import form_of, layer_menu
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 
@@ -34,32 +33,27 @@ _CLEAN_TIP = (
 )
 
 
-class RegionBox(QWidget):
-    """Choice of a region; follows the Shapes layers of a viewer.
+class RegionBox:
+    """Choice of a region, by a Shapes layer of the viewer and by frames.
 
-    Parameters
+    Attributes
     ----------
-    viewer : Viewer
-        The viewer, or napari's proxy of it.
-    parent : QWidget, optional
-        Qt parent.
+    form : magicgui.widgets.Container
+        The widgets.
     """
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self.where = ComboBox(choices=[(_WHOLE, '')], tooltip=_WHERE_TIP)
-        self.frames = LineEdit(tooltip=_FRAMES_TIP)
+    def __init__(self) -> None:
+        self.where = layer_menu(Shapes, 'where', 'Learn from', _WHOLE, _WHERE_TIP)
+        self.frames = LineEdit(name='frames', label='Frames', tooltip=_FRAMES_TIP)
         self.frames.native.setPlaceholderText(_ALL)
         self.clean = ComboBox(
+            name='clean',
+            label='Clean',
             choices=[(_WHOLE, WHOLE), ('Only that region', PART)],
             value=WHOLE,
             tooltip=_CLEAN_TIP,
         )
-        rows = ('Learn from', self.where), ('Frames', self.frames), ('Clean', self.clean)
-        self.setLayout(form_of(*rows))
-        follow(self, self._fill, viewer.layers.events.inserted, viewer.layers.events.removed)
-        self._fill()
+        self.form = form_of([self.where, self.frames, self.clean])
 
     def narrowed(self, target: Target) -> Target:
         """A target with the region that is chosen.
@@ -70,7 +64,7 @@ class RegionBox(QWidget):
             If the region cannot be read, or does not lie in the layer.
         """
         frames = self._frames(target)
-        boxes = boxes_of(self.where.value, target) if self.where.value else [{}]
+        boxes = [{}] if self.where.value is None else boxes_of(self.where.value, target)
         if not frames and boxes == [{}]:
             if self.clean.value == PART:
                 raise InputError(
@@ -106,13 +100,6 @@ class RegionBox(QWidget):
                 f'such as 0-{min(9, count - 1)}'
             )
         return {letter: (first, last + 1)}
-
-    def _fill(self, event: Any = None) -> None:
-        from napari.layers import Shapes
-
-        layers = [unwrapped(layer) for layer in self._viewer.layers]
-        shapes = [layer for layer in layers if isinstance(layer, Shapes)]
-        offer(self.where, _WHOLE, [(f'Shapes: {layer.name}', layer) for layer in shapes])
 
 
 def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:

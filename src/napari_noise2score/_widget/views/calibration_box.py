@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from magicgui.widgets import ComboBox, PushButton
+from magicgui.widgets import PushButton
+from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_noise2score._widget.following import follow, offer
-from napari_noise2score._widget.form import form_of
-from napari_noise2score._widget.layers import image_layers
-from napari_noise2score._widget.text import Text
-from napari_noise2score._widget.words import calibration_words
+from napari_noise2score._widget.control.messages import calibration_words
+from napari_noise2score._widget.views.form import form_of, layer_menu
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
@@ -33,46 +32,37 @@ _BUTTON_TIP = (
 
 
 class CalibrationBox(QWidget):
-    """Menus of the Image layers of a viewer, which they follow.
+    """Menus of the Image layers of the viewer.
 
     ``words`` is a label for what was measured; it has no place in here, as a part that folds
     does not grow with its text.
 
     Parameters
     ----------
-    viewer : Viewer
-        The viewer, or napari's proxy of it.
     parent : QWidget, optional
         Qt parent.
     """
 
     wanted = Signal()
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self.dark = ComboBox(choices=[(_NONE, '')], tooltip=_DARK_TIP)
-        self.flat = ComboBox(choices=[(_NONE, '')], tooltip=_FLAT_TIP)
+        self.dark = layer_menu(Image, 'dark', 'Dark frames', _NONE, _DARK_TIP)
+        self.flat = layer_menu(Image, 'flat', 'Flat field', _NONE, _FLAT_TIP)
         self.calibrate = PushButton(text='Calibrate', tooltip=_BUTTON_TIP)
         self.words = Text('Noise of the calibration frames')
         self.words.hide()
+        self.form = form_of([self.dark, self.flat])
         layout = QVBoxLayout(self)
-        layout.addLayout(form_of(('Dark frames', self.dark), ('Flat field', self.flat)))
+        layout.addWidget(self.form.native)
         layout.addWidget(self.calibrate.native)
         self.calibrate.changed.connect(lambda: self.wanted.emit())
-        follow(self, self._fill, viewer.layers.events.inserted, viewer.layers.events.removed)
-        self._fill()
 
     def layers(self) -> tuple[Any, Any]:
         """The layers with dark frames and with the flat field; None where none is chosen."""
-        return self.dark.value or None, self.flat.value or None
+        return self.dark.value, self.flat.value
 
     def show_calibration(self, calibration: Calibration) -> None:
         """Show what was measured."""
         self.words.setText(calibration_words(calibration))
         self.words.show()
-
-    def _fill(self, event: Any = None) -> None:
-        layers = [(str(layer.name), layer) for layer in image_layers(self._viewer)]
-        for menu in (self.dark, self.flat):
-            offer(menu, _NONE, layers)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from magicgui.widgets import PushButton
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QSlider, QWidget
 
-from napari_noise2score._widget.curtain import Curtain
-from napari_noise2score._widget.layers import METADATA, Target, add_result, full_data, target_of
-from napari_noise2score._widget.words import split_name
-from napari_noise2score.images.region import Part, Region
-from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.families import NoiseFamily, family_from_dict
+from napari_noise2score._widget.control.messages import split_name
+from napari_noise2score._widget.layers import Pair, add_result
 
 _TOGGLE_TIP = 'Show the noisy layers in the place of the clean ones, and back. At once.'
 _SPLIT_TIP = (
@@ -33,46 +28,6 @@ _CHANGE_TIP = (
     'Takes one pass of the network through the layers.'
 )
 _STEPS = 1000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """A layer and the clean layer that was made of it.
-
-    Attributes
-    ----------
-    target : Target
-        The layer, and what of it was cleaned.
-    result : Image
-        The clean layer.
-    """
-
-    target: Target
-    result: Any
-
-    @classmethod
-    def of(cls, layer: Any, result: Any) -> Pair:
-        """From two layers, by the report in the metadata of the second."""
-        report = result.metadata[METADATA]
-        whole, region = target_of(layer, report['axes']), Region.parse(report['region'])
-        return cls(Target(whole.layer, whole.source.part(region), region), result)
-
-    @property
-    def clean(self) -> ImageSource:
-        """The clean image, as the noisy one is read."""
-        return target_of(self.result, self.target.source.axes).source
-
-    @property
-    def families(self) -> list[NoiseFamily | None]:
-        """The noise that was corrected for, channel by channel; None for a constant one."""
-        noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]
-        return [None if record is None else family_from_dict(record) for record in noise]
-
-    def curtain(self) -> Curtain:
-        """The noisy image left of the clean one, in the data of the layers."""
-        noisy, axes = full_data(self.target.layer), self.target.source.axes
-        part = Part(noisy, self.target.region.slices(axes, noisy.shape))
-        return Curtain(part, full_data(self.result), axes.index('X'))
 
 
 class CompareBox(QWidget):

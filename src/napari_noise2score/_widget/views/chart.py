@@ -13,7 +13,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_noise2score._widget.look import ACCENT
+from napari_noise2score._widget.views.style import ACCENT
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily

@@ -13,11 +13,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.controller import Controller, State, Status
+from napari_noise2score._widget.control.controller import Controller
+from napari_noise2score._widget.control.events import Status
+from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
 from napari_noise2score._widget.kept import default_file
-from napari_noise2score._widget.recent import Recent
-from napari_noise2score._widget.text import Text
+from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.model_header import SUFFIX
 
@@ -99,7 +100,7 @@ class ModelBox(QWidget):
 
     def show_status(self, status: Status) -> None:
         """Offer what can be done now."""
-        idle = status.state is State.IDLE
+        idle = status.run.idle
         self.save.setEnabled(status.has_model)
         self.export.setEnabled(idle and status.has_model)
         self.load.setEnabled(idle)

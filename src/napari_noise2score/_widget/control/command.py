@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from napari_noise2score._widget.layers import Target
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score.errors import InputError
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 from napari_noise2score.settings.options import option_words

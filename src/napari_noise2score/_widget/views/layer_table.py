@@ -17,9 +17,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.layers import (
     METADATA,
-    Target,
     full_data,
     image_layers,
     likely_axes,

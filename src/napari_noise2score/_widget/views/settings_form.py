@@ -8,8 +8,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_noise2score._widget.fold import Fold
-from napari_noise2score._widget.form import rows_of, values_in, widgets_for
+from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.form import form_for, values_in
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings
 from napari_noise2score.settings.tree import replaced, settings_in
@@ -43,16 +43,16 @@ class SettingsForm(QWidget):
         self._settings = settings or DenoiseSettings()
         self._fields = [one for one in settings_in(self._settings) if one.panel]
         shown = [*self._fields, *settings_in(own or PanelSettings())]
-        self.widgets = widgets_for(shown, first or {})
-        above = [one for one in shown if not one.folded]
         folded = [one for one in shown if one.folded]
-        more = QWidget()
-        more.setLayout(rows_of(folded, self.widgets))
+        self.above = form_for([one for one in shown if not one.folded], first)
+        self.more = form_for(folded, first)
+        self.widgets = {widget.name: widget for widget in (*self.above, *self.more)}
+        names = ', '.join(one.label for one in folded)
+        tip = f'{names}. The defaults suit most images.'
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(rows_of(above, self.widgets))
-        names = ', '.join(one.label for one in folded)
-        layout.addWidget(Fold('More settings', more, f'{names}. The defaults suit most images.'))
+        layout.addWidget(self.above.native)
+        layout.addWidget(Fold('More settings', self.more.native, tip))
 
     def __getattr__(self, name: str) -> Any:
         try:

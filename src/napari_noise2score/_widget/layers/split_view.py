@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score._widget.overlay import whole_index
+from napari_noise2score._widget.layers.overlay import whole_index
 
 
 class Curtain:

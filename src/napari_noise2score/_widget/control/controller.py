@@ -1,0 +1,399 @@
+"""What a user can ask the panel for, and what happens with the events of a job.
+
+An error ends one run only: models, scores and layers stay as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_noise2score._widget import jobs
+from napari_noise2score._widget.control.events import Events, Status
+from napari_noise2score._widget.control.learned import Learned
+from napari_noise2score._widget.control.messages import (
+    busy_words,
+    change_name,
+    end_words,
+    error_words,
+    residual_name,
+    result_name,
+    update_words,
+)
+from napari_noise2score._widget.control.runner import (
+    FinishReason,
+    JobKind,
+    Phase,
+    Runner,
+    RunnerStatus,
+    Start,
+)
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
+from napari_noise2score.analysis.training_gain import gain_words
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.settings import DenoiseSettings, StartFrom
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Runs the jobs of a panel.
+
+    Parameters
+    ----------
+    start : callable
+        Runs a job in the background.
+
+    Attributes
+    ----------
+    events : Events
+        Signals for whoever shows the results.
+    learned : Learned
+        The model in use and the scores of layers.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.events = Events()
+        self.learned = Learned()
+        self._runner, self._previews = Runner(start), Runner(start)
+        self._stage: Stage | None = None
+        self._text = 'Choose the layers, then press Train.'
+        self._fraction = 0.0
+        self._estimates: list[Estimated] = []
+        self._targets: Sequence[Target] = ()
+        self._added = self._failed = 0
+
+    @property
+    def run(self) -> RunnerStatus:
+        """Whether a job runs, and which."""
+        return self._runner.status
+
+    @property
+    def status(self) -> Status:
+        """A snapshot."""
+        return Status(self.run, self._text, self._fraction, self.learned.model is not None)
+
+    def estimate(self, targets: Sequence[Target]) -> None:
+        """Estimate the noise of layers."""
+        if self._may_begin(targets):
+            sources = [target.source for target in targets]
+            self._begin(
+                JobKind.ESTIMATING,
+                'Estimating the noise',
+                lambda stop: jobs.estimate_job(sources),
+                targets,
+            )
+
+    def calibrate(self, dark: ImageSource | None, flat: ImageSource | None) -> None:
+        """Measure the noise of the camera on its dark frames, its flat field, or both."""
+        if not self._is_free():
+            return
+        if dark is None and flat is None:
+            self.events.error_reported.emit(
+                'No calibration frames are chosen; choose a layer with dark frames, with a flat '
+                'field, or both.'
+            )
+            return
+        self._begin(
+            JobKind.CALIBRATING,
+            'Measuring on the calibration frames',
+            lambda stop: jobs.calibrate_job(dark, flat),
+        )
+
+    def train(
+        self,
+        targets: Sequence[Target],
+        settings: DenoiseSettings,
+        watched: Callable[[Target], View | None] = lambda target: None,
+    ) -> None:
+        """Train one score on all layers together and correct each of them.
+
+        The training continues from the model in use if ``init`` in the settings is
+        ``learned.init``. ``watched`` gives the displayed part of a layer, or None; it is called in
+        the thread of the training.
+        """
+        if not self._may_begin(targets):
+            return
+        latest, init = self.learned.model, settings.training.init
+        start = latest.model if latest is not None and init == self.learned.init else None
+        if start is None and init == StartFrom.UNSAVED:
+            self.events.error_reported.emit(
+                'There is no model to continue from yet; load one, or start from other weights.'
+            )
+            return
+
+        def displayed(number: int) -> View | None:
+            return watched(targets[number])
+
+        sources = [target.source for target in targets]
+        lessons = [target.lessons for target in targets]
+        self._begin(
+            JobKind.TRAINING,
+            'Training the score',
+            lambda stop: jobs.train_job(sources, settings, stop, displayed, lessons, start),
+            targets,
+        )
+
+    def correct(self, targets: Sequence[Target], settings: DenoiseSettings) -> None:
+        """Correct layers: from their own score; where they have none, with the model in use.
+
+        After a model was loaded, all of them with that one.
+        """
+        if not self._may_begin(targets):
+            return
+        latest, score_by = self.learned.model, self.learned.score_by
+        if latest is None:
+            self.events.error_reported.emit('There is no trained score yet; press Train first.')
+            return
+        images = [(target.source, score_by(latest, target.layer)) for target in targets]
+        self._begin(
+            JobKind.CORRECTING,
+            'Correcting',
+            lambda stop: jobs.correct_job(images, latest, settings),
+            targets,
+        )
+
+    def show_change(self, targets: Sequence[Target]) -> None:
+        """Show what the training changed in layers that were corrected."""
+        if not self._may_begin(targets):
+            return
+        images = []
+        for target in targets:
+            score = self.learned.score_of(target.layer)
+            if score is not None and score.holds_for(target.source):
+                images.append((target.source, score))
+        if len(images) < len(targets):
+            self.events.error_reported.emit(
+                'Some ticked layers have no up-to-date result; press Train first.'
+            )
+            return
+        self._begin(
+            JobKind.COMPARING,
+            'Comparing with the pretrained weights',
+            lambda stop: jobs.change_job(images),
+            targets,
+        )
+
+    def compare(
+        self, images: Sequence[tuple[Target, ImageSource, Sequence[NoiseFamily | None]]]
+    ) -> None:
+        """Show what was removed from layers: each with its clean image and its noise."""
+        targets = [target for target, _, _ in images]
+        if self._may_begin(targets):
+            pairs = [(target.source, clean, families) for target, clean, families in images]
+            self._begin(
+                JobKind.COMPARING,
+                'Comparing noisy and clean',
+                lambda stop: jobs.residual_job(pairs),
+                targets,
+            )
+
+    def preview(
+        self, targets: Sequence[Target], settings: DenoiseSettings, views: Sequence[View]
+    ) -> bool:
+        """Correct the displayed part of layers from their scores; False if none has a score.
+
+        Any other job ends a preview, and so does a later preview.
+        """
+        scored = [self.learned.score_of(target.layer) for target in targets]
+        if not self.run.idle or not any(scored):
+            return False
+        sources = [target.source for target in targets]
+        images = list(zip(sources, scored, views, strict=True))
+
+        def show(event: Event) -> None:
+            if isinstance(event, jobs.Live):
+                self.events.plane_ready.emit(targets[event.number], event.index, event.values)
+
+        def end(reason: FinishReason, error: Exception | None) -> None:
+            if error is not None:
+                self.events.error_reported.emit(error_words(error))
+
+        self._previews.start(
+            JobKind.PREVIEWING,
+            lambda stop: jobs.glance_job(images, settings),
+            title='Correcting the displayed part',
+            on_event=show,
+            on_end=end,
+        )
+        return True
+
+    def load(self, path: Path) -> None:
+        """Read a model file and use it from then on; the model in use stays if that fails."""
+        if self._is_free():
+            self._begin(JobKind.LOADING, f'Loading {path.name}', lambda stop: jobs.load_job(path))
+
+    def use(self, trained: jobs.Trained) -> None:
+        """Correct with this model, and continue trainings from it, from now on."""
+        self.learned.use(trained)
+        self.events.model_changed.emit(trained)
+
+    def save(self, path: Path) -> bool:
+        """Write the model in use to a file; whether that worked."""
+        if self.learned.model is None:
+            self.events.error_reported.emit('There is no model to save yet; press Train first.')
+            return False
+        try:
+            saved = self.learned.save(path)
+        except OSError as error:
+            self.events.error_reported.emit(
+                f'{path}: the model could not be saved ({error.strerror or error}); it is kept '
+                'here, save it elsewhere.'
+            )
+            return False
+        self.use(saved)
+        return True
+
+    def export(self, path: Path) -> None:
+        """Write the model in use as a package for bioimage.io."""
+        latest = self.learned.model
+        if latest is None:
+            self.events.error_reported.emit('There is no model to export yet; press Train first.')
+        elif self._is_free():
+            self._begin(
+                JobKind.EXPORTING,
+                f'Exporting {path.name}',
+                lambda stop: jobs.export_job(latest.model, path, path.stem),
+            )
+
+    def pause(self) -> None:
+        """Pause the job, or resume it."""
+        if self.run.phase is Phase.PAUSED:
+            self._runner.resume()
+            self._show('Going on ...')
+        elif self.run.phase is Phase.RUNNING:
+            self._runner.pause()
+            self._show(f'Paused. {self._text}')
+
+    def stop(self) -> None:
+        """End a training and apply what it learned; cancel anything else, or a second time."""
+        if self.run.idle:
+            return
+        learning = self.run.job is JobKind.TRAINING and self._stage is not Stage.CORRECT
+        if learning and self.run.phase is not Phase.STOPPING:
+            self._runner.stop()
+            self._show('Stopping; applying what was learned ...')
+        else:
+            self._runner.cancel()
+            self._show('Cancelling ...')
+
+    def close(self) -> None:
+        """Cancel all jobs, and drop all that they still deliver."""
+        self._previews.abandon()
+        self._runner.abandon()
+
+    def _is_free(self) -> bool:
+        if not self.run.idle:
+            self.events.error_reported.emit(busy_words(self.run, self._stage))
+        return self.run.idle
+
+    def _may_begin(self, targets: Sequence[Target]) -> bool:
+        if not self._is_free():
+            return False
+        if not targets:
+            self.events.error_reported.emit('No layer is chosen; tick at least one Image layer.')
+        return bool(targets)
+
+    def _begin(
+        self, kind: JobKind, title: str, make_job: MakeJob, targets: Sequence[Target] = ()
+    ) -> None:
+        self._previews.abandon()
+        self._targets, self._estimates = targets, []
+        self._added = self._failed = 0
+        self._stage = None
+        self.learned.begin_history()
+        self._runner.start(
+            kind, make_job, title=title, on_event=self._handle, on_end=self._finished
+        )
+        self._show(f'{title} ...', 0.0)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case jobs.Update():
+                self._handle_update(event)
+            case jobs.Estimated():
+                self._estimates.append(event)
+            case jobs.Noted():
+                self.events.notes_reported.emit(event.notes)
+            case jobs.Calibrated():
+                self.events.noise_calibrated.emit(event.calibration)
+            case jobs.Trained():
+                self.use(event)
+            case jobs.Result():
+                self._handle_result(event)
+            case jobs.Failed():
+                self._handle_failure(event)
+            case jobs.Live():
+                target = self._targets[event.number]
+                self.events.plane_ready.emit(target, event.index, event.values)
+            case jobs.Changed():
+                places = [place.to_dict() for place in event.change.largest]
+                self._add_map(event.number, change_name, event.change.image, largest=places)
+            case jobs.Residual():
+                self._add_map(event.number, residual_name, event.image)
+
+    def _handle_update(self, update: jobs.Update) -> None:
+        if update.stage is Stage.TRAIN:
+            self._show_estimates()
+        if self.run.phase is Phase.PAUSED:  # sent before the job paused
+            return
+        if update.stage is Stage.TRAIN and self.learned.add_loss(update):
+            self.events.loss_changed.emit(self.learned.history)
+        self._stage = update.stage
+        text = update_words(update)
+        if self.run.phase is Phase.STOPPING:
+            if update.stage is not Stage.CORRECT or self.run.reason is FinishReason.CANCELLED:
+                return
+            text = f'Stopped; {text[0].lower()}{text[1:]}'
+        self._show(text, update.fraction)
+
+    def _show_estimates(self) -> None:
+        """Show once what was estimated on the way to a result."""
+        if self._estimates:
+            self.events.noise_estimated.emit(tuple(self._estimates), False)
+            self._estimates = []
+
+    def _handle_result(self, result: Result) -> None:
+        self._show_estimates()  # nothing was trained
+        target, corrected = self._targets[result.number], result.corrected
+        name = result_name(target.source.name, corrected.families, corrected.correction)
+        self.learned.keep_score(target.layer, result.scored)
+        self.events.result_ready.emit(target, corrected.image, name, result.report)
+        self._added += 1
+        notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
+        gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
+        if len(gains) > 1:
+            gains = [f'{len(gains)} scores were trained; the report says what each gained.']
+        self.events.notes_reported.emit((*notes, *filter(None, gains)))
+
+    def _handle_failure(self, failed: jobs.Failed) -> None:
+        name, words = self._targets[failed.number].source.name, error_words(failed.error)
+        self._failed += 1
+        log.error('%s failed', name, exc_info=failed.error)
+        self.events.error_reported.emit(words if words.startswith(name) else f'{name}: {words}')
+
+    def _add_map(self, number: int, name: Callable[[str], str], image: Any, **report: Any) -> None:
+        target = self._targets[number]
+        self.events.map_ready.emit(target, image, name(target.source.name), report)
+        self._added += 1
+
+    def _finished(self, reason: FinishReason, error: Exception | None) -> None:
+        self._targets = ()
+        if self.run.job is JobKind.ESTIMATING and reason is FinishReason.COMPLETED:
+            self.events.noise_estimated.emit(tuple(self._estimates), True)
+        words = end_words(self.run, self._added, self._failed, self.learned.model is not None)
+        self._show(*words)
+        if error is not None:
+            if not isinstance(error, (InputError, TrainingError, CheckpointError)):
+                log.error('unexpected error', exc_info=error)
+            self.events.error_reported.emit(error_words(error))
+
+    def _show(self, text: str, fraction: float | None = None) -> None:
+        self._text = text
+        self._fraction = self._fraction if fraction is None else fraction
+        self.events.status_changed.emit(self.status)

@@ -1,0 +1,50 @@
+"""The signals of a controller, and the snapshot that goes with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from psygnal import Signal, SignalGroup
+
+from napari_noise2score._widget.control.runner import RunnerStatus
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.jobs import Trained
+from napari_noise2score.noise.calibration.calibrate import Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot for the panel.
+
+    Attributes
+    ----------
+    run : RunnerStatus
+        Whether a job runs, and which.
+    text : str
+        The same in words.
+    fraction : float
+        Share of the stage that is done, 0 to 1.
+    has_model : bool
+        Whether there is a model to correct with.
+    """
+
+    run: RunnerStatus
+    text: str
+    fraction: float
+    has_model: bool
+
+
+class Events(SignalGroup):
+    """Signals of a controller, all emitted in the viewer's thread."""
+
+    status_changed = Signal(Status)
+    error_reported = Signal(str)
+    notes_reported = Signal(tuple, description='Sentences for the user about a result.')
+    loss_changed = Signal(list, description='The latest training: pairs of seconds and loss.')
+    model_changed = Signal(Trained, description='The model that is in use from now on.')
+    noise_estimated = Signal(tuple, bool, description='Estimates; whether they were requested.')
+    noise_calibrated = Signal(Calibration)
+    result_ready = Signal(Target, object, str, dict, description='Image, layer name, report.')
+    plane_ready = Signal(Target, tuple, np.ndarray, description='Index and values of a preview.')
+    map_ready = Signal(Target, object, str, dict, description='As a result, in noise units.')

@@ -1,0 +1,94 @@
+"""What the trainings of a panel have given: the model in use, scores of layers, a loss curve.
+
+Models and scores stay until others replace them. A failed run changes nothing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from napari_noise2score._widget.jobs import Scored, Trained, Update
+from napari_noise2score.settings import StartFrom
+
+
+class Learned:
+    """The model in use, the scores of layers, and the course of the latest training."""
+
+    def __init__(self) -> None:
+        self._model: Trained | None = None
+        self._scores: WeakKeyDictionary[Any, Scored] = WeakKeyDictionary()
+        self._history: list[tuple[float, float]] = []
+
+    @property
+    def model(self) -> Trained | None:
+        """The model in use: the last one that was trained or loaded."""
+        return self._model
+
+    @property
+    def init(self) -> str:
+        """The setting ``init`` of a training that continues from the model in use."""
+        path = self._model.path if self._model is not None else None
+        return StartFrom.UNSAVED if path is None else str(path)
+
+    @property
+    def history(self) -> list[tuple[float, float]]:
+        """The latest training: time in seconds and loss."""
+        return self._history
+
+    def use(self, trained: Trained) -> None:
+        """Use a model from now on."""
+        self._model = trained
+
+    def save(self, path: Path) -> Trained:
+        """Write the model in use to a file.
+
+        Returns
+        -------
+        Trained
+            The same model, with its path.
+
+        Raises
+        ------
+        ValueError
+            If there is no model.
+        OSError
+            If the file cannot be written.
+        """
+        if self._model is None:
+            raise ValueError('there is no model to save')
+        self._model.model.save(path)
+        return replace(self._model, path=path)
+
+    def keep_score(self, layer: Any, scored: Scored) -> None:
+        """Keep the score of a layer as long as the layer exists."""
+        self._scores[layer] = scored
+
+    def score_of(self, layer: Any) -> Scored | None:
+        """The score of a layer, if it has one."""
+        return self._scores.get(layer)
+
+    def score_by(self, trained: Trained, layer: Any) -> Scored | None:
+        """The score of a layer that a correction with this model starts from.
+
+        After a model was loaded, only a score by that model; None if the layer needs a new one.
+        """
+        scored = self.score_of(layer)
+        if scored is not None and trained.loaded:
+            return scored if trained.model in scored.score_map.models else None
+        return scored
+
+    def begin_history(self) -> None:
+        """Forget the course of the last training."""
+        self._history = []
+
+    def add_loss(self, update: Update) -> bool:
+        """Add a point of the loss curve; False if the update has none."""
+        if update.loss is None or update.spent is None:
+            return False
+        if self._history and update.spent < self._history[-1][0]:  # the next of several trainings
+            self._history = []
+        self._history.append((update.spent, update.loss))
+        return True

@@ -1,0 +1,31 @@
+"""A layer, and the image that is read from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_noise2score.images.region import WHOLE, Region
+from napari_noise2score.images.source import ImageSource
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A layer and the image that is read from it.
+
+    Attributes
+    ----------
+    layer : Image
+        The layer itself, no proxy.
+    source : ImageSource
+        The grey levels to denoise; of a colour layer the three colours without alpha.
+    region : Region
+        The part of the layer that they are.
+    lessons : tuple of ImageSource
+        The parts of the layer to train on; the whole source if empty.
+    """
+
+    layer: Any
+    source: ImageSource
+    region: Region = WHOLE
+    lessons: tuple[ImageSource, ...] = ()

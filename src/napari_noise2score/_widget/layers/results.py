@@ -1,0 +1,150 @@
+"""Which layers are results and previews of which, and where new ones go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score._widget.control.messages import preview_name
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.layers.new_layers import (
+    add_map,
+    add_preview,
+    add_result,
+    put_plane,
+    turn_into_result,
+)
+from napari_noise2score._widget.layers.split_view import Curtain
+from napari_noise2score._widget.layers.targets import (
+    METADATA,
+    full_data,
+    target_of,
+)
+from napari_noise2score.images.region import Part, Region
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import NoiseFamily, family_from_dict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A layer and the clean layer that was made of it.
+
+    Attributes
+    ----------
+    target : Target
+        The layer, and what of it was cleaned.
+    result : Image
+        The clean layer.
+    """
+
+    target: Target
+    result: Any
+
+    @classmethod
+    def of(cls, layer: Any, result: Any) -> Pair:
+        """From two layers, by the report in the metadata of the second."""
+        report = result.metadata[METADATA]
+        whole, region = target_of(layer, report['axes']), Region.parse(report['region'])
+        return cls(Target(whole.layer, whole.source.part(region), region), result)
+
+    @property
+    def clean(self) -> ImageSource:
+        """The clean image, as the noisy one is read."""
+        return target_of(self.result, self.target.source.axes).source
+
+    @property
+    def families(self) -> list[NoiseFamily | None]:
+        """The noise that was corrected for, channel by channel; None for a constant one."""
+        noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]
+        return [None if record is None else family_from_dict(record) for record in noise]
+
+    def curtain(self) -> Curtain:
+        """The noisy image left of the clean one, in the data of the layers."""
+        noisy, axes = full_data(self.target.layer), self.target.source.axes
+        part = Part(noisy, self.target.region.slices(axes, noisy.shape))
+        return Curtain(part, full_data(self.result), axes.index('X'))
+
+
+class ResultLayers:
+    """Results and previews in a viewer, by the layers that they were made from.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._previews: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
+
+    def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a clean layer above its source, in the place of its preview if there is one."""
+        preview = self._preview_of(target)
+        if preview is None:
+            result = add_result(self._viewer, target, image, name, report)
+        else:
+            turn_into_result(preview, target, image, name, report)
+            result = preview
+        self._previews.pop(target.layer, None)
+        for earlier in self.pairs([target.layer]):  # it would cover the new one
+            earlier.result.visible = False
+        self._results[target.layer] = ref(result)
+
+    def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
+        """Add a layer with differences in noise standard deviations."""
+        covered = next((pair.result for pair in self.pairs([target.layer])), None)
+        add_map(self._viewer, target, image, name, report, covered)
+
+    def show_plane(
+        self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.floating]
+    ) -> None:
+        """Show a plane in the preview of a layer, which is added if there is none."""
+        if self._preview_of(target) is None:
+            self._add_preview(target)
+        put_plane(self._previews[target.layer], index, values)
+
+    def preview_was_removed(self, layer: Any) -> bool:
+        """Whether a layer had a preview that the user has removed from the viewer."""
+        return layer in self._previews and self._previews[layer] not in self._viewer.layers
+
+    def forget_removed(self, targets: Sequence[Target]) -> None:
+        """Let layers have a new preview, although the user has removed an earlier one."""
+        for target in targets:
+            if self._preview_of(target) is None:
+                self._previews.pop(target.layer, None)
+
+    def pairs(self, layers: Sequence[Any]) -> list[Pair]:
+        """Those of the layers whose result is in the viewer, each with its result."""
+        pairs = []
+        for layer in layers:
+            known = self._results.get(layer)
+            result = None if known is None else known()
+            if result is not None and result in self._viewer.layers:
+                pairs.append(Pair.of(layer, result))
+        return pairs
+
+    def _add_preview(self, target: Target) -> None:
+        """Add a preview: of the result where there is one, else of the noisy image."""
+        pair = next(iter(self.pairs([target.layer])), None)
+        covered = None if pair is None else pair.result
+        alike = pair is not None and pair.target.region == target.region
+        base = covered.data if covered is not None and alike else None
+        name = preview_name(target.source.name)
+        self._previews[target.layer] = add_preview(self._viewer, target, name, base, covered)
+
+    def _preview_of(self, target: Target) -> Any:
+        """The preview of a target in the viewer, or None; one of another region is removed."""
+        preview = self._previews.get(target.layer)
+        if preview is None or preview not in self._viewer.layers:
+            return None
+        if preview.metadata[METADATA]['region'] != str(target.region):
+            self._viewer.layers.remove(preview)
+            return None
+        return preview

@@ -1,0 +1,76 @@
+"""Image layers of napari, and the images that are read from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score._widget.control.target import Target
+from napari_noise2score.images.axes import KNOWN, guess_axes
+from napari_noise2score.images.region import Part, Region
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.arrays import readable
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+METADATA = 'noise2score'
+"""Key of the report in the metadata of a result."""
+
+COLOURS = 3
+"""Channels of a colour layer that are denoised, without alpha."""
+
+
+def unwrapped(layer: Any) -> Any:
+    """The layer behind the proxy that napari hands to plugins."""
+    return getattr(layer, '__wrapped__', layer)
+
+
+def image_layers(viewer: Any) -> list[Any]:
+    """The Image layers of a viewer, no proxies, the lowest first."""
+    from napari.layers import Image
+
+    layers = (unwrapped(layer) for layer in viewer.layers)
+    return [layer for layer in layers if isinstance(layer, Image)]
+
+
+def full_data(layer: Image) -> Any:
+    """The array of a layer; of a multiscale layer its full resolution."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def stated_axes(layer: Image) -> str | None:
+    """Axes of a layer by its labels; None where they are no letters for axes."""
+    letters = ''.join(str(label).upper() for label in layer.axis_labels)
+    meant = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
+    if meant and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
+        return letters + ('S' if layer.rgb else '')
+    return None
+
+
+def likely_axes(layer: Image) -> str:
+    """Axes of a layer as its labels state them, else a guess."""
+    return stated_axes(layer) or guess_axes(full_data(layer).shape, rgb=bool(layer.rgb))
+
+
+def target_of(layer: Image, axes: str) -> Target:
+    """What is read from a layer.
+
+    Raises
+    ------
+    InputError
+        If axes and shape do not fit, or the values are not real numbers.
+    """
+    data, axes = readable(full_data(layer), str(layer.name)), axes.strip().upper()
+    if layer.rgb and axes.endswith('S') and len(axes) == len(data.shape):
+        colours = Region({'S': (0, COLOURS)})
+        data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
+    return Target(layer, ImageSource(data, axes, str(layer.name)))
+
+
+def offset(target: Target) -> NDArray[np.float64]:
+    """Where what is cleaned begins, pixels along each axis of the layer."""
+    letters = target.source.axes[: target.layer.ndim]
+    return np.array([target.region.ranges.get(letter, (0, 0))[0] for letter in letters], float)

@@ -1,0 +1,80 @@
+"""Below the panel, always visible: buttons that steer a job, its progress, and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from napari_noise2score._widget.control.events import Status
+from napari_noise2score._widget.views.wrapped_text import Text
+
+_STEPS = 1000
+_HIGHEST = 120
+"""Height of the messages beyond which they scroll, pixels."""
+
+
+class StatusBar(QFrame):
+    """Buttons in a row, and below them progress, status and messages.
+
+    Parameters
+    ----------
+    buttons : sequence of magicgui.widgets.PushButton
+        From left to right.
+    parent : QWidget, optional
+        Qt parent.
+    """
+
+    def __init__(self, buttons: Sequence[Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName('steering')  # its name in the style sheet
+        self._messages: list[str] = []
+        self.progress = QProgressBar()
+        self.progress.setRange(0, _STEPS)
+        self.progress.setTextVisible(False)
+        self.progress.setAccessibleName('Progress')
+        self.status = Text('What is going on')
+        self.messages = Text('Messages', highest=_HIGHEST)
+        self.messages.hide()
+        row = QHBoxLayout()
+        for button in buttons:
+            row.addWidget(button.native, 1)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(6)
+        layout.addLayout(row)
+        for widget in (self.progress, self.status, self.messages):
+            layout.addWidget(widget)
+
+    def show_status(self, status: Status) -> None:
+        """Show what runs, and how far it is."""
+        self.status.setText(status.text)
+        self.progress.setUpdatesEnabled(False)  # else it paints at once, and the window once more
+        self.progress.setValue(round(_STEPS * status.fraction))
+        self.progress.setUpdatesEnabled(True)
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Add sentences that a user should know of a result."""
+        self._add([f'Note: {note}' for note in notes])
+
+    def show_error(self, text: str) -> None:
+        """Add an error, and show it as a notification of napari."""
+        self._add([f'Error: {text}'])
+        show_error(text)
+
+    def refuse(self, text: str) -> None:
+        """Explain why a request cannot be carried out."""
+        self.status.setText('Not done; see below.')
+        self.show_error(text)
+
+    def clear(self) -> None:
+        """Remove all messages."""
+        self._messages.clear()
+        self._add([])
+
+    def _add(self, messages: Sequence[str]) -> None:
+        self._messages += messages
+        text = '\n'.join(dict.fromkeys(self._messages))
+        self.messages.setText(text)
+        self.messages.setVisible(bool(text))
