@@ -24,7 +24,7 @@ from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.residual import residual_steps
 from napari_noise2score.pipeline.results import Denoised, LeftOut
 from napari_noise2score.pipeline.run import denoise, denoise_steps
-from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
@@ -123,14 +123,14 @@ def test_places_of_planes_are_named_by_their_axes():
     )
 
 
-@pytest.mark.parametrize('apart', list(Apart))
+@pytest.mark.parametrize('model_per', list(ModelPer))
 @pytest.mark.parametrize(('axes', 'value'), [('CTYX', 0), ('TYXS', 255)])
-def test_an_empty_channel_does_not_keep_the_others(axes, value, apart):
+def test_an_empty_channel_does_not_keep_the_others(axes, value, model_per):
     noisy = np.stack([frames(2), np.full((2, SIDE, SIDE), value, np.uint16), frames(2, 1)])
     where: tuple = (1,)
     if axes == 'TYXS':
         noisy, where = np.moveaxis(noisy, 0, -1), (..., 1)
-    settings = replace(SETTINGS, apart=apart)
+    settings = replace(SETTINGS, model_per=model_per)
     result = denoise(noisy, axes, settings)
     assert (result.image[where] == value).all()
     others = np.delete(result.image, 1, axis=0 if axes == 'CTYX' else -1)
@@ -140,7 +140,7 @@ def test_an_empty_channel_does_not_keep_the_others(axes, value, apart):
     )
     letter = axes[0] if axes == 'CTYX' else 'S'
     times = ['']
-    if apart is Apart.TIMES:
+    if model_per is ModelPer.TIME:
         times = [f', T {t}' for t in range(2)] if axes == 'CTYX' else ['T 0, ', 'T 1, ']
     said = [
         f'{letter} 1{t} is constant ({value}) and is returned as it is.'
@@ -152,7 +152,7 @@ def test_an_empty_channel_does_not_keep_the_others(axes, value, apart):
     places = [channel['place'] for channel in result.report['channels']]
     noise = [channel['noise'] for channel in result.report['channels']]
     assert places == [
-        channel.place for channel in result.score_map.prepared.source.channels(apart.axes)
+        channel.place for channel in result.score_map.prepared.source.channels(model_per.axes)
     ]
     assert [record is None for record in noise] == [place[letter] == 1 for place in places]
 
@@ -160,7 +160,7 @@ def test_an_empty_channel_does_not_keep_the_others(axes, value, apart):
 def test_a_time_point_that_is_trained_for_itself_may_be_empty():
     stack = frames(3)
     stack[1] = 0
-    result = denoise(stack, 'TYX', replace(SETTINGS, apart='times'))
+    result = denoise(stack, 'TYX', replace(SETTINGS, model_per='time'))
     assert not result.image[1].any()
     assert result.report['warnings'] == ['T 1 is constant (0) and is returned as it is.']
 
@@ -189,8 +189,8 @@ def test_a_constant_image_among_others_is_handed_through():
         ImageSource(np.full((2, 64, 64), 9, np.uint16), 'TYX', 'empty'),
         ImageSource(frames(2), 'TYX', 'cells'),
     ]
-    for apart in Apart:
-        settings = replace(SETTINGS, apart=apart)
+    for model_per in ModelPer:
+        settings = replace(SETTINGS, model_per=model_per)
         empty, cells = results_of(denoise_steps(sources, settings))
         assert (empty.image == 9).all()
         assert 'is constant (9) and is returned as it is.' in ' '.join(empty.report['warnings'])
@@ -341,7 +341,7 @@ def test_lessons_follow_the_channels_that_hold_noise():
     whole = prepare(source)
     upper, lower = (prepare(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE)))
     assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
-    first, second = training_groups([whole], Apart.CHANNELS)
+    first, second = training_groups([whole], ModelPer.CHANNEL)
     (own,) = learned_parts(second, [whole], [[lower]])
     assert [channel.channel.place for channel in own.channels] == [{'C': 2}]
     with pytest.raises(InputError, match='cells: the part to learn from is constant in C 0'):

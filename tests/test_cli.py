@@ -129,7 +129,7 @@ def test_pretrain_makes_weights_that_a_training_can_start_from(noisy, tmp_path, 
     assert main([*call, '--channels', '8', '--images', str(photographs)]) == 0
     (photographs / 'broken.tif').write_text('no image')
     assert main([*call, '--images', str(photographs)]) == 2
-    assert 'holds what is no image' in capsys.readouterr().err
+    assert 'contains a file that is not an image' in capsys.readouterr().err
     assert main([*call, '--images', str(tmp_path / 'none')]) == 2
 
 
@@ -233,7 +233,7 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--noise', 'pink'], "invalid choice: 'pink'"),
         (['--gain', 'x'], "invalid float value: 'x'"),
         (['--gain', '-1'], 'gain is -1'),
-        (['--noise', 'poisson', '--sigma', '1'], 'sigma is no parameter of Poisson'),
+        (['--noise', 'poisson', '--sigma', '1'], 'sigma is not a parameter of Poisson'),
         (['--seconds', '-3'], 'seconds is -3.0; a finite number of 0 or more'),
         (['--steps', '-1'], 'steps is -1'),
         (['--seconds', '0', '--init', 'scratch'], 'leaves random weights'),

@@ -73,7 +73,7 @@ def spoil(data: Path) -> list[str]:
 @pytest.mark.parametrize('how', ['together', 'apart', 'apply'])
 def test_bad_files_do_not_take_the_others_with_them(data, model, capsys, how):
     command = ['apply', model] if how == 'apply' else ['denoise']
-    extra = {'together': AT_ONCE, 'apart': [*AT_ONCE, '--apart', 'images']}
+    extra = {'together': AT_ONCE, 'apart': [*AT_ONCE, '--model-per', 'image']}
     call = [*command, *spoil(data), '--output', 'out', '--report', 'r.json']
     assert main([*call, *extra.get(how, ['--device', 'cpu'])]) == 1
     assert files('out') == ['a.tif', 'c.tif']

@@ -24,7 +24,7 @@ def test_guesses(shape, rgb, axes):
     ('axes', 'shape', 'text'),
     [
         ('TQX', (2, 8, 8), 'Q is unknown; use letters of TCZYXS'),
-        ('YYX', (2, 8, 8), 'stands twice'),
+        ('YYX', (2, 8, 8), 'is repeated'),
         ('YX', (2, 8, 8), r"name 2 axes; the image has 3, shape \(2, 8, 8\).*'TYX'"),
         ('TZX', (2, 8, 8), 'lack Y or X'),
         ('TYX', (0, 8, 8), 'is empty'),

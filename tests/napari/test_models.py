@@ -78,7 +78,7 @@ def test_train_save_load_elsewhere_and_correct(
     other = unwrapped(viewer.add_image(noisy_stack(seed=5), name='others'))
     assert not panel.correct.enabled
     panel.model.fill_menu()
-    _, recent = panel.model.menu.actions()  # the first is the training that is kept by itself
+    _, recent = panel.model.menu.actions()  # the first is the training that is autosaved
     assert recent.text() == 'cells.safetensors'
     recent.trigger()
     idle(panel)
@@ -349,7 +349,7 @@ def test_a_training_is_kept_on_disk_by_itself(open_panel, idle, stack, monkeypat
     assert ScoreModel.load(kept.default_file()).digest == model.digest
     panel.model.fill_menu()
     action = panel.model.menu.actions()[0]
-    assert action.text() == 'Last training (kept by itself)'
+    assert action.text() == 'Last training (autosaved)'
     action.trigger()
     idle(panel)
     assert panel.controller.learned.model.model.digest == model.digest

@@ -149,7 +149,7 @@ def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):
     panel.layers.axes_of(layer).setCurrentText('ZCYX')
     assert panel.reading.text() == 'cells: depth 3, channels 4, rows 90, columns 100.'
     panel.layers.axes_of(layer).setCurrentText('ZZYX')
-    assert 'a letter stands twice' in panel.reading.text()
+    assert 'a letter is repeated' in panel.reading.text()
     layer.axis_labels = ('c', 't', 'y', 'x')
     assert panel.reading.text() == 'cells: channels 3, time 4, rows 90, columns 100.'
     viewer.add_image(np.zeros((2, 2, 3, 4, 90, 100)), name='six')

@@ -237,7 +237,7 @@ def test_what_is_asked_for_wins_over_what_was_measured(dark, flat):
     assert request.correlation == 'none'
     poisson = found.request(NoiseRequest('poisson')).known()
     assert poisson == Poisson(found.parameters['gain'], found.parameters['offset'])
-    with pytest.raises(InputError, match='Gaussian noise is asked for'):
+    with pytest.raises(InputError, match='Gaussian noise was requested'):
         found.request(NoiseRequest(Gaussian.name, {'sigma': 2.0}))
 
 

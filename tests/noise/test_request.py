@@ -93,10 +93,16 @@ def test_gain_of_signal_independent_noise_must_be_given(flat):
     ('arguments', 'text'),
     [
         ({'family': 'pink'}, "'pink' is unknown; known are auto, gaussian"),
-        ({'family': 'poisson', 'parameters': {'sigma': 1.0}}, 'sigma is no parameter of Poisson'),
+        (
+            {'family': 'poisson', 'parameters': {'sigma': 1.0}},
+            'sigma is not a parameter of Poisson',
+        ),
         ({'family': 'gaussian', 'parameters': {'gain': 1.0}}, 'it takes sigma'),
         ({'family': 'bernoulli', 'parameters': {'gain': 1.0}}, 'it takes none'),
-        ({'parameters': {'sigma': 1.0, 'gain': 2.0}}, 'no noise has the parameters sigma, gain'),
+        (
+            {'parameters': {'sigma': 1.0, 'gain': 2.0}},
+            'no noise model has the parameters sigma, gain',
+        ),
         ({'parameters': {'gain': 0.0}}, 'gain is 0; it must be greater than 0'),
         ({'family': 'gaussian', 'parameters': {'sigma': float('nan')}}, 'sigma is nan'),
         ({'parameters': {'read_noise': -1.0}}, 'read_noise is -1; it must be 0 or greater'),

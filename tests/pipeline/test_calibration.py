@@ -100,7 +100,7 @@ def test_denoise_train_and_apply_take_what_was_measured(folder, capsys):
         (['--dark', 'flat.tif', '--flat', 'dark.tif'], 'are the two exchanged'),
         (['--dark', 'none.tif'], 'no such file'),
         (['--flat', 'flat.tif'], 'give dark frames too'),
-        (['--dark', 'dark.tif', '--noise', 'gamma'], 'Gamma noise is asked for'),
+        (['--dark', 'dark.tif', '--noise', 'gamma'], 'Gamma noise was requested'),
     ],
 )
 def test_wrong_uses_are_refused(folder, capsys, monkeypatch, arguments, text):

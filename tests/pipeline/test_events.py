@@ -13,10 +13,10 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
 from napari_noise2score.pipeline.run import denoise, denoise_steps
-from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
-APART = replace(SETTINGS, apart=Apart.IMAGES)
+APART = replace(SETTINGS, model_per=ModelPer.IMAGE)
 
 
 class Log(Sequence[ImageSource]):

@@ -26,12 +26,12 @@ from napari_noise2score.pipeline.results import (
 from napari_noise2score.pipeline.run import denoise, denoise_steps, single, train_steps
 from napari_noise2score.pipeline.stages import score_image
 from napari_noise2score.score.threads import using
-from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 from napari_noise2score.steps import finish
 
 STEPS = DenoiseSettings(training=TrainSettings(seconds=None, steps=3, device='cpu', seed=5))
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
-EACH = replace(AT_ONCE, apart=Apart.IMAGES)
+EACH = replace(AT_ONCE, model_per=ModelPer.IMAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_a_late_training_that_fails_costs_its_own_image_alone(images, monkeypatc
 def test_a_part_without_all_time_points_costs_its_own_image_alone(frames):
     movie, short = (ImageSource(frames[:2], 'TYX', f'{i}.tif') for i in range(2))
     parts = [[movie], [short.part(Region({'T': (0, 1)}))]]
-    settings = replace(AT_ONCE, apart=Apart.TIMES)
+    settings = replace(AT_ONCE, model_per=ModelPer.TIME)
     events = list(denoise_steps([short, movie], settings, lessons=parts[::-1], go_on=True))
     assert [e.number for e in events if isinstance(e, LeftOut)] == [0]
     assert [e.number for e in events if isinstance(e, Denoised)] == [1]
@@ -156,7 +156,7 @@ def test_an_image_that_changes_while_it_is_learned_from_is_reported(images):
 def test_stopped_before_the_first_step_there_is_no_result(images):
     stop = threading.Event()
     stop.set()
-    for settings in (STEPS, replace(STEPS, apart=Apart.IMAGES)):
+    for settings in (STEPS, replace(STEPS, model_per=ModelPer.IMAGE)):
         events = list(denoise_steps(images, settings, stop=stop))
         assert not {Trained, Denoised, LeftOut} & set(kinds(events))
     with pytest.raises(TrainingError, match='stopped before its first step'):

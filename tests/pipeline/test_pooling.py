@@ -11,7 +11,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise, denoise_steps, single
-from napari_noise2score.settings import Apart, DenoiseSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 from napari_noise2score.steps import finish
 
 SETTINGS = DenoiseSettings(
@@ -26,15 +26,15 @@ def scenes():
     return np.stack([stack.noisy for stack in stacks])
 
 
-def apart(how):
-    return replace(SETTINGS, apart=how)
+def model_per(how):
+    return replace(SETTINGS, model_per=how)
 
 
-@pytest.mark.parametrize('how', ['channels', 'times'])
+@pytest.mark.parametrize('how', ['channel', 'time'])
 def test_each_for_itself_is_what_each_gives_alone(scenes, how):
-    axes, parts = ('CTYX', list(scenes)) if how == 'channels' else ('TYX', list(scenes[0]))
-    data = scenes if how == 'channels' else scenes[0]
-    result = denoise(data, axes, apart(how))
+    axes, parts = ('CTYX', list(scenes)) if how == 'channel' else ('TYX', list(scenes[0]))
+    data = scenes if how == 'channel' else scenes[0]
+    result = denoise(data, axes, model_per(how))
     for number, part in enumerate(parts):
         alone = denoise(part, axes[1:], SETTINGS)
         np.testing.assert_array_equal(result.image[number], alone.image)
@@ -42,12 +42,12 @@ def test_each_for_itself_is_what_each_gives_alone(scenes, how):
     assert [channel['place'] for channel in record] == [{axes[0]: 0}, {axes[0]: 1}]
     assert result.report['scores'] == 2
     assert record[0]['model'] != record[1]['model']
-    assert result.report['settings']['apart'] == how
+    assert result.report['settings']['model_per'] == how
 
 
 def test_each_image_has_a_score_of_its_own(scenes):
     images = [ImageSource(scene, 'TYX', f'{i}') for i, scene in enumerate(scenes)]
-    steps = denoise_steps(images, apart('images'))
+    steps = denoise_steps(images, model_per('image'))
     results = [event for event in steps if isinstance(event, Denoised)]
     assert results[0].model.digest != results[1].model.digest
     for scene, result in zip(scenes, results, strict=True):
@@ -68,13 +68,13 @@ def test_a_part_without_all_time_points_is_refused(scenes):
     image = ImageSource(scenes[0], 'TYX', 'cells')
     part = image.part(Region({'T': (0, 1)}))
     with pytest.raises(InputError, match='has 1 of its 2 channels or time points'):
-        finish(denoise_steps([image], apart(Apart.TIMES), lessons=[[part]]))
+        finish(denoise_steps([image], model_per(ModelPer.TIME), lessons=[[part]]))
     cut = image.part(Region({'Y': (0, 48)}))
-    result = finish(single(denoise_steps([image], apart(Apart.TIMES), lessons=[[cut]])))
+    result = finish(single(denoise_steps([image], model_per(ModelPer.TIME), lessons=[[cut]])))
     assert result.image.shape == (2, 64, 64)
     assert result.report['trained_on'][0]['shape'] == [2, 48, 64]
 
 
 def test_what_is_unknown_is_refused():
     with pytest.raises(InputError, match='known are none, images, channels, times'):
-        DenoiseSettings(apart='rows')
+        DenoiseSettings(model_per='rows')

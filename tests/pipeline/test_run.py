@@ -215,7 +215,7 @@ def test_correlated_noise_is_removed_unless_taken_for_independent():
         )
         result = denoise(noisy, 'TYX', settings)
         errors[correlation] = mse(result.image, truth)
-        told = any('taken for independent' in text for text in result.report['warnings'])
+        told = any('treated as independent' in text for text in result.report['warnings'])
         assert told == (correlation == 'none')
         measured = result.report['channels'][0]['estimate']['correlation']['neighbours']
         assert measured == pytest.approx(np.exp(-1 / (4 * 0.64)), abs=0.06)

@@ -16,9 +16,9 @@ from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.plain import json_text
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.settings import (
-    Apart,
     DenoiseSettings,
     Loss,
+    ModelPer,
     NetworkSettings,
     PanelSettings,
     PretrainSettings,
@@ -142,7 +142,7 @@ def test_settings_of_a_denoising_are_stored_whole():
         NoiseRequest('poisson-gaussian', {'gain': 2.0}, 'none'),
         Correction.PAPER,
         TrainSettings(None, 5, init='scratch', network=NetworkSettings(8, 2), device='cpu'),
-        apart=Apart.TIMES,
+        model_per=ModelPer.TIME,
         sigma_a=0.5,
         output='source',
     )

@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     add_correction(denoise, trains=True)
     add_training(denoise)
     denoise.add_argument(
-        '--model-out', type=file_named, metavar='M', help='keep the trained score here'
+        '--model-out', type=file_named, metavar='M', help='save the trained model in this file'
     )
     denoise.add_argument(
         '--difference',

@@ -84,7 +84,10 @@ def estimate(options: argparse.Namespace) -> int:
     measured = calibration(options)
     request = noise_request(options, measured)
     if options.model is None and measured is None and request != NoiseRequest():
-        raise InputError('noise that is given is compared by means of a score: give --model too')
+        raise InputError(
+            'noise options can only be compared with a trained model or calibration frames: give '
+            '--model, --dark or --flat too'
+        )
     files, _ = files_of(options.images)
     if len(files) > 1:
         raise InputError(f'{options.images[0]}: holds {len(files)} images; one is needed')
@@ -247,7 +250,7 @@ def clean(folder: Path) -> list[Any]:
             images.append(imread(path, as_gray=True))
         except Exception as error:  # of any class, see `images.tiff.guard.readable`
             raise InputError(
-                f'{folder}: holds what is no image: {path.name} ({reason(error)})'
+                f'{folder}: contains a file that is not an image: {path.name} ({reason(error)})'
             ) from error
     return images
 

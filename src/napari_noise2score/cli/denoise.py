@@ -21,7 +21,7 @@ from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tri
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.memory import ran_out
-from napari_noise2score.settings import Apart, DenoiseSettings, NetworkSettings, StartFrom
+from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
@@ -40,9 +40,10 @@ def denoise(options: argparse.Namespace) -> int:
             '--difference compares with the weights that the training begins with; '
             '--init scratch has none'
         )
-    if options.model_out is not None and settings.apart is not Apart.NONE:
+    if options.model_out is not None and settings.model_per is not ModelPer.ALL:
         raise InputError(
-            f'--model-out keeps one score; --apart {settings.apart} trains several; leave out one'
+            f'--model-out saves one model; --model-per {settings.model_per} trains several; '
+            'leave out one of the two'
         )
     return _write_clean(options, settings, None)
 
@@ -75,7 +76,7 @@ def _write_clean(
     with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
         choose_device(settings.training.device)
         start = starting_model(settings.training.init) if model is None else None
-        batch, together = Batch(files, wrong), model is None and settings.apart is Apart.NONE
+        batch, together = Batch(files, wrong), model is None and settings.model_per is ModelPer.ALL
         sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
         tasks: list[_Task] = []
 

@@ -80,8 +80,8 @@ def noise_parameters() -> dict[str, Setting]:
 
 
 def add_correction(parser: argparse.ArgumentParser, *, trains: bool) -> None:
-    """How to correct; what gets a score of its own only for a command that ``trains``."""
-    left = ('output',) if trains else ('output', 'apart')
+    """How to correct; what gets a model of its own only for a command that ``trains``."""
+    left = ('output',) if trains else ('output', 'model_per')
     add_fields(parser, DenoiseSettings, leave_out=left)
 
 

@@ -32,7 +32,7 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
             f'{FURTHER} for positions and the like'
         )
     if len(set(axes)) != len(axes):
-        raise InputError(f'axes {axes!r}: a letter stands twice; each axis needs its own')
+        raise InputError(f'axes {axes!r}: a letter is repeated; each axis needs its own letter')
     if len(axes) != len(shape):
         raise InputError(
             f'axes {axes!r} name {len(axes)} axes; the image has {len(shape)}, '

@@ -63,12 +63,12 @@ class ImageSource:
         """Number of values."""
         return math.prod(self.shape)
 
-    def channels(self, apart: str = '') -> list[Channel]:
+    def channels(self, separate: str = '') -> list[Channel]:
         """The channels, in the order of the array; one if there is no channel axis.
 
-        Axes in ``apart`` are taken for channel axes too, such as ``'T'``.
+        Axes in ``separate`` are taken for channel axes too, such as ``'T'``.
         """
-        axes = [letter for letter in self.axes if letter in CHANNEL + apart]
+        axes = [letter for letter in self.axes if letter in CHANNEL + separate]
         places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
         return [Channel(self, dict(zip(axes, place, strict=True))) for place in places]
 
@@ -186,8 +186,8 @@ class Channel:
         if 'Z' not in letters or lengths[letters.index('Z')] < 2:
             raise InputError(
                 f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have no '
-                f'two slices along Z, and a network is to see {count} of them; name the axis of '
-                'the slices Z, or take a network that sees 1, slice by slice'
+                f'two slices along Z, but the network needs {count} slices at once; name the axis '
+                'of the slices Z, or use a network for single slices (--slices 1)'
             )
         axis = letters.index('Z')
         apart = math.prod(lengths[axis + 1 :])

@@ -36,9 +36,9 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
             return np.memmap(file, dtype=kind, mode='r+', shape=shape)
     except OSError as error:
         raise InputError(
-            f'a result of {shape} needs {size / 2**30:.1f} GiB in {tempfile.gettempdir()}, which '
-            f'cannot be had ({error.strerror}); choose a region or fewer frames, or set TMPDIR to '
-            'a larger disk'
+            f'a result of {shape} needs {size / 2**30:.1f} GiB in {tempfile.gettempdir()}, but '
+            f'that much disk space is not available ({error.strerror}); choose a region or fewer '
+            'frames, or set TMPDIR to a larger disk'
         ) from error
 
 

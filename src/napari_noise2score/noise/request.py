@@ -75,13 +75,13 @@ class NoiseRequest:
             )
         if family is None:
             if self.parameters:
-                raise InputError(f'no noise has the parameters {", ".join(self.parameters)}')
+                raise InputError(f'no noise model has the parameters {", ".join(self.parameters)}')
             return
         accepted = parameters_of(family)
         for name, value in self.parameters.items():
             if name not in accepted:
                 raise InputError(
-                    f'{name} is no parameter of {family.label} noise; '
+                    f'{name} is not a parameter of {family.label} noise; '
                     f'it takes {", ".join(accepted) or "none"}'
                 )
             check_parameter(accepted[name], value)

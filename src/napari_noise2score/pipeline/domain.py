@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
 
 CORRELATION = 0.1
-"""Difference of a correlation of the noise that is worth a word."""
+"""Difference of a correlation of the noise that is reported as a warning."""
 
 LEVEL = 4.0
 """How far a level may lie outside of those in training, noise standard deviations.

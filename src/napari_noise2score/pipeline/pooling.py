@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.settings import Apart
+from napari_noise2score.settings import ModelPer
 
 TrainingGroup = tuple[tuple[int, tuple[int, ...]], ...]
 """Numbers of images, each with the numbers of its channels, that share a model."""
 
 
-def training_groups(images: Sequence[Prepared], apart: Apart) -> list[TrainingGroup]:
+def training_groups(images: Sequence[Prepared], model_per: ModelPer) -> list[TrainingGroup]:
     """The images and channels of each training.
 
     Parameters
     ----------
     images : sequence of Prepared
-        With channels along ``apart.axes``; images without noise are skipped.
-    apart : Apart
+        With channels along ``model_per.axes``; images without noise are skipped.
+    model_per : ModelPer
         Whether one model is trained, or one for each image, channel or time point.
     """
     whole = [
@@ -27,10 +27,10 @@ def training_groups(images: Sequence[Prepared], apart: Apart) -> list[TrainingGr
         for number, image in enumerate(images)
         if image.channels
     ]
-    match apart:
-        case Apart.NONE:
+    match model_per:
+        case ModelPer.ALL:
             return [tuple(whole)]
-        case Apart.IMAGES:
+        case ModelPer.IMAGE:
             return [(one,) for one in whole]
         case _:
             return [((number, (place,)),) for number, places in whole for place in places]

@@ -51,7 +51,7 @@ Refine = Callable[[PreparedChannel], Correlation | None]
 def prepare(
     source: ImageSource,
     noise: NoiseRequest | None = None,
-    apart: str = '',
+    separate: str = '',
     *,
     refine: Refine | None = None,
     constant_too: bool = False,
@@ -64,7 +64,7 @@ def prepare(
         The image.
     noise : NoiseRequest, optional
         What is known of the noise; the rest is estimated channel by channel.
-    apart : str
+    separate : str
         Axes that are taken for channel axes too, such as ``'T'``.
     refine : callable, optional
         Measures the correlation of the noise of a channel, such as
@@ -80,7 +80,7 @@ def prepare(
     """
     noise = noise or NoiseRequest()
     channels, constant = [], []
-    for channel in source.channels(apart):
+    for channel in source.channels(separate):
         ready = _prepared(channel, noise, refine)
         if ready is None:
             constant.append(channel)

@@ -49,7 +49,7 @@ def describe(
             warnings += channel.fit.warnings_for(family)
             if channel.correlation.is_white and not channel.fit.correlation.is_white:
                 warnings.append(
-                    'The noise is correlated between pixels but was taken for independent: '
+                    'The noise is correlated between pixels but was treated as independent: '
                     'much of it stays in place.'
                 )
             if channel.fit.rows.found:

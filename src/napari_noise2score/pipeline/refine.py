@@ -31,7 +31,7 @@ _SIDE = 256
 def prepare_image(
     source: ImageSource,
     noise: NoiseRequest | None = None,
-    apart: str = '',
+    separate: str = '',
     *,
     device: str = 'auto',
     constant_too: bool = False,
@@ -40,7 +40,7 @@ def prepare_image(
 
     Parameters
     ----------
-    source, noise, apart, constant_too
+    source, noise, separate, constant_too
         As of `napari_noise2score.pipeline.prepare.prepare`.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
@@ -51,7 +51,7 @@ def prepare_image(
         If the noise cannot be estimated and is not given, or every channel is constant.
     """
     refine = by_pretrained(device)
-    prepared = prepare(source, noise, apart, refine=refine, constant_too=constant_too)
+    prepared = prepare(source, noise, separate, refine=refine, constant_too=constant_too)
     return levelled(prepared, device)
 
 

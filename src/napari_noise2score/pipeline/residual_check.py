@@ -13,13 +13,13 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.standardised import standardised
 
 STRUCTURE = 0.1
-"""Correlation of the residual between neighbours that is worth a word."""
+"""Correlation of the residual between neighbours that is reported as a warning."""
 
 BIAS = 0.1
-"""Mean of the residual that is worth a word, noise standard deviations."""
+"""Mean of the residual that is reported as a warning, noise standard deviations."""
 
 LIGHT = 0.02
-"""Share of the light, lost or made up, that is worth a word."""
+"""Share of the light, lost or made up, that is reported as a warning."""
 
 SET_RIGHT = 0.05
 """The same where it was set right, and only the levels within the image may still be off."""

@@ -27,7 +27,7 @@ from napari_noise2score.pipeline.results import (
 from napari_noise2score.pipeline.schedule import Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
-from napari_noise2score.settings import Apart, DenoiseSettings
+from napari_noise2score.settings import DenoiseSettings, ModelPer
 from napari_noise2score.steps import finish
 
 
@@ -91,7 +91,7 @@ def denoise_steps(
         If no image is given, one is not acceptable, or a model could not be trained.
     """
     settings = settings or DenoiseSettings()
-    together = check_first or (model is None and settings.apart is Apart.NONE)
+    together = check_first or (model is None and settings.model_per is ModelPer.ALL)
     work = Work(
         images,
         settings,

@@ -34,7 +34,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning
-from napari_noise2score.settings import Apart, DenoiseSettings, StartFrom
+from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 from napari_noise2score.steps import relay
 
 E = TypeVar('E')
@@ -141,7 +141,7 @@ class Work:
             prepare_image(
                 one,
                 self.settings.noise,
-                self.settings.apart.axes,
+                self.settings.model_per.axes,
                 device=training.device,
                 constant_too=self.constant_too or bool(parts),
             )
@@ -233,7 +233,7 @@ class Batch:
         """Train models; each image is denoised when all of its channels have theirs."""
         settings = self.work.settings
         images, taught = [one.image for one in ready], [one.lessons for one in ready]
-        groups = training_groups(images, settings.apart)
+        groups = training_groups(images, settings.model_per)
         lessons = [learned_parts(group, images, taught) for group in groups]
         yield self._ready_to_train(ready, groups, lessons)
         models: dict[tuple[int, int], ScoreModel] = {}
@@ -243,7 +243,7 @@ class Batch:
             first = group[0][0]
             if first in left_out:
                 continue
-            go_on = self.work.go_on and settings.apart is not Apart.NONE
+            go_on = self.work.go_on and settings.model_per is not ModelPer.ALL
             steps = self._group(group, lessons[number], (number, len(groups)), ready, models)
             trained = yield from tolerant(steps, ready[first].number, go_on)
             if trained is None:

@@ -5,7 +5,7 @@ and relatives; choices -> enumerations; tree -> settings in settings, and as pla
 options -> on the command line. Forms and Preferences are made in `_widget`.
 """
 
-from napari_noise2score.settings.choices import Apart, Device, Loss, Output, StartFrom
+from napari_noise2score.settings.choices import Device, Loss, ModelPer, Output, StartFrom
 from napari_noise2score.settings.denoising import DenoiseSettings
 from napari_noise2score.settings.network import NetworkSettings
 from napari_noise2score.settings.panel import PanelSettings
@@ -13,10 +13,10 @@ from napari_noise2score.settings.pretraining import PretrainSettings
 from napari_noise2score.settings.training import TrainSettings
 
 __all__ = [
-    'Apart',
     'DenoiseSettings',
     'Device',
     'Loss',
+    'ModelPer',
     'NetworkSettings',
     'Output',
     'PanelSettings',

@@ -42,15 +42,16 @@ class Output(StrEnum):
     """That of the image."""
 
 
-class Apart(StrEnum):
-    """What gets a score of its own."""
+class ModelPer(StrEnum):
+    """What gets a model of its own."""
 
-    NONE = 'none'
-    IMAGES = 'images'
-    CHANNELS = 'channels'
-    TIMES = 'times'
+    ALL = 'all'
+    """Nothing: one model is trained on all images together."""
+    IMAGE = 'image'
+    CHANNEL = 'channel'
+    TIME = 'time'
 
     @property
     def axes(self) -> str:
         """Axes that are treated as channel axes besides C and S."""
-        return 'T' if self is Apart.TIMES else ''
+        return 'T' if self is ModelPer.TIME else ''

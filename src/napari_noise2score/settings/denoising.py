@@ -10,7 +10,7 @@ import numpy as np
 from napari_noise2score.fields import check, setting
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.settings.choices import Apart, Output
+from napari_noise2score.settings.choices import ModelPer, Output
 from napari_noise2score.settings.training import TrainSettings
 from napari_noise2score.settings.tree import to_dict
 
@@ -35,8 +35,8 @@ class DenoiseSettings:
         Form of the correction.
     training : TrainSettings
         How to train.
-    apart : Apart
-        What gets a score of its own: nothing, so that one is trained on all images together, or
+    model_per : ModelPer
+        What gets a model of its own: nothing, so that one is trained on all images together, or
         each image, channel, or time point. Each is trained for the time of the settings.
     orientations : int, optional
         Rotated and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
@@ -71,18 +71,18 @@ class DenoiseSettings:
         },
     )
     training: TrainSettings = field(default_factory=TrainSettings)
-    apart: Apart = setting(
-        Apart.NONE,
-        label='One score for',
-        help='What gets a score of its own, each trained for the training time: each image, '
-        'channel or time point; none trains one on all images together.',
-        details='One score for all ticked layers learns from the most data and is mostly best; '
+    model_per: ModelPer = setting(
+        ModelPer.ALL,
+        label='One model for',
+        help='Train one model for each image, channel or time point, each for the training time; '
+        'all trains one model on all images together.',
+        details='One model for all ticked layers learns from the most data and is mostly best; '
         'one for each layer, channel or time point suits those that look different.',
         choices={
-            Apart.NONE: 'All ticked layers',
-            Apart.IMAGES: 'Each layer',
-            Apart.CHANNELS: 'Each channel',
-            Apart.TIMES: 'Each time point',
+            ModelPer.ALL: 'All ticked layers',
+            ModelPer.IMAGE: 'Each layer',
+            ModelPer.CHANNEL: 'Each channel',
+            ModelPer.TIME: 'Each time point',
         },
     )
     orientations: int | None = setting(

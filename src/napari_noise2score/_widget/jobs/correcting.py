@@ -86,7 +86,7 @@ def _scored_again(
     from napari_noise2score.pipeline.refine import prepare_image
     from napari_noise2score.pipeline.stages import score_with
 
-    axes = trained.apart.axes
+    axes = trained.model_per.axes
     prepared = prepare_image(source, settings.noise, axes, device=settings.training.device)
     begin = time.perf_counter()
 

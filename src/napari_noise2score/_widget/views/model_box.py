@@ -23,8 +23,8 @@ from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.model_header import SUFFIX
 
 _NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'
-_SAVE_TIP = 'Keep the model in use in a file, to apply it to other images or to continue from it.'
-_LAST = 'Last training (kept by itself)'
+_SAVE_TIP = 'Save the model in use in a file, to apply it to other images or to continue from it.'
+_LAST = 'Last training (autosaved)'
 _LOAD_TIP = (
     'Use a model from a file: Correct then applies it to the ticked layers. Dropping the file on '
     'the viewer does the same.'

@@ -181,7 +181,9 @@ class Contiguous:
             file.seek(self._offset + first * self._stored.itemsize)
             values = np.fromfile(file, self._stored, (stop - start) * row)
             if len(values) < (stop - start) * row:
-                raise InputError(f'{self._path}: it is cut short; values of page {page} lack')
+                raise InputError(
+                    f'{self._path}: it is cut short; values of page {page} are missing'
+                )
             part = values.reshape(stop - start, *self.shape[1:])
             into[start - rows.start : stop - rows.start] = part[(slice(None), *across)]
 

@@ -26,7 +26,7 @@ _ALIKE_OFFSET = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """What calibration frames tell of Poisson-Gaussian noise.
+    """Poisson-Gaussian noise as measured on calibration frames.
 
     Attributes
     ----------
@@ -70,8 +70,9 @@ class Calibration:
         photons = (AUTO, Poisson.name, PoissonGaussian.name)
         if asked.family not in photons:
             raise InputError(
-                f'calibration frames tell Poisson-Gaussian noise; {FAMILIES[asked.family].label} '
-                f'noise is asked for, accepted are {", ".join(photons)}'
+                'calibration frames measure Poisson-Gaussian noise; '
+                f'{FAMILIES[asked.family].label} noise was requested, accepted are '
+                f'{", ".join(photons)}'
             )
         name = PoissonGaussian.name if asked.family == AUTO else asked.family
         accepted = parameters_of(FAMILIES[name])

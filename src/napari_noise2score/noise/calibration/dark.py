@@ -19,7 +19,7 @@ _MOST_FIELDS = 8
 _MANY_HOT = 0.01
 _MANY_CLIPPED = 0.01
 _DRIFT = 0.3
-"""Range of the offset of frames, in read noises, that is worth a word."""
+"""Range of the offset of frames, in read noises, that is reported as a warning."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

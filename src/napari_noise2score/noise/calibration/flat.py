@@ -129,7 +129,10 @@ def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
     points = [light.points() for light in lights]
     level, variance, weight = (np.concatenate(each) for each in zip(*points, strict=True))
     if not len(level):
-        raise InputError('flat field: too many pixels stand out from their neighbours')
+        raise InputError(
+            'flat field: too many pixels differ from their neighbours; frames of even light are '
+            'needed'
+        )
     if dark is None:
         line = _free_line(level, variance, weight, lights, levels)
     else:

@@ -71,7 +71,7 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     From frames of one scene, bleaching and offsets that differ between frames are fitted and
     removed, moving places, hot pixels and clipped values left out; `NoiseFit.warnings` says so.
     From single frames, noise that is correlated between pixels is noticed where patches of
-    16 x 16 pixels are flat, and taken for independent where none are. Takes about a second for
+    16 x 16 pixels are flat, and treated as independent where none are. Takes about a second for
     4 x 512 x 512 pixels.
 
     Examples
