@@ -111,7 +111,9 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path, closing):
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no such shell')
 @pytest.mark.parametrize('command', ['--help', '--version', 'denoise --help'])
-def test_help_that_nobody_reads_is_no_failure(tmp_path, command):
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_help_that_nobody_reads_is_no_failure(tmp_path, monkeypatch, unbuffered, command):
+    monkeypatch.setenv('PYTHONUNBUFFERED', unbuffered)
     code = 'import sys; from napari_noise2score.cli import main; sys.exit(main())'
     script = tmp_path / 'script.py'
     script.write_text(code)

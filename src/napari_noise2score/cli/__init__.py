@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
-from napari_noise2score.cli.console import PROGRAM, close_console, note, open_console
+from napari_noise2score.cli.console import PROGRAM, close_console, give_up, note, open_console
 from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.options import (
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as end:  # help, version, or what cannot be parsed
         raise SystemExit(close_console(int(end.code or 0))) from None
+    except OSError as error:  # nobody reads the help, and output is not buffered
+        give_up(error)
+        raise SystemExit(close_console(0)) from None
     with recorded() as written, _told_to_end():
         try:
             status = _run(options)

@@ -66,9 +66,14 @@ def say(text: str) -> None:
     try:
         _print(text, sys.stdout)
     except OSError as error:
-        if error.errno not in _NOBODY:
-            _lost.append(error)
-        _to_nowhere(sys.stdout)
+        give_up(error)
+
+
+def give_up(error: OSError) -> None:
+    """Write no more to standard output, which has failed with this error."""
+    if error.errno not in _NOBODY:
+        _lost.append(error)
+    _to_nowhere(sys.stdout)
 
 
 def note(text: str) -> None:
@@ -85,9 +90,7 @@ def close_console(status: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        if error.errno not in _NOBODY:
-            _lost.append(error)
-        _to_nowhere(sys.stdout)
+        give_up(error)
     if not _lost:
         return status
     note(f'standard output: {_lost[0].strerror}; what was to be said is not there in full')
