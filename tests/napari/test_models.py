@@ -26,7 +26,7 @@ from napari_noise2score.score.model_header import FORMAT
 from napari_noise2score.settings import StartFrom
 from tests.napari.helpers import noisy_stack
 
-MANIFEST = Path(model_box.__file__).parents[1] / 'napari.yaml'
+MANIFEST = Path(model_box.__file__).parents[2] / 'napari.yaml'
 
 
 def choose(monkeypatch, path):
