@@ -48,4 +48,7 @@ def test_panel_is_in_the_filter_menu_and_in_the_plugins_menu():
     contributions = MANIFEST.contributions
     menu = contributions.menus['napari/layers/filter']
     assert [item.command for item in menu] == ['napari-noise2score.panel']
-    assert [w.command for w in contributions.widgets] == ['napari-noise2score.panel']
+    assert [(w.command, w.display_name) for w in contributions.widgets] == [
+        ('napari-noise2score.panel', 'Noise2Score'),
+        ('napari-noise2score.simple', 'Denoise (simple)'),
+    ]

@@ -14,7 +14,7 @@ from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.resampling import SPACING, NoiseResampler
 from napari_noise2score.score.sampler import PatchSampler
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
@@ -37,7 +37,7 @@ def denoiser(network, count: int = 1) -> Denoiser:
 
 def flat(z, *told):
     """The truth of a flat scene."""
-    return torch.full_like(middle(z), LEVEL)
+    return torch.full_like(central_plane(z), LEVEL)
 
 
 def resampler(network=flat, count: int = 1) -> NoiseResampler:
@@ -60,8 +60,8 @@ def test_a_quarter_of_the_middle_planes_is_replaced_by_noise_of_the_same_distrib
     assert torch.equal(other[:, ::2], slabs[:, ::2])
     replaced = change != 0
     assert replaced.float().mean().item() == pytest.approx(SHARE, abs=0.001)
-    assert torch.equal(middle(other)[~replaced], middle(slabs)[~replaced])
-    old, new = (middle(z)[replaced].numpy() for z in (slabs, other))
+    assert torch.equal(central_plane(other)[~replaced], central_plane(slabs)[~replaced])
+    old, new = (central_plane(z)[replaced].numpy() for z in (slabs, other))
     assert new.std() == pytest.approx(1, abs=0.04)
     assert stats.skew(new) == pytest.approx(2, abs=0.3)
     assert abs(np.corrcoef(old, new)[0, 1]) < 0.02
@@ -80,7 +80,7 @@ def test_the_error_of_the_estimate_does_not_count_as_noise():
     slabs = torch.from_numpy(scene + skewed(scene.shape) - LEVEL).float()
     for network in (flat, lambda z, *told: torch.from_numpy(scene).float()[: len(z)]):
         other, change = resampler(network).draw(slabs[:16], torch.zeros(16).long(), seeded())
-        product = (middle(slabs[:16]) - middle(other)) * change
+        product = (central_plane(slabs[:16]) - central_plane(other)) * change
         assert product[change != 0].mean().item() == pytest.approx(2.05, rel=0.05)
 
 
@@ -126,7 +126,7 @@ def test_the_objective_is_the_risk(monkeypatch):
     for share, risk in ((1.0, 1.0), (0.0, 0.0), (0.5, 0.25)):
 
         def network(z, sigma_a, variance, near, share=share):
-            return LEVEL + share * (middle(z) - LEVEL)
+            return LEVEL + share * (central_plane(z) - LEVEL)
 
         found = np.mean([float(made.loss(denoiser(network), 8, 0.5)) for _ in range(40)])
         assert found == pytest.approx((risk + 1) / 2, abs=0.05)

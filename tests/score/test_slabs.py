@@ -25,7 +25,7 @@ from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.probe import STRENGTH, draw_probe
 from napari_noise2score.score.sampler import HeldPlanes, PatchSampler
-from napari_noise2score.score.slabs import HIDDEN, cut_off, middle, read_slab
+from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off, read_slab
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from napari_noise2score.steps import finish
@@ -70,7 +70,7 @@ def test_a_widened_network_gives_what_it_gave_whatever_its_neighbours_are():
     narrow = warm_start().network
     wide = widened(narrow, 5)
     z = 10 + torch.randn(2, 5, 32, 32, generator=seeded())
-    before = narrow(middle(z), STILL)
+    before = narrow(central_plane(z), STILL)
     assert torch.equal(wide(z, STILL), before)
     z[:, :2] = torch.nan
     z[:, 3:] = 1e4
@@ -190,8 +190,8 @@ def test_the_loss_is_least_at_the_posterior_mean_of_the_middle_given_all_planes(
     def value(own: float, others: float) -> float:
         def network(z, sigma_a):
             best = power / (3 * power + 1 + sigma_a**2)
-            beside = z.sum(1, keepdim=True) - middle(z)
-            return best * (own * middle(z) + others * beside)
+            beside = z.sum(1, keepdim=True) - central_plane(z)
+            return best * (own * central_plane(z) + others * beside)
 
         return float(loss(network, noisy, u, torch.ones_like, 0.5, seeded(4)))
 

@@ -51,7 +51,7 @@ def captures(values: ArrayLike, what: str) -> NDArray[Any]:
             f'{LEAST_SIDE} x {LEAST_SIDE} pixels is needed'
         )
     frames = frames[:MOST_FRAMES]
-    frames = frames[(slice(None), *middle(len(frames), frames.shape[1], frames.shape[2]))]
+    frames = frames[(slice(None), *central_window(len(frames), frames.shape[1], frames.shape[2]))]
     if not np.isfinite(frames).all():
         raise InputError(f'{what}: NaN or infinite values; finite grey levels are needed')
     seen: dict[bytes, int] = {}
@@ -60,7 +60,7 @@ def captures(values: ArrayLike, what: str) -> NDArray[Any]:
     return np.asarray(frames[sorted(seen.values())])
 
 
-def middle(count: int, height: int, width: int) -> tuple[slice, slice]:
+def central_window(count: int, height: int, width: int) -> tuple[slice, slice]:
     """Rows and columns in the middle of frames, as many as there is room for."""
     most = max(64, int((_MOST_VALUES / max(count, 1)) ** 0.5))
 

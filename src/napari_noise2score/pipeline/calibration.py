@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.calibration.calibrate import Calibration, calibrate, together
-from napari_noise2score.noise.calibration_frames import MOST_FRAMES, middle
+from napari_noise2score.noise.calibration_frames import MOST_FRAMES, central_window
 
 
 def calibrate_images(
@@ -58,7 +58,7 @@ def _frames(channel: Channel | None) -> NDArray[Any] | None:
         return None
     planes, height, width = channel.shape
     count = min(planes, MOST_FRAMES)
-    place = middle(count, height, width)
+    place = central_window(count, height, width)
     return np.stack([channel.raw_plane(number)[place] for number in range(count)])
 
 

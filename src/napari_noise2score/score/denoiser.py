@@ -22,7 +22,7 @@ from napari_noise2score.score.network import ScoreNetwork, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
 from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 
 
 class Noisy(Protocol):
@@ -157,7 +157,7 @@ class Denoiser:
             image = _first_image(z) if image is None else image
             orientation = torch.zeros_like(image) if orientation is None else orientation
             times = len(z) // len(image)
-            level = local_mean(middle(z.detach()))
+            level = local_mean(central_plane(z.detach()))
             variance = self.variance(level, image.repeat(times))
             correlation = self.noise.correlation(image, orientation).repeat(times, 1)
         if there is None:
@@ -185,7 +185,7 @@ class Denoiser:
         ``output`` (B, 1, Y, X) is that of the network; no gradient goes through the variance.
         """
         variance = self.variance(output.detach(), image)
-        return self.parameterisation.clean(output, middle(z), variance)
+        return self.parameterisation.clean(output, central_plane(z), variance)
 
     @torch.no_grad()
     def denoise(self, slabs: Tensor, image: Tensor, at_once: int = 16) -> Tensor:
@@ -209,7 +209,7 @@ class Denoiser:
         for first in range(0, len(slabs), at_once):
             z, numbers = (values[first : first + at_once] for values in (slabs, image))
             compute = partial(self.output, z, z.new_zeros(len(z), 1, 1, 1), numbers)
-            output = precision.finite(self.network, middle(z), compute).float()
+            output = precision.finite(self.network, central_plane(z), compute).float()
             clean.append(self.clean(output, z, numbers))
         return torch.cat(clean)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.precision import depth_precision
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.settings import NetworkSettings
 
 _SPREAD = 8.0
@@ -173,7 +173,7 @@ class ScoreNetwork(nn.Module):
         (B, 1, Y, X) float32
             The middle plane.
         """
-        here = middle(z)
+        here = central_plane(z)
         mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
         conditions = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
@@ -198,7 +198,7 @@ class ScoreNetwork(nn.Module):
         """Where the middle plane holds an image, (B, 1, Y, X), at every resolution."""
         if there is None:
             return [None] * len(self.down)
-        found = [middle(there)]
+        found = [central_plane(there)]
         for _ in self.shrink:
             found.append(F.max_pool2d(found[-1], 2))
         return [*found]

@@ -27,7 +27,7 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
-from napari_noise2score.score.slabs import cut_off, middle
+from napari_noise2score.score.slabs import central_plane, cut_off
 from napari_noise2score.score.transients import transients
 
 UNPERTURBED = 0.75
@@ -144,7 +144,7 @@ class TrainingObjective:
         z, target, weight, image, orientations = (a.to(denoiser.device) for a in batch)
         light = LightChanges(changes, denoiser.device)
         variance_at = partial(denoiser.variance, image=image)
-        weight = weight * _still(middle(z), target, light, variance_at)
+        weight = weight * _still(central_plane(z), target, light, variance_at)
         true_variance = partial(variance_at, positive=False)
         z, target = self._with_events(z, target, light, chosen, true_variance)
         output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image, orientations).float()
@@ -160,7 +160,7 @@ class TrainingObjective:
     ) -> tuple[Tensor, Tensor]:
         """Slabs and targets with transient events and the additional noise of their light."""
         half = z.shape[1] // 2
-        here = middle(z)
+        here = central_plane(z)
         pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
         event = transients(pairs, z.shape[-1], self._generator).to(z.device)
         level = local_mean(here)
@@ -190,7 +190,7 @@ class TrainingObjective:
         output = denoiser.output(z, z.new_zeros(len(z), 1, 1, 1), image).float()
         one, two = denoiser.clean(output, z, image).chunk(2)
         variance, _ = denoiser.variance(output.detach(), image).chunk(2)
-        apparent = (one - middle(patches)) ** 2 / (2 * variance)
+        apparent = (one - central_plane(patches)) ** 2 / (2 * variance)
         penalty = (one - two) * change / (2 * variance)
         return weighted_mean(apparent, weight) + weighted_mean(penalty, weight * (change != 0))
 

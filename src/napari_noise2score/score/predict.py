@@ -22,7 +22,7 @@ from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
-from napari_noise2score.score.slabs import middle, read_slab
+from napari_noise2score.score.slabs import central_plane, read_slab
 from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import round_up, tiles
 
@@ -188,11 +188,11 @@ class _ViewAverage:
             self._generator.set_state(random)
             return self._mean_of_views(z, there)
 
-        output = self._precision.finite(self._denoiser.network, middle(z), mean_of_views)
+        output = self._precision.finite(self._denoiser.network, central_plane(z), mean_of_views)
         return self._denoiser.clean(output, z).cpu()
 
     def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:
-        total = torch.zeros_like(middle(z))
+        total = torch.zeros_like(central_plane(z))
         sigma_a = z.new_full((1, 1, 1, 1), self._sigma_a)
         image = torch.zeros(1, dtype=torch.long, device=z.device)
         _, planes, *size = z.shape

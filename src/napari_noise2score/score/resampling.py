@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.score.denoiser import Denoiser
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 
 SPACING = 2
 """Distance between the pixels that are replaced together."""
@@ -80,7 +80,7 @@ class NoiseResampler:
         """
         replaced = _lattice(slabs, generator)
         lending = replaced & _inner(slabs)
-        noisy = middle(slabs)
+        noisy = central_plane(slabs)
         seen = self._denoiser.denoise(slabs, image)
         other = _put(
             slabs, replaced, self._noisy(noisy, seen, image, replaced, lending, generator)
@@ -141,7 +141,7 @@ def _put(slabs: Tensor, replaced: Tensor, fresh: Tensor) -> Tensor:
     """Slabs with other values (B, 1, Y, X) in their middle planes, where replaced."""
     half = slabs.shape[1] // 2
     other = slabs.clone()
-    other[:, half : half + 1] = torch.where(replaced, fresh, middle(slabs))
+    other[:, half : half + 1] = torch.where(replaced, fresh, central_plane(slabs))
     return other
 
 

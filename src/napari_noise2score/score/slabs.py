@@ -23,8 +23,8 @@ HIDDEN = 0.25
 ends are rare in a deep stack, and would be learned badly."""
 
 
-def middle(z: Tensor) -> Tensor:
-    """The middle plane of slabs (B, P, Y, X), P odd: (B, 1, Y, X)."""
+def central_plane(z: Tensor) -> Tensor:
+    """The central plane of slabs (B, P, Y, X), P odd: (B, 1, Y, X)."""
     half = z.shape[1] // 2
     return z[:, half : half + 1]
 

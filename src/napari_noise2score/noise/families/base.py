@@ -273,7 +273,7 @@ def reject_negative(values: NDArray[Any], label: str) -> None:
         )
 
 
-def middle(values: Array, weights: Array) -> float:
+def weighted_median(values: Array, weights: Array) -> float:
     """Weighted median of (K,) values."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])

@@ -16,9 +16,9 @@ from napari_noise2score.noise.families.base import (
     Array,
     FloatArray,
     NoiseFamily,
-    middle,
     parameter,
     reject_negative,
+    weighted_median,
 )
 from napari_noise2score.noise.families.gamma import RANGE, bright_levels, gamma_outcomes
 from napari_noise2score.noise.families.gaussian import NODES, WEIGHTS
@@ -140,7 +140,7 @@ class Tweedie(NoiseFamily):
             power = min(max(fit_line(level, variance, count).slope, 1.0), 2.0)
         return {
             'power': power,
-            'dispersion': float(np.exp(middle(variance - power * level, count))),
+            'dispersion': float(np.exp(weighted_median(variance - power * level, count))),
         }
 
     def check_values(self, values: NDArray[Any]) -> None:

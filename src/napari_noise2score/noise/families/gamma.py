@@ -18,9 +18,9 @@ from napari_noise2score.noise.families.base import (
     Array,
     FloatArray,
     NoiseFamily,
-    middle,
     parameter,
     reject_negative,
+    weighted_median,
 )
 from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
@@ -125,7 +125,7 @@ class Gamma(_Speckle):
         if not lit.any():
             raise InputError('no level is above 0, so no Gamma noise can be estimated')
         looks = points.level[lit] ** 2 / points.variance[lit]
-        return {'shape': middle(looks, points.count[lit])}
+        return {'shape': weighted_median(looks, points.count[lit])}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from napari_noise2score.score.parameterisation import (
     Parameterisation,
     ScoreCorrection,
 )
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 
 
 class ARDAE(ScoreLoss):
@@ -52,8 +52,8 @@ class ARDAE(ScoreLoss):
         z = noisy + sigma_a * u
         output = network(z, sigma_a)
         variance = variance_at(output.detach())
-        score = self.parameterisation.score(output, middle(z), sigma_a, variance)
-        return weighted_mean((middle(u) + sigma_a * score) ** 2, weight)
+        score = self.parameterisation.score(output, central_plane(z), sigma_a, variance)
+        return weighted_mean((central_plane(u) + sigma_a * score) ** 2, weight)
 
 
 class Preconditioned(ARDAE):

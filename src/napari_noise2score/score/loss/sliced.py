@@ -33,7 +33,7 @@ from torch import Tensor
 
 from napari_noise2score.score.loss.base import Network, ScoreLoss, Variance, weighted_mean
 from napari_noise2score.score.parameterisation import CleanImage, Parameterisation
-from napari_noise2score.score.slabs import middle
+from napari_noise2score.score.slabs import central_plane
 
 
 class Sliced(ScoreLoss):
@@ -80,10 +80,12 @@ class Sliced(ScoreLoss):
         sigma_a = noisy.new_full((2 * len(noisy), 1, 1, 1), self.sigma_a)
         upper, lower = network(torch.cat(ends), sigma_a).chunk(2)
         square = torch.zeros_like(upper)
-        u = middle(u)
+        u = central_plane(u)
         for output, z in zip((upper, lower), ends, strict=True):
             square += (
-                (output - middle(z)) ** 2 / (variance_at(output.detach()) + self.sigma_a**2) / 2
+                (output - central_plane(z)) ** 2
+                / (variance_at(output.detach()) + self.sigma_a**2)
+                / 2
             )
         slope = u * (upper - lower) / (2 * self.sigma_a)
         return 1 + weighted_mean(square + 2 * slope - 2 * u**2, weight)
