@@ -168,7 +168,7 @@ def applied(risk, **more):
 
 def test_a_gain_within_its_error_is_told_as_one_that_cannot_be_measured():
     words = gain_words(applied(0.195, flat_places=FlatPlaces().to_dict()))
-    assert 'less than can be measured here' in words
+    assert 'too small to be measured here' in words
     assert 'fell by 0.5 % ± 1 % of the noise variance' in words
 
 
