@@ -138,7 +138,7 @@ def test_nothing_is_delivered_before_an_evaluation():
 @pytest.mark.parametrize(
     ('flat', 'words'),
     [
-        (FlatPlaces(0.05, 0.0), 'let 5 % of the noise back into flat places'),
+        (FlatPlaces(0.05, 0.0), 'brought 5 % of the noise back into flat places'),
         (FlatPlaces(0.0, 0.02), 'moved flat places away from the image, by 2 % of the noise'),
         (FlatPlaces(), 'gained nothing over the pretrained weights'),
     ],

@@ -29,7 +29,7 @@ def gain_words(training: dict[str, Any]) -> str | None:
     if flat.get('harmed'):
         returned = flat['returned'] > flat['returned_allowed']
         harm = (
-            f'let {_percent(flat["returned"])} of the noise back into flat places'
+            f'brought {_percent(flat["returned"])} of the noise back into flat places'
             if returned
             else f'moved flat places away from the image, by {_percent(flat["away"])} of the noise'
         )

@@ -99,8 +99,8 @@ class DenoiseSettings:
         None,
         label='Perturbation',
         unit='noise standard deviations',
-        help='Perturbation at inference, 0 to 2 noise standard deviations; chosen by the risk if '
-        'not given.',
+        help='Perturbation of the image at inference, 0 to 2 noise standard deviations; if it '
+        'is not given, it is chosen by the estimated risk.',
         least=0,
         most=2,
         metavar='A',

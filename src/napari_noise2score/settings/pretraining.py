@@ -61,7 +61,7 @@ class PretrainSettings:
     device: Device = setting(
         Device.AUTO,
         label='Device',
-        help='Where to compute: auto uses a GPU if there is one.',
+        help='Device to compute on: auto uses a GPU if there is one.',
     )
     network: NetworkSettings = field(default_factory=partial(NetworkSettings, blocks=2))
 

@@ -77,7 +77,7 @@ class TrainSettings:
     steps: int | None = setting(
         None,
         label='Training steps',
-        help='Largest number of gradient steps; given alone, there is no time limit.',
+        help='Largest number of gradient steps; if it is given alone, there is no time limit.',
         least=0,
         panel=False,
     )
@@ -168,8 +168,8 @@ class TrainSettings:
     device: Device = setting(
         Device.AUTO,
         label='Device',
-        help='Where to compute: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps an '
-        'Apple GPU.',
+        help='Device to compute on: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps '
+        'an Apple GPU.',
         details='In the same time, a GPU trains many times more steps than the CPU.',
         choices={
             Device.AUTO: 'Automatic',

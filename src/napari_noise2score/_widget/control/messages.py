@@ -189,7 +189,7 @@ def _gained(update: Update) -> str:
     if update.start_risk is None or update.risk is None or update.start_risk <= 0:
         return ''
     gain = 100 * (1 - update.risk / update.start_risk)
-    return f', error {gain:.0f} % below the start'
+    return f', error {gain:.0f} % lower than at the start'
 
 
 def change_name(source: str) -> str:

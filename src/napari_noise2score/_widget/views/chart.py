@@ -64,7 +64,7 @@ def photon_transfer(fit: NoiseFit, family: NoiseFamily) -> Curves:
         'mean (grey levels)',
         'variance',
         f'{family}; the measured variance differs from it by {100 * fit.misfit(family):.0f} % '
-        f'(rms). Bars: ± {_ERRORS} standard errors of the measured variance.',
+        f'(rms). Bars: \N{PLUS-MINUS SIGN} {_ERRORS} standard errors of the measured variance.',
         doubt,
     )
 

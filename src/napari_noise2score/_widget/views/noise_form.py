@@ -116,7 +116,7 @@ class NoiseForm(QWidget):
         text = estimate_words(estimates)
         fills = asked or self.family.value == AUTO
         if fills and len(estimates) > 1 and self.family.value != AUTO:
-            text += '\nThe parameters above are those of the first.'
+            text += '\nThe parameters above are those of the first estimate in this list.'
         self.words.setText(text)
         self.words.setVisible(bool(text))
         if not fills:

@@ -229,7 +229,7 @@ def _sentences(seen: Disturbances) -> list[str]:
     if seen.flicker > 0.05:
         sentences.append(
             f'The light of the frames differs by up to {100 * seen.flicker:.0f} % from their '
-            'trend (flicker, flash). This was taken out before frames were compared.'
+            'trend (flicker, flash). This was corrected before the frames were compared.'
         )
     if seen.other_scenes > 0:
         sentences.append(
