@@ -100,7 +100,9 @@ def test_two_outputs_of_one_name_are_refused(tmp_path):
     )
     detour = tmp_path / 'x' / '..' / 'o.tif'
     assert 'is the same file as' in refused(*outputs_of(output=image, report=detour))
-    assert 'capitals' in refused(*outputs_of(output=image, report=tmp_path / 'O.TIF'))
+    assert 'capital and small letters' in refused(
+        *outputs_of(output=image, report=tmp_path / 'O.TIF')
+    )
     assert 'a folder by --report' in refused(*outputs_of(output=image, report=image / 'r.json'))
     assert files(tmp_path) == []
     with tried(outputs_of(output=image, report=report), [None]):
@@ -169,5 +171,5 @@ def test_the_limit_of_a_file_counts(tmp_path, monkeypatch):
     import resource
 
     monkeypatch.setattr(resource, 'getrlimit', lambda kind: (2**20, 2**20))
-    with pytest.raises(InputError, match=r'files may have 1 MiB here \(ulimit -f\)'):
+    with pytest.raises(InputError, match=r'files may have at most 1 MiB here \(ulimit -f\)'):
         check_space([(tmp_path / 'a.tif', 2**20)])
