@@ -90,8 +90,8 @@ def test_padding_comes_back_as_it_was_and_the_rest_as_good_as_alone(value, alone
     what = 'NaN or infinite' if not np.isfinite(value) else f'constant {value}'
     (said,) = result.report['warnings']
     assert said == (
-        f'23 % of the pixels hold no noise (padding, a mask: {what}); they are returned as they '
-        'are and count for nothing.'
+        f'23 % of the pixels hold no noise (padding, a mask: {what}); they are returned '
+        'unchanged and are not used.'
     )
     json.dumps(result.report['channels'], allow_nan=False)
 
@@ -344,7 +344,7 @@ def test_lessons_follow_the_channels_that_hold_noise():
     first, second = training_groups([whole], ModelPer.CHANNEL)
     (own,) = learned_parts(second, [whole], [[lower]])
     assert [channel.channel.place for channel in own.channels] == [{'C': 2}]
-    with pytest.raises(InputError, match='cells: the part to learn from is constant in C 0'):
+    with pytest.raises(InputError, match='cells: the part to train on is constant in C 0'):
         learned_parts(first, [whole], [[lower]])
 
 

@@ -132,7 +132,7 @@ def test_a_training_keeps_the_light_too():
 
 @pytest.mark.parametrize(
     ('name', 'text'),
-    [('flicker', 'flicker'), ('flash', 'flash'), ('cut', 'do not show one scene')],
+    [('flicker', 'flicker'), ('flash', 'flash'), ('cut', 'do not show the same scene')],
 )
 def test_what_changed_is_said(name, text):
     assert any(text in words for words in estimate_noise(noisy_and_clean(name)[0]).warnings)

@@ -236,14 +236,14 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--noise', 'poisson', '--sigma', '1'], 'sigma is not a parameter of Poisson'),
         (['--seconds', '-3'], 'seconds is -3.0; a finite number of 0 or more'),
         (['--steps', '-1'], 'steps is -1'),
-        (['--seconds', '0', '--init', 'scratch'], 'leaves random weights'),
+        (['--seconds', '0', '--init', 'scratch'], 'the weights stay random'),
         (['--init', 'missing'], 'missing: no such file'),
         (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
         (['--difference', 'd.png'], 'images are written as .tif'),
         (['--device', 'tpu'], "invalid choice: 'tpu'"),
         (['--seed', '-1'], 'seed is -1'),
         (['--loss', 'l2'], "invalid choice: 'l2'"),
-        (['--report', 'new/'], "'new/' is no file"),
+        (['--report', 'new/'], "'new/' is not a file name"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(capsys, noisy, tmp_path, extra, text):
@@ -256,12 +256,14 @@ def test_bad_options_are_refused_in_one_line(capsys, noisy, tmp_path, extra, tex
 def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):
     out = str(tmp_path / 'o.tif')
     assert 'no such file' in refused(capsys, ['denoise', 'missing.tif', '--output', out])
-    assert 'is an input too' in refused(capsys, ['denoise', str(noisy), '--output', str(noisy)])
+    assert 'is also an input' in refused(capsys, ['denoise', str(noisy), '--output', str(noisy)])
     assert 'written as .tif' in refused(capsys, ['denoise', str(noisy), '--output', 'out.png'])
     several = ['denoise', str(noisy), str(noisy), '--output']
     assert 'need a folder' in refused(capsys, [*several, out])
     assert 'overwrite each other' in refused(capsys, [*several, str(tmp_path)])
-    assert 'no score model' in refused(capsys, ['apply', str(noisy), str(noisy), '--output', out])
+    assert 'not a model file' in refused(
+        capsys, ['apply', str(noisy), str(noisy), '--output', out]
+    )
     blank = tmp_path / 'blank.tif'
     tifffile.imwrite(blank, np.full((64, 64), 7, np.uint8), metadata={'axes': 'YX'})
     assert 'no noise was found' in refused(
@@ -353,7 +355,7 @@ def test_a_model_that_does_not_fit_is_said(noisy, stack, tmp_path, capsys):
     assert main([*apply, *known, '--device', 'cpu']) == 0
     said = capsys.readouterr().err
     assert 'warning: The model does not fit: ' in said
-    assert 'brighter than all it was trained on' in said
+    assert 'brighter than all images it was trained on' in said
     record = json.loads(report.read_text())
     assert any('brighter than all' in warning for warning in record['warnings'])
     assert len(record['model']['sha256']) == 64

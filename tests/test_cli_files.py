@@ -78,12 +78,12 @@ def test_what_is_left_out_of_a_file_is_said_and_reported(frames, tmp_path, capsy
     call = ['denoise', str(path), '--output', str(out), '--report', str(report), *AT_ONCE]
     assert main([*call, '--axes', 'TYX']) == 0
     assert tifffile.imread(out).shape == (4, 64, 64)
-    lines = [line for line in capsys.readouterr().err.splitlines() if 'holds 2 images' in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if 'contains 2 images' in line]
     assert len(lines) == 1
-    assert any('holds 2 images' in text for text in json.loads(report.read_text())['warnings'])
+    assert any('contains 2 images' in text for text in json.loads(report.read_text())['warnings'])
     assert main([*call, '--series', '0']) == 0
     assert tifffile.imread(out).shape == (48, 48)
-    assert 'holds 2 images' not in capsys.readouterr().err
+    assert 'contains 2 images' not in capsys.readouterr().err
     assert main(['estimate', str(path), '--series', '0']) == 0
     assert main([*call, '--series', '2']) == 2
     assert 'no image number 2' in capsys.readouterr().err
@@ -112,7 +112,7 @@ def test_what_ome_cannot_hold_is_refused_before_the_work(tmp_path, frames, capsy
         patch.delattr('napari_noise2score.pipeline.run.denoise_steps')
         patch.setattr('napari_noise2score.pipeline.run.denoise_steps', None, raising=False)
         assert main(call) == 2
-    assert 'OME-TIFF holds no int64; float32 is accepted' in capsys.readouterr().err
+    assert 'OME-TIFF cannot store int64; float32 is accepted' in capsys.readouterr().err
 
 
 def test_six_axes_are_taken_or_can_be_named(tmp_path, frames, capsys):

@@ -102,13 +102,15 @@ def test_what_cannot_be_written_is_told_in_words(tmp_path, monkeypatch):
     assert 'a pipe' in obstacle(pipe)
     assert 'no such folder' in obstacle(lost)
     assert obstacle(loop) is not None
-    assert f'{mine} is no folder' in obstacle(mine / 'file')
+    assert f'{mine} is not a folder' in obstacle(mine / 'file')
     assert 'too long' in obstacle(tmp_path / ('x' * 300))
     assert 'no file can have this name' in obstacle(tmp_path / 'a\0b')
     monkeypatch.setattr(os, 'access', lambda path, mode: path != mine)
-    assert 'may not be written to' in obstacle(mine)
+    assert 'writing to it is not allowed' in obstacle(mine)
     monkeypatch.setattr(os, 'access', lambda path, mode: path != tmp_path)
-    assert f'the folder {tmp_path} may not be written to' in obstacle(tmp_path / 'new' / 'file')
+    assert f'writing to the folder {tmp_path} is not allowed' in obstacle(
+        tmp_path / 'new' / 'file'
+    )
 
 
 @POSIX

@@ -43,7 +43,7 @@ def test_sizes_in_words():
         ),
         (
             RuntimeError('CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total ...'),
-            '2.5 GiB more were needed; take --device cpu',
+            '2.5 GiB more were needed; use --device cpu',
         ),
     ],
 )

@@ -138,7 +138,7 @@ class Setting:
         if accepted:
             if value not in accepted:
                 known = ', '.join(map(str, map(plain_value, accepted)))
-                raise InputError(f'{name} {plain_value(value)!r} is unknown; known are {known}')
+                raise InputError(f'{name} {plain_value(value)!r} is unknown; accepted are {known}')
             return self.kind(value)
         if self.kind is bool and not isinstance(value, bool):
             raise InputError(f'{name} is {value!r}; True or False is needed')

@@ -100,17 +100,17 @@ def obstacle(path: Path) -> str | None:
     if found is not None and stat.S_ISDIR(found.st_mode):
         return 'is a folder; a file name is needed'
     if found is not None and not stat.S_ISREG(found.st_mode):
-        return 'is no file but a device, a pipe or a socket; another name is needed'
+        return 'is not a regular file but a device, a pipe or a socket; another name is needed'
     target = real(path)
     if found is not None and not os.access(target, os.W_OK):
-        return 'is there and may not be written to'
+        return 'exists, but writing to it is not allowed'
     folder = target.parent
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        return f'{folder} is no folder'
+        return f'{folder} is not a folder'
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f'the folder {folder} may not be written to{_read_only(folder)}'
+        return f'writing to the folder {folder} is not allowed{_read_only(folder)}'
     return None if found is None else _bound(target, found)
 
 
@@ -139,9 +139,9 @@ def os_words(error: OSError) -> str:
     if error.errno == errno.ENAMETOOLONG:
         return 'the name is too long'
     if error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC)):
-        return f'no space left for it ({error.strerror})'
+        return f'not enough disk space for it ({error.strerror})'
     if error.errno == errno.EFBIG:
-        return f'is larger than files may be there ({error.strerror})'
+        return f'is larger than files may be on that disk ({error.strerror})'
     return error.strerror or str(error)
 
 

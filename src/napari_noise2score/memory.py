@@ -26,10 +26,10 @@ def shortage(error: BaseException) -> str:
     if found is not None:
         needed = f'{in_words(_bytes(*found.groups()))} more were needed'
     if any(word in text for word in ('CUDA', 'HIP', 'MPS')):
-        return f'not enough memory on the graphics card: {needed}; take --device cpu'
+        return f'not enough memory on the graphics card: {needed}; use --device cpu'
     return (
-        f'not enough memory: {needed} where {in_words(available())} are free; take a part of the '
-        'image with --region, or close other programs'
+        f'not enough memory: {needed}, but only {in_words(available())} are free; process a '
+        'part of the image with --region, or close other programs'
     )
 
 

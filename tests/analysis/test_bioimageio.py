@@ -138,7 +138,7 @@ def test_on_the_command_line(model, tmp_path, capsys):
     assert load_description(new).name == 'Noise2Score a'
     (tmp_path / 'file').write_text('x')
     assert main(['export', str(source), str(tmp_path / 'file' / 'a.zip')]) == 2
-    assert 'is no folder' in capsys.readouterr().err
+    assert 'is not a folder' in capsys.readouterr().err
     seen(model, gaussian=False).save(source)
     assert main(['export', str(source), str(out)]) == 2
-    assert 'cannot tell a network' in capsys.readouterr().err
+    assert 'cannot pass this on to the network' in capsys.readouterr().err

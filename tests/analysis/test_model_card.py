@@ -45,7 +45,7 @@ def test_card_of_a_model_that_went_on_from_another(model):
 
 def test_card_of_the_pretrained_weights():
     card = card_of(warm_start())
-    assert card['Trained on'] == 'drawn images of many kinds, no microscope'
+    assert card['Trained on'] == 'synthetic images of many kinds, no microscope images'
     assert card['Training'] == '20000 steps (pretraining)'
     assert 'Gain' not in card
 

@@ -88,8 +88,8 @@ def test_a_wrong_gain_is_contradicted(compare):
     request = NoiseRequest.exactly(PoissonGaussian(8.0, 20.0, 6.0))
     found = compare(PoissonGaussian(4.0, 20.0, 6.0), request)
     gains = [line for line in found.disagreements if line.startswith('Gain')]
-    assert any('photon-transfer fit says' in line for line in gains)
-    assert any('closed form of the score says' in line for line in gains)
+    assert any('photon-transfer fit gives' in line for line in gains)
+    assert any('closed form of the score gives' in line for line in gains)
     assert all('the value given is 8' in line for line in gains)
 
 

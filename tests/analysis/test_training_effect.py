@@ -63,5 +63,7 @@ def test_a_score_from_scratch_has_no_start():
 def test_a_start_that_is_another_one_now_is_refused():
     training = {'init': 'warm', 'start': {'sha256': 'of another release'}}
     model = ScoreModel(warm_start().network, 'preconditioned', training)
-    with pytest.raises(CheckpointError, match='warm: is not what this score was trained from'):
+    with pytest.raises(
+        CheckpointError, match='warm: the file has changed since this model was trained from it'
+    ):
         start_of(model)

@@ -79,7 +79,7 @@ def test_bad_files_do_not_take_the_others_with_them(data, model, capsys, how):
     assert files('out') == ['a.tif', 'c.tif']
     said = lines(capsys)
     for name in ('damaged', 'constant', 'missing'):
-        start = f'{Path("data") / name}.tif: left out: '
+        start = f'{Path("data") / name}.tif: skipped: '
         assert sum(line.startswith(start) for line in said) == 1
     assert said[-1].startswith('3 of 5 failed: ')
     record = json.loads(Path('r.json').read_text())
@@ -153,7 +153,7 @@ def test_an_interruption_says_what_was_written(data, model, monkeypatch, capsys,
     assert files('out') == ['a.tif', 'b.tif']
     assert len(json.loads(Path('r.json').read_text())['images']) == 2
     last = lines(capsys)[-1]
-    assert last.startswith('interrupted; what was written: ')
+    assert last.startswith('interrupted; these files were written: ')
     assert all(name in last for name in (str(Path('out/a.tif')), str(Path('out/b.tif')), 'r.json'))
 
 
@@ -171,7 +171,7 @@ def test_a_full_disk_costs_the_image_alone(data, monkeypatch, capsys):
     assert main([*call, '--model-out', 'm.safetensors', *AT_ONCE]) == 1
     assert {'r.json', 'm.safetensors'} < set(files('.'))
     assert not list(Path().glob('o.tif*'))
-    assert 'o.tif: no space left for it (No space left on device)' in lines(capsys)
+    assert 'o.tif: not enough disk space for it (No space left on device)' in lines(capsys)
 
 
 def test_an_image_too_large_for_the_memory_is_left_out_of_many(data, model, monkeypatch, capsys):
@@ -233,7 +233,7 @@ def test_a_result_beside_the_inputs_is_no_input_of_the_next_run(data, model, cap
         assert main(call) == 0
         assert files('data') == ['a.tif', 'clean.tif']
     assert main(['apply', model, 'data', '--output', 'data', '--device', 'cpu']) == 2
-    assert 'is an input too' in lines(capsys)[-1]
+    assert 'is also an input' in lines(capsys)[-1]
 
 
 def test_an_input_that_goes_away_after_it_was_learned_from_costs_nothing(data, model, monkeypatch):

@@ -58,7 +58,7 @@ def test_a_pattern_may_be_relative_and_a_name_may_look_like_one(folder, monkeypa
 
 def test_outputs_are_no_inputs_of_the_next_run(folder, capsys):
     assert found(folder, besides=[folder / 'b.tif']) == ['a.TIFF', 'c.lsm', 'd.ome.tif']
-    assert 'without 1 that the output has the name of' in capsys.readouterr().err
+    assert 'without 1 with the name of an output' in capsys.readouterr().err
     assert found(folder / 'b.tif', besides=[folder / 'b.tif']) == ['b.tif']
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_file_is_told(tmp_path):
     os.mkfifo(pipe)
     lost.symlink_to(tmp_path / 'gone.tif')
     assert 'a device, a pipe or a socket' in refused(pipe)
-    assert f'is a link to {tmp_path / "gone.tif"}, which is not there' in refused(lost)
+    assert f'is a link to {tmp_path / "gone.tif"}, which does not exist' in refused(lost)
     assert 'too long' in refused(tmp_path / ('x' * 300))
     with pytest.raises(InputError, match='is a folder'):
         existing_file(tmp_path)

@@ -76,7 +76,7 @@ def test_several_images_need_a_folder(tmp_path):
     for name in ('o.tif', 'file'):
         with pytest.raises(InputError, match='is one file; 2 images need a folder'):
             targets(two, Place(tmp_path / name))
-    with pytest.raises(InputError, match='is no folder, but is named as one'):
+    with pytest.raises(InputError, match='is not a folder, but is given as a folder'):
         targets(two[:1], Place.parse(f'{tmp_path / "file"}{os.sep}'))
 
 
@@ -100,7 +100,9 @@ def test_two_outputs_of_one_name_are_refused(tmp_path):
     )
     detour = tmp_path / 'x' / '..' / 'o.tif'
     assert 'is the same file as' in refused(*outputs_of(output=image, report=detour))
-    assert 'capitals' in refused(*outputs_of(output=image, report=tmp_path / 'O.TIF'))
+    assert 'capital and small letters' in refused(
+        *outputs_of(output=image, report=tmp_path / 'O.TIF')
+    )
     assert 'a folder by --report' in refused(*outputs_of(output=image, report=image / 'r.json'))
     assert files(tmp_path) == []
     with tried(outputs_of(output=image, report=report), [None]):
@@ -114,10 +116,10 @@ def test_links_do_not_hide_that_two_are_one(tmp_path):
     link.symlink_to(image)
     hard.hardlink_to(source)
     assert 'is the same file as' in refused(*outputs_of(output=image, report=link))
-    assert 'is an input too' in refused(*outputs_of(output=hard), inputs=[source])
+    assert 'is also an input' in refused(*outputs_of(output=hard), inputs=[source])
     link.unlink()
     link.symlink_to(source)
-    assert 'is an input too' in refused(*outputs_of(output=link), inputs=[source])
+    assert 'is also an input' in refused(*outputs_of(output=link), inputs=[source])
 
 
 def test_folders_are_made_and_stay_only_if_they_are_of_use(tmp_path):
@@ -157,7 +159,7 @@ def test_space_is_looked_for_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, 'disk_usage', lambda folder: Usage(10 * 2**20))
     first, second = tmp_path / 'a.tif', tmp_path / 'new' / 'b.tif'
     check_space([(first, 4 * 2**20), (second, 5 * 2**20)])
-    text = r'b\.tif: no space left for it: .* 10 MiB free, and up to here 11 MiB'
+    text = r'b\.tif: not enough disk space: .* 10 MiB free, but .* need 11 MiB'
     with pytest.raises(InputError, match=text):
         check_space([(first, 4 * 2**20), (second, 7 * 2**20)])
     first.write_bytes(bytes(3 * 2**20))  # its space comes back when it is replaced
@@ -169,5 +171,5 @@ def test_the_limit_of_a_file_counts(tmp_path, monkeypatch):
     import resource
 
     monkeypatch.setattr(resource, 'getrlimit', lambda kind: (2**20, 2**20))
-    with pytest.raises(InputError, match=r'files may have 1 MiB here \(ulimit -f\)'):
+    with pytest.raises(InputError, match=r'files may have at most 1 MiB here \(ulimit -f\)'):
         check_space([(tmp_path / 'a.tif', 2**20)])

@@ -127,7 +127,7 @@ def test_puncta_are_points_and_nuclei_are_bodies():
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        ({'scene': 'cats'}, "'cats' is unknown; known are filaments, nuclei, puncta"),
+        ({'scene': 'cats'}, "'cats' is unknown; accepted are filaments, nuclei, puncta"),
         ({'size': 8}, '8 x 8; 16 x 16'),
         ({'frames': 0}, 'frames is 0'),
         ({'photons': 0.0}, 'photons is 0'),

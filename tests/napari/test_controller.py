@@ -84,7 +84,8 @@ def test_a_request_in_a_pause_is_refused_in_words(controller, training, errors, 
     controller.pause()
     controller.train(targets, DenoiseSettings())
     assert errors == [
-        'One run at a time: the panel is still training (paused). Wait for its end, or press Stop.'
+        'One run at a time: the panel is still training (paused). '
+        'Wait until it ends, or press Stop.'
     ]
 
 
@@ -150,7 +151,7 @@ def test_stop_ends_a_training_and_applies_it(controller, training):
     assert training.requests == ['stop']
     assert controller.run.phase is Phase.STOPPING
     training.on_event(step(10))
-    assert controller.status.text == 'Stopping; applying what was learned ...'
+    assert controller.status.text == 'Stopping; applying the trained model ...'
     training.on_event(trained())
     training.on_event(Update(Stage.CORRECT, 0.5))
     assert controller.status.text == 'Stopped; correcting: 50 %'
@@ -167,7 +168,7 @@ def test_a_second_stop_cancels(controller, training):
     assert controller.status.text == 'Cancelling ...'
     training.on_end(None)
     assert controller.run.reason is FinishReason.CANCELLED
-    assert controller.status.text == 'Cancelled. The trained score is kept.'
+    assert controller.status.text == 'Cancelled. The trained model is kept.'
 
 
 def test_stop_cancels_the_correction_after_a_training(controller, training):
@@ -212,11 +213,11 @@ def test_an_unexpected_error_keeps_the_model(controller, training, runs, errors,
     training.on_event(trained())
     training.on_end(RuntimeError('CUDA error'))
     assert controller.run.reason is FinishReason.FAILED
-    assert controller.status.text == 'Failed; see below. The trained score is kept.'
+    assert controller.status.text == 'Failed; see below. The trained model is kept.'
     assert controller.status.has_model
     (error,) = errors
     assert 'RuntimeError: CUDA error' in error
-    assert 'Your layers are as they were' in error
+    assert 'Your layers are unchanged' in error
     controller.correct(targets, DenoiseSettings())
     assert len(runs) == 2
 
@@ -258,7 +259,7 @@ def test_pause_holds_the_text_and_resume_continues(controller, training):
     assert controller.status.text.startswith('Paused. Training: step 7')
     controller.pause()
     assert training.requests == ['pause', 'resume']
-    assert controller.status.text == 'Going on ...'
+    assert controller.status.text == 'Continuing ...'
     training.on_event(step(9))
     assert 'step 9' in controller.status.text
 

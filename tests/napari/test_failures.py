@@ -59,7 +59,7 @@ def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), ('No space left on device', 'disk')),
         (ZeroDivisionError('division by zero'), ('ZeroDivisionError: division by', 'report it')),
         (OSError('odd'), ('OSError: odd', 'report it')),
-        (KeyError(), ('(KeyError)', 'Your layers are as they were')),
+        (KeyError(), ('(KeyError)', 'Your layers are unchanged')),
     ],
 )
 def test_every_error_says_what_to_do(error, parts):
@@ -76,7 +76,7 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
         patch.setattr(schedule, 'train_score', stopping_after(3, error))
         panel.train.native.click()
         idle(panel)
-    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
     assert error_words(error)[:30] in panel.messages.text()
     model = panel.controller.learned.model.model
     assert model.training['steps_done'] == 3
@@ -151,7 +151,7 @@ def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
     monkeypatch.setattr(stages, 'score_image', score_image)
     panel.train.native.click()
     idle(panel)
-    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
     errors = [line for line in panel.messages.text().splitlines() if 'Error' in line]
     assert sorted(errors) == [f'Error: cells {n}: was changed' for n in (1, 2)]
 

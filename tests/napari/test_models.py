@@ -62,7 +62,7 @@ def test_train_save_load_elsewhere_and_correct(
 ):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    assert 'None yet' in panel.model.words.text()
+    assert 'There is no model yet' in panel.model.words.text()
     assert not panel.model.save.isEnabled()
     train(panel, idle)
     assert 'trained here, not saved yet' in panel.model.words.text()
@@ -108,7 +108,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     assert first['init'] == str(saved)
     now = panel.controller.learned.model.model.digest
     panel.copy.native.click()
-    assert 'save it first' in panel.messages.text()
+    assert 'save the model first' in panel.messages.text()
     train(panel, idle)  # from what was just trained, which is in no file
     second = unwrapped(viewer.layers[2]).metadata[METADATA]['training']
     assert second['start']['sha256'] == now
@@ -172,7 +172,7 @@ def broken(folder, kind):
     ('kind', 'text'),
     [
         ('missing', 'no such file'),
-        ('damaged', 'damaged or no score model'),
+        ('damaged', 'damaged, or not a model file'),
         ('foreign', f'no {FORMAT} file'),
         ('newer', "file version '99'; this program reads 1 and 2"),
     ],
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_loaded_costs_nothing(
     panel.model.load.click()
     idle(panel)
     assert text in panel.messages.text()
-    assert panel.status.text() == 'Failed; see below. The trained score is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
     assert panel.controller.learned.model is before
     assert 'In use: cells.safetensors' in panel.model.words.text()
 

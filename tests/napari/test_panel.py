@@ -190,7 +190,7 @@ def test_pause_and_resume(open_panel, stack, qtbot, idle, running):
     assert panel.status.text() == text
     panel.pause.native.click()
     assert panel.pause.text == 'Pause'
-    qtbot.waitUntil(lambda: panel.status.text() not in (text, 'Going on ...'), timeout=60_000)
+    qtbot.waitUntil(lambda: panel.status.text() not in (text, 'Continuing ...'), timeout=60_000)
     panel.pause.native.click()
     panel.stop.native.click()
     idle(panel)
@@ -251,7 +251,7 @@ def test_from_scratch_there_are_no_0_seconds(open_panel, stack, idle):
     panel.form.init.value = 'scratch'
     train(panel, 0)
     idle(panel)
-    assert 'leaves random weights' in panel.messages.text()
+    assert 'the weights stay random' in panel.messages.text()
     train(panel)
     idle(panel)
     assert len(viewer.layers) == 2
@@ -371,7 +371,7 @@ def test_every_family_is_offered_with_its_own_parameters(open_panel, stack, idle
     assert report['channels'][0]['noise'] == {'family': 'gamma', 'shape': 30.0}
     assert report['settings']['noise']['correlation'] == 'none'
     # photons are no speckle, and the image says so
-    assert 'off the variance of Gamma noise' in panel.messages.text()
+    assert 'from that of Gamma noise' in panel.messages.text()
 
 
 def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idle):

@@ -113,11 +113,11 @@ def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
         panel.region.narrowed(target)
     panel.region.frames.value = ''
     panel.region.clean.value = PART
-    with pytest.raises(InputError, match='none is chosen'):
+    with pytest.raises(InputError, match='no region is chosen'):
         panel.region.narrowed(target)
     empty = unwrapped(viewer.add_shapes(name='empty'))
     panel.region.where.value = empty
-    with pytest.raises(InputError, match="'empty' holds no shape"):
+    with pytest.raises(InputError, match="'empty' contains no shape"):
         panel.region.narrowed(target)
     panel.region.where.value = shapes_of(viewer, RECTANGLE + 1000)
     with pytest.raises(InputError, match='lies in cells'):
@@ -144,7 +144,7 @@ def test_several_shapes_are_learned_from_together(open_panel):
 def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):
     viewer, panel = open_panel()
     layer = unwrapped(viewer.add_image(np.zeros((3, 4, 90, 100)), name='cells'))
-    guessed = 'cells: time 3, depth 4, rows 90, columns 100. Guessed: choose others'
+    guessed = 'cells: time 3, depth 4, rows 90, columns 100. These axes are guessed; choose others'
     assert panel.reading.text().startswith(guessed)
     panel.layers.axes_of(layer).setCurrentText('ZCYX')
     assert panel.reading.text() == 'cells: depth 3, channels 4, rows 90, columns 100.'

@@ -92,7 +92,7 @@ def test_a_correction_does_not_depend_on_the_start_of_a_training(qtbot):
     form = SettingsForm({'seconds': 0})
     qtbot.addWidget(form)
     form.init.value = 'scratch'
-    with pytest.raises(InputError, match='leaves random weights'):
+    with pytest.raises(InputError, match='the weights stay random'):
         form.settings(NoiseRequest())
     settings = form.settings(NoiseRequest(), leave_out=['init'])
     assert settings.training == TrainSettings(seconds=0)

@@ -146,7 +146,7 @@ def test_each_channel_may_have_a_score_of_its_own(open_panel, idle, qtbot):
     assert result.data.shape == data.shape
     report = result.metadata[METADATA]
     assert report['scores'] == 2
-    assert '2 scores were trained' in panel.messages.text()
+    assert '2 models were trained' in panel.messages.text()
     panel.correct.native.click()
     idle(panel)
     again = unwrapped(viewer.layers[1])

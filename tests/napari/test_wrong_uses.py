@@ -164,8 +164,8 @@ def test_a_layer_that_is_edited_in_training(ready, idle, running):
     running(panel)
     layer.data[:, :10] = 0
     idle(panel)
-    assert 'changed while it was learned from' in panel.messages.text()
-    assert 'changed while' in ' '.join(unwrapped(viewer.layers[1]).metadata[METADATA]['warnings'])
+    assert 'changed during the training' in panel.messages.text()
+    assert 'changed during' in ' '.join(unwrapped(viewer.layers[1]).metadata[METADATA]['warnings'])
     panel.form.seconds.value = 0
     works()
 

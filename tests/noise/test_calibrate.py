@@ -115,7 +115,7 @@ def test_flat_alone_gives_the_gain_and_says_what_is_open(flat):
     light = measure_flat(flat)
     zero = TRUE.offset - TRUE.read_noise**2 / TRUE.gain
     assert abs(light.zero - zero) < 3 * light.zero_error
-    assert 'dark frames do' in found.notes[-1]
+    assert 'dark frames are needed' in found.notes[-1]
 
 
 def test_a_lamp_that_flickers_does_not_move_the_zero():
@@ -136,7 +136,7 @@ def test_one_dark_frame_counts_the_fixed_pattern_and_says_so():
     rounded = (TRUE.read_noise**2 + 1 / 12) ** 0.5
     assert abs(even.read_noise - rounded) < 3 * even.read_noise_error
     assert abs(even.offset - TRUE.offset) < 3 * even.offset_error
-    assert 'One dark frame' in even.notes[0]
+    assert 'Only one dark frame' in even.notes[0]
     uneven = measure_dark(Camera(3, pattern=4.0).frames(1)[0])
     assert uneven.read_noise > 1.3 * TRUE.read_noise
 
@@ -216,10 +216,10 @@ def test_wrong_uses_say_what_is_needed(dark, flat):
     for arguments, text in (
         ((None, None), 'no calibration frames are given'),
         ((flat, dark), 'not above that of the dark frames.*are the two exchanged'),
-        ((dark, flat[0]), 'no two of one light level; at least two'),
-        ((None, np.stack([flat[0], flat[6]])), 'no two of one light level'),
-        ((None, even), 'does not tell the gain.*give dark frames too'),
-        ((dark, dim), 'does not grow with the light'),
+        ((dark, flat[0]), 'no two at the same light level; at least two'),
+        ((None, np.stack([flat[0], flat[6]])), 'no two at the same light level'),
+        ((None, even), 'gain cannot be measured at .*give dark frames too'),
+        ((dark, dim), 'does not increase with the light'),
         ((dark[:, :8], None), r'dark frames: shape is .*at least 16 x 16 pixels'),
         ((dark[None], None), 'dark frames: shape is'),
         ((None, flat > 500), 'flat field: values are bool'),

@@ -84,9 +84,9 @@ def test_dictionary_round_trip(family):
 
 
 def test_unknown_or_misfitting_dictionaries_are_refused():
-    with pytest.raises(InputError, match="'pink' is unknown; known are gaussian"):
+    with pytest.raises(InputError, match="'pink' is unknown; accepted are gaussian"):
         family_from_dict({'family': 'pink'})
-    with pytest.raises(InputError, match='poisson noise takes gain, offset; got sigma'):
+    with pytest.raises(InputError, match='poisson noise accepts gain, offset; got sigma'):
         family_from_dict({'family': 'poisson', 'sigma': 1.0})
 
 

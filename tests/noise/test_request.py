@@ -92,13 +92,13 @@ def test_gain_of_signal_independent_noise_must_be_given(flat):
 @pytest.mark.parametrize(
     ('arguments', 'text'),
     [
-        ({'family': 'pink'}, "'pink' is unknown; known are auto, gaussian"),
+        ({'family': 'pink'}, "'pink' is unknown; accepted are auto, gaussian"),
         (
             {'family': 'poisson', 'parameters': {'sigma': 1.0}},
             'sigma is not a parameter of Poisson',
         ),
-        ({'family': 'gaussian', 'parameters': {'gain': 1.0}}, 'it takes sigma'),
-        ({'family': 'bernoulli', 'parameters': {'gain': 1.0}}, 'it takes none'),
+        ({'family': 'gaussian', 'parameters': {'gain': 1.0}}, 'accepted are sigma'),
+        ({'family': 'bernoulli', 'parameters': {'gain': 1.0}}, 'accepted are none'),
         (
             {'parameters': {'sigma': 1.0, 'gain': 2.0}},
             'no noise model has the parameters sigma, gain',
@@ -110,7 +110,7 @@ def test_gain_of_signal_independent_noise_must_be_given(flat):
             {'family': 'tweedie', 'parameters': {'power': 2.5}},
             'power is 2.5; it must be 2 or less',
         ),
-        ({'correlation': 'some'}, "correlation 'some' is unknown; known are auto, none"),
+        ({'correlation': 'some'}, "correlation 'some' is unknown; accepted are auto, none"),
     ],
 )
 def test_bad_requests_are_refused(arguments, text):

@@ -164,7 +164,7 @@ def test_it_is_told_in_words():
     assert RowNoise(7.0, 0.0, 100.0).words == 'row noise 7 % of the noise'
     both = RowNoise(7.0, 0.4, 100.0)
     assert both.words == 'row noise 7 %, column noise 0.4 % of the noise'
-    assert both.sentence.endswith('offsets that whole rows and columns have in common')
+    assert both.sentence.endswith('offsets shared by whole rows and columns')
     assert NO_ROWS.words == ''
     assert both.scaled(2.0).to_dict() == both.to_dict()
     assert both.to_dict()['rows'] == 0.07

@@ -224,7 +224,7 @@ def test_it_is_told_in_words():
     assert Wave((0.0001, 0.1), 4.0).words == 'a wave with a period of 10 pixels across'
     both = RowNoise(7.0, 0.0, 100.0, (hum,))
     assert both.words == 'row noise 7 %, a wave with a period of 7.3 x 12 pixels, 4 % of the noise'
-    assert 'rows have in common and regular patterns' in both.sentence
+    assert 'rows and regular patterns' in both.sentence
     still = RowNoise(7.0, 0.0, 100.0, fixed_rows=7.0)
     assert still.words == 'row noise 7 % of the noise, the same in every frame'
     assert not still.changing.found

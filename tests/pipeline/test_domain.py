@@ -59,13 +59,13 @@ def test_another_field_of_view_and_another_camera_of_the_same_light_fit(model):
 
 def test_much_more_light_is_brighter_than_all_in_training(model):
     (words,) = misfits(model, taken(400))
-    assert 'brighter than all it was trained on' in words
+    assert 'brighter than all images it was trained on' in words
 
 
 def test_a_few_photons_are_darker_and_of_another_noise_variance(model):
     faint = PoissonGaussian(gain=2.0, offset=100.0, read_noise=0.1)
     darker, variance = misfits(model, taken(1, faint))
-    assert 'darker than all it was trained on' in darker
+    assert 'darker than all images it was trained on' in darker
     assert 'the noise has a variance of' in variance
 
 
@@ -79,7 +79,9 @@ def test_a_few_bright_pixels_are_no_misfit(model):
 def test_correlation_that_differs_is_said(model, value, count):
     found = misfits(model, with_correlation(taken(100), value))
     assert len(found) == count
-    assert all(f'by up to {value:.2f}, and by up to 0.00 in its training' in w for w in found)
+    assert all(
+        f'by up to {value:.2f}, and by up to 0.00 in the training of the model' in w for w in found
+    )
 
 
 def test_correlation_that_was_in_the_training_fits():
@@ -140,6 +142,6 @@ def test_a_model_that_is_worse_than_the_pretrained_weights_is_said(model):
     spoilt.network.tail.weight.mul_(0.3)  # takes most of the detail for noise
     prepared = taken(100)
     (words,) = risk_sentence(spoilt, prepared)
-    assert 'the pretrained weights would do better on this image' in words
+    assert 'the pretrained weights would give a better result on this image' in words
     assert risk_sentence(model, prepared) == ()
     assert misfits(spoilt, prepared) == []  # nothing else tells it

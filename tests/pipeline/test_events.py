@@ -91,7 +91,7 @@ def test_nothing_of_a_result_is_kept_when_the_next_is_worked_on(images, settings
 @pytest.mark.parametrize('settings', [SETTINGS, APART])
 def test_a_bad_image_does_not_take_the_others_with_it(images, settings):
     nothing = ImageSource(np.ones((64, 64)), 'YX', 'nothing.tif')
-    bad = {0: InputError('no readable TIFF'), 2: nothing, 3: MemoryError()}
+    bad = {0: InputError('not a readable TIFF'), 2: nothing, 3: MemoryError()}
     log = Log([bad.get(number, images[number % 3]) for number in range(5)])
     found = {e.number: e for e in log.follow(settings, go_on=True) if isinstance(e, LeftOut)}
     assert set(found) == {0, 2, 3}

@@ -55,8 +55,8 @@ def test_row_and_column_noise_is_taken_off(axis):
     assert left['row_noise'] == NO_ROWS.to_dict()
     words = [w for w in result.report['warnings'] if w.startswith(f'{name.capitalize()} noise')]
     assert len(words) == 1
-    assert words[0].endswith('which were taken off.')
-    assert any(w.endswith('which stay in place.') for w in white.report['warnings'])
+    assert words[0].endswith('which were removed.')
+    assert any(w.endswith('which remain in the result.') for w in white.report['warnings'])
 
 
 def test_an_image_without_row_noise_is_not_touched():
@@ -115,7 +115,7 @@ def test_a_wave_is_taken_off(frames):
     assert [round(each['share'], 1) for each in told] == [0.1]
     words = [w for w in result.report['warnings'] if w.startswith('A wave with a period of 7.3')]
     assert len(words) == 1
-    assert words[0].endswith('which were taken off.')
+    assert words[0].endswith('which were removed.')
 
 
 def test_a_window_has_its_part_of_a_wave():

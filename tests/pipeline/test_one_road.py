@@ -150,7 +150,7 @@ def test_an_image_that_changes_while_it_is_learned_from_is_reported(images):
             if isinstance(event, Denoised):
                 told = ' '.join(event.report['warnings'])
                 changed = event.score_map.prepared.source.name == '0.tif'
-                assert ('changed while it was learned from' in told) == changed
+                assert ('changed during the training' in told) == changed
 
 
 def test_stopped_before_the_first_step_there_is_no_result(images):

@@ -181,7 +181,7 @@ def test_progress_of_the_score_of_channels_goes_once_from_0_to_1(stack, result):
 @pytest.mark.parametrize(
     ('arguments', 'text'),
     [
-        ({'correction': 'magic'}, "'magic' is unknown; known are auto"),
+        ({'correction': 'magic'}, "'magic' is unknown; accepted are auto"),
         ({'orientations': 9}, '1 to 8'),
     ],
 )

@@ -138,7 +138,7 @@ def test_nothing_is_delivered_before_an_evaluation():
 @pytest.mark.parametrize(
     ('flat', 'words'),
     [
-        (FlatPlaces(0.05, 0.0), 'let 5 % of the noise back into flat places'),
+        (FlatPlaces(0.05, 0.0), 'brought 5 % of the noise back into flat places'),
         (FlatPlaces(0.0, 0.02), 'moved flat places away from the image, by 2 % of the noise'),
         (FlatPlaces(), 'gained nothing over the pretrained weights'),
     ],
@@ -168,7 +168,7 @@ def applied(risk, **more):
 
 def test_a_gain_within_its_error_is_told_as_one_that_cannot_be_measured():
     words = gain_words(applied(0.195, flat_places=FlatPlaces().to_dict()))
-    assert 'less than can be measured here' in words
+    assert 'too small to be measured here' in words
     assert 'fell by 0.5 % ± 1 % of the noise variance' in words
 
 

@@ -52,7 +52,7 @@ def test_files_that_are_no_models_are_refused(model, tmp_path):
     with pytest.raises(CheckpointError, match='no such file'):
         ScoreModel.load(path)
     path.write_bytes(b'PK\x03\x04 a zip, perhaps a pickle')
-    with pytest.raises(CheckpointError, match='damaged or no score model'):
+    with pytest.raises(CheckpointError, match='damaged, or not a model file'):
         ScoreModel.load(path)
     save_file({'a': torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match=f'no {FORMAT} file'):
@@ -80,10 +80,10 @@ def settings_of(model: ScoreModel) -> dict:
 @pytest.mark.parametrize(
     ('change', 'text'),
     [
-        ({'network': {'channels': 16, 'levels': 2, 'blocks': 1}}, 'damaged score model'),
-        ({'network': {'channels': 8, 'levels': 2, 'blocks': 99}}, 'damaged score model'),
-        ({'loss': 'l7'}, 'damaged score model'),
-        ({'training': 5}, 'damaged score model'),
+        ({'network': {'channels': 16, 'levels': 2, 'blocks': 1}}, 'damaged model file'),
+        ({'network': {'channels': 8, 'levels': 2, 'blocks': 99}}, 'damaged model file'),
+        ({'loss': 'l7'}, 'damaged model file'),
+        ({'training': 5}, 'damaged model file'),
     ],
 )
 def test_headers_that_do_not_fit_the_weights_are_refused(model, tmp_path, change, text):

@@ -235,7 +235,7 @@ def test_what_is_not_finite_in_float32_either_fails_with_advice_to_follow(low):
     broken.array[:] = np.nan
     with pytest.raises(TrainingError, match='at step 1, in full precision too') as caught:
         finish(train([broken], QUICK, precision=Precision(CPU, reduced=low)))
-    assert 'values that are no numbers' in str(caught.value)
+    assert 'values that are NaN' in str(caught.value)
     assert 'learning rate' not in str(caught.value)
     with pytest.raises(TrainingError, match='lower the learning rate'):
         finish(train([broken], replace(QUICK, learning_rate=0.5)))

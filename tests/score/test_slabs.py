@@ -84,7 +84,7 @@ def test_a_network_that_sees_3_is_widened_to_5_around_the_middle():
     z = torch.randn(2, 5, 32, 32, generator=seeded())
     torch.testing.assert_close(wide(z, STILL), narrow(z[:, 1:4], STILL))
     assert not torch.allclose(narrow(z[:, 1:4], STILL), narrow(z[:, 2:5], STILL))
-    with pytest.raises(InputError, match=r'sees 5 slices at once, and 3 are asked for'):
+    with pytest.raises(InputError, match=r'uses 5 slices at once, but 3 are requested'):
         widened(wide, 3)
 
 
@@ -347,7 +347,7 @@ def test_a_training_goes_on_from_a_file_that_sees_fewer_but_not_more(tmp_path):
     finish(train([planes], replace(QUICK, slices=3))).save(path)
     wider = finish(train([planes], replace(QUICK, init=str(path), slices=5)))
     assert wider.network.settings.planes == 5
-    with pytest.raises(InputError, match='sees 3 slices at once, and 1 are asked for'):
+    with pytest.raises(InputError, match='uses 3 slices at once, but 1 are requested'):
         next(train([planes], replace(QUICK, init=str(path))))
 
 

@@ -189,12 +189,12 @@ def test_images_are_trained_jointly_each_with_its_own_noise():
     [
         ({'seconds': None}, 'needs one limit'),
         ({'seconds': -1.0}, 'seconds is -1.0; a finite number of 0 or more'),
-        ({'seconds': 0.0, 'init': 'scratch'}, 'leaves random weights'),
-        ({'steps': 0, 'init': 'scratch'}, 'leaves random weights'),
+        ({'seconds': 0.0, 'init': 'scratch'}, 'the weights stay random'),
+        ({'steps': 0, 'init': 'scratch'}, 'the weights stay random'),
         ({'network': SMALL}, "a network is given, but init is 'warm'"),
         ({'seconds': float('nan')}, 'seconds is nan'),
         ({'steps': -1}, 'steps is -1; a whole number of 0 or more'),
-        ({'loss': 'huber'}, "'huber' is unknown; known are preconditioned, published, sliced"),
+        ({'loss': 'huber'}, "'huber' is unknown; accepted are preconditioned, published, sliced"),
         ({'batch': 0}, 'batch is 0'),
         ({'patch': 30}, 'patch is 30 pixels; a multiple of 4'),
         ({'learning_rate': 2.0}, 'learning_rate is 2.0; a finite number above 0 and below 1'),
@@ -209,7 +209,7 @@ def test_settings_out_of_range_are_refused(arguments, text):
 def test_no_images_and_unknown_devices_are_refused():
     with pytest.raises(InputError, match='0 images'):
         finish(train([], quick(1)))
-    with pytest.raises(InputError, match="'tpu' is unknown; known are auto, cpu"):
+    with pytest.raises(InputError, match="'tpu' is unknown; accepted are auto, cpu"):
         finish(train([noisy_planes()], quick(1, device='tpu')))
 
 

@@ -69,8 +69,8 @@ class Outer:
         (lambda: Inner(rate=0), 'rate is 0; a finite number above 0 is needed'),
         (lambda: Inner(rate=float('inf')), 'rate is inf'),
         (lambda: Inner(rate='x'), "rate is 'x'"),
-        (lambda: Outer(colour='green'), "colour 'green' is unknown; known are red, blue"),
-        (lambda: Outer(mode='c'), "mode 'c' is unknown; known are a, b"),
+        (lambda: Outer(colour='green'), "colour 'green' is unknown; accepted are red, blue"),
+        (lambda: Outer(mode='c'), "mode 'c' is unknown; accepted are a, b"),
         (lambda: Outer(smooth=1), 'smooth is 1; True or False is needed'),
     ],
 )

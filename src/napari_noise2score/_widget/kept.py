@@ -49,4 +49,4 @@ class Kept:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             model.save(self._file)
         except OSError:
-            log.debug('the training could not be kept on disk', exc_info=True)
+            log.debug('the training could not be autosaved', exc_info=True)

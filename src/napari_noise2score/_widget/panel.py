@@ -45,27 +45,27 @@ if TYPE_CHECKING:
     import napari.viewer
 
 _REGION_TIP = (
-    'Learn from a part of the layers, or clean a part only: quicker where layers are large. '
-    'Closed and untouched, everything is used.'
+    'Train on a part of the layers, or denoise only a part: this is faster for large layers. '
+    'Without changes here, the whole layers are used.'
 )
 _TRAIN_TIP = (
-    'Learn the score of the ticked layers for the training time, then add a clean layer beside '
-    'each of them.'
+    'Train on the ticked layers for the training time, then add a denoised layer for each of them.'
 )
 _STOP_TIP = (
-    'End the training now and apply what it learned. Pressed again, or while correcting: cancel.'
+    'Stop the training now and apply the trained model. Pressed again, or during the '
+    'correction, Stop cancels the run.'
 )
 _PAUSE_TIP = (
-    'Hold the run where it is, so that the computer is free for other work; the training time '
-    'stands still. Press again to go on.'
+    'Pause the run, so that the computer is free for other work; the pause does not count as '
+    'training time. Press again to continue.'
 )
 _CORRECT_TIP = (
-    'Correct the ticked layers again with the noise model and form chosen above, without '
-    'training: about a second where the layer was trained on; layers that were not are passed '
-    'through the last trained network first.'
+    'Correct the ticked layers again with the noise model and the correction chosen above, '
+    'without training. This takes about a second for layers that were used in the training; to '
+    'other layers, the model is applied first.'
 )
 _COPY_TIP = (
-    'Put the command line that does the same for the files of the ticked layers on the clipboard.'
+    'Copy to the clipboard the command line that does the same for the files of the ticked layers.'
 )
 _PRELOAD_AFTER = 250
 """Time from the opening of the panel to the loading of PyTorch, ms."""

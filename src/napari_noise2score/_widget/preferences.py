@@ -47,7 +47,7 @@ def built_in() -> dict[str, Any]:
 def configurations(*settings: Any) -> dict[str, Any]:
     """What the manifest declares, from the fields that are preferences."""
     properties = {one.name: _property(one) for one in preferred(*settings)}
-    return {CATEGORY: {'title': 'First values of the panel', 'properties': properties}}
+    return {CATEGORY: {'title': 'Default values of the panel', 'properties': properties}}
 
 
 def _property(one: Setting) -> dict[str, Any]:

@@ -51,7 +51,10 @@ def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
     known = viewer is not None
     viewer = viewer if known else current_viewer()
     if viewer is None:
-        raise InputError('no napari viewer is open; a score model is loaded into its panel')
+        raise InputError(
+            'no napari viewer is open; a model is loaded into the panel of a viewer, so open '
+            'one first'
+        )
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     name = Path(path if isinstance(path, str) else path[0])
     getattr(panel, '__wrapped__', panel).controller.load(name)

@@ -25,7 +25,8 @@ from napari_noise2score.settings import DenoiseSettings
 from napari_noise2score.settings.tree import replaced, settings_in
 
 _IMAGE_TIP = (
-    'The layer to denoise. Its axes are those of its labels, else they are guessed from its shape.'
+    'The layer to denoise. Its axes are read from its axis labels; without labels, they are '
+    'guessed from its shape.'
 )
 
 

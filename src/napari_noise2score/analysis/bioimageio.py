@@ -123,16 +123,16 @@ def _check_holdable(model: ScoreModel) -> None:
     slices = model.network.settings.planes
     if slices > 1:
         raise InputError(
-            f'this model sees {slices} slices at once, which the program that runs a bioimage.io '
-            'package would have to cut; it holds models that go slice by slice only'
+            f'this model needs {slices} slices at once; only models that work slice by slice '
+            'can be exported to bioimage.io'
         )
     for seen in seen_by(model):
         most = max(map(abs, seen.correlation), default=0.0)
         if most > CORRELATION:
             raise InputError(
-                f'this model was trained on noise that is correlated between pixels ({most:.2f}), '
-                'which a bioimage.io package cannot tell a network; it holds models of '
-                'independent pixels only'
+                'this model was trained on noise that is correlated between pixels '
+                f'({most:.2f}), and a bioimage.io package cannot pass this on to the network; '
+                'only models of independent pixels can be exported'
             )
         if (
             not seen.gaussian
@@ -140,9 +140,11 @@ def _check_holdable(model: ScoreModel) -> None:
             or max(seen.variance) > 1 + VARIANCE
         ):
             raise InputError(
-                'this model was trained on noise whose variance depends on the level also in the '
-                f'unit-noise coordinate ({min(seen.variance):.2f} to {max(seen.variance):.2f}, '
-                'a few photons or values), which a bioimage.io package cannot tell a network'
+                'this model was trained on noise whose variance depends on the level also in '
+                f'the unit-noise coordinate ({min(seen.variance):.2f} to '
+                f'{max(seen.variance):.2f}, a few photons or values), and a bioimage.io package '
+                'cannot pass this on to the network; only models without such a dependence can '
+                'be exported'
             )
 
 

@@ -34,7 +34,10 @@ def card_of(model: ScoreModel) -> dict[str, str]:
     training = model.training
     if 'pretraining' in training:
         steps = training['pretraining'].get('steps_done', '?')
-        trained, how = 'drawn images of many kinds, no microscope', f'{steps} steps (pretraining)'
+        trained, how = (
+            'synthetic images of many kinds, no microscope images',
+            f'{steps} steps (pretraining)',
+        )
     else:
         trained, how = _images_words(model.data), _training_words(training)
     card = {'Trained on': trained, 'Noise': _noise_words(model.data), 'Training': how}

@@ -305,7 +305,7 @@ def _by_closed_form(
     if not math.isfinite(value):
         return None
     below, above = (share * value for share in ways.bias)
-    doubt = 'not to be trusted below 3 photons a pixel' if photons < _FEW_FOR_SCORE else ''
+    doubt = 'not reliable below 3 photons per pixel' if photons < _FEW_FOR_SCORE else ''
     return ParameterEvidence(
         Method.CLOSED_FORM, ways.parameter, value, error, below, above, doubt=doubt
     )
@@ -328,7 +328,7 @@ def _by_search(
 
     found = minimise(criterion, *ways.bounds(y, dark))
     below, above = (share * found.value for share in ways.search_bias)
-    doubt = 'too small below about 20 photons a pixel' if photons < _FEW_FOR_SEARCH else ''
+    doubt = 'too small below about 20 photons per pixel' if photons < _FEW_FOR_SEARCH else ''
     doubt = 'at the end of the range searched' if found.at_edge else doubt
     return ParameterEvidence(
         Method.SEARCH, ways.parameter, found.value, found.error, below, above, found, doubt

@@ -93,13 +93,14 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
     start = start or starting_model(init)
     if start is None:
         raise InputError(
-            'this score was trained from scratch, so there is nothing to compare it with; '
-            'train from the pretrained weights (init warm, --init warm)'
+            'this model was trained from scratch, so there is nothing to compare it with; train '
+            'from the pretrained weights (init warm, --init warm)'
         )
     known = model.training.get('start', {}).get('sha256')
     if known is not None and known != start.digest:
         raise CheckpointError(
-            f'{init}: is not what this score was trained from any more; train it again'
+            f'{init}: the file has changed since this model was trained from it; train the '
+            'model again'
         )
     same_zero = copy.deepcopy(start)
     same_zero.network.centre.copy_(model.network.centre)

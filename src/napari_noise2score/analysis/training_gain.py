@@ -21,19 +21,20 @@ def gain_words(training: dict[str, Any]) -> str | None:
         return None
     if training.get('start_risk', {}).get('impossible') is not None:
         return (
-            'The error could not be estimated: it came out below zero, so the noise is not as '
-            'described. The weights that the training began with were applied.'
+            'The error could not be estimated: it is below zero, so the noise model or its '
+            'parameters do not fit the image. The weights that the training began with were '
+            'applied.'
         )
     flat = training.get('flat_places', {})
     if flat.get('harmed'):
         returned = flat['returned'] > flat['returned_allowed']
         harm = (
-            f'let {_percent(flat["returned"])} of the noise back into flat places'
+            f'brought {_percent(flat["returned"])} of the noise back into flat places'
             if returned
             else f'moved flat places away from the image, by {_percent(flat["away"])} of the noise'
         )
         return (
-            f'Training {harm}, as happens where the noise differs from its model, so the '
+            f'Training {harm}, which happens if the noise differs from the noise model, so the '
             'pretrained weights were applied.'
         )
     start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
@@ -50,9 +51,9 @@ def gain_words(training: dict[str, Any]) -> str | None:
     known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
     if error is not None and start - risk <= _MEASURED * error:
         return (
-            'What training changed is less than can be measured here (the estimated error fell by '
-            f'{_percent(start - risk)}{known} of the noise variance), and nothing speaks against '
-            f'it, so it was applied.{_still_words(training)}'
+            'The change by training is too small to be measured here (the estimated error fell '
+            f'by {_percent(start - risk)}{known} of the noise variance), and there is no sign '
+            f'of harm, so the trained model was applied.{_still_words(training)}'
         )
     return (
         f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '

@@ -104,7 +104,7 @@ def _written_words(written: Sequence[Path]) -> str:
     if not files:
         return 'nothing was written'
     names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
-    return f'what was written: {names}' + (f' and {more} more' if more > 0 else '')
+    return f'these files were written: {names}' + (f' and {more} more' if more > 0 else '')
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=_version())
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
-    denoise = commands.add_parser('denoise', help='train on images and write them clean')
+    denoise = commands.add_parser('denoise', help='train on images and write the denoised images')
     add_inputs(denoise)
     add_output(denoise)
     add_noise(denoise)
@@ -157,21 +157,26 @@ def _parser() -> argparse.ArgumentParser:
         '--difference',
         type=Place.parse,
         metavar='D',
-        help='what the training changed, in noise standard deviations: a TIFF, or a folder',
+        help=(
+            'write the change by the training, in noise standard deviations, to this TIFF or '
+            'folder'
+        ),
     )
     denoise.set_defaults(command=run_denoise)
 
-    train = commands.add_parser('train', help='train on images and keep the score')
+    train = commands.add_parser('train', help='train on images and save the model')
     add_inputs(train)
     train.add_argument(
-        '--model', type=file_named, required=True, metavar='M', help='where to keep it'
+        '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
     add_noise(train)
     add_training(train)
     train.set_defaults(command=run.train)
 
-    apply = commands.add_parser('apply', help='write images clean with a trained score')
-    apply.add_argument('model', type=Path, metavar='M', help='a score kept by train or denoise')
+    apply = commands.add_parser('apply', help='denoise images with a trained model')
+    apply.add_argument(
+        'model', type=Path, metavar='M', help='a model file written by train or denoise'
+    )
     add_inputs(apply)
     add_output(apply)
     add_noise(apply)
@@ -179,34 +184,62 @@ def _parser() -> argparse.ArgumentParser:
     add_fields(apply, TrainSettings, only=('device',))
     apply.set_defaults(command=run_apply)
 
-    estimate = commands.add_parser('estimate', help='say what the noise of an image is')
-    estimate.add_argument('images', nargs=1, type=Path, metavar='IN', help='TIFF or OME-TIFF')
-    add_reading(estimate)
-    estimate.add_argument('--json', action='store_true', help='with the evidence, as JSON')
+    estimate = commands.add_parser('estimate', help='estimate the noise of an image')
     estimate.add_argument(
-        '--model', type=Path, metavar='M', help='a trained score: find the noise three ways'
+        'images', nargs=1, type=Path, metavar='IN', help='TIFF or OME-TIFF image'
+    )
+    add_reading(estimate)
+    estimate.add_argument(
+        '--json', action='store_true', help='print the estimate and its evidence as JSON'
+    )
+    estimate.add_argument(
+        '--model',
+        type=Path,
+        metavar='M',
+        help='a trained model: estimate the noise in three ways and compare them',
     )
     add_noise(estimate)
     add_fields(estimate, TrainSettings, only=('device',))
     estimate.set_defaults(command=run.estimate)
 
-    export = commands.add_parser('export', help='write a trained score for bioimage.io')
-    export.add_argument('model', type=Path, metavar='M', help='a score kept by train or denoise')
-    export.add_argument('output', type=file_named, metavar='OUT', help='the package, .zip')
-    export.add_argument('--name', help='of the model (default: that of the package)')
-    export.add_argument('--author', action='append', metavar='A', help='who made it; repeatable')
-    export.add_argument('--licence', default='CC-BY-4.0', help='SPDX name (default CC-BY-4.0)')
+    export = commands.add_parser('export', help='export a trained model to a bioimage.io package')
+    export.add_argument(
+        'model', type=Path, metavar='M', help='a model file written by train or denoise'
+    )
+    export.add_argument(
+        'output', type=file_named, metavar='OUT', help='the package to write (.zip)'
+    )
+    export.add_argument('--name', help='name of the model (default: name of the package)')
+    export.add_argument(
+        '--author',
+        action='append',
+        metavar='A',
+        help='author of the model; may be given more than once',
+    )
+    export.add_argument(
+        '--licence',
+        default='CC-BY-4.0',
+        help='licence of the model, an SPDX name (default: CC-BY-4.0)',
+    )
     export.set_defaults(command=run.export)
 
-    pretrain = commands.add_parser('pretrain', help='make weights for trainings to start from')
-    pretrain.add_argument(
-        '--output', type=file_named, required=True, metavar='M', help='where to keep them'
+    pretrain = commands.add_parser(
+        'pretrain', help='pretrain the weights that trainings start from'
     )
     pretrain.add_argument(
-        '--state', type=file_named, metavar='S', help='kept every minute; the run goes on from it'
+        '--output', type=file_named, required=True, metavar='M', help='file of weights to write'
     )
     pretrain.add_argument(
-        '--images', type=Path, metavar='FOLDER', help='clean images, instead of procedural ones'
+        '--state',
+        type=file_named,
+        metavar='S',
+        help='file where the run is saved every minute; a new run continues from it',
+    )
+    pretrain.add_argument(
+        '--images',
+        type=Path,
+        metavar='FOLDER',
+        help='folder of clean images to train on, instead of procedural images',
     )
     add_fields(pretrain, PretrainSettings)
     add_fields(pretrain, PretrainSettings().network, only=('channels', 'blocks'))
@@ -214,7 +247,9 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
     demo.add_argument('--output', type=Path, default=Path('noise2score-demo'), metavar='FOLDER')
-    demo.add_argument('--no-viewer', action='store_true', help='write the files only')
+    demo.add_argument(
+        '--no-viewer', action='store_true', help='write the files, but do not open napari'
+    )
     add_fields(demo, run.DEMO, only=('seconds', 'device', 'seed'))
     demo.set_defaults(command=run.demo)
     return parser

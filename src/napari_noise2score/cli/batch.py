@@ -62,7 +62,7 @@ class Batch:
         text = words_of(error).removeprefix(f'{path}: ').removeprefix(f'{path.name}: ')
         self.failed[str(path)] = text
         self._refused = self._refused and isinstance(error, InputError)
-        note(f'{path}: left out: {text}')
+        note(f'{path}: skipped: {text}')
 
     def look_at(self, images: Images, check: Callable[[int, Opened], object]) -> None:
         """Leave out the images that cannot be opened or do not pass a check, before any work.

@@ -21,15 +21,15 @@ def add_calibration(group: argparse._ActionsContainer) -> None:
         '--dark',
         type=Path,
         metavar='D.tif',
-        help='frames without light: offset and read noise are measured on them, from 20 frames on '
-        'pixel by pixel where pixels differ (sCMOS)',
+        help='frames without light: offset and read noise are measured on them; with 20 frames '
+        'or more, for each pixel if the pixels differ (sCMOS)',
     )
     group.add_argument(
         '--flat',
         type=Path,
         metavar='F.tif',
-        help='frames of even light, at least two of each light level: the gain is measured on '
-        'them; a parameter that is given wins over one that is measured',
+        help='evenly lit frames, at least two at each light level: the gain is measured on '
+        'them; a parameter that is given replaces the measured one',
     )
 
 

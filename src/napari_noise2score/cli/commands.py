@@ -90,7 +90,7 @@ def estimate(options: argparse.Namespace) -> int:
         )
     files, _ = files_of(options.images)
     if len(files) > 1:
-        raise InputError(f'{options.images[0]}: holds {len(files)} images; one is needed')
+        raise InputError(f'{options.images[0]}: contains {len(files)} images; one is needed')
     image = Images(files, options).at(0)
     image.tell()
     source = image.source

@@ -93,7 +93,7 @@ def close_console(status: int) -> int:
         give_up(error)
     if not _lost:
         return status
-    note(f'standard output: {_lost[0].strerror}; what was to be said is not there in full')
+    note(f'standard output: {_lost[0].strerror}; the output is incomplete')
     return status or 1
 
 

@@ -43,7 +43,7 @@ def denoise(options: argparse.Namespace) -> int:
     if options.model_out is not None and settings.model_per is not ModelPer.ALL:
         raise InputError(
             f'--model-out saves one model; --model-per {settings.model_per} trains several; '
-            'leave out one of the two'
+            'give only one of the two'
         )
     return _write_clean(options, settings, None)
 

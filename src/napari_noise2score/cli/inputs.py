@@ -70,10 +70,10 @@ def _expanded(path: Path, outputs: Collection[Path]) -> list[Path]:
     matches = _of_folder(path) if folder else _of_pattern(path)
     inputs = [match for match in matches if match.resolve() not in outputs]
     if not inputs:
-        raise InputError(f'{path}: has nothing but outputs of this command; {NEEDED}')
+        raise InputError(f'{path}: contains only outputs of this command; {NEEDED}')
     left = len(matches) - len(inputs)
     kind, s = 'folder' if folder else 'pattern', '' if len(inputs) == 1 else 's'
-    words = f', without {left} that the output has the name of' if left else ''
+    words = f', without {left} with the name of an output' if left else ''
     note(f'{path}: a {kind} of {len(inputs)} file{s}{words}')
     return inputs
 
@@ -92,7 +92,7 @@ def existing_file(path: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         if os.path.lexists(path):
             raise InputError(
-                f'{path}: is a link to {path.resolve()}, which is not there; {NEEDED}'
+                f'{path}: is a link to {path.resolve()}, which does not exist; {NEEDED}'
             ) from None
         raise InputError(f'{path}: no such file; {NEEDED}') from None
     except OSError as error:
@@ -101,8 +101,8 @@ def existing_file(path: Path) -> Path:
         raise InputError(f'{path}: is a folder; {NEEDED}')
     if not stat.S_ISREG(mode):
         raise InputError(
-            f'{path}: is no file but a device, a pipe or a socket, in which one cannot go back '
-            f'and forth; {NEEDED}'
+            f'{path}: is not a regular file but a device, a pipe or a socket, which cannot be '
+            f'read as an image; {NEEDED}'
         )
     return path
 
@@ -127,8 +127,9 @@ def _of_folder(folder: Path) -> list[Path]:
         others = sorted({path.suffix for path in inside if path.is_file()} - {''})
         has = f'files of {", ".join(others[:5])}' if others else 'no files'
         raise InputError(
-            f'{folder}: is a folder without TIFF files (it has {has}); {NEEDED}, or a folder with '
-            f'some, or a pattern such as {folder}/*.dat for TIFF files of other names'
+            f'{folder}: is a folder without TIFF files (it has {has}); {NEEDED}, or a folder '
+            f'with TIFF files, or a pattern such as {folder}/*.dat for TIFF files with other '
+            'names'
         )
     return found
 

@@ -26,8 +26,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         type=Path,
         metavar='IN',
-        help='TIFF or OME-TIFF; a folder stands for the TIFF files in it, and a pattern such as '
-        "'data/*.tif' for the files that match it",
+        help='TIFF or OME-TIFF files; a folder means all TIFF files in it, and a pattern such '
+        "as 'data/*.tif' all files that match it",
     )
     add_reading(parser)
 
@@ -36,17 +36,23 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """What is read of an input, and how."""
     parser.add_argument(
         '--axes',
-        help='a letter for each axis, of TCZYXS or P for positions, such as TYX '
-        '(default: from the file)',
+        help='one letter for each axis, such as TYX: T time, C channel, Z depth, Y rows, X '
+        'columns, S colour, P positions (default: from the file)',
     )
     parser.add_argument(
         '--series',
         type=int,
         metavar='N',
-        help='which image of a file with several ones, from 0 (default: the largest)',
+        help=(
+            'number of the image to read, from 0, if a file contains several (default: the '
+            'largest image)'
+        ),
     )
     parser.add_argument(
-        '--region', default='', metavar='R', help='only this part, such as T0:10,Y100:400,X50:350'
+        '--region',
+        default='',
+        metavar='R',
+        help='use only this part, such as T0:10,Y100:400,X50:350',
     )
 
 
@@ -57,17 +63,22 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         type=Place.parse,
         required=True,
         metavar='OUT',
-        help='a TIFF, or a folder for several; made if it is not there',
+        help=(
+            'TIFF file to write, or a folder for several; a folder is created if it does not exist'
+        ),
     )
     add_fields(parser, DenoiseSettings, only=('output',))
     parser.add_argument(
-        '--report', type=file_named, metavar='R.json', help='settings, noise, checks'
+        '--report',
+        type=file_named,
+        metavar='R.json',
+        help='report to write, with the settings, the noise and the checks',
     )
 
 
 def add_noise(parser: argparse.ArgumentParser) -> None:
     """The noise model: every family, every parameter."""
-    group = parser.add_argument_group('noise (what is not given is estimated)')
+    group = parser.add_argument_group('noise (parameters that are not given are estimated)')
     add_fields(group, NoiseRequest)
     for parameter in noise_parameters().values():
         add_option(group, parameter)
@@ -92,7 +103,10 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         '--learn-from',
         default='',
         metavar='R',
-        help='learn from this part only (as --region) and apply it to all',
+        help=(
+            'train on this part only (written as for --region) and apply the model to the whole '
+            'image'
+        ),
     )
     add_fields(group, TrainSettings)
 

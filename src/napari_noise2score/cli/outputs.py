@@ -69,7 +69,7 @@ class Place:
         if (there and self.path.is_dir()) or (self.folder and not there):
             return True
         if self.folder:
-            raise InputError(f'{self.path}: is no folder, but is named as one')
+            raise InputError(f'{self.path}: is not a folder, but is given as a folder')
         if len(inputs) > 1 and (image or there):
             raise InputError(f'{self.path}: is one file; {len(inputs)} images need a folder')
         if image:
@@ -95,7 +95,7 @@ def file_named(text: str) -> Path:
         If it can only be a folder.
     """
     if not text or _ends_like_folder(text):
-        raise argparse.ArgumentTypeError(f'{text!r} is no file; a file name is needed')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a file name; a file name is needed')
     return Path(text)
 
 
@@ -218,8 +218,8 @@ def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
         size = values + _HEADER
         if most is not None and size > most:
             raise InputError(
-                f'{path}: is going to have {in_words(size)}, and files may have {in_words(most)} '
-                'here (ulimit -f)'
+                f'{path}: would have {in_words(size)}, but files may have at most '
+                f'{in_words(most)} here (ulimit -f)'
             )
         folder = existing(real(path).parent)
         device = folder.stat().st_dev
@@ -228,8 +228,9 @@ def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
         if size > free[device]:
             now = in_words(shutil.disk_usage(folder).free)
             raise InputError(
-                f'{path}: no space left for it: {folder} has {now} free, and up to here '
-                f'{in_words(total[device])} are needed; make space there, or write to another disk'
+                f'{path}: not enough disk space: {folder} has {now} free, but the outputs up to '
+                f'this one need {in_words(total[device])}; free some space there, or write to '
+                'another disk'
             )
         # an earlier file stays until the new one is complete, and gives its space back then
         free[device] -= size - (path.stat().st_size if path.is_file() else 0)
@@ -259,7 +260,7 @@ def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     there: dict[object, Output] = {}
     for output in outputs:
         if _identity(output.path) in read:
-            raise InputError(f'{output.path}: is an input too; give another output')
+            raise InputError(f'{output.path}: is also an input; give another output')
         name = _folded(os.path.realpath(output.path))
         twin = named.get(name) or there.get(_identity(output.path))
         if twin is not None:
@@ -267,8 +268,8 @@ def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
             words = f'is named twice, by {both}'
             if output.path != twin.path:
                 words = (
-                    f'is the same file as {twin.path} ({both}), or would be on disks that do not '
-                    'tell capitals from small letters'
+                    f'is the same file as {twin.path} ({both}), or would be on disks that do '
+                    'not distinguish capital and small letters'
                 )
             raise InputError(f'{output.path}: {words}; give each its own name')
         named[name] = there[_identity(output.path)] = output

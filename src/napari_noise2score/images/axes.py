@@ -77,4 +77,4 @@ def _such_as(shape: Sequence[int]) -> str:
     likely = guess_axes(shape)
     if len(likely) == len(shape):
         return f'one letter for each is needed, such as {likely!r}'
-    return 'so many axes have no letters: take one position at a time'
+    return 'there are not enough letters for so many axes: use one position at a time'

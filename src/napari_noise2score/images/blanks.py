@@ -93,8 +93,8 @@ class HandedThrough:
             share = self._pixels / ((count - len(self._planes)) * rows * columns)
             found.append(
                 f'{where}{100 * share:.2g} % of the pixels hold no noise (padding, a mask: '
-                f'{_value_words(self._of_pixels)}); they are returned as they are and count for '
-                'nothing.'
+                f'{_value_words(self._of_pixels)}); they are returned unchanged and are not '
+                'used.'
             )
         return found
 

@@ -55,7 +55,7 @@ def check_room(source: ImageSource, dtype: DTypeLike, *, differences: bool = Fal
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:
     if needed > there:
         raise InputError(
-            f'{source.name}: shape {source.shape} needs {in_words(needed)} of {what} at the '
-            f'least, and {in_words(there)} are free; take a region of it (on the command line '
+            f'{source.name}: shape {source.shape} needs {in_words(needed)} of {what} at least, '
+            f'but only {in_words(there)} are free; choose a region of it (on the command line '
             '--region, such as Y0:2048,X0:2048)'
         )

@@ -31,6 +31,6 @@ def maps_for(
     rows, columns = maps.shape
     return None, (
         f'The dark frames have {rows} x {columns} pixels and the image {whole[0]} x {whole[1]}, '
-        'so offset and read noise of each pixel are not known and single numbers are used; take '
-        'dark frames of the same part of the sensor.',
+        'so offset and read noise of each pixel are not known and single numbers are used for '
+        'all pixels; use dark frames of the same part of the sensor.',
     )

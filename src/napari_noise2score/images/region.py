@@ -34,8 +34,8 @@ class Region:
         for letter, (start, stop) in self.ranges.items():
             if start < 0 or stop <= start:
                 raise InputError(
-                    f'region {letter} {start}:{stop} is empty; '
-                    'a first index from 0 up and a larger one after the last are needed'
+                    f'region {letter} {start}:{stop} is empty; a first index of 0 or more and a '
+                    'larger end index are needed'
                 )
 
     @classmethod

@@ -185,9 +185,9 @@ class Channel:
         letters, lengths = self._others(), self._lengths()
         if 'Z' not in letters or lengths[letters.index('Z')] < 2:
             raise InputError(
-                f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have no '
-                f'two slices along Z, but the network needs {count} slices at once; name the axis '
-                'of the slices Z, or use a network for single slices (--slices 1)'
+                f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have '
+                f'fewer than two slices along Z, but the network needs {count} slices at once; '
+                'name the axis of the slices Z, or use a network for single slices (--slices 1)'
             )
         axis = letters.index('Z')
         apart = math.prod(lengths[axis + 1 :])

@@ -213,7 +213,7 @@ def synthetic_stack(
     Poisson-Gaussian (gain 4, offset 20, read noise 3)
     """
     if scene not in SCENES:
-        raise InputError(f'scene {scene!r} is unknown; known are {", ".join(SCENES)}')
+        raise InputError(f'scene {scene!r} is unknown; accepted are {", ".join(SCENES)}')
     shape = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
     if min(shape) < 16:
         raise InputError(f'size is {shape[0]} x {shape[1]}; 16 x 16 pixels or more are needed')

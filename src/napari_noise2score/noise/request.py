@@ -44,8 +44,10 @@ class NoiseRequest:
     family: str = setting(
         AUTO,
         label='Noise model',
-        help='Noise of the detector; auto estimates it from the image, each channel by itself.',
-        details='After a training it may be changed, and the image corrected again without a new '
+        help=(
+            'Noise of the detector; auto estimates it from the image, separately for each channel.'
+        ),
+        details='After a training you can change it and correct the image again without a new '
         'training.',
         choices={AUTO: 'Automatic', **{name: one.label for name, one in FAMILIES.items()}},
         option='noise',
@@ -57,8 +59,9 @@ class NoiseRequest:
         label='Correlation',
         help='Whether noise may be correlated between neighbouring pixels: auto measures it, '
         'none treats pixels as independent.',
-        details='Cameras that interpolate or sharpen leave such noise, and much of it stays where '
-        'pixels are treated as independent. Takes effect in the next training.',
+        details='Cameras that interpolate or sharpen the image make the noise correlated, and '
+        'much of it remains if pixels are treated as independent. A change takes effect '
+        'in the next training.',
         choices={AUTO: 'As measured', INDEPENDENT: 'Independent pixels'},
         panel=False,
     )
@@ -70,8 +73,8 @@ class NoiseRequest:
         photons = family is not None and 'read_noise' in parameters_of(family)
         if self.maps is not None and not (photons and 'offset' in self.parameters):
             raise InputError(
-                'maps of pixels are given for noise without an offset; they need Poisson-Gaussian '
-                'noise and the offset that stands for all pixels'
+                'maps of pixels are given for noise without an offset; they need '
+                'Poisson-Gaussian noise and one offset for all pixels'
             )
         if family is None:
             if self.parameters:
@@ -81,8 +84,8 @@ class NoiseRequest:
         for name, value in self.parameters.items():
             if name not in accepted:
                 raise InputError(
-                    f'{name} is not a parameter of {family.label} noise; '
-                    f'it takes {", ".join(accepted) or "none"}'
+                    f'{name} is not a parameter of {family.label} noise; accepted are '
+                    f'{", ".join(accepted) or "none"}'
                 )
             check_parameter(accepted[name], value)
 

@@ -182,8 +182,9 @@ def _of(channel: PreparedChannel, known: Sequence[Seen]) -> list[str]:
     ):
         if share > SHARE:
             found.append(
-                f'{100 * share:.0f} % of the image is {side} than all it was trained on, measured '
-                'in noise standard deviations. Train on this image, or continue from the model.'
+                f'{100 * share:.0f} % of the image is {side} than all images it was trained on, '
+                'measured in noise standard deviations. Train on this image, or continue from '
+                'the model.'
             )
     least, most = _span([seen.variance for seen in known])
     variance = channel.table.variance_at(means)
@@ -192,21 +193,21 @@ def _of(channel: PreparedChannel, known: Sequence[Seen]) -> list[str]:
         found.append(
             f'in {100 * beyond.mean():.0f} % of the image the noise has a variance of '
             f'{variance[beyond].mean():.2f} in the unit-noise coordinate, and of '
-            f'{_range_words(least, most)} in its training (fewer photons, or wrong noise '
-            'parameters). Train on this image, or check the noise model.'
+            f'{_range_words(least, most)} in the training of the model (fewer photons, or wrong '
+            'noise parameters). Train on this image, or check the noise model.'
         )
     nearest = min(known, key=now.correlation_to)
     if now.correlation_to(nearest) > CORRELATION:
         found.append(
             f'the noise is correlated between pixels by up to {_largest(now):.2f}, and by up to '
-            f'{_largest(nearest):.2f} in its training. The network is told so, but has not '
-            'learned it: train on this image.'
+            f'{_largest(nearest):.2f} in the training of the model. The network gets this '
+            'correlation, but has not learned it: train on this image.'
         )
     if all(seen.gaussian != now.gaussian for seen in known):
         kinds = {True: 'nearly Gaussian', False: 'of a few values only'}
         found.append(
-            f'the noise is {kinds[now.gaussian]}, and was {kinds[not now.gaussian]} in its '
-            'training. Train on this image.'
+            f'the noise is {kinds[now.gaussian]}, and was {kinds[not now.gaussian]} in the '
+            'training of the model. Train on this image.'
         )
     return found
 
@@ -257,8 +258,8 @@ def beaten_by_pretrained(
     if not worth or not pretrained.beats(model):
         return None
     return (
-        'The model does not fit: the pretrained weights would do better on this image (estimated '
-        f'error {100 * pretrained.share:.2g} % of the noise variance, not '
+        'The model does not fit: the pretrained weights would give a better result on this '
+        f'image (estimated error {100 * pretrained.share:.2g} % of the noise variance, not '
         f'{100 * model.share:.2g} %). Train on this image.'
     )
 
@@ -275,9 +276,9 @@ def risk_warning(risk: Risk) -> str | None:
     """A sentence where the estimated error cannot be, or exceeds that of the noisy image."""
     if risk.impossible:
         return (
-            f'The estimated error came out at {100 * risk.share:.2g} % of the noise variance, and '
-            'no error is below zero: the noise is not as described. Nothing was decided by it. '
-            'Check the noise parameters.'
+            f'The estimated error is {100 * risk.share:.2g} % of the noise variance, but an '
+            'error cannot be below zero: the noise model or its parameters do not fit the '
+            'image. This estimate was not used. Check the noise parameters.'
         )
     least = risk.value - _SIGNIFICANT * risk.standard_error
     if not math.isfinite(risk.value) or least <= risk.noise:

@@ -63,9 +63,9 @@ def learned_parts(
             here, whole = (len(one.channels) + len(one.constant) for one in (part, image))
             if here != whole:
                 raise InputError(
-                    f'{image.source.name}: the part to learn from has {here} of its '
-                    f'{whole} channels or time points, and each is to be trained '
-                    'for itself; learn from all of them'
+                    f'{image.source.name}: the part to train on has {here} of its {whole} '
+                    'channels or time points, but one model is to be trained for each; train on '
+                    'all of them'
                 )
             wanted = [image.channels[place].channel.place for place in places]
             own = tuple(one for one in part.channels if one.channel.place in wanted)
@@ -74,7 +74,7 @@ def learned_parts(
         first = images[group[0][0]]
         names = ', '.join(first.channels[place].channel.words for place in group[0][1])
         raise InputError(
-            f'{first.source.name}: the part to learn from is constant'
-            f'{f" in {names}" if names else ""}; choose a part that holds noise'
+            f'{first.source.name}: the part to train on is '
+            f'constant{f" in {names}" if names else ""}; choose a part that contains noise'
         )
     return found

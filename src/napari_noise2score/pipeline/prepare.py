@@ -333,8 +333,8 @@ def _check_precision(family: NoiseFamily, most: float, base: float, channel: Cha
     if step > _LARGEST_STEP * noise:
         raise InputError(
             f'{channel.name}: values are near {base:.4g}, where double precision has steps of '
-            f'{step:g}; the noise is {noise:.3g}, and is lost in them; subtract an offset from '
-            'the image first'
+            f'{step:g}; the noise is {noise:.3g}, which is lost in these steps; subtract an '
+            'offset from the image first'
         )
 
 

@@ -50,10 +50,10 @@ def describe(
             if channel.correlation.is_white and not channel.fit.correlation.is_white:
                 warnings.append(
                     'The noise is correlated between pixels but was treated as independent: '
-                    'much of it stays in place.'
+                    'much of it remains in the result.'
                 )
             if channel.fit.rows.found:
-                left = 'which were taken off' if channel.rows.found else 'which stay in place'
+                left = 'which were removed' if channel.rows.found else 'which remain in the result'
                 warnings.append(f'{channel.fit.rows.sentence}, {left}.')
         warnings += channel.notes
         warnings += check.warnings

@@ -47,7 +47,8 @@ def residual_steps(
     if noisy.shape != clean.shape or noisy.axes != clean.axes:
         raise InputError(
             f'{noisy.name} has the shape {noisy.shape} ({noisy.axes}), {clean.name} '
-            f'{clean.shape} ({clean.axes}); a residual needs two images alike'
+            f'{clean.shape} ({clean.axes}); a residual needs two images of the same shape and '
+            'axes'
         )
     channels = list(zip(noisy.channels(), clean.channels(), strict=True))
     if len(families) != len(channels):

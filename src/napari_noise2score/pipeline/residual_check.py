@@ -72,8 +72,8 @@ class ResidualCheck:
         found = [*self._about_light()]
         if abs(self.correlation - self.noise_correlation) > STRUCTURE:
             found.append(
-                f'What was removed is correlated between neighbours ({self.correlation:.2f}): '
-                'look at the residual for structure.'
+                'The removed noise is correlated between neighbouring pixels '
+                f'({self.correlation:.2f}): look at the residual for structure.'
             )
         if self.variance < 0.5:
             found.append(
@@ -95,15 +95,16 @@ class ResidualCheck:
                 way = 'darker' if self.mean > 0 else 'brighter'
                 share = f': the clean image is {100 * abs(self.light or 0):.2g} % {way}'
             yield (
-                f'What was removed has a mean of {self.mean:.2g} noise standard deviations, and '
-                f'noise has the mean zero{share}. Take the stabilised correction, or check the '
-                'noise parameters.'
+                f'The removed noise has a mean of {self.mean:.2g} noise standard deviations, '
+                f'but noise has a mean of zero{share}. Use the stabilised correction, or check '
+                'the noise parameters.'
             )
         if self.lacked is not None and abs(self.lacked) > SET_RIGHT:
             way, set_right = ('dark', 'raised') if self.lacked > 0 else ('bright', 'lowered')
             yield (
-                f'The estimate came out {100 * abs(self.lacked):.2g} % too {way} and was '
-                f'{set_right} to hold the light of the noisy image; levels within it may be off.'
+                f'The clean image was estimated {100 * abs(self.lacked):.2g} % too {way} and '
+                f'was {set_right} to have the mean of the noisy image; single grey levels may '
+                'still be wrong.'
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -41,8 +41,8 @@ E = TypeVar('E')
 R = TypeVar('R')
 
 _CHANGED = (
-    'The image was changed while it was learned from: the result is that of its present values, '
-    'with the noise estimated before. Train again if that differs.'
+    'The image was changed during the training: the result is that of its present values, with '
+    'the noise estimated before the change. Train again if the noise is different.'
 )
 
 

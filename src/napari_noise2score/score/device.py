@@ -35,7 +35,7 @@ def choose_device(name: str = 'auto') -> torch.device:
     if name == 'auto':
         return torch.device('cuda' if has['cuda'] else 'mps' if has['mps'] else 'cpu')
     if name not in has:
-        raise InputError(f'device {name!r} is unknown; known are {", ".join(Device)}')
+        raise InputError(f'device {name!r} is unknown; accepted are {", ".join(Device)}')
     if not has[name]:
         there = ', '.join(kind for kind, found in has.items() if found)
         raise InputError(f'device {name!r} is not available here; available: {there}')

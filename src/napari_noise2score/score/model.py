@@ -119,17 +119,17 @@ class ScoreModel:
         """
         path = Path(path)
         if not path.is_file():
-            there = 'is no file' if path.exists() else 'no such file'
-            raise CheckpointError(f'{path}: {there}; a {SUFFIX} score model is needed')
+            there = 'is not a file' if path.exists() else 'no such file'
+            raise CheckpointError(f'{path}: {there}; a {SUFFIX} model file is needed')
         try:
             with safe_open(path, framework='pt') as file:
                 header = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f'{path}: damaged or no score model ({error})') from error
+            raise CheckpointError(f'{path}: damaged, or not a model file ({error})') from error
         if header.get('format') != FORMAT:
             raise CheckpointError(
-                f'{path}: no {FORMAT} file; got {header.get("format", "none")!r}'
+                f'{path}: not a {FORMAT} file; got {header.get("format", "none")!r}'
             )
         if header.get('version') not in READABLE:
             raise CheckpointError(
@@ -148,9 +148,9 @@ class ScoreModel:
                 raise KeyError(f'loss {loss!r}')
         except (KeyError, TypeError, ValueError, InputError, RuntimeError) as error:
             text = str(error).splitlines()[0]
-            raise CheckpointError(f'{path}: damaged score model ({text})') from error
+            raise CheckpointError(f'{path}: damaged model file ({text})') from error
         if not all(torch.isfinite(value).all() for value in tensors.values()):
-            raise CheckpointError(f'{path}: damaged score model (weights are not finite)')
+            raise CheckpointError(f'{path}: damaged model file (weights are not finite)')
         return cls(network.eval().requires_grad_(False), loss, training, data)
 
 

@@ -15,8 +15,8 @@ JUDGED_AFTER = 200
 """Steps after which a training that has learned nothing is called so."""
 
 ADVICE = (
-    'check the image for values that are no numbers or far too large, and the noise parameters if '
-    'they were given; without them the noise is estimated from the image'
+    'check the image for values that are NaN, infinite or far too large, and the noise '
+    'parameters if they were given; without them the noise is estimated from the image'
 )
 """What to do where a loss is not finite: its causes that are left when all else is right."""
 

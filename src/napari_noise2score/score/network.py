@@ -282,8 +282,8 @@ def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
     seen = network.settings.planes
     if planes < seen:
         raise InputError(
-            f'the network sees {seen} slices at once, and {planes} are asked for; give {seen} or '
-            'more, or start from other weights'
+            f'the network uses {seen} slices at once, but {planes} are requested; give {seen} '
+            'or more, or start from other weights'
         )
     settings = replace(network.settings, planes=planes)
     wide = ScoreNetwork(settings, torch.Generator()).train(network.training)

@@ -58,11 +58,11 @@ class DenoiseSettings:
     correction: Correction = setting(
         Correction.AUTO,
         label='Correction',
-        help='Formula that turns the score into clean grey levels; auto uses the one of the '
+        help='Formula that turns the score into clean grey levels; auto uses the one with the '
         'smallest estimated risk.',
-        details='Mostly that is stabilised; chained is exact for photons with read noise. A '
-        'change needs no new training: the displayed slice changes at once; press Correct for '
-        'the layer.',
+        details='In most cases this is stabilised; chained is exact for photons with read '
+        'noise. A change needs no new training: the displayed slice changes at once; '
+        'press Correct for the whole layer.',
         choices={
             Correction.AUTO: 'Automatic (least risk)',
             Correction.STABILISED: 'Stabilised',
@@ -76,8 +76,9 @@ class DenoiseSettings:
         label='One model for',
         help='Train one model for each image, channel or time point, each for the training time; '
         'all trains one model on all images together.',
-        details='One model for all ticked layers learns from the most data and is mostly best; '
-        'one for each layer, channel or time point suits those that look different.',
+        details='One model for all ticked layers learns from the most data and is best in most '
+        'cases; one for each layer, channel or time point suits those that look '
+        'different.',
         choices={
             ModelPer.ALL: 'All ticked layers',
             ModelPer.IMAGE: 'Each layer',
@@ -98,8 +99,8 @@ class DenoiseSettings:
         None,
         label='Perturbation',
         unit='noise standard deviations',
-        help='Perturbation at inference, 0 to 2 noise standard deviations; chosen by the risk if '
-        'not given.',
+        help='Perturbation of the image at inference, 0 to 2 noise standard deviations; if it '
+        'is not given, it is chosen by the estimated risk.',
         least=0,
         most=2,
         metavar='A',

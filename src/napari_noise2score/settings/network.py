@@ -38,22 +38,28 @@ class NetworkSettings:
     channels: int = setting(
         32,
         label='Channels',
-        help='Features of the network at full resolution.',
+        help='Number of feature channels of the network at full resolution.',
         least=8,
         most=256,
     )
     levels: int = setting(
-        3, label='Levels', help='Resolutions, each half of the one above.', least=1, most=5
+        3,
+        label='Levels',
+        help='Number of resolutions of the network, each half of the one above.',
+        least=1,
+        most=5,
     )
     blocks: int = setting(
         1,
         label='Blocks a level',
-        help='Residual blocks of the network at each resolution.',
+        help='Number of residual blocks of the network at each resolution.',
         least=1,
         most=8,
     )
     planes: int = setting(
-        1, label='Planes seen at once', help='Neighbouring planes that the network sees at once.'
+        1,
+        label='Planes seen at once',
+        help='Number of neighbouring planes that the network sees at once.',
     )
 
     def __post_init__(self) -> None:
@@ -72,6 +78,6 @@ def check_planes(count: Any, name: str) -> None:
     """
     if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
         raise InputError(
-            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: as many on '
-            'each side of the middle one, 1 for each by itself'
+            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: the plane '
+            'itself and as many on each side; 1 is plane by plane'
         )

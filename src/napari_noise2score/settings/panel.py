@@ -20,9 +20,9 @@ class PanelSettings:
     live: bool = setting(
         True,
         label='Live preview',
-        help='During a training, correct the displayed slice again and again in the preview '
-        'layer.',
-        details='Takes up to a tenth of the training time.',
+        help='During a training, the displayed slice is corrected repeatedly and shown in the '
+        'preview layer.',
+        details='This takes up to a tenth of the training time.',
         command=False,
         folded=False,
         preference=True,

@@ -40,19 +40,28 @@ class PretrainSettings:
         If a value is out of its range.
     """
 
-    steps: int = setting(20_000, label='Steps', help='Gradient steps in all.', least=1)
-    batch: int = setting(16, label='Batch', help='Patches a step.', least=1, command=False)
+    steps: int = setting(20_000, label='Steps', help='Total number of gradient steps.', least=1)
+    batch: int = setting(
+        16,
+        label='Batch',
+        help='Number of patches in each training step.',
+        least=1,
+        command=False,
+    )
     patch: int = setting(
         64, label='Patch', unit='pixels', help='Height and width of a patch.', command=False
     )
     learning_rate: float = setting(
-        2e-3, label='Learning rate', help='Peak rate of Adam.', command=False
+        2e-3,
+        label='Learning rate',
+        help='Highest learning rate of the Adam optimiser.',
+        command=False,
     )
-    seed: int = setting(0, label='Seed', help='Start of the random numbers.')
+    seed: int = setting(0, label='Seed', help='Seed of the random numbers.')
     device: Device = setting(
         Device.AUTO,
         label='Device',
-        help='Where to compute: auto uses a GPU if there is one.',
+        help='Device to compute on: auto uses a GPU if there is one.',
     )
     network: NetworkSettings = field(default_factory=partial(NetworkSettings, blocks=2))
 

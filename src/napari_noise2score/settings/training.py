@@ -66,8 +66,8 @@ class TrainSettings:
         unit='s',
         help='Longest time to train, in seconds; 0 applies the pretrained weights without '
         'training.',
-        details='A minute gives most of the quality; a training ends early when nothing more is '
-        'gained. Stop ends it early and uses what was learned.',
+        details='A minute gives most of the quality; a training ends early when the result no '
+        'longer improves. Stop ends it early and applies the trained model.',
         least=0,
         step=10,
         most_shown=_WEEK,
@@ -77,7 +77,7 @@ class TrainSettings:
     steps: int | None = setting(
         None,
         label='Training steps',
-        help='Largest number of gradient steps; given alone, there is no time limit.',
+        help='Largest number of gradient steps; if it is given alone, there is no time limit.',
         least=0,
         panel=False,
     )
@@ -127,18 +127,25 @@ class TrainSettings:
     frames: bool = setting(
         True,
         label='Frames of one scene',
-        help='Whether frames that show one scene are used as training targets for each other.',
+        help=(
+            'Whether frames that show the same scene are used as training targets for each other.'
+        ),
         panel=False,
     )
     redraw: bool = setting(
         True,
         label='Resampled noise',
-        help='Whether the network also learns from pixels whose noise is resampled, beside the '
-        'perturbation.',
+        help='Whether the network also learns from pixels whose noise is resampled, in addition '
+        'to the perturbation.',
         panel=False,
     )
     batch: int = setting(
-        8, label='Batch', help='Patches a step.', least=1, command=False, panel=False
+        8,
+        label='Batch',
+        help='Number of patches in each training step.',
+        least=1,
+        command=False,
+        panel=False,
     )
     patch: int = setting(
         64,
@@ -151,7 +158,7 @@ class TrainSettings:
     learning_rate: float = setting(
         2e-3,
         label='Learning rate',
-        help='Peak rate of Adam.',
+        help='Highest learning rate of the Adam optimiser.',
         above=0,
         below=1,
         command=False,
@@ -161,9 +168,9 @@ class TrainSettings:
     device: Device = setting(
         Device.AUTO,
         label='Device',
-        help='Where to compute: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps an '
-        'Apple GPU.',
-        details='A GPU learns many times more in the same time than the CPU.',
+        help='Device to compute on: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps '
+        'an Apple GPU.',
+        details='In the same time, a GPU trains many times more steps than the CPU.',
         choices={
             Device.AUTO: 'Automatic',
             Device.CPU: 'CPU',
@@ -175,7 +182,7 @@ class TrainSettings:
     seed: int = setting(
         0,
         label='Seed',
-        help='Start of the random numbers.',
+        help='Seed of the random numbers.',
         least=0,
         most=2**63 - 1,
         panel=False,
@@ -188,13 +195,13 @@ class TrainSettings:
             raise InputError('neither seconds nor steps are given; a training needs one limit')
         if self.init == StartFrom.SCRATCH and not self.trains:
             raise InputError(
-                'no training from scratch leaves random weights; train for some time, or start '
-                'from the pretrained weights (init warm, --init warm)'
+                'from scratch without training, the weights stay random; train for some time, '
+                'or start from the pretrained weights (init warm, --init warm)'
             )
         if self.init != StartFrom.SCRATCH and self.network is not None:
             raise InputError(
-                f'a network is given, but init is {self.init!r}, which has one of its own; '
-                "init 'scratch' takes a network"
+                f'a network is given, but init is {self.init!r}, which has its own network; a '
+                "network is accepted with init 'scratch' only"
             )
         if self.network is not None and self.network.planes not in (1, self.slices):
             raise InputError(
@@ -213,7 +220,7 @@ class TrainSettings:
         multiple = 2 ** (network.levels - 1)
         if self.patch < 16 or self.patch % multiple:
             raise InputError(
-                f'patch is {self.patch} pixels; a multiple of {multiple} from 16 up is needed'
+                f'patch is {self.patch} pixels; a multiple of {multiple}, 16 or more, is needed'
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def from_dict(cls: type[S], values: Mapping[str, Any]) -> S:
         If there is no such field, or a value is not accepted.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f'{cls.__name__} is {values!r}; values by name are needed')
+        raise InputError(f'{cls.__name__} is {values!r}; a dictionary of values by name is needed')
     unknown = values.keys() - {spec.name for spec in dataclasses.fields(cast(Any, cls))}
     if unknown:
         raise InputError(f'{cls.__name__} has no {", ".join(sorted(unknown))}')

@@ -130,7 +130,7 @@ def test_a_size_that_cannot_be_takes_no_memory(tmp_path, kind, code):
         (NotImplementedError('no such codec'), 'it is damaged: no such codec'),
         (AssertionError(), 'it is damaged: AssertionError'),
         (TypeError("can't do that\nat all"), "it is damaged: can't do that at all"),
-        (MemoryError(), 'more memory than there is'),
+        (MemoryError(), 'more memory than is available'),
         (struct.error('unpack requires a buffer'), 'cut short or damaged'),
         (RecursionError('maximum depth'), 'it is damaged: maximum depth'),
         (OSError(5, 'Input/output error'), 'Input/output error'),
@@ -157,7 +157,7 @@ def test_whatever_is_raised_is_one_line_with_the_name_of_the_file(
     with pytest.raises(InputError) as caught:
         read_tiff(path)
     assert text in str(caught.value)
-    assert str(caught.value).startswith(f'{path}: no readable TIFF (')
+    assert str(caught.value).startswith(f'{path}: not a readable TIFF (')
     assert '\n' not in str(caught.value)
 
 
@@ -194,7 +194,7 @@ def test_a_description_that_makes_the_reader_fail_is_left_out(tmp_path):
     image = read_tiff(path, 'TYX')
     np.testing.assert_array_equal(image.data, FRAMES)
     assert image.acquisition.spacing['X'].size == 0.1
-    assert any('its description is damaged and left out' in note for note in image.notes)
+    assert any('its description is damaged and ignored' in note for note in image.notes)
 
 
 def test_nothing_is_logged_or_warned_of_past_the_notes(tmp_path, caplog, recwarn):

@@ -140,7 +140,7 @@ def test_what_is_damaged_is_met_where_it_is_looked_at(tmp_path):
     stored = read_tiff(path, in_memory=0).data
     np.testing.assert_array_equal(stored[0], data[0])
     np.testing.assert_array_equal(stored[1, 1, :18], data[1, 1, :18])
-    with pytest.raises(InputError, match=r'a\.tif: no readable TIFF'):
+    with pytest.raises(InputError, match=r'a\.tif: not a readable TIFF'):
         stored[1, 1]
 
 

@@ -27,7 +27,7 @@ def test_the_largest_image_is_read_and_the_others_are_named(two):
     image = read_tiff(two, 'TYX')
     np.testing.assert_array_equal(image.data, MOVIE)
     (note,) = image.notes
-    assert 'holds 2 images; number 1 is read' in note
+    assert 'contains 2 images; number 1 is read' in note
     assert '0: YX 24x20; 1: IYX 6x40x32' in note
     assert '--series' in note
 
@@ -49,7 +49,7 @@ def test_an_image_can_be_asked_for(two):
 
 
 def test_axes_that_are_not_told_are_asked_for_with_the_list_of_images(two):
-    with pytest.raises(InputError, match='such as TYX; the file holds 2 images; number 1'):
+    with pytest.raises(InputError, match='such as TYX; the file contains 2 images; number 1'):
         read_tiff(two)
 
 
@@ -100,7 +100,9 @@ def test_an_imagej_stack_that_is_cut_short_is_read_as_far_as_it_goes(tmp_path, s
     np.testing.assert_array_equal(image.data, data[:there])
     (note,) = image.notes
     assert 'cut short' in note
-    assert f'speaks of 8 places along {axes[0]}, and the {there} that are there are read' in note
+    assert (
+        f'declares 8 positions along {axes[0]}, and the {there} that are present are read' in note
+    )
 
 
 def test_a_compressed_imagej_stack_that_lacks_pages_is_read_as_far_as_it_goes(tmp_path):
@@ -112,7 +114,7 @@ def test_a_compressed_imagej_stack_that_lacks_pages_is_read_as_far_as_it_goes(tm
     image = read_tiff(path)
     assert image.axes == 'TYX'
     np.testing.assert_array_equal(image.data, MOVIE)
-    assert 'speaks of 9 places along T, and the 6 that are there' in image.notes[0]
+    assert 'declares 9 positions along T, and the 6 that are present' in image.notes[0]
 
 
 def test_one_image_with_the_description_of_a_stack_is_one_image(tmp_path):
@@ -122,7 +124,7 @@ def test_one_image_with_the_description_of_a_stack_is_one_image(tmp_path):
     image = read_tiff(path)
     assert image.axes == 'YX'
     np.testing.assert_array_equal(image.data, MOVIE[0])
-    assert 'and the 1 that is there is read' in image.notes[0]
+    assert 'and the 1 that is present is read' in image.notes[0]
 
 
 def test_less_than_one_time_point_is_refused(tmp_path):
@@ -130,7 +132,7 @@ def test_less_than_one_time_point_is_refused(tmp_path):
     data = np.zeros((2, 6, 40, 32), np.uint16)
     tifffile.imwrite(path, data, imagej=True, metadata={'axes': 'TZYX'})
     path.write_bytes(path.read_bytes()[: int(0.3 * path.stat().st_size)])
-    with pytest.raises(InputError, match='12 planes, and only 3 are there, less than'):
+    with pytest.raises(InputError, match='12 planes, but only 3 are present, which is less than'):
         read_tiff(path)
 
 
@@ -182,7 +184,7 @@ def test_a_file_that_an_ome_set_lacks_is_named(tmp_path):
     (tmp_path / 's1.ome.tif').unlink()
     half = read_tiff(tmp_path / 's0.ome.tif')
     assert half.notes == (
-        '3 of 6 planes are missing and are read as zeros; s1.ome.tif of its set is not there',
+        '3 of 6 planes are missing and are read as zeros; s1.ome.tif of its set is missing',
     )
     np.testing.assert_array_equal(half.data[:3], MOVIE[:3])
     assert not half.data[3:].any()

@@ -89,7 +89,7 @@ def test_a_state_that_says_nothing_of_planes_goes_on(tmp_path):
 def test_a_state_of_other_settings_is_refused(tmp_path):
     state = tmp_path / 'state.pt'
     finish(pretrain(quick(2), source=flat, state=state))
-    with pytest.raises(CheckpointError, match='was begun with another steps'):
+    with pytest.raises(CheckpointError, match='was started with another steps'):
         finish(pretrain(quick(3), source=flat, state=state))
 
 

@@ -28,19 +28,20 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
     axes = list(dict.fromkeys(target.source.axes for target in targets))
     if len(axes) > 1:
         raise InputError(
-            f'The ticked layers have the axes {", ".join(axes)}; the command line takes the same '
-            'axes for all its images. Tick those that share them.'
+            f'The ticked layers have the axes {", ".join(axes)}; one command uses the same axes '
+            'for all its images. Tick only layers with the same axes.'
         )
     regions = {str(target.region) for target in targets}
     lessons = {str(lesson.region) for target in targets for lesson in target.lessons}
     if len(regions) > 1 or len(lessons) > 1:
         raise InputError(
-            'The command line takes one region for all its images; this would need '
-            f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of one size.'
+            'One command uses one region for all its images, but these layers need '
+            f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of the same '
+            'size.'
         )
     if settings.training.init == StartFrom.UNSAVED:
         raise InputError(
-            'The training is to start from a model that is not in a file; save it first.'
+            'The training starts from a model that is not saved in a file; save the model first.'
         )
     one = len(targets) == 1
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]

@@ -148,7 +148,7 @@ class Controller:
             return
         latest, score_by = self.learned.model, self.learned.score_by
         if latest is None:
-            self.events.error_reported.emit('There is no trained score yet; press Train first.')
+            self.events.error_reported.emit('There is no trained model yet; press Train first.')
             return
         images = [(target.source, score_by(latest, target.layer)) for target in targets]
         self._begin(
@@ -242,8 +242,8 @@ class Controller:
             saved = self.learned.save(path)
         except OSError as error:
             self.events.error_reported.emit(
-                f'{path}: the model could not be saved ({error.strerror or error}); it is kept '
-                'here, save it elsewhere.'
+                f'{path}: the model could not be saved ({error.strerror or error}); the panel '
+                'still has it; save it in another place.'
             )
             return False
         self.use(saved)
@@ -265,7 +265,7 @@ class Controller:
         """Pause the job, or resume it."""
         if self.run.phase is Phase.PAUSED:
             self._runner.resume()
-            self._show('Going on ...')
+            self._show('Continuing ...')
         elif self.run.phase is Phase.RUNNING:
             self._runner.pause()
             self._show(f'Paused. {self._text}')
@@ -277,7 +277,7 @@ class Controller:
         learning = self.run.job is JobKind.TRAINING and self._stage is not Stage.CORRECT
         if learning and self.run.phase is not Phase.STOPPING:
             self._runner.stop()
-            self._show('Stopping; applying what was learned ...')
+            self._show('Stopping; applying the trained model ...')
         else:
             self._runner.cancel()
             self._show('Cancelling ...')
@@ -368,7 +368,7 @@ class Controller:
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
         gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
         if len(gains) > 1:
-            gains = [f'{len(gains)} scores were trained; the report says what each gained.']
+            gains = [f'{len(gains)} models were trained; the report lists the gain of each.']
         self.events.notes_reported.emit((*notes, *filter(None, gains)))
 
     def _handle_failure(self, failed: jobs.Failed) -> None:

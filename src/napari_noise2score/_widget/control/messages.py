@@ -141,7 +141,7 @@ def busy_words(run: RunnerStatus, stage: Stage | None) -> str:
     doing = JobKind.CORRECTING if correcting else run.job
     phase = '' if run.phase is Phase.RUNNING else f' ({run.phase})'
     return (
-        f'One run at a time: the panel is still {doing}{phase}. Wait for its end, or press Stop.'
+        f'One run at a time: the panel is still {doing}{phase}. Wait until it ends, or press Stop.'
     )
 
 
@@ -161,7 +161,7 @@ def end_words(run: RunnerStatus, added: int, failed: int, has_model: bool) -> tu
     if reason is not FinishReason.CANCELLED and failed and not added:
         reason = FinishReason.FAILED
     if reason in _UNFINISHED:
-        kept = ' The trained score is kept.' if has_model else ''
+        kept = ' The trained model is kept.' if has_model else ''
         return f'{_UNFINISHED[reason]}{kept}', 0.0
     if run.job in _COMPLETED:
         return _COMPLETED[run.job], 1.0
@@ -189,7 +189,7 @@ def _gained(update: Update) -> str:
     if update.start_risk is None or update.risk is None or update.start_risk <= 0:
         return ''
     gain = 100 * (1 - update.risk / update.start_risk)
-    return f', error {gain:.0f} % below the start'
+    return f', error {gain:.0f} % lower than at the start'
 
 
 def change_name(source: str) -> str:
@@ -239,6 +239,7 @@ def error_words(error: Exception) -> str:
         return f'{name}{error.strerror}. Check the file, its folder and the disk, and try again.'
     found = f'{type(error).__name__}: {error}'.rstrip(': ')
     return (
-        f'Something unexpected happened ({found}). Your layers are as they were, and you can try '
-        'again. If it comes back, please report it, with the image and the settings if you can.'
+        f'Something unexpected happened ({found}). Your layers are unchanged, and you can try '
+        'again. If it happens again, please report it, with the image and the settings if you '
+        'can.'
     )

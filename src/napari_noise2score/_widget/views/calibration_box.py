@@ -16,18 +16,19 @@ from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
 _DARK_TIP = (
-    'Frames taken without light: they tell offset and read noise. Several are better than one, as '
-    'a fixed pattern of the offset is then told from noise. They may be of another size; 20 or '
-    'more of the size of the image also tell the noise of each pixel (sCMOS).'
+    'Frames taken without light: offset and read noise are measured on them. Several frames are '
+    'better than one, because they separate a fixed pattern of the offset from the noise. Their '
+    'size may differ from that of the image; with 20 or more frames of the size of the image, '
+    'the noise of each pixel is measured too (sCMOS).'
 )
 _FLAT_TIP = (
-    'Frames of even light, such as an empty field, two or more of each light level: they tell the '
-    'gain. Of one light level only together with dark frames; not saturated.'
+    'Evenly lit frames, such as an empty field, two or more at each light level, not saturated: '
+    'the gain is measured on them. If there is only one light level, dark frames are needed too.'
 )
 _BUTTON_TIP = (
     'Measures gain, offset and read noise on the calibration frames (a few seconds) and fills '
-    'them in above, where they may be changed. What the frames do not tell is estimated from the '
-    'image.'
+    'them in above, where you can change them. Parameters that cannot be measured on the frames '
+    'are estimated from the image.'
 )
 
 

@@ -63,8 +63,8 @@ def photon_transfer(fit: NoiseFit, family: NoiseFamily) -> Curves:
         np.stack([grid, model], axis=1),
         'mean (grey levels)',
         'variance',
-        f'{family}; the measured variance is {100 * fit.misfit(family):.0f} % off it (rms). '
-        f'Bars: {_ERRORS} standard errors of the measured variance each way.',
+        f'{family}; the measured variance differs from it by {100 * fit.misfit(family):.0f} % '
+        f'(rms). Bars: \N{PLUS-MINUS SIGN} {_ERRORS} standard errors of the measured variance.',
         doubt,
     )
 

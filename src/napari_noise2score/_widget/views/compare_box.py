@@ -12,20 +12,24 @@ from qtpy.QtWidgets import QGridLayout, QSlider, QWidget
 from napari_noise2score._widget.control.messages import split_name
 from napari_noise2score._widget.layers import Pair, add_result
 
-_TOGGLE_TIP = 'Show the noisy layers in the place of the clean ones, and back. At once.'
+_TOGGLE_TIP = 'Switch between the noisy layers and the clean ones.'
 _SPLIT_TIP = (
     'Add a layer that is noisy on the left and clean on the right; the slider below moves the '
     'border. Nothing is computed or copied.'
 )
-_SLIDE_TIP = 'Where the noisy left ends and the clean right begins. The arrow keys move it too.'
+_SLIDE_TIP = (
+    'Position of the border between the noisy left side and the clean right side. The arrow '
+    'keys move it too.'
+)
 _RESIDUAL_TIP = (
-    'Add a layer with what was removed, in standard deviations of the noise. It should look like '
-    'pure noise; structure in it was taken out of the image. Takes about a second.'
+    'Add a layer with the removed noise, in standard deviations of the noise. It should look '
+    'like pure noise; structure seen in it was removed from the image. This takes about a '
+    'second.'
 )
 _CHANGE_TIP = (
     'Add a layer with the difference between the result and that of the pretrained weights, in '
-    'standard deviations of the noise: where it is large the layers themselves have decided. '
-    'Takes one pass of the network through the layers.'
+    'standard deviations of the noise: where it is large, the training on these layers changed '
+    'the result. This takes one pass of the network through the layers.'
 )
 _STEPS = 1000
 

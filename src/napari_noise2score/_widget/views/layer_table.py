@@ -44,9 +44,9 @@ _NAMES = {
     'P': 'positions',
 }
 _AXES_TIP = (
-    'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, '
-    'S colour, P positions. Frames along T of one scene are compared with each other to estimate '
-    'the noise; each channel gets a noise model of its own.'
+    'One letter for each axis of the layer: T time, C channel, Z depth, Y rows, X columns, S '
+    'colour, P positions. Frames along T of one scene are compared with each other to estimate '
+    'the noise; each channel gets its own noise model.'
 )
 
 
@@ -85,8 +85,8 @@ class LayerTable(QTableWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setToolTip(
-            'Layers to denoise. Tick several to train one score on all of them together: '
-            'better if they are of the same kind, and no slower.'
+            'Layers to denoise. Tick several to train one model on all of them together: the '
+            'result is better if they are of the same kind, and the training takes no longer.'
         )
         self.itemChanged.connect(self._item_changed)
         self._watch.follow(viewer.layers.events.inserted, self._inserted)
@@ -126,7 +126,11 @@ class LayerTable(QTableWidget):
                 f'{_NAMES.get(axis, axis)} {side}' for axis, side in zip(axes, shape, strict=True)
             )
             guessed = stated_axes(layer) is None and axes == likely_axes(layer)
-            doubt = ' Guessed: choose others in the list if that is wrong.' if guessed else ''
+            doubt = (
+                ' These axes are guessed; choose others in the list if they are wrong.'
+                if guessed
+                else ''
+            )
             lines.append(f'{layer.name}: {sides}.{doubt}')
         return '\n'.join(lines)
 

@@ -22,25 +22,26 @@ from napari_noise2score._widget.views.wrapped_text import Text
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.model_header import SUFFIX
 
-_NONE = 'None yet. Train makes one; or load one, or drop its file on the viewer.'
+_NONE = 'There is no model yet. Press Train, load a model, or drop a model file on the viewer.'
 _SAVE_TIP = 'Save the model in use in a file, to apply it to other images or to continue from it.'
 _LAST = 'Last training (autosaved)'
 _LOAD_TIP = (
-    'Use a model from a file: Correct then applies it to the ticked layers. Dropping the file on '
-    'the viewer does the same.'
+    'Load a model from a file: Correct then applies it to the ticked layers. Dropping the file '
+    'on the viewer does the same.'
 )
 _RECENT_TIP = (
-    'Models that were saved or loaded lately. Choosing one loads it, and Correct then applies it '
-    'without any training.'
+    'Models that were saved or loaded recently. Choose one to load it; Correct then applies it '
+    'without training.'
 )
 _EXPORT_TIP = (
-    'Write the network as a package for bioimage.io, for other programs. It works on images in '
-    'the unit-noise coordinate; the description inside says how to get there and back.'
+    'Save the network as a bioimage.io package, for other programs. It works on images in the '
+    'unit-noise coordinate; the description in the package explains how to convert images to it '
+    'and back.'
 )
 _SHOWN = ('Trained on', 'Noise', 'Training', 'Made')
 """Headings of the card that are shown; the others are in the tool tip."""
 
-_MODELS = f'Score models (*{SUFFIX})'
+_MODELS = f'Noise2Score models (*{SUFFIX})'
 _PACKAGES = 'bioimage.io packages (*.zip)'
 
 

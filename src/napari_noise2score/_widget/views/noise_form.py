@@ -26,11 +26,11 @@ from napari_noise2score.noise.request import AUTO, NoiseRequest
 
 _ESTIMATE_TIP = (
     'Estimates the noise of the ticked layers from their grey levels (a few seconds) and fills '
-    'in the parameters, which may then be changed.'
+    'in the parameters, which you can then change.'
 )
 _CALIBRATION_TIP = (
-    'Measure offset, read noise and gain on frames that were taken for it, instead of estimating '
-    'them from the image. Click to open or fold.'
+    'Measure offset, read noise and gain on calibration frames, instead of estimating them from '
+    'the image. Click to open or close.'
 )
 _LEFT_OPEN = 'estimated'
 _INDENT = 12
@@ -96,8 +96,8 @@ class NoiseForm(QWidget):
                 values[parameter] = float(text)
             except ValueError:
                 raise InputError(
-                    f'{parameter_label(parameter)} is {text!r}; a number is needed, '
-                    'or nothing to have it estimated'
+                    f'{parameter_label(parameter)} is {text!r}; enter a number, or leave the '
+                    'field empty to have it estimated'
                 ) from None
         return NoiseRequest(name, values, self.correlation.value, self._maps_for(name))
 
@@ -116,7 +116,7 @@ class NoiseForm(QWidget):
         text = estimate_words(estimates)
         fills = asked or self.family.value == AUTO
         if fills and len(estimates) > 1 and self.family.value != AUTO:
-            text += '\nThe parameters above are those of the first.'
+            text += '\nThe parameters above are those of the first estimate in this list.'
         self.words.setText(text)
         self.words.setVisible(bool(text))
         if not fills:
@@ -215,7 +215,7 @@ def _parameters() -> list[Setting]:
             name=_widget_name(name, one.name),
             value=None,
             unit='',
-            details='Empty: estimated.',
+            details='If this is empty, the value is estimated.',
         )
         for name, family in FAMILIES.items()
         for one in described(family)

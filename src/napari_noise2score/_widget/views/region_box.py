@@ -20,16 +20,18 @@ WHOLE, PART = 'whole', 'part'
 _ALL, _WHOLE = 'all', 'Whole layers'
 _ROUNDING = 1e-6
 _WHERE_TIP = (
-    'What to learn from. The shapes of a Shapes layer, by the rectangles around them, leave out '
-    'what would mislead, such as a saturated corner, and make large layers quick to learn from.'
+    'Part of the layers to train on. With a Shapes layer, only the rectangles around its shapes '
+    'are used: this leaves out misleading parts, such as a saturated corner, and makes training '
+    'on large layers faster.'
 )
 _FRAMES_TIP = (
-    'Which frames to learn from, as the slider counts them, first and last: 0-9. Along time where '
-    'there is such an axis, else along depth. Empty: all.'
+    'First and last frame to train on, as the slider counts them, such as 0-9: time points if '
+    'there is a time axis, otherwise z-slices. If this is empty, all frames are used.'
 )
 _CLEAN_TIP = (
-    'What to clean. Only the region: the result is a smaller layer at its place, and nothing else '
-    'of the layer is read - for layers that are larger than the memory.'
+    'Part of the layers to denoise. With "Only that region", the result is a smaller layer at '
+    'the place of the region, and only the region is read: use this for layers that are larger '
+    'than the memory.'
 )
 
 
@@ -68,8 +70,8 @@ class RegionBox:
         if not frames and boxes == [{}]:
             if self.clean.value == PART:
                 raise InputError(
-                    'Only a region is to be cleaned, but none is chosen; choose a Shapes layer '
-                    'under Learn from, or give frames.'
+                    'Only a region is to be denoised, but no region is chosen; choose a Shapes '
+                    'layer under Learn from, or enter frames.'
                 )
             return target
         source = target.source
@@ -96,8 +98,8 @@ class RegionBox:
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
         if not 0 <= first <= last < count:
             raise InputError(
-                f'frames are {text!r}; the first and the last of 0 to {count - 1} are needed, '
-                f'such as 0-{min(9, count - 1)}'
+                f'frames are {text!r}; the first and the last frame, from 0 to {count - 1}, are '
+                f'needed, such as 0-{min(9, count - 1)}'
             )
         return {letter: (first, last + 1)}
 
@@ -112,8 +114,8 @@ def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
     """
     if not len(shapes.data):
         raise InputError(
-            f'Shapes layer {shapes.name!r} holds no shape; draw a rectangle around what to learn '
-            'from, or choose Whole layers'
+            f'Shapes layer {shapes.name!r} contains no shape; draw a rectangle around the part '
+            'to train on, or choose Whole layers'
         )
     axes, shape = target.source.axes, target.source.shape
     found = []

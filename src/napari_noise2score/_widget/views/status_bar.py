@@ -35,7 +35,7 @@ class StatusBar(QFrame):
         self.progress.setRange(0, _STEPS)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName('Progress')
-        self.status = Text('What is going on')
+        self.status = Text('Status of the run')
         self.messages = Text('Messages', highest=_HIGHEST)
         self.messages.hide()
         row = QHBoxLayout()

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 from napari_noise2score.errors import InputError
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (MemoryError, 'asks for more memory than there is'),
+    (MemoryError, 'it needs more memory than is available'),
     (ParseError, 'its description is damaged'),
     (struct.error, 'it is cut short or damaged'),
     (AssertionError, 'it is damaged'),
@@ -30,7 +30,7 @@ def readable(path: Path) -> Iterator[None]:
     # tifffile, its codecs and the XML parser were seen to raise sixteen classes without a common
     # one below Exception.
     except Exception as error:
-        raise InputError(f'{path}: no readable TIFF ({reason(error)})') from error
+        raise InputError(f'{path}: not a readable TIFF ({reason(error)})') from error
 
 
 def reason(error: Exception) -> str:

@@ -128,7 +128,7 @@ def _opened(
     except Exception as error:  # noqa: BLE001
         undescribed: dict[str, Any] = {f'is_{flag}': False for flag in _FLAGS.split()}
         file = stack.enter_context(TiffFile(path, **undescribed))
-        return file, file.series, (f'its description is damaged and left out ({reason(error)})',)
+        return file, file.series, (f'its description is damaged and ignored ({reason(error)})',)
     return file, found, ()
 
 
@@ -149,8 +149,8 @@ def _values(
     data = np.asarray(series.asarray())
     if data.shape != tuple(series.shape):
         raise InputError(
-            f'{path}: it is cut short or damaged: shape {tuple(series.shape)} was promised, '
-            f'{data.shape} is there'
+            f'{path}: it is cut short or damaged: shape {tuple(series.shape)} is declared, but '
+            f'{data.shape} was found'
         )
     return data, series.axes, notes
 
@@ -210,5 +210,5 @@ def _said(logged: list[str], notes: tuple[str, ...]) -> tuple[str, ...]:
     if any('cut short' in note or 'missing' in note for note in notes):
         return ()
     if any('invalid page offset' in text for text in logged):
-        return ('the file is cut short or damaged: the list of its pages breaks off',)
+        return ('the file is cut short or damaged: the list of its pages is incomplete',)
     return ()

@@ -56,7 +56,7 @@ def choose(
     """
     images = [series for series in found if len(series.shape) > 1 and 0 not in series.shape]
     if not images:
-        raise InputError(f'{path}: holds no image; a TIFF or OME-TIFF image is needed')
+        raise InputError(f'{path}: contains no image; a TIFF or OME-TIFF image is needed')
     if wanted is not None:
         if not 0 <= wanted < len(images):
             raise InputError(
@@ -69,8 +69,8 @@ def choose(
     if len(images) == 1:
         return Chosen(images[number], number)
     note = (
-        f'the file holds {len(images)} images; number {number} is read, the others are left out '
-        f'(--series takes another): {_listing(images)}'
+        f'the file contains {len(images)} images; number {number} is read, the others are '
+        f'ignored (--series chooses another): {_listing(images)}'
     )
     return Chosen(images[number], number, (note,))
 
@@ -124,8 +124,8 @@ def cut_short(
     whole = there * shape[0] // planes
     if not whole:
         raise InputError(
-            f'{path}: it is cut short: its description speaks of {planes} planes, and only '
-            f'{there} are there, less than those of one place along {axes[0]}'
+            f'{path}: it is cut short: its description declares {planes} planes, but only '
+            f'{there} are present, which is less than one position along {axes[0]}'
         )
     count = whole * planes // shape[0]
     pages: Pages
@@ -135,8 +135,8 @@ def cut_short(
         stored = np.dtype(page.dtype).newbyteorder(file.byteorder)
         pages = Contiguous(path, page.dataoffsets[0], tuple(page.shape), stored)
     note = (
-        f'the file is cut short, or its description is wrong: that speaks of {shape[0]} places '
-        f'along {axes[0]}, and the {whole} that {"is" if whole == 1 else "are"} there '
+        f'the file is cut short, or its description is wrong: it declares {shape[0]} positions '
+        f'along {axes[0]}, and the {whole} that {"is" if whole == 1 else "are"} present '
         f'{"is" if whole == 1 else "are"} read'
     )
     found = StoredArray(path, (whole, *shape[1:]), pages)
@@ -185,15 +185,15 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
     frame, size = series.keyframe, series.nbytes
     if frame.dtype is None:
         raise InputError(
-            f'{path}: samples of {frame.bitspersample} bits cannot be read; '
-            'whole numbers or real ones of 8 to 64 bits are needed'
+            f'{path}: samples of {frame.bitspersample} bits cannot be read; integers or real '
+            'numbers of 8 to 64 bits are needed'
         )
     if series.dataoffset is not None:
         there = series.keyframe.parent.filehandle.size - series.dataoffset
         if there < size:
             raise InputError(
-                f'{path}: it is cut short or damaged: shape {series.shape} {series.dtype} takes '
-                f'{_bytes(size)}, and {_bytes(max(there, 0))} are there'
+                f'{path}: it is cut short or damaged: shape {series.shape} {series.dtype} needs '
+                f'{_bytes(size)}, but only {_bytes(max(there, 0))} are present'
             )
         return
     segment = (
@@ -203,14 +203,16 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
     )
     segment *= np.dtype(series.dtype).itemsize
     if segment > max(_LARGEST_SEGMENT, 4 * frame.nbytes):
-        raise InputError(f'{path}: it is damaged: a tile would take {_bytes(segment)}')
+        raise InputError(f'{path}: it is damaged: a tile would need {_bytes(segment)}')
     stored = 0
     for page in series:
         if page is None:
             continue
         counts = [int(count) for count in page.databytecounts]
         if len(counts) < math.prod(frame.chunked) or len(page.dataoffsets) < len(counts):
-            raise InputError(f'{path}: it is damaged: parts of page {page.index} have no place')
+            raise InputError(
+                f'{path}: it is damaged: parts of page {page.index} have no position in the file'
+            )
         longest = max(counts, default=0)
         if longest > page.parent.filehandle.size:
             raise InputError(
@@ -219,8 +221,8 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
         stored += min(sum(counts), page.parent.filehandle.size)
     if size > _DENSEST * max(stored, 1):
         raise InputError(
-            f'{path}: it is damaged: shape {series.shape} {series.dtype} takes {_bytes(size)}, '
-            f'and {_bytes(stored)} of compressed values are there'
+            f'{path}: it is damaged: shape {series.shape} {series.dtype} needs {_bytes(size)}, '
+            f'but only {_bytes(stored)} of compressed values are present'
         )
 
 
@@ -255,7 +257,7 @@ def missing_pages(series: TiffPageSeries, file: TiffFile, path: Path) -> tuple[s
         return ()
     names = dict.fromkeys(re.findall(r'FileName="([^"]+)"', file.ome_metadata or ''))
     absent = [name for name in names if not (path.parent / name).is_file()]
-    where = f'; {_names(absent)} of its set {"is" if len(absent) == 1 else "are"} not there'
+    where = f'; {_names(absent)} of its set {"is" if len(absent) == 1 else "are"} missing'
     return (
         f'{lacking} of {len(pages)} planes are missing and are read as zeros'
         f'{where if absent else ""}',

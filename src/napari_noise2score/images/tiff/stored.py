@@ -281,7 +281,9 @@ class _Segments:
     def decode(self, files: Files, number: int) -> NDArray[Any] | None:
         """A segment (depth, rows, columns, samples); None if nothing is stored of it."""
         if number >= len(self._offsets) or number >= len(self._counts):
-            raise InputError(f'{self._path}: it is damaged; a part of a page has no place')
+            raise InputError(
+                f'{self._path}: it is damaged; a part of a page has no position in the file'
+            )
         if not self._counts[number]:
             return None
         file = files.at(self._path)

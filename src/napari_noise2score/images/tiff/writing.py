@@ -77,14 +77,14 @@ def layout(
     kind = np.dtype(_INSTEAD.get(kind.name, kind))
     if kind.name not in ome.DTYPES:
         raise InputError(
-            f'{path}: OME-TIFF holds no {kind.name}; float32 is accepted '
-            '(--dtype float32), or a name that ends in .tif alone'
+            f'{path}: OME-TIFF cannot store {kind.name}; float32 is accepted (--dtype float32), '
+            'or a name that ends in .tif alone'
         )
     further = [axis for axis in axes if axis not in 'TZCYXS']
     if len(further) > len('TZC') or not set(further) <= set(ome.FURTHER):
         raise InputError(
-            f'{path}: OME-TIFF has no place for the axes {"".join(further)} of {axes}; '
-            'a name that ends in .tif alone is accepted'
+            f'{path}: OME-TIFF cannot store the axes {"".join(further)} of {axes}; a name that '
+            'ends in .tif alone is accepted'
         )
     return Layout('ome', _planes_last(axes, nested=True), _unpacked(kind, axes))
 
@@ -118,7 +118,9 @@ def check_writable_as(
     lies = layout(path, axes, dtype, shape)
     if lies.dtype == np.dtype(dtype):
         return ()
-    return (f'the file has no place for {np.dtype(dtype)}; the same values as {lies.dtype}',)
+    return (
+        f'the file cannot store {np.dtype(dtype)}; the same values are written as {lies.dtype}',
+    )
 
 
 def _planes_last(axes: str, *, nested: bool = False) -> str:

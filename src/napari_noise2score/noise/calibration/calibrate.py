@@ -156,9 +156,9 @@ def calibrate(
         zero = digits(light.zero, light.zero_error / 10, 5)
         notes = (
             *notes,
-            f'The flat field alone tells where its noise is zero, at {zero} '
-            f'\N{PLUS-MINUS SIGN} {light.zero_error:.2g} grey levels, but not '
-            'offset and read noise one by one; dark frames do.',
+            f'The flat field alone gives the grey level of zero noise, {zero} '
+            f'\N{PLUS-MINUS SIGN} {light.zero_error:.2g}, but not offset and read noise '
+            'separately; dark frames are needed for these.',
         )
     return Calibration(parameters, errors, correlation, ' and '.join(source), notes, maps)
 
@@ -185,8 +185,9 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
         if (np.abs(values - mean) > np.maximum(3 * doubts, share * scale)).any():
             told = ', '.join(digits(value, float(np.ptp(values)) / 10) for value in values)
             raise InputError(
-                f'the channels of the calibration frames differ: {name.replace("_", " ")} {told}; '
-                'one noise model is used for all channels, so take them one by one'
+                f'the channels of the calibration frames differ: {name.replace("_", " ")} '
+                f'{told}; one noise model is used for all channels, so measure one channel at a '
+                'time'
             )
         parameters[name] = mean
         errors[name] = float(np.maximum(doubts.max(), np.abs(values - mean).max()))
@@ -194,8 +195,8 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
     if any(each.maps is not None for each in calibrations):
         notes = (
             *notes,
-            'Pixels differ in offset or read noise; maps of them are used for one channel at a '
-            'time, and single numbers stand for several.',
+            'Pixels differ in offset or read noise; maps can be used for one channel only; for '
+            'several channels, single numbers are used.',
         )
     return Calibration(
         parameters,

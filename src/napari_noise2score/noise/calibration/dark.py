@@ -77,8 +77,8 @@ def measure_dark(frames: ArrayLike) -> Dark:
         found = _from_several(stack, notes)
     else:
         notes.append(
-            'One dark frame: a fixed pattern of the offset counts as read noise; two or more tell '
-            'them apart.'
+            'Only one dark frame is given: a fixed pattern of the offset is measured as read '
+            'noise; two or more frames separate them.'
         )
         found = _from_one(stack[0], notes)
     offset, read_noise, correlation = found
@@ -88,7 +88,7 @@ def measure_dark(frames: ArrayLike) -> Dark:
             'and read noise are uncertain.'
         )
     if read_noise[0] == 0:
-        notes.append('The dark frames are constant: the read noise is too small to be seen.')
+        notes.append('The dark frames are constant: the read noise is too small to be measured.')
     return Dark(*offset, *read_noise, len(stack), correlation, tuple(notes))
 
 

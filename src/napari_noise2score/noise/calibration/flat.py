@@ -130,7 +130,7 @@ def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
     level, variance, weight = (np.concatenate(each) for each in zip(*points, strict=True))
     if not len(level):
         raise InputError(
-            'flat field: too many pixels differ from their neighbours; frames of even light are '
+            'flat field: too many pixels differ from their neighbours; evenly lit frames are '
             'needed'
         )
     if dark is None:
@@ -154,19 +154,25 @@ def _lights(
         )
     lit = means > base
     if not lit.all():
-        notes.append(f'{int((~lit).sum())} flat-field frame(s) are no brighter than dark ones.')
+        notes.append(
+            f'{int((~lit).sum())} flat-field frame(s) are not brighter than the dark frames.'
+        )
     groups = [group for group in _grouped(means, base, lit) if len(group) > 1]
     rail = _rail(raw)
     if not groups and (raw >= rail).mean() > 0.5:
         raise InputError(_saturated(rail))
     if not groups:
         raise InputError(
-            f'flat field: {len(raw)} different frame(s), no two of one light level; at least two '
-            'of each level are needed, as the gain comes from what differs between them'
+            f'flat field: {len(raw)} different frame(s), no two at the same light level; at '
+            'least two at each level are needed, because the gain is measured from their '
+            'differences'
         )
     alone = int(lit.sum()) - sum(map(len, groups))
     if alone:
-        notes.append(f'{alone} flat-field frame(s) without a second of their light were left out.')
+        notes.append(
+            f'{alone} flat-field frame(s) without a second frame at the same light level were '
+            'left out.'
+        )
     usable: list[list[int]] = []
     saturated: list[list[int]] = []
     for group in groups:
@@ -188,8 +194,8 @@ def _lights(
     )
     if last < len(lights):
         notes.append(
-            f'Light levels from {means[usable[last]].mean():.5g} grey levels on were left out: '
-            'their noise is weaker, as of a sensor near its full well.'
+            f'Light levels of {means[usable[last]].mean():.5g} grey levels or more were left '
+            'out: their noise is weaker, as near the full well of a sensor.'
         )
     levels = [float(means[group].mean()) for group in usable[:last]]
     return lights[:last], levels, sum(len(group) for group in usable[:last])
@@ -275,8 +281,8 @@ def _line_from(
     )
     if gain <= _SIGNIFICANT * error:
         raise InputError(
-            'flat field: its noise does not grow with the light; unprocessed frames are needed, '
-            'brighter than the dark ones by far more than the read noise'
+            'flat field: its noise does not increase with the light; unprocessed frames are '
+            'needed, brighter than the dark ones by far more than the read noise'
         )
     zero = dark.offset - dark.read_noise**2 / gain
     return gain, error, zero, dark.offset_error
@@ -288,7 +294,7 @@ def _free_line(
     """The same, by a line through the flat-field frames alone."""
     mean = float(np.average(variance, weights=count))
     if not mean > 0:
-        raise InputError('flat field: its frames hold no noise; unprocessed frames are needed')
+        raise InputError('flat field: its frames contain no noise; unprocessed frames are needed')
     width = float(level.std())
     if not width > 0:
         raise InputError(_one_level(levels))
@@ -311,8 +317,9 @@ def _free_line(
 def _one_level(levels: list[float]) -> str:
     told = ', '.join(digits(level, (max(levels) - min(levels)) / 100) for level in levels)
     return (
-        f'flat field: light of {told} grey levels alone does not tell the gain, as the offset is '
-        'not known; give dark frames too, or frames at two light levels that are far apart'
+        f'flat field: the gain cannot be measured at {told} grey levels alone, because the '
+        'offset is not known; give dark frames too, or frames at two light levels that are far '
+        'apart'
     )
 
 

@@ -132,12 +132,12 @@ class NoiseFit:
         """What a user should know before relying on the fit, in plain sentences."""
         sentences = self.warnings_for(self.family)
         if self.rows.found:
-            sentences = (*sentences, f'{self.rows.sentence}; denoising takes them off.')
+            sentences = (*sentences, f'{self.rows.sentence}; denoising removes them.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'
             sentences = (
                 *sentences,
-                f'{share} hold no noise (constant, or no number) and did not count.',
+                f'{share} contain no noise (constant, or NaN) and were not used.',
             )
         return sentences
 
@@ -173,19 +173,19 @@ class NoiseFit:
             )
         if misfit > _MISFIT:
             sentences.append(
-                f'The noise in the image is {100 * misfit:.0f} % off the variance of '
-                f'{family.label} noise with these parameters; check them.'
+                f'The variance of the noise in the image differs by {100 * misfit:.0f} % from '
+                f'that of {family.label} noise with these parameters; check them.'
             )
         sentences.extend(_sentences(self.evidence.disturbances))
         if self.clipped > 0.01:
             sentences.append(f'{100 * self.clipped:.1f} % of the pixels are saturated.')
         if self.cut > 0.01:
             sentences.append(
-                f'{100 * self.cut:.1f} % of the pixels are cut off at the lower end of the range '
-                '(a black level set too high): what is dark there cannot be told.'
+                f'{100 * self.cut:.1f} % of the pixels are cut off at the lower end of the '
+                'range (a black level set too high): dark details are lost there.'
             )
         if self.repeated:
-            sentences.append(f'{self.repeated} repeated frame(s) were not counted.')
+            sentences.append(f'{self.repeated} repeated frame(s) were not used.')
         return tuple(sentences)
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,10 +217,11 @@ def _sentences(seen: Disturbances) -> list[str]:
     sentences = []
     if seen.unsteady:
         sentences.append(
-            'The frames differ by more than noise (motion, other scenes); each was used by itself.'
+            'The frames differ by more than noise (motion, other scenes); each was used '
+            'separately.'
         )
     elif seen.moving > 0.02:
-        sentences.append(f'Places that moved were left out ({100 * seen.moving:.0f} %).')
+        sentences.append(f'Moving places were left out ({100 * seen.moving:.0f} %).')
     if seen.bleaching > 0.05:
         sentences.append(
             f'The light fades by {100 * seen.bleaching:.0f} % over the frames (bleaching).'
@@ -228,17 +229,17 @@ def _sentences(seen: Disturbances) -> list[str]:
     if seen.flicker > 0.05:
         sentences.append(
             f'The light of the frames differs by up to {100 * seen.flicker:.0f} % from their '
-            'trend (flicker, flash). This was taken out before frames were compared.'
+            'trend (flicker, flash). This was corrected before the frames were compared.'
         )
     if seen.other_scenes > 0:
         sentences.append(
-            f'{100 * seen.other_scenes:.0f} % of the neighbouring frames do not show one scene '
-            '(motion, cut, dark frame) and were not compared with each other.'
+            f'{100 * seen.other_scenes:.0f} % of the neighbouring frames do not show the same '
+            'scene (motion, cut, dark frame) and were not compared with each other.'
         )
     if seen.offset_range > 0:
         sentences.append(
             f'The offset differs by up to {seen.offset_range:.2g} grey levels between frames; '
-            'the estimate is that of their mean.'
+            'the estimate is their mean.'
         )
     if seen.hot > 1e-4:
         sentences.append(

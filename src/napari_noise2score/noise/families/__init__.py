@@ -61,9 +61,9 @@ def family_from_dict(record: Mapping[str, Any]) -> NoiseFamily:
     values = dict(record)
     name = values.pop('family', None)
     if name not in FAMILIES:
-        raise InputError(f'noise family {name!r} is unknown; known are {", ".join(FAMILIES)}')
+        raise InputError(f'noise family {name!r} is unknown; accepted are {", ".join(FAMILIES)}')
     try:
         return FAMILIES[name](**values)
     except TypeError as error:
         wanted = ', '.join(parameters_of(FAMILIES[name])) or 'no parameter'
-        raise InputError(f'{name} noise takes {wanted}; got {", ".join(values)}') from error
+        raise InputError(f'{name} noise accepts {wanted}; got {", ".join(values)}') from error

@@ -117,7 +117,7 @@ def gain_through(points: PhotonTransfer, offset: float, read_noise: float) -> fl
             raise InputError(
                 f'the image has no light above the offset {offset:.5g}, or no noise above the '
                 f'read noise {read_noise:.4g}, so no gain can be estimated; give the gain, or '
-                'check them'
+                'check offset and read noise'
             )
         return slope
 

@@ -170,15 +170,16 @@ class ChannelParameters:
             if not item.agrees(first):
                 name = item.parameter.replace('_', ' ').capitalize()
                 found.append(
-                    f'{name}: the {item.method} says {item.words}, '
-                    f'the {first.method} is {first.words}.'
+                    f'{name}: the {item.method} gives {item.words}, the {first.method} is '
+                    f'{first.words}.'
                 )
         if self.power is not None and not self.power.agrees:
             low, high = self.power.expected
             expected = f'{low:g}' if low == high else f'{low:g} to {high:g}'
             found.append(
-                f'The noise variance goes as intensity to the power {self.power.value:.1f} +- '
-                f'{self.power.spread:.1f}; with {self.family.label} noise it is {expected}.'
+                'The noise variance is proportional to the intensity to the power '
+                f'{self.power.value:.1f} +- {self.power.spread:.1f}; with {self.family.label} '
+                f'noise it is {expected}.'
             )
         return tuple(found)
 
@@ -186,7 +187,7 @@ class ChannelParameters:
         lines: list[Any] = [self.family, *self.evidence]
         if self.power is not None:
             lines.append(self.power)
-        lines += self.disagreements or ('The ways agree within their spread.',)
+        lines += self.disagreements or ('The methods agree within their spread.',)
         return '\n  '.join(map(str, lines))
 
     def to_dict(self) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class RowNoise:
         lines = ' and '.join(
             name for name, value in (('rows', self.rows), ('columns', self.columns)) if value
         )
-        what = [f'offsets that whole {lines} have in common'] if lines else []
+        what = [f'offsets shared by whole {lines}'] if lines else []
         what += ['regular patterns over the whole image'] if self.waves else []
         words = self.words
         return f'{words[:1].upper()}{words[1:]}: {" and ".join(what)}'

@@ -85,7 +85,7 @@ class PixelMaps:
     def sentence(self) -> str:
         """The same as a sentence."""
         told = f'{self.words[0].upper()}{self.words[1:]}'
-        stuck = f' {self.stuck} pixels are stuck and do not count.' if self.stuck else ''
+        stuck = f' {self.stuck} pixels are stuck and are not used.' if self.stuck else ''
         return f'{told}; used as maps for images of {self.shape[0]} x {self.shape[1]}.{stuck}'
 
     def excess(self, read_noise: float) -> Array:

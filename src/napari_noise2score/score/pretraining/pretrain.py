@@ -129,7 +129,7 @@ def pretrain(
         if not found.finite:
             raise TrainingError(
                 f'the loss is non-finite at step {step + 1}, in full precision too: check the '
-                'clean images, if they were given, for values that are no numbers'
+                'clean images, if they were given, for values that are NaN or infinite'
             )
         optimiser.step()
         step += 1
@@ -169,7 +169,7 @@ def _keep(record: dict[str, Any], state: str | os.PathLike[str]) -> None:
         with written_whole(state) as part:
             part.write_bytes(kept.getbuffer())
     except OSError as error:
-        log.warning('%s: the run could not be kept (%s); it goes on', state, error.strerror)
+        log.warning('%s: the run could not be saved (%s); it continues', state, error.strerror)
 
 
 def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str, Any]:
@@ -187,13 +187,14 @@ def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str
         UnpicklingError,
     ) as error:
         raise CheckpointError(
-            f'{state}: is no state of a pretraining, or damaged; give another file, or remove it'
+            f'{state}: is not a state file of a pretraining, or is damaged; give another file, '
+            'or remove it'
         ) from error
     other = [name for name in wanted if found.get(name) != wanted[name] and name != 'device']
     if other:
         raise CheckpointError(
-            f'{state}: was begun with another {", ".join(other)}; '
-            'give the same settings, or another file'
+            f'{state}: was started with another {", ".join(other)}; give the same settings, or '
+            'another file'
         )
     return kept
 

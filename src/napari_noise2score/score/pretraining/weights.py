@@ -56,13 +56,13 @@ def warm_start() -> ScoreModel:
         found = hashlib.sha256(FILE.read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(
-            f'{FILE}: the weights of the warm start are not installed; install napari-noise2score '
-            'anew, or train from scratch (init scratch, --init scratch)'
+            f'{FILE}: the weights of the warm start are not installed; install '
+            'napari-noise2score again, or train from scratch (init scratch, --init scratch)'
         ) from error
     if found != SHA256:
         raise CheckpointError(
             f'{FILE}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
-            f'{SHA256[:12]}...); install napari-noise2score anew, or train from scratch (init '
+            f'{SHA256[:12]}...); install napari-noise2score again, or train from scratch (init '
             'scratch, --init scratch)'
         )
     return ScoreModel.load(FILE)
