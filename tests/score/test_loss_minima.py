@@ -57,7 +57,7 @@ def test_minimum_over_gaussian_priors_is_wieners_weight(name, v):
     p = minimize_scalar(value, bounds=(0.2, 20.0), method='bounded').x
     one = torch.full((1, 1, 1, 1), mean + 1.0)
     output = gaussian_prior(loss, p, v, mean)(one, torch.zeros(1))
-    weight = float(loss.clean(output, one, torch.full_like(one, v))) - mean
+    weight = float(loss.parameterisation.clean(output, one, torch.full_like(one, v))) - mean
     assert weight == pytest.approx(q / (q + v), abs=0.015)
 
 
