@@ -138,7 +138,7 @@ def test_a_region_too_small_to_learn_from(ready, idle):
     idle(panel)
     assert 'Error' in panel.messages.text()
     assert 'at least' in panel.messages.text()
-    panel.region.where.value = ''
+    panel.region.where.value = None
     works()
 
 

@@ -220,7 +220,8 @@ class Batch:
             ready += [] if image is None else [image]
         if not ready:
             return True
-        check_noisy([one.image for one in ready])
+        if work.together:  # else each was checked by itself, unless others may hold noise
+            check_noisy([one.image for one in ready])
         if work.model is None:
             alone = work.go_on and not work.together
             trained = yield from tolerant(self._trained(ready), ready[0].number, alone)
