@@ -177,6 +177,6 @@ def layers_that_do_not_fit():
 )
 def test_torch_is_named_for_what_torch_raised(cells, tmp_path, capsys, monkeypatch, fail, text):
     name = 'napari_noise2score.pipeline.prepare.estimate_channel'
-    monkeypatch.setattr(name, lambda channel: fail())
+    monkeypatch.setattr(name, lambda *_: fail())
     assert main(['estimate', str(cells)]) == 1
     assert text in capsys.readouterr().err
