@@ -63,7 +63,7 @@ def test_bars_show_how_certain_the_measured_points_are(qtbot):
     ]
     assert np.median(doubts[0]) > 2 * np.median(doubts[1])
     curves = photon_transfer(few, few.family)
-    assert 'Bars: 2 standard errors' in curves.words
+    assert '2 standard errors of the measured variance' in curves.words
     charts = []
     for shown in (curves, replace(curves, doubt=0 * curves.doubt)):
         chart = Chart()

@@ -173,7 +173,7 @@ def broken(folder, kind):
     [
         ('missing', 'no such file'),
         ('damaged', 'damaged, or not a model file'),
-        ('foreign', f'no {FORMAT} file'),
+        ('foreign', f'not a {FORMAT} file'),
         ('newer', "file version '99'; this program reads 1 and 2"),
     ],
 )

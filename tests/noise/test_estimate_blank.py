@@ -66,7 +66,7 @@ def test_the_gain_is_that_of_what_is_there(kind, count):
     assert fit.compared == (count > 1)
     assert fit.blank > 0.05
     (said,) = fit.warnings
-    assert 'hold no noise' in said
+    assert 'contain no noise' in said
     assert json.loads(json.dumps(fit.to_dict()))['blank_share'] == fit.blank
 
 

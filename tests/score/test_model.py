@@ -55,7 +55,7 @@ def test_files_that_are_no_models_are_refused(model, tmp_path):
     with pytest.raises(CheckpointError, match='damaged, or not a model file'):
         ScoreModel.load(path)
     save_file({'a': torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=f'no {FORMAT} file'):
+    with pytest.raises(CheckpointError, match=f'not a {FORMAT} file'):
         ScoreModel.load(path)
 
 

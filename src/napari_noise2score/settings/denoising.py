@@ -115,7 +115,7 @@ class DenoiseSettings:
         'values were clipped.',
         choices={
             Output.FLOAT: '32-bit real numbers',
-            Output.SOURCE: 'As the layer (rounded)',
+            Output.SOURCE: 'As the layer',
         },
         option='dtype',
         preference=True,

@@ -92,7 +92,7 @@ class TrainSettings:
         'longer. From a model, the training continues.',
         choices={
             StartFrom.WARM: 'Pretrained weights',
-            StartFrom.SCRATCH: 'Nothing (from scratch)',
+            StartFrom.SCRATCH: 'Random weights',
             StartFrom.UNSAVED: 'The model below',
         },
         more_choices=True,
