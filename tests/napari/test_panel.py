@@ -466,7 +466,7 @@ def test_only_the_fields_of_the_family_show(open_panel):
 
 @pytest.mark.parametrize(
     ('text', 'words'),
-    [('abc', "gain is 'abc'; a number is needed"), ('-1', 'gain is -1; it must be')],
+    [('abc', "gain is 'abc'; enter a number"), ('-1', 'gain is -1; it must be')],
 )
 def test_wrong_parameter_is_explained_and_nothing_runs(open_panel, stack, text, words):
     viewer, panel = open_panel()

@@ -76,5 +76,5 @@ def test_a_part_without_all_time_points_is_refused(scenes):
 
 
 def test_what_is_unknown_is_refused():
-    with pytest.raises(InputError, match='accepted are none, images, channels, times'):
+    with pytest.raises(InputError, match='accepted are all, image, channel, time'):
         DenoiseSettings(model_per='rows')
