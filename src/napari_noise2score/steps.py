@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 P = TypeVar('P')
 Q = TypeVar('Q')
 R = TypeVar('R')
+
+
+def seconds_left(begin: float, fraction: float) -> float | None:
+    """Seconds until work is done of which this share is done; None before the first part.
+
+    ``begin`` is when it began, by `time.perf_counter`.
+    """
+    return (time.perf_counter() - begin) * (1 / fraction - 1) if fraction else None
 
 
 def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:

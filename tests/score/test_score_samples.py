@@ -6,7 +6,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
-from napari_noise2score.score.score_samples import BLOCK, _noise, sample_score
+from napari_noise2score.score.score_samples import BLOCK, sample_score
 from napari_noise2score.settings import NetworkSettings
 from napari_noise2score.steps import finish
 
@@ -67,6 +67,6 @@ def test_any_size_is_cut_into_blocks(size):
 
 def test_the_perturbation_has_the_correlation_of_the_noise():
     kernel = np.outer([0.5, 1, 0.5], [0.5, 1, 0.5])
-    noise = _noise((4, 128, 128), Correlation(kernel), np.random.default_rng(0))
+    noise = Correlation(kernel).sample((4, 128, 128), np.random.default_rng(0))
     assert noise.var() == pytest.approx(1, abs=0.03)
     assert (noise[:, 1:] * noise[:, :-1]).mean() == pytest.approx(0.5, abs=0.03)

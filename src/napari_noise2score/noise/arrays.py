@@ -87,3 +87,9 @@ class _Converted:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         values = as_numpy(self._data)
         return np.array(values, dtype) if copy else np.asarray(values, dtype)
+
+
+def central(side: int, most: int) -> slice:
+    """The central part of an axis of ``side`` values, ``most`` of them at most."""
+    first = max(0, (side - most) // 2)
+    return slice(first, first + min(side, most))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.noise.arrays import central
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -63,12 +64,7 @@ def captures(values: ArrayLike, what: str) -> NDArray[Any]:
 def central_window(count: int, height: int, width: int) -> tuple[slice, slice]:
     """Rows and columns in the middle of frames, as many as there is room for."""
     most = max(64, int((_MOST_VALUES / max(count, 1)) ** 0.5))
-
-    def inside(side: int) -> slice:
-        first = max(0, (side - most) // 2)
-        return slice(first, first + min(side, most))
-
-    return inside(height), inside(width)
+    return central(height, most), central(width, most)
 
 
 def usual(values: Array) -> Mask:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from napari_noise2score.noise.arrays import central
+
 Array = NDArray[np.float64]
 
 REACH = 8
@@ -129,6 +131,14 @@ class Correlation:
         spectrum = np.maximum(fft.fft2(field).real, 0.0)
         return np.asarray((spectrum / spectrum.mean())[:, : shape[1] // 2 + 1])
 
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Gaussian noise of variance one with this correlation, (..., Y, X)."""
+        white: Array = rng.normal(size=shape)
+        if self.is_white:
+            return white
+        root = np.sqrt(self.power((shape[-2], shape[-1])))
+        return np.fft.irfft2(np.fft.rfft2(white) * root, s=shape[-2:])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON, without the fields, and without zeros all around."""
         kernel = np.round(self.kernel, 4)
@@ -179,8 +189,7 @@ def _kept(
     fields = []
     for index in np.linspace(0, len(places) - 1, count).round().astype(int):
         field, mask = noise[places[index]], masks[places[index]]
-        top = max(0, (len(field) - rows) // 2)
-        window = np.s_[top : top + rows]
+        window = central(len(field), rows)
         inside = field[window][mask[window]]
         if inside.size and inside.std() > 0:
             unit = (field[window] - inside.mean()) / inside.std()

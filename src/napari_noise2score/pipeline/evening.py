@@ -93,6 +93,18 @@ def clean_levels(
     return total
 
 
+def level_by_warm_start(
+    channel: PreparedChannel, plane: NDArray[np.float32], device: str
+) -> NDArray[np.float32]:
+    """Clean level (Y, X) that the pretrained weights give one plane (Y, X), seen once.
+
+    Both are in the unit-noise coordinate of the channel; NaN where the plane is NaN.
+    """
+    held = HeldPlanes.like(channel, plane[None, None])
+    (level,) = finish(predict_clean(warm_start(), held, device=device, orientations=1))
+    return np.asarray(level)
+
+
 def clean_by_warm_start(
     channel: PreparedChannel, plane: NDArray[np.float32], device: str
 ) -> Array:
@@ -112,9 +124,7 @@ def clean_by_warm_start(
     (Y, X) float64
         Grey levels; a usual one where the plane is blank.
     """
-    held = HeldPlanes.like(channel, plane[None, None])
-    (level,) = finish(predict_clean(warm_start(), held, device=device, orientations=1))
-    clean = channel.table.clean_value(level)
+    clean = channel.table.clean_value(level_by_warm_start(channel, plane, device))
     return np.where(np.isnan(clean), channel.table.base, clean)
 
 

@@ -121,8 +121,14 @@ def _prepared(
         fit = _fit_or_none(sample)
     sampled = _Sampled(places, sample, maps, notes)
     ready = _modelled(channel, noise, sampled, family, fit)
-    if refine is None:
-        return ready
+    return ready if refine is None else _refined(ready, noise, sampled, refine)
+
+
+def _refined(
+    ready: PreparedChannel, noise: NoiseRequest, sampled: _Sampled, refine: Refine
+) -> PreparedChannel:
+    """A channel whose noise model is corrected for the correlation that was measured with it."""
+    channel = ready.channel
     for _ in range(_REFINEMENTS):
         if ready.fit is None or (measured := refine(ready)) is None:
             break
@@ -294,14 +300,15 @@ def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit
     InputError
         If there is no noise, or too little image to tell.
     """
-    sample = sample_planes(channel)[1]
+    places, sample = sample_planes(channel)
     if not sample:
         return None
     fit = _estimate(channel, sample)
     if refine is None or fit.compared:
         return fit
-    ready = _prepared(channel, NoiseRequest(), refine)
-    return fit if ready is None else ready.fit
+    blind, sampled = NoiseRequest(), _Sampled(places, sample, None, ())
+    ready = _modelled(channel, blind, sampled, _resolved(blind, fit, channel), fit)
+    return _refined(ready, blind, sampled, refine).fit
 
 
 def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:

@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.arrays import central
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.evening import level_by_warm_start
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, prepare
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
-from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.score.sampler import HeldPlanes
-from napari_noise2score.steps import finish
 
 Array = NDArray[np.float64]
 
@@ -73,16 +71,12 @@ def by_pretrained(device: str = 'auto') -> Refine:
         if fit is None or fit.compared or channel.maps is not None or fit.rows.waves:
             return None
         plane = _middle(channel.plane(channel.shape[0] // 2))
-        there = np.isfinite(plane)
-        if not there.any():
-            return None
 
         def denoise(noisy: Array) -> Array:
-            held = HeldPlanes.like(channel, noisy[None, None].astype(np.float32))
-            (level,) = finish(predict_clean(warm_start(), held, device=device, orientations=1))
-            return np.asarray(level, np.float64)
+            level = level_by_warm_start(channel, noisy.astype(np.float32), device)
+            return level.astype(np.float64)
 
-        usable = there & (plane < channel.coordinate.forward(channel.rail))
+        usable = np.isfinite(plane) & (plane < channel.coordinate.forward(channel.rail))
         found = from_residual(filled(plane), usable, denoise, channel.table.variance_at)
         if found is not None and found.noticed.is_white and not fit.correlation.is_white:
             return None  # what flat places have shown is not taken back
@@ -93,8 +87,5 @@ def by_pretrained(device: str = 'auto') -> Refine:
 
 def _middle(plane: NDArray[np.float32]) -> Array:
     """The middle of a plane (Y, X)."""
-    window = tuple(
-        slice((side - min(side, _SIDE)) // 2, (side + min(side, _SIDE)) // 2)
-        for side in plane.shape
-    )
+    window = tuple(central(side, _SIDE) for side in plane.shape)
     return plane[window].astype(np.float64)

@@ -19,11 +19,7 @@ import numpy as np
 
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.results import (
-    Denoised,
-    Event,
-    Progress,
-)
+from napari_noise2score.pipeline.results import Denoised, Event, Progress
 from napari_noise2score.pipeline.schedule import Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop

@@ -35,7 +35,7 @@ from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
-from napari_noise2score.steps import relay
+from napari_noise2score.steps import relay, seconds_left
 
 E = TypeVar('E')
 R = TypeVar('R')
@@ -181,8 +181,8 @@ class Work:
         score_begin = time.perf_counter()
 
         def of_all(tile: PredictProgress) -> Progress:
-            share, spent = tile.fraction, time.perf_counter() - score_begin
-            left = spent * (1 / share - 1) if share else None
+            share = tile.fraction
+            left = seconds_left(score_begin, share)
             return Progress('correct', (place[0] + share) / place[1], left=left)
 
         tiles = score_with(model, ready.image, self.settings, foreign=self.model is not None)

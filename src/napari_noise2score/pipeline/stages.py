@@ -14,10 +14,7 @@ from napari_noise2score.pipeline.evening import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
-from napari_noise2score.pipeline.results import (
-    Denoised,
-    ScoreMap,
-)
+from napari_noise2score.pipeline.results import Denoised, ScoreMap
 from napari_noise2score.pipeline.selection import VIEWS, Judge, judge_channel
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.coordinates import UnitNoise
-from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.from_score import closed_forms as adaptive
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
@@ -163,7 +162,7 @@ def sample_score(
     }
     total = 2 * draws
     for number in range(draws):
-        noise = smoothing * _noise(window.shape, channel.correlation, rng)
+        noise = smoothing * channel.correlation.sample(window.shape, rng)
         step = np.zeros(window.shape)
         step[:, half] = _STEP * rng.choice([-1.0, 1.0], window[:, half].shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
@@ -193,15 +192,6 @@ def _middle(side: int, size: int) -> slice:
     kept -= kept % BLOCK if kept >= BLOCK else 0
     start = (side - kept) // 2
     return slice(start, start + kept)
-
-
-def _noise(shape: tuple[int, ...], correlation: Correlation, rng: np.random.Generator) -> Array:
-    """Noise of unit variance with this correlation, (..., Y, X)."""
-    white: Array = rng.normal(size=shape)
-    if correlation.is_white:
-        return white
-    root = np.sqrt(correlation.power((shape[-2], shape[-1])))
-    return np.fft.irfft2(np.fft.rfft2(white) * root, s=shape[-2:])
 
 
 def _blocks(array: NDArray[Any]) -> NDArray[Any]:

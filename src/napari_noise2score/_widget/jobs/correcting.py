@@ -22,9 +22,10 @@ from napari_noise2score._widget.jobs.events import (
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings
-from napari_noise2score.steps import relay
+from napari_noise2score.steps import relay, seconds_left
 
 if TYPE_CHECKING:
+    from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.predict import PredictProgress
 
 
@@ -91,18 +92,15 @@ def _scored_again(
     begin = time.perf_counter()
 
     def update(tile: PredictProgress) -> Update:
-        spent = time.perf_counter() - begin
-        left = spent * (1 / tile.fraction - 1) if tile.fraction else None
+        left = seconds_left(begin, tile.fraction)
         return Update(Stage.CORRECT, (place[0] + tile.fraction) / place[1], left=left)
 
-    if scored is None:
-        models, start = [latest.model], latest.start
-    else:
-        models, start = scored.score_map.distinct, scored.start
-        models = models if len(models) == 1 else [*scored.score_map.models]
-    steps = score_with(
-        models[0] if len(models) == 1 else models, prepared, trained, foreign=scored is None
-    )
+    model: ScoreModel | Sequence[ScoreModel] = latest.model
+    start = latest.start
+    if scored is not None:
+        distinct, start = scored.score_map.distinct, scored.start
+        model = distinct[0] if len(distinct) == 1 else scored.score_map.models
+    steps = score_with(model, prepared, trained, foreign=scored is None)
     return Scored((yield from relay(steps, update)), trained, start)
 
 

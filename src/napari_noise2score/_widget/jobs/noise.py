@@ -11,14 +11,13 @@ from napari_noise2score.images.blanks import constant_words, nothing_but_constan
 from napari_noise2score.images.source import ImageSource
 
 
-def estimate_job(sources: Sequence[ImageSource], device: str = 'auto') -> Job:
+def estimate_job(sources: Sequence[ImageSource]) -> Job:
     """Estimate the noise of every channel."""
-    from napari_noise2score.pipeline.prepare import estimate_channel
-
     load_torch()
+    from napari_noise2score.pipeline.prepare import estimate_channel
     from napari_noise2score.pipeline.refine import by_pretrained
 
-    refine = by_pretrained(device)
+    refine = by_pretrained()
     channels = [channel for source in sources for channel in source.channels()]
     constant = []
     for number, channel in enumerate(channels):

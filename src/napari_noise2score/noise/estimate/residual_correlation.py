@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation, lagged_products
 from napari_noise2score.noise.estimate.flat_patches import response, smeared
@@ -60,6 +60,8 @@ def from_residual(
     variance : callable
         Gives the noise variance at a clean level, in the unit-noise coordinate.
     """
+    if there.sum() < _FEWEST:
+        return None
     clean = denoise(noisy)
     mask = there & _flattest(clean, there)
     if mask.sum() < _FEWEST:
@@ -75,9 +77,9 @@ def from_residual(
     near = np.zeros_like(estimate)
     near[REACH - _NEAR : REACH + _NEAR + 1, REACH - _NEAR : REACH + _NEAR + 1] = 1.0
     for turn in range(_ROUNDS):
-        drawn = noise * _synthetic(noisy.shape, Correlation(estimate), turn)
-        residual = clean + drawn - denoise(clean + drawn)
-        again, left, _ = _autocorrelation(residual, mask, most)
+        drawn = Correlation(estimate).sample(noisy.shape, np.random.default_rng(turn))
+        drawn = clean + noise * drawn
+        again, left, _ = _autocorrelation(drawn - denoise(drawn), mask, most)
         if not again > 0:
             return None
         estimate = estimate + near * (measured - left)
@@ -119,8 +121,6 @@ def _flattest(clean: Array, there: Mask) -> Mask:
     rough = ndimage.uniform_filter(
         (clean - ndimage.gaussian_filter(clean, _SMOOTHED)) ** 2, _AROUND
     )
-    if not there.any():
-        return there
     return np.asarray(rough <= np.quantile(rough[there], _FLATTEST))
 
 
@@ -138,10 +138,3 @@ def _autocorrelation(residual: Array, mask: Mask, most: Array) -> tuple[float, A
     power = float(covariance[REACH, REACH])
     kernel = covariance / power if power > 0 else covariance
     return power, (kernel + kernel[::-1, ::-1]) / 2, pairs
-
-
-def _synthetic(shape: tuple[int, ...], correlation: Correlation, seed: int) -> Array:
-    """Gaussian noise of variance one and this correlation, (Y, X)."""
-    white = np.random.default_rng(seed).normal(size=shape)
-    power = correlation.power((shape[0], shape[1]))
-    return np.asarray(fft.irfft2(fft.rfft2(white) * np.sqrt(power), s=shape))
