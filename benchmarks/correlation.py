@@ -27,10 +27,10 @@ from stacks import psnr, stacks
 
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.refine import prepare_image
-from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
@@ -39,13 +39,13 @@ SIGMAS = (10.0, 25.0)
 
 
 def clean_of(prepared: Prepared) -> NDArray[Any]:
-    scored = finish(score_image(warm_start(), prepared))
+    scored = finish(score_image_steps(warm_start(), prepared))
     return correct_image(scored).image
 
 
 def both(image: NDArray[Any]) -> tuple[Prepared, Prepared]:
     source = ImageSource(image, 'YX', 'image')
-    return prepare(source), prepare_image(source)
+    return model_noise(source), prepare_image(source)
 
 
 def measured(ready: Prepared) -> str:
@@ -80,7 +80,7 @@ def synthetic(folder: Path | None, with_psnr: bool) -> None:
 def real(folder: Path) -> None:
     print('stack | frame differences | patches of a frame | network')
     for name, noisy, _ in stacks(folder):
-        frames = prepare(ImageSource(noisy, 'TYX', name))
+        frames = model_noise(ImageSource(noisy, 'TYX', name))
         row = [measured(each) for each in (frames, *both(noisy[0]))]
         print(f'{name} | {" | ".join(row)}', flush=True)
 

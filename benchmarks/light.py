@@ -27,11 +27,11 @@ from napari_noise2score import DenoiseSettings, TrainSettings
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.pipeline.run import denoise
-from napari_noise2score.pipeline.stages import score_image, train_score
+from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.steps import finish
 
 FRAMES, SIZE = 12, 128
@@ -159,15 +159,15 @@ def noisy_and_clean(name: str, seed: int) -> tuple[Movie, Movie]:
 
 def exact(noisy: Movie, settings: DenoiseSettings) -> Movie:
     """Denoised with the true noise model, with no frames compared."""
-    image = prepare(ImageSource(noisy, 'TYX', 'movie'))
+    image = model_noise(ImageSource(noisy, 'TYX', 'movie'))
     (channel,) = image.channels
     table = CAMERA.level_table(channel.table.top)
     coordinate = CAMERA.coordinate(channel.table.top)
     known = replace(channel, family=CAMERA, coordinate=coordinate, table=table, pairs=())
     image = Prepared(image.source, (known,))
-    model = finish(train_score([image], settings.training))
+    model = finish(train_score_steps([image], settings.training))
     views = settings.views(noisy.size)
-    scores = finish(score_image(model, image, device='cpu', orientations=views, sigma_a=0.0))
+    scores = finish(score_image_steps(model, image, device='cpu', orientations=views, sigma_a=0.0))
     return np.asarray(correct_image(scores).image, np.float64)
 
 

@@ -19,9 +19,9 @@ from stacks import psnr, stacks
 from napari_noise2score import TrainSettings
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.pipeline.stages import score_image, train_score
+from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.steps import finish
 
@@ -31,9 +31,9 @@ def train_and_correct(
 ) -> tuple[NDArray[np.float32], int, float]:
     """Clean image, gradient steps, seconds of training."""
     begin = time.perf_counter()
-    model = finish(train_score([prepared], settings))
+    model = finish(train_score_steps([prepared], settings))
     seconds = time.perf_counter() - begin
-    image = correct_image(finish(score_image(model, prepared))).image
+    image = correct_image(finish(score_image_steps(model, prepared))).image
     return image, model.training['steps_done'], seconds
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     limit = {'seconds': None if options.steps else options.seconds, 'steps': options.steps}
     print(f'{"stack":18s} {"loss":16s} {"raw":>6s} {"psnr":>6s} {"sec":>6s} {"steps/s":>8s}')
     for name, noisy, truth in stacks(options.folder, options.types):
-        prepared, raw = prepare(ImageSource(noisy, 'TYX', name)), psnr(noisy, truth)
+        prepared, raw = model_noise(ImageSource(noisy, 'TYX', name)), psnr(noisy, truth)
         for loss in options.losses.split(','):
             settings = TrainSettings(**limit, loss=loss, seed=options.seed)
             image, steps, seconds = train_and_correct(prepared, settings)

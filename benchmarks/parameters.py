@@ -17,8 +17,8 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
 from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
-from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.stages import train_score
+from napari_noise2score.pipeline.prepare import model_noise
+from napari_noise2score.pipeline.stages import train_score_steps
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
 
@@ -45,9 +45,9 @@ def compared(truth: NoiseFamily, photons: float, options: argparse.Namespace) ->
         noise=truth,
         seed=1,
     )
-    prepared = prepare(ImageSource(stack.noisy, 'TYX'))
+    prepared = model_noise(ImageSource(stack.noisy, 'TYX'))
     settings = TrainSettings(seconds=options.seconds, device=options.device)
-    model = finish(train_score([prepared], settings))
+    model = finish(train_score_steps([prepared], settings))
     (found,) = finish(compare_parameters(model, prepared, device=options.device))
     return found
 

@@ -28,9 +28,9 @@ from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.patterns.shared import NO_ROWS
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.levelling import levelled
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.steps import finish
 
@@ -60,7 +60,7 @@ def recorded(clean: Array, frames: int, share: float, axis: int, seed: int) -> N
 
 def denoised(prepared: Prepared) -> NDArray[np.floating]:
     """The clean image by the weights that ship."""
-    score_map = finish(score_image(warm_start(), prepared, device='cpu'))
+    score_map = finish(score_image_steps(warm_start(), prepared, device='cpu'))
     return correct_image(score_map).image
 
 
@@ -82,7 +82,7 @@ def cases(name: str, size: int, seed: int) -> Iterator[str]:
         for axis, lines in enumerate(('rows', 'columns')):
             for share in SHARES:
                 noisy = recorded(clean, frames, share, axis, seed)
-                prepared = prepare(ImageSource(noisy, 'TYX'))
+                prepared = model_noise(ImageSource(noisy, 'TYX'))
                 (channel,) = prepared.channels
                 white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
                 begin = time.perf_counter()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.local_score import Correction
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 PHOTONS, BACKGROUND = 25.0, 1.0

@@ -35,7 +35,7 @@ from napari_noise2score.noise.patterns.offsets import shared_noise, shared_noise
 from napari_noise2score.noise.patterns.rows import row_noise
 from napari_noise2score.noise.patterns.shared import NO_ROWS, carriers
 from napari_noise2score.pipeline.levelling import levelled
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 
 FREQUENCY = 0.137, 0.083
 NOISE = 8, 25
@@ -90,7 +90,7 @@ def left_of_rows(image: Array, clean: Array, added: Array) -> float:
 def case(name: str, clean: Array, added: Array, seed: int, *, rows: bool) -> str:
     """One line: what is told, what is left, what it costs."""
     noisy = recorded(clean, len(added), added, seed)
-    prepared = prepare(ImageSource(noisy, 'TYX'))
+    prepared = model_noise(ImageSource(noisy, 'TYX'))
     (channel,) = prepared.channels
     white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
     begin = time.perf_counter()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stacks import psnr, stacks
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import PreparedChannel
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     print(f'{"stack":18s} {"raw":>6s} {"psnr":>6s} {"sec":>6s}   noise')
     for name, noisy, truth in stacks(options.folder, options.types):
         begin = time.perf_counter()
-        (channel,) = prepare(ImageSource(noisy, 'TYX', name)).channels
+        (channel,) = model_noise(ImageSource(noisy, 'TYX', name)).channels
         result = vst_bm3d(channel)
         seconds = time.perf_counter() - begin
         scores.append(psnr(result, truth))

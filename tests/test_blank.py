@@ -16,14 +16,15 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.domain import Seen, misfits
 from napari_noise2score.pipeline.pooling import learned_parts, training_groups
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.residual import residual_steps
 from napari_noise2score.pipeline.results import Denoised, LeftOut
-from napari_noise2score.pipeline.run import denoise, denoise_steps
+from napari_noise2score.pipeline.run import denoise_steps
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
@@ -109,7 +110,7 @@ def test_dropped_frames_do_nothing_to_the_others(form):
     assert kept.max() < stack.max()
     words = 'T 1, 3 hold no noise (constant 0) and are returned as they are.'
     assert result.report['warnings'] == [words]
-    pairs = prepare(ImageSource(stack, 'TYX')).channels[0].pairs
+    pairs = model_noise(ImageSource(stack, 'TYX')).channels[0].pairs
     assert {(pair.first, pair.second) for pair in pairs} == {(0, 2), (2, 4)}
 
 
@@ -320,7 +321,7 @@ def test_whether_a_model_fits_is_told_by_what_is_there(holed):
     result, image = holed
     channel = result.score_map.prepared.channels[0]
     low, high = Seen.of(channel).levels
-    alone = Seen.of(prepare(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
+    alone = Seen.of(model_noise(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
     assert low == pytest.approx(alone.levels[0], abs=1)
     assert high == pytest.approx(alone.levels[1], abs=1)
     assert misfits(result.model, result.score_map.prepared) == []
@@ -338,8 +339,10 @@ def test_lessons_follow_the_channels_that_hold_noise():
     image = np.stack([frames(1)[0], np.zeros((SIDE, SIDE), np.uint16), frames(1, 1)[0]])
     image[0, 64:] = 0
     source = ImageSource(image, 'CYX', 'cells')
-    whole = prepare(source)
-    upper, lower = (prepare(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE)))
+    whole = model_noise(source)
+    upper, lower = (
+        model_noise(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE))
+    )
     assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
     first, second = training_groups([whole], ModelPer.CHANNEL)
     (own,) = learned_parts(second, [whole], [[lower]])

@@ -8,8 +8,8 @@ import pytest
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import Denoised
-from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 CAMERA = PoissonGaussian(3.0, 100.0, 4.0)

@@ -16,11 +16,11 @@ from napari_noise2score.noise.families import (
 )
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.results import Denoised
-from napari_noise2score.pipeline.run import denoise
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
@@ -165,6 +165,6 @@ def test_counts_are_not_taken_for_saturated():
 def test_a_plane_that_is_seen_live_has_its_light():
     noisy, _ = scene(0.05)
     request = NoiseRequest('poisson', COUNTS.parameters())
-    (channel,) = prepare(ImageSource(noisy, 'TYX'), request).channels
+    (channel,) = model_noise(ImageSource(noisy, 'TYX'), request).channels
     live = correct_plane(beginning([channel], AT_ONCE), channel, 0, device='cpu')
     assert live.mean(dtype=np.float64) == pytest.approx(noisy.mean(dtype=np.float64), rel=0.01)

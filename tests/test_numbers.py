@@ -11,7 +11,7 @@ import torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from tests.test_blank import SETTINGS, frames
 

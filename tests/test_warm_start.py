@@ -7,7 +7,7 @@ from scipy import ndimage
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 SIGMA = 10.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means, denoise_wavelet, estimate_sigma
 
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 
 Plane = NDArray[np.float32]
 Stack = NDArray[np.float32]
@@ -23,7 +23,7 @@ def bm3d(noisy: NDArray[np.uint8]) -> Stack:
     """BM3D with a standard deviation of one; (T, Y, X) grey levels."""
     from vst_bm3d import vst_bm3d  # needs the package bm3d
 
-    (channel,) = prepare(ImageSource(noisy, 'TYX')).channels
+    (channel,) = model_noise(ImageSource(noisy, 'TYX')).channels
     return vst_bm3d(channel)
 
 
@@ -54,6 +54,6 @@ def _bayes_shrink(plane: Plane) -> Plane:
 
 
 def _stabilised(noisy: NDArray[np.uint8], clean: Callable[[Plane], Plane]) -> Stack:
-    (channel,) = prepare(ImageSource(noisy, 'TYX')).channels
+    (channel,) = model_noise(ImageSource(noisy, 'TYX')).channels
     planes = [clean(channel.plane(index)) for index in range(channel.shape[0])]
     return channel.table.clean_value(np.stack(planes)).astype(np.float32)

@@ -14,7 +14,7 @@ from napari_noise2score import InputError, estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 
 Image = NDArray[np.float32]
@@ -69,7 +69,7 @@ class Blind:
         """With the estimate of the image itself."""
         try:
             request = NoiseRequest(self.family, correlation='none')
-            return prepare(ImageSource(image, 'YX'), request)
+            return model_noise(ImageSource(image, 'YX'), request)
         except InputError:
             return self.of_set(image)
 
@@ -77,4 +77,4 @@ class Blind:
 def prepare_exactly(image: Image, noise: NoiseFamily) -> Prepared:
     """With known noise."""
     request = NoiseRequest(noise.name, noise.parameters(), 'none')
-    return prepare(ImageSource(image, 'YX'), request)
+    return model_noise(ImageSource(image, 'YX'), request)

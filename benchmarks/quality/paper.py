@@ -45,7 +45,6 @@ from napari_noise2score import ScoreModel, correct_image, score_image, train_sco
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.settings import NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 PRESETS: dict[str, dict[str, Any]] = {
     'cpu': {
@@ -86,7 +85,7 @@ def learn(prepared: list[Prepared], training: TrainSettings, saved: Path | None)
             last = time.perf_counter()
             print(f'  step {progress.step}, loss {progress.loss:.4f}', file=sys.stderr)
 
-    model = finish(train_score(prepared, training), say)
+    model = train_score(prepared, training, on_progress=say)
     if saved is not None:
         model.save(saved)
     return model
@@ -102,7 +101,7 @@ def clean_images(
     """Clean estimates of test images."""
     found = []
     for image in noisy:
-        score_map = finish(score_image(model, ready(image), device=device))
+        score_map = score_image(model, ready(image), device=device)
         found.append(correct_image(score_map, None, correction).image)
     return found
 

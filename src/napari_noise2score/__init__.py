@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+    from napari_noise2score.images.source import ImageSource
     from napari_noise2score.noise.calibration.calibrate import calibrate
     from napari_noise2score.noise.estimate.blind import estimate_noise
-    from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
+    from napari_noise2score.noise.families import (
+        Bernoulli,
+        Exponential,
+        Gamma,
+        Gaussian,
+        Poisson,
+        PoissonGaussian,
+        Tweedie,
+    )
+    from napari_noise2score.noise.local_score import Correction
+    from napari_noise2score.noise.request import NoiseRequest
+    from napari_noise2score.pipeline.api import denoise, prepare, score_image, train_score
     from napari_noise2score.pipeline.correct import correct_image
-    from napari_noise2score.pipeline.run import denoise
-    from napari_noise2score.pipeline.stages import score_image, train_score
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.settings import DenoiseSettings, TrainSettings
+    from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 
     __version__: str
 
@@ -32,42 +42,60 @@ os.environ.setdefault('PYTORCH_ENABLE_MPS_FALLBACK', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '30000')
 
 __all__ = [
+    'Bernoulli',
     'CheckpointError',
+    'Correction',
     'DenoiseSettings',
+    'Exponential',
+    'Gamma',
     'Gaussian',
+    'ImageSource',
     'InputError',
+    'NetworkSettings',
+    'NoiseRequest',
     'Poisson',
     'PoissonGaussian',
     'ScoreModel',
     'TrainSettings',
     'TrainingError',
+    'Tweedie',
     '__version__',
     'calibrate',
     'correct_image',
     'denoise',
     'estimate_noise',
     'export_bioimageio',
+    'prepare',
     'score_image',
     'train_score',
 ]
 
 _HOME = {
+    'Bernoulli': 'noise.families',
     'CheckpointError': 'errors',
+    'Correction': 'noise.local_score',
     'DenoiseSettings': 'settings',
+    'Exponential': 'noise.families',
+    'Gamma': 'noise.families',
     'Gaussian': 'noise.families',
+    'ImageSource': 'images.source',
     'InputError': 'errors',
+    'NetworkSettings': 'settings',
+    'NoiseRequest': 'noise.request',
     'Poisson': 'noise.families',
     'PoissonGaussian': 'noise.families',
     'ScoreModel': 'score.model',
     'TrainSettings': 'settings',
     'TrainingError': 'errors',
+    'Tweedie': 'noise.families',
     'calibrate': 'noise.calibration.calibrate',
     'correct_image': 'pipeline.correct',
-    'denoise': 'pipeline.run',
+    'denoise': 'pipeline.api',
     'estimate_noise': 'noise.estimate.blind',
     'export_bioimageio': 'analysis.bioimageio',
-    'score_image': 'pipeline.stages',
-    'train_score': 'pipeline.stages',
+    'prepare': 'pipeline.api',
+    'score_image': 'pipeline.api',
+    'train_score': 'pipeline.api',
 }
 
 

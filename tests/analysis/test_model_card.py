@@ -10,8 +10,8 @@ from tests.napari.helpers import noisy_stack
 
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.stages import train_score
+from napari_noise2score.pipeline.prepare import model_noise
+from napari_noise2score.pipeline.stages import train_score_steps
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
@@ -19,8 +19,8 @@ from napari_noise2score.steps import finish
 
 @pytest.fixture(scope='module')
 def model():
-    prepared = prepare(ImageSource(noisy_stack(), 'TYX', 'cells'))
-    return finish(train_score([prepared], TrainSettings(seconds=60, steps=2, device='cpu')))
+    prepared = model_noise(ImageSource(noisy_stack(), 'TYX', 'cells'))
+    return finish(train_score_steps([prepared], TrainSettings(seconds=60, steps=2, device='cpu')))
 
 
 def test_card_says_what_a_model_was_trained_on(model):

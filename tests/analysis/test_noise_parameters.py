@@ -9,8 +9,8 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gamma, Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.prepare import prepare
-from napari_noise2score.pipeline.stages import train_score
+from napari_noise2score.pipeline.prepare import model_noise
+from napari_noise2score.pipeline.stages import train_score_steps
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.score_samples import ScoreSamples, _blocks
 from napari_noise2score.settings import NetworkSettings, TrainSettings
@@ -47,7 +47,7 @@ def compare(monkeypatch):
     def run(family, request=None, photons=100.0) -> ChannelParameters:
         stack = stack_of(family, photons)
         monkeypatch.setattr(parameters, 'sample_score', ideal(stack))
-        prepared = prepare(ImageSource(stack.noisy, 'TYX'), request)
+        prepared = model_noise(ImageSource(stack.noisy, 'TYX'), request)
         (found,) = finish(parameters.compare_parameters(None, prepared))
         return found
 
@@ -130,7 +130,7 @@ def test_record_is_plain_and_holds_the_curve(compare):
 
 def test_a_learned_score_shows_the_noise():
     stack = stack_of(Gaussian(20.0), 150.0)
-    prepared = prepare(ImageSource(stack.noisy, 'TYX'))
+    prepared = model_noise(ImageSource(stack.noisy, 'TYX'))
     settings = TrainSettings(
         seconds=None,
         steps=100,
@@ -140,7 +140,7 @@ def test_a_learned_score_shows_the_noise():
         init='scratch',
         network=NetworkSettings(16, 2, 1),
     )
-    model = finish(train_score([prepared], settings))
+    model = finish(train_score_steps([prepared], settings))
     steps = parameters.compare_parameters(model, prepared, planes=1, draws=1, device='cpu')
     (found,) = finish(steps)
     assert of(found, Method.CLOSED_FORM, 'sigma').value == pytest.approx(20, rel=0.15)

@@ -6,7 +6,7 @@ import pytest
 from napari_noise2score.analysis.training_effect import start_of, training_difference
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.pretraining.weights import warm_start

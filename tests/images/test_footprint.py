@@ -9,7 +9,7 @@ from napari_noise2score.images import footprint
 from napari_noise2score.images.footprint import check_room
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 
 MIB = 2**20
 

@@ -17,7 +17,7 @@ from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline import schedule, stages
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from tests.napari.helpers import noisy_stack
@@ -32,16 +32,16 @@ def names(viewer) -> list[str]:
 
 def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
     """A training that fails after so many steps."""
-    real = stages.train_score
+    real = stages.train_score_steps
 
-    def train_score(*arguments: Any, **more: Any) -> Any:
+    def train_score_steps(*arguments: Any, **more: Any) -> Any:
         training = real(*arguments, **more)
         for _ in range(steps):
             yield next(training)
         training.close()
         raise error
 
-    return train_score
+    return train_score_steps
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
     viewer.add_image(noisy_stack(), name='cells')
     panel.form.seconds.value = 60
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score', stopping_after(3, error))
+        patch.setattr(schedule, 'train_score_steps', stopping_after(3, error))
         panel.train.native.click()
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained model is kept.'
@@ -92,7 +92,7 @@ def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle, monke
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(), name='cells')
     failing = stopping_after(3, TrainingError('nothing was learned'))
-    monkeypatch.setattr(schedule, 'train_score', failing)
+    monkeypatch.setattr(schedule, 'train_score_steps', failing)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below.'
@@ -108,9 +108,9 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
     ]
     panel.layers.tick(layers)
     panel.form.seconds.value = 0
-    real = stages.score_image
+    real = stages.score_image_steps
 
-    def score_image(model, prepared, **more):
+    def score_image_steps(model, prepared, **more):
         if prepared.source.name == 'second':
             raise GONE
         return (yield from real(model, prepared, **more))
@@ -124,7 +124,7 @@ def test_a_layer_that_fails_does_not_take_the_others(open_panel, idle, monkeypat
             if 'denoised' in name:
                 viewer.layers.remove(name)
     with monkeypatch.context() as patch:
-        patch.setattr(stages, 'score_image', score_image)
+        patch.setattr(stages, 'score_image_steps', score_image_steps)
         (panel.correct if again else panel.train).native.click()
         idle(panel)
     assert [name.split()[0] for name in names(viewer) if 'denoised' in name] == ['first', 'third']
@@ -144,11 +144,11 @@ def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
     panel.layers.tick(layers)
     panel.form.seconds.value = 0
 
-    def score_image(model, prepared, **more):
+    def score_image_steps(model, prepared, **more):
         raise InputError(f'{prepared.source.name}: was changed')
         yield
 
-    monkeypatch.setattr(stages, 'score_image', score_image)
+    monkeypatch.setattr(stages, 'score_image_steps', score_image_steps)
     panel.train.native.click()
     idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained model is kept.'
@@ -189,7 +189,7 @@ def test_events_of_a_job_that_fails_in_part(monkeypatch):
 
     model = denoise(noisy_stack(), 'TYX', AT_ONCE).model
     latest, image = jobs.Trained(model, AT_ONCE), ImageSource(noisy_stack(), 'TYX')
-    monkeypatch.setattr(stages, 'score_image', failing)
+    monkeypatch.setattr(stages, 'score_image_steps', failing)
     with pytest.raises(MemoryError):
         list(jobs.correct_job([(image, None)], latest, AT_ONCE))
     events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))

@@ -45,13 +45,13 @@ def train(panel, idle, seconds=1):
 def saved(tmp_path_factory):
     """A model file: the pretrained weights, as a training of no time leaves them."""
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.pipeline.prepare import prepare
-    from napari_noise2score.pipeline.stages import train_score
+    from napari_noise2score.pipeline.prepare import model_noise
+    from napari_noise2score.pipeline.stages import train_score_steps
     from napari_noise2score.settings import TrainSettings
     from napari_noise2score.steps import finish
 
-    prepared = prepare(ImageSource(noisy_stack(), 'TYX', 'cells'))
-    model = finish(train_score([prepared], TrainSettings(seconds=0, device='cpu')))
+    prepared = model_noise(ImageSource(noisy_stack(), 'TYX', 'cells'))
+    model = finish(train_score_steps([prepared], TrainSettings(seconds=0, device='cpu')))
     path = tmp_path_factory.mktemp('models') / 'cells.safetensors'
     model.save(path)
     return path

@@ -81,8 +81,8 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
         raise AssertionError('trained or predicted again')
 
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score', never)
-        patch.setattr(stages, 'score_image', never)
+        patch.setattr(schedule, 'train_score_steps', never)
+        patch.setattr(stages, 'score_image_steps', never)
         panel.noise.family.value = 'poisson'
         panel.form.correction.value = 'paper'
         panel.correct.native.click()
@@ -294,7 +294,7 @@ def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score', broken)
+        patch.setattr(schedule, 'train_score_steps', broken)
         train(panel)
         idle(panel)
     assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()

@@ -14,7 +14,7 @@ from napari_noise2score._widget.jobs import Stage, Update
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline import stages
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.steps import relay
 from tests.napari.helpers import noisy_stack
@@ -123,12 +123,12 @@ def test_a_job_ends_although_nobody_deals_with_what_it_yields(qtbot):
 
 def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):
     """Bit for bit that of a training that was not paused."""
-    image = prepare(ImageSource(noisy_stack(2, 64), 'TYX'))
+    image = model_noise(ImageSource(noisy_stack(2, 64), 'TYX'))
     settings = TrainSettings(seconds=None, steps=12, device='cpu')
 
     def training(stop):
         model = yield from relay(
-            stages.train_score([image], settings),
+            stages.train_score_steps([image], settings),
             lambda at: jobs.Trained(None, at.step),
         )
         yield jobs.Trained(model, 'end')

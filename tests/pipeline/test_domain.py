@@ -14,9 +14,9 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.domain import Seen, misfits, risk_warning, seen_by
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.pipeline.stages import score_image, train_score
+from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.settings import TrainSettings
 from napari_noise2score.steps import finish
@@ -32,12 +32,12 @@ def taken(photons: float, camera: PoissonGaussian = CAMERA, seed: int = 0) -> Pr
     clean = camera.offset + camera.gain * photons * (0.1 + 0.9 * scene)
     noisy = camera.sample(clean, np.random.default_rng(seed)).astype(np.float32)
     noise = NoiseRequest(camera.name, camera.parameters(), 'none')
-    return prepare(ImageSource(noisy, 'TYX', 'cells'), noise)
+    return model_noise(ImageSource(noisy, 'TYX', 'cells'), noise)
 
 
 @pytest.fixture(scope='module')
 def model():
-    return finish(train_score([taken(100)], AT_ONCE))
+    return finish(train_score_steps([taken(100)], AT_ONCE))
 
 
 def with_correlation(prepared: Prepared, value: float) -> Prepared:
@@ -86,14 +86,14 @@ def test_correlation_that_differs_is_said(model, value, count):
 
 def test_correlation_that_was_in_the_training_fits():
     correlated = with_correlation(taken(100), 0.3)
-    trained = finish(train_score([correlated, taken(100)], AT_ONCE))
+    trained = finish(train_score_steps([correlated, taken(100)], AT_ONCE))
     assert misfits(trained, correlated) == []
     assert misfits(trained, taken(100)) == []
 
 
 def test_noise_of_another_kind_is_said(model):
     frames = (np.random.default_rng(0).random((4, 64, 64)) < 0.3).astype(np.uint8)
-    binary = prepare(ImageSource(frames, 'TYX', 'binary'), NoiseRequest('bernoulli'))
+    binary = model_noise(ImageSource(frames, 'TYX', 'binary'), NoiseRequest('bernoulli'))
     assert any('of a few values only' in words for words in misfits(model, binary))
 
 
@@ -101,7 +101,7 @@ def test_channels_are_named(model):
     bright, plain = taken(400), taken(100)
     both = np.stack([plain.source.data, bright.source.data])
     noise = NoiseRequest(CAMERA.name, CAMERA.parameters(), 'none')
-    prepared = prepare(ImageSource(both, 'CTYX', 'cells'), noise)
+    prepared = model_noise(ImageSource(both, 'CTYX', 'cells'), noise)
     (words,) = misfits(model, prepared)
     assert words.startswith('The model does not fit (C 1): ')
 
@@ -132,7 +132,7 @@ def test_a_risk_clearly_above_that_of_the_noisy_image_is_said():
 
 def risk_sentence(model, prepared):
     score_map = finish(
-        score_image(model, prepared, device='cpu', orientations=1, sigma_a=0.0, foreign=True)
+        score_image_steps(model, prepared, device='cpu', orientations=1, sigma_a=0.0, foreign=True)
     )
     return score_map.warnings
 

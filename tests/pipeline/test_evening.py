@@ -17,7 +17,7 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.evening import evened
 from napari_noise2score.pipeline.levelling import levelled
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
@@ -90,19 +90,19 @@ def test_a_region_takes_the_same_part_of_the_maps(camera, measured):
     region = Region({'Y': (16, 112), 'X': (40, 128)})
     source = ImageSource(camera.noisy, 'YX').part(region)
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    (channel,) = prepare(source, request).channels
+    (channel,) = model_noise(source, request).channels
     part = measured.maps.part(slice(16, 112), slice(40, 128))
     np.testing.assert_array_equal(channel.maps.variance, part.variance)
     np.testing.assert_array_equal(channel.maps.offset, part.offset)
     assert channel.notes == ()
     turned = ImageSource(camera.noisy.T, 'XY').part(region)
-    (channel,) = prepare(turned, request).channels
+    (channel,) = model_noise(turned, request).channels
     np.testing.assert_array_equal(channel.maps.variance, part.variance)
 
 
 def test_an_image_of_another_size_gets_single_numbers_and_is_told_so(camera, measured):
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    prepared = prepare(ImageSource(camera.noisy[:96], 'YX'), request)
+    prepared = model_noise(ImageSource(camera.noisy[:96], 'YX'), request)
     (channel,) = prepared.channels
     assert channel.maps is None
     assert channel.family.read_noise == measured.parameters['read_noise']
@@ -113,10 +113,10 @@ def test_an_image_of_another_size_gets_single_numbers_and_is_told_so(camera, mea
 
 def test_a_window_is_evened_as_the_whole(camera, measured):
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    prepared = evened(prepare(ImageSource(camera.noisy, 'YX'), request), 'cpu')
+    prepared = evened(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu')
     (channel,) = prepared.channels
     assert evened(prepared) is prepared
-    again = evened(prepare(ImageSource(camera.noisy, 'YX'), request), 'cpu').channels[0]
+    again = evened(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu').channels[0]
     np.testing.assert_array_equal(again.plane(0), channel.plane(0))
     window = Region({'Y': (32, 96), 'X': (48, 128)})
     part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
@@ -132,7 +132,7 @@ def test_blank_places_stay(camera, measured):
     noisy = camera.noisy.copy()
     noisy[:40] = 0
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    (channel,) = levelled(prepare(ImageSource(noisy, 'YX'), request), 'cpu').channels
+    (channel,) = levelled(model_noise(ImageSource(noisy, 'YX'), request), 'cpu').channels
     plane = channel.plane(0)
     assert np.isnan(plane[:40]).all()
     assert np.isfinite(plane[80:]).all()
@@ -163,7 +163,7 @@ def test_the_command_line_tells_and_uses_the_maps(camera, tmp_path, capsys, monk
 def test_a_saturated_value_stays(camera, measured):
     noisy = np.clip(camera.noisy, None, 130)
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    (channel,) = levelled(prepare(ImageSource(noisy, 'YX'), request), 'cpu').channels
+    (channel,) = levelled(model_noise(ImageSource(noisy, 'YX'), request), 'cpu').channels
     assert channel.rail == 130
     even = channel.levelled(0, noisy)
     np.testing.assert_array_equal(even[noisy == 130], 130)
@@ -174,7 +174,7 @@ def test_row_noise_is_taken_off_beside_the_maps(camera, measured):
     rows = 4 * np.random.default_rng(5).normal(size=(SIZE, 1))
     noisy = np.rint(camera.noisy + rows - rows.mean()).astype(np.int16)
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    (channel,) = levelled(prepare(ImageSource(noisy, 'YX'), request), 'cpu').channels
+    (channel,) = levelled(model_noise(ImageSource(noisy, 'YX'), request), 'cpu').channels
     assert channel.rows.found
     left = channel.offsets.of(0).rows - (rows - rows.mean())[:, 0]
     assert left.var() < 0.4 * rows.var()

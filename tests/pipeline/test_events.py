@@ -11,8 +11,9 @@ import pytest
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
-from napari_noise2score.pipeline.run import denoise, denoise_steps
+from napari_noise2score.pipeline.run import denoise_steps
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)

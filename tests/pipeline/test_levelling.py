@@ -15,7 +15,7 @@ from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.patterns.shared import NO_ROWS, Sinusoid
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levelling import levelled
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.score.pretraining.weights import warm_start
 
@@ -61,13 +61,13 @@ def test_row_and_column_noise_is_taken_off(axis):
 
 def test_an_image_without_row_noise_is_not_touched():
     source = ImageSource(image(0.0)[1], 'YX')
-    prepared = prepare(source)
+    prepared = model_noise(source)
     assert levelled(prepared) is prepared
 
 
 def test_a_window_is_levelled_as_the_whole():
     noisy = image(0.1)[1]
-    channel = levelled(prepare(ImageSource(noisy, 'YX')), 'cpu').channels[0]
+    channel = levelled(model_noise(ImageSource(noisy, 'YX')), 'cpu').channels[0]
     window = Region({'Y': (32, 96), 'X': (64, 160)})
     part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
     whole = correct_plane(warm_start(), channel, 0, device='cpu')[32:96, 64:160]
@@ -123,7 +123,7 @@ def test_a_window_has_its_part_of_a_wave():
     clean = np.full((SIZE, SIZE), 200.0)
     wave = Sinusoid((0.137, 0.083), 15.0).on(clean.shape)
     noisy = np.round(CAMERA.sample(clean, rng) + wave).astype(np.uint16)
-    channel = levelled(prepare(ImageSource(noisy, 'YX')), 'cpu').channels[0]
+    channel = levelled(model_noise(ImageSource(noisy, 'YX')), 'cpu').channels[0]
     window = Region({'Y': (33, 96), 'X': (65, 160)})
     part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
     assert np.abs(((part - 200) * wave[33:96, 65:160]).mean()) < 0.1 * (wave**2).mean()

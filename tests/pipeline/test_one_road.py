@@ -15,6 +15,7 @@ from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline import schedule, stages
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import (
     Denoised,
     Estimated,
@@ -23,8 +24,8 @@ from napari_noise2score.pipeline.results import (
     ReadyToTrain,
     Trained,
 )
-from napari_noise2score.pipeline.run import denoise, denoise_steps, single, train_steps
-from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.pipeline.run import denoise_steps, single, train_steps
+from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.score.threads import using
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 from napari_noise2score.steps import finish
@@ -104,14 +105,14 @@ def test_images_that_are_checked_first_are_denoised_when_their_own_model_is_trai
 
 
 def test_a_late_training_that_fails_costs_its_own_image_alone(images, monkeypatch):
-    real = stages.train_score
+    real = stages.train_score_steps
 
     def failing(prepared, *arguments, **options):
         if prepared[0].source.name == '1.tif':
             raise TrainingError('nothing was learned')
         return (yield from real(prepared, *arguments, **options))
 
-    monkeypatch.setattr(schedule, 'train_score', failing)
+    monkeypatch.setattr(schedule, 'train_score_steps', failing)
     for options in ({}, {'check_first': True}):
         events = list(denoise_steps(images, EACH, go_on=True, **options))
         assert [e.number for e in events if isinstance(e, Denoised)] == [0, 2]
@@ -174,10 +175,12 @@ def test_train_steps_end_with_the_model_and_apply_nothing(images, monkeypatch):
         raise AssertionError('applied')
 
     with monkeypatch.context() as patch:
-        patch.setattr(stages, 'score_image', never)
+        patch.setattr(stages, 'score_image_steps', never)
         events = list(train_steps(images, AT_ONCE))
     assert kinds(events)[-1] is Trained
     trained = events[-1]
     assert trained.numbers == (0, 1, 2)
     image = events[1].image
-    assert finish(score_image(trained.model, image, orientations=1)).models == (trained.model,)
+    assert finish(score_image_steps(trained.model, image, orientations=1)).models == (
+        trained.model,
+    )

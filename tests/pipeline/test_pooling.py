@@ -9,8 +9,9 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import Denoised
-from napari_noise2score.pipeline.run import denoise, denoise_steps, single
+from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 from napari_noise2score.steps import finish
 

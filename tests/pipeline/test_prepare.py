@@ -7,7 +7,7 @@ from napari_noise2score.images import sampling as module
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 
 
 def test_large_planes_are_estimated_from_their_middle(monkeypatch):
@@ -15,9 +15,9 @@ def test_large_planes_are_estimated_from_their_middle(monkeypatch):
     data = stack.noisy.copy()
     data[:, 0, 0] = 60_000
     monkeypatch.setattr(module, '_PIXELS', 6 * 128 * 128)
-    channel = prepare(ImageSource(data, 'TYX')).channels[0]
+    channel = model_noise(ImageSource(data, 'TYX')).channels[0]
     middle = ImageSource(data, 'TYX').part(Region({'Y': (64, 192), 'X': (64, 192)}))
-    alone = prepare(middle).channels[0]
+    alone = model_noise(middle).channels[0]
     assert channel.shape == data.shape
     assert channel.fit.family == alone.fit.family
     assert channel.family.parameters()['gain'] == pytest.approx(stack.noise.gain, rel=0.05)

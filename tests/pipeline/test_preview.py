@@ -8,9 +8,9 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
-from napari_noise2score.pipeline.stages import score_image, train_score
+from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.score import precision
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.steps import finish
@@ -20,13 +20,13 @@ AT_ONCE = TrainSettings(seconds=0, device='cpu')
 
 def prepared(frames: int = 2):
     stack = synthetic_stack('nuclei', frames=frames, size=64, seed=4)
-    return prepare(ImageSource(stack.noisy, 'TYX'))
+    return model_noise(ImageSource(stack.noisy, 'TYX'))
 
 
 def test_a_plane_is_what_the_whole_image_would_be_there():
     image = prepared()
-    model = finish(train_score([image], AT_ONCE))
-    score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    model = finish(train_score_steps([image], AT_ONCE))
+    score = finish(score_image_steps(model, image, orientations=1, sigma_a=0.0, device='cpu'))
     for form in (Correction.STABILISED, Correction.CHAINED):
         whole = correct_image(score, correction=form).image
         plane = correct_plane(model, image.channels[0], 1, form, device='cpu')
@@ -47,10 +47,10 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
     if fast is not None:
         monkeypatch.setattr(precision, 'has_fast_bfloat16', lambda device: fast)
     stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
-    image = prepare(ImageSource(stack.noisy, 'ZYX'))
-    model = finish(train_score([image], TrainSettings(None, 2, slices=5, device='cpu')))
+    image = model_noise(ImageSource(stack.noisy, 'ZYX'))
+    model = finish(train_score_steps([image], TrainSettings(None, 2, slices=5, device='cpu')))
     model.network.depth[0].last.weight.normal_(std=0.02)
-    score = finish(score_image(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    score = finish(score_image_steps(model, image, orientations=1, sigma_a=0.0, device='cpu'))
     whole = correct_image(score, correction=Correction.STABILISED).image
     for number in range(4):
         plane = correct_plane(model, image.channels[0], number, device='cpu')
@@ -60,13 +60,13 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
 def test_what_has_been_learned_so_far_can_be_had_at_every_step():
     image = prepared()
     settings = TrainSettings(seconds=None, steps=6, device='cpu')
-    models = [at.model() for at in train_score([image], settings)]
+    models = [at.model() for at in train_score_steps([image], settings)]
     weights = [next(iter(model.network.parameters())) for model in models]
     assert len(models) == 6
     assert not any(weight.requires_grad for weight in weights)
     assert any((weights[0] != weights[-1]).flatten())
-    plain = finish(train_score([image], settings))
-    again = train_score([image], settings)
+    plain = finish(train_score_steps([image], settings))
+    again = train_score_steps([image], settings)
     for at in again:
         at.model()
         if at.step == 5:
@@ -79,7 +79,7 @@ def test_what_has_been_learned_so_far_can_be_had_at_every_step():
 
 def test_watched_planes_come_at_once_when_the_place_changes_and_seldom_else():
     image = prepared(3)
-    model = finish(train_score([image], AT_ONCE))
+    model = finish(train_score_steps([image], AT_ONCE))
     view = View({'T': 1})
     screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: view)
     (first,) = screen.show(model)

@@ -10,7 +10,7 @@ import tifffile
 from napari_noise2score.cli import main
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.pipeline.prepare import estimate_channel, prepare
+from napari_noise2score.pipeline.prepare import estimate_channel, model_noise
 from napari_noise2score.pipeline.refine import by_pretrained, prepare_image
 
 SIGMA = 10.0
@@ -39,7 +39,7 @@ def test_a_slight_correlation_of_one_image_is_found_and_its_noise_is_not_too_wea
     assert channel.correlation.is_white
     own = channel.fit.family.variance(50.0) ** 0.5
     assert own == pytest.approx(SIGMA, rel=0.03)
-    (before,) = prepare(ImageSource(noisy(0.1, name), 'YX', 'image')).channels
+    (before,) = model_noise(ImageSource(noisy(0.1, name), 'YX', 'image')).channels
     assert before.fit.family.variance(50.0) ** 0.5 < 0.97 * SIGMA
 
 
@@ -76,7 +76,7 @@ def test_panel_command_and_training_estimate_the_same(tmp_path, capsys):
 
 def test_what_cannot_be_measured_is_left_as_it_is():
     source = ImageSource(noisy(0.1), 'YX', 'image')
-    (channel,) = prepare(source).channels
+    (channel,) = model_noise(source).channels
     refine = by_pretrained('cpu')
     assert refine(channel) is not None
     assert refine(replace(channel, fit=None)) is None

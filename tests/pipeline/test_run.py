@@ -18,11 +18,12 @@ from napari_noise2score.noise.families import (
 )
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.results import Denoised, Progress
-from napari_noise2score.pipeline.run import denoise, denoise_steps, single
-from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.pipeline.run import denoise_steps, single
+from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 from napari_noise2score.steps import finish
 
@@ -172,8 +173,8 @@ def test_given_noise_needs_no_estimate_and_works_on_tiny_images():
 
 
 def test_progress_of_the_score_of_channels_goes_once_from_0_to_1(stack, result):
-    prepared = prepare(ImageSource(np.stack([stack.noisy[0]] * 3, -1), 'YXS'))
-    fractions = [p.fraction for p in score_image(result.model, prepared, device='cpu')]
+    prepared = model_noise(ImageSource(np.stack([stack.noisy[0]] * 3, -1), 'YXS'))
+    fractions = [p.fraction for p in score_image_steps(result.model, prepared, device='cpu')]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 

@@ -6,7 +6,7 @@ from napari_noise2score.images.synthetic import SCENES, synthetic_stack
 from napari_noise2score.noise.families import Poisson, PoissonGaussian
 from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.prepare import prepare
+from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.selection import choose_form, compare_forms, judge_channel
 from napari_noise2score.score.model import ScoreModel
@@ -24,7 +24,7 @@ NOISE = PoissonGaussian(4.0, 20.0, 2.0)
 @pytest.fixture(scope='module')
 def prepared() -> Prepared:
     stack = synthetic_stack('nuclei', frames=4, size=160, photons=2.0, noise=NOISE, seed=1)
-    return prepare(ImageSource(stack.noisy, 'TYX'))
+    return model_noise(ImageSource(stack.noisy, 'TYX'))
 
 
 @pytest.fixture(scope='module')
@@ -99,7 +99,7 @@ def test_the_risk_of_a_single_frame_of_few_photons_is_its_distance_from_the_trut
     truth = photons * (0.2 + 0.8 * light / light.mean())
     counts = Poisson(1.0, 0.0)
     known = NoiseRequest('poisson', {'gain': 1.0, 'offset': 0.0})
-    image = prepare(ImageSource(counts.sample(truth, rng).astype(np.float32), 'YX'), known)
+    image = model_noise(ImageSource(counts.sample(truth, rng).astype(np.float32), 'YX'), known)
     (channel,) = image.channels
     model = beginning([channel], TrainSettings(seconds=0.0, device='cpu'))
     judge = finish(judge_channel(model, channel, 0.0, device='cpu'))

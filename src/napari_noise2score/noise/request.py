@@ -39,6 +39,14 @@ class NoiseRequest:
     InputError
         If the family is unknown, does not have a parameter that is given, or its value is out of
         range.
+
+    Examples
+    --------
+    >>> from napari_noise2score import NoiseRequest
+    >>> NoiseRequest('gaussian', {'sigma': 5.0}).known()
+    Gaussian(sigma=5.0)
+    >>> NoiseRequest(parameters={'gain': 2.0}).known() is None  # offset and read noise are open
+    True
     """
 
     family: str = setting(

@@ -97,15 +97,56 @@ def correct_image(
     correction: Correction = Correction.AUTO,
     dtype: DTypeLike = np.float32,
 ) -> Corrected:
-    """Clean image from a learned score; takes about a second for four megapixels.
+    """Clean image from a learned score: the fourth stage, about a second for four megapixels.
 
     Parameters
     ----------
-    score_map, noise, correction : ScoreMap, NoiseRequest, Correction
-        As in `plan_correction`.
+    score_map : ScoreMap
+        The learned score of the image, as `score_image` returns it.
+    noise : NoiseRequest, optional
+        Noise to correct for, if another than in training; what it leaves open is taken from the
+        estimate. No new training is needed.
+    correction : Correction
+        Form of the correction; ``AUTO`` takes the one of the lowest estimated risk.
     dtype : dtype
         Of the clean image; whole numbers are rounded, and clipped to its range. ``float32``
         becomes ``float64`` where it has steps as large as the noise.
+
+    Returns
+    -------
+    Corrected
+        Its ``image`` has the shape, axes and grey levels of the source.
+
+    Raises
+    ------
+    InputError
+        If the noise is left open and could not be estimated.
+
+    Notes
+    -----
+    Tweedie's formula of the noise family, ``E[x | y] = y + sigma^2 grad log p(y)`` for Gaussian
+    noise ([1]_, eq. 6 and Table 1), or its exact chain Gaussian, then Poisson, for photons with
+    read noise: `PoissonGaussian`, and docs/method.md.
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import (
+    ...     NoiseRequest, TrainSettings, correct_image, prepare, score_image, train_score
+    ... )
+    >>> from napari_noise2score.images.synthetic import synthetic_stack
+    >>> prepared = prepare(synthetic_stack('nuclei', frames=2, size=64).noisy, 'TYX', device='cpu')
+    >>> model = train_score(prepared, TrainSettings(seconds=0, device='cpu'))
+    >>> score_map = score_image(model, prepared, device='cpu', orientations=1)
+    >>> correct_image(score_map).image.shape
+    (2, 64, 64)
+    >>> known = NoiseRequest('gaussian', {'sigma': 20.0})
+    >>> correct_image(score_map, known).families
+    (Gaussian(sigma=20.0),)
     """
     plan = plan_correction(score_map, noise, correction)
     dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)

@@ -48,7 +48,7 @@ Refine = Callable[[PreparedChannel], Correlation | None]
 """Measures the correlation of the noise of a channel, whose noise model is then corrected."""
 
 
-def prepare(
+def model_noise(
     source: ImageSource,
     noise: NoiseRequest | None = None,
     separate: str = '',
@@ -293,7 +293,7 @@ def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit
     channel : Channel
         The channel.
     refine : callable, optional
-        As of `prepare`.
+        As of `model_noise`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What every image passes before a training: its noise model, refined with the pretrained network.
 
-The noise is estimated (`prepare`), the correlation of the noise of single images is measured on
-what the network removes, and pixels and rows that differ are made alike (`levelling`).
+The noise is estimated (`model_noise`), the correlation of the noise of single images is measured
+on what the network removes, and pixels and rows that differ are made alike (`levelling`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.evening import level_by_warm_start
 from napari_noise2score.pipeline.levelling import levelled
-from napari_noise2score.pipeline.prepare import Refine, prepare
+from napari_noise2score.pipeline.prepare import Refine, model_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ def prepare_image(
     Parameters
     ----------
     source, noise, separate, constant_too
-        As of `napari_noise2score.pipeline.prepare.prepare`.
+        As of `napari_noise2score.pipeline.prepare.model_noise`.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
 
@@ -49,12 +49,12 @@ def prepare_image(
         If the noise cannot be estimated and is not given, or every channel is constant.
     """
     refine = by_pretrained(device)
-    prepared = prepare(source, noise, separate, refine=refine, constant_too=constant_too)
+    prepared = model_noise(source, noise, separate, refine=refine, constant_too=constant_too)
     return levelled(prepared, device)
 
 
 def by_pretrained(device: str = 'auto') -> Refine:
-    """Correlation of the noise of single images: a `Refine` for `prepare`.
+    """Correlation of the noise of single images: a `Refine` for `model_noise`.
 
     From the middle of one plane, of 256 x 256 pixels at most. Takes about a second. Nothing is
     measured, None, where the frames themselves have shown the correlation, or where pixels differ

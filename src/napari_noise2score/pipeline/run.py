@@ -4,18 +4,14 @@ image -> channels -> noise model -> unit-noise coordinate -> score model -> clea
 -> Tweedie correction -> clean image and report.
 
 `denoise_steps` is a generator of events (estimated, ready to train, progress, trained, denoised,
-left out). The panel, the command line and `denoise` iterate over it and show, write or return what
-it yields; `train_steps` ends with the trained model. The order of the work is in `schedule`, what
-is done with one image or one model in `stages`.
+left out). The panel, the command line and `api.denoise` iterate over it and show, write or return
+what it yields; `train_steps` ends with the trained model. The order of the work is in `schedule`,
+what is done with one image or one model in `stages`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
+from collections.abc import Generator, Sequence
 
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
@@ -24,7 +20,6 @@ from napari_noise2score.pipeline.schedule import Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
 from napari_noise2score.settings import DenoiseSettings, ModelPer
-from napari_noise2score.steps import finish
 
 
 def denoise_steps(
@@ -142,50 +137,3 @@ def single(steps: Generator[Event, None, None]) -> Generator[Progress, None, Den
         raise TrainingError('the training was stopped before its first step: there is no result')
     (result,) = found
     return result
-
-
-def denoise(
-    image: Any,
-    axes: str,
-    settings: DenoiseSettings | None = None,
-    *,
-    name: str = 'image',
-    seconds: float | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Denoised:
-    """Clean image of a noisy one, without any clean image to learn from.
-
-    Parameters
-    ----------
-    image : array-like
-        Grey levels, any real dtype and number of axes.
-    axes : str
-        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``.
-    settings : DenoiseSettings, optional
-        What to do; estimates the noise and trains for a minute if not given.
-    name : str
-        Name of the image in the report.
-    seconds : float, optional
-        Training time, s, instead of that in the settings.
-    on_progress : callable, optional
-        Called with every `Progress`.
-
-    Returns
-    -------
-    Denoised
-        Its ``image`` has the shape, axes and grey levels of the input, float32 unless the settings
-        ask for the dtype of the input.
-
-    Raises
-    ------
-    InputError
-        If the image or a setting is not acceptable.
-    TrainingError
-        If the score could not be learned.
-    """
-    settings = settings or DenoiseSettings()
-    if seconds is not None:
-        settings = replace(settings, training=replace(settings.training, seconds=seconds))
-    array = image if hasattr(image, 'shape') and hasattr(image, 'dtype') else np.asarray(image)
-    source = ImageSource(array, axes, name)
-    return finish(single(denoise_steps([source], settings)), on_progress)

@@ -28,7 +28,7 @@ from napari_noise2score.pipeline.results import (
     ReadyToTrain,
     Trained,
 )
-from napari_noise2score.pipeline.stages import result_from, score_with, train_score
+from napari_noise2score.pipeline.stages import result_from, score_with, train_score_steps
 from napari_noise2score.score.device import free_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
@@ -161,7 +161,7 @@ class Work:
         """A trained model; None if the training was stopped and there is nothing to apply."""
         training = self.settings.training
         model = yield from relay(
-            train_score(lessons, training, start=self.start, stop=self.stop), of_all
+            train_score_steps(lessons, training, start=self.start, stop=self.stop), of_all
         )
         stopped = self.stop is not None and self.stop.is_set()
         untrained = training.trains and not model.training['steps_done']

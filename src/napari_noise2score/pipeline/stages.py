@@ -24,16 +24,16 @@ from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.steps import relay
 
 
-def train_score(
+def train_score_steps(
     prepared: Sequence[Prepared],
     settings: TrainSettings | None = None,
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
-    """Train one score on all channels of all images together.
+    """Train one score model on all channels of all images together; see `api.train_score`.
 
-    See `napari_noise2score.score.train.train` for what is yielded, returned and raised.
+    What is yielded, returned and raised: `napari_noise2score.score.train.train`.
     """
     device = settings.device if settings is not None else 'auto'
     prepared = [levelled(image, device) for image in prepared]
@@ -58,7 +58,7 @@ def train_score(
     return model
 
 
-def score_image(
+def score_image_steps(
     model: ScoreModel | Sequence[ScoreModel],
     prepared: Prepared,
     *,
@@ -67,29 +67,7 @@ def score_image(
     sigma_a: float | None = None,
     foreign: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
-    """Apply a score model to an image, tile by tile.
-
-    Parameters
-    ----------
-    model : ScoreModel or sequence of ScoreModel
-        Trained on this image or others like it; one for all channels, or one for each.
-    prepared : Prepared
-        The image with its noise models.
-    device : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-    orientations : int
-        Turned and mirrored views that are averaged, 1 to 8.
-    sigma_a : float, optional
-        Perturbation at inference, noise standard deviations; chosen by the risk if not given.
-    foreign : bool
-        Whether the model was trained on other images: then its risk is compared with that of the
-        pretrained weights, which takes about a second.
-
-    Raises
-    ------
-    InputError
-        If the models are not as many as the channels.
-    """
+    """Apply a score model to an image, tile by tile; see `api.score_image`."""
     levels, judges = [], []
     prepared = levelled(prepared, device)
     count = len(prepared.channels)
@@ -139,8 +117,8 @@ def score_with(
     *,
     foreign: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
-    """Apply a score model to an image as the settings say; see `score_image`."""
-    return score_image(
+    """Apply a score model to an image as the settings say; see `score_image_steps`."""
+    return score_image_steps(
         model,
         prepared,
         device=settings.training.device,

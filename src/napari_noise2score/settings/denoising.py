@@ -52,6 +52,15 @@ class DenoiseSettings:
     ------
     InputError
         If a value is out of its range.
+
+    Examples
+    --------
+    >>> from napari_noise2score import DenoiseSettings, NoiseRequest, TrainSettings
+    >>> settings = DenoiseSettings(
+    ...     noise=NoiseRequest('poisson'), training=TrainSettings(seconds=30), output='source'
+    ... )
+    >>> settings.to_dict()['noise']
+    {'family': 'poisson', 'correlation': 'auto'}
     """
 
     noise: NoiseRequest = field(default_factory=NoiseRequest)

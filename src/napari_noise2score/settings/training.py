@@ -58,6 +58,15 @@ class TrainSettings:
     ------
     InputError
         If a value is out of its range, or there is no limit at all.
+
+    Examples
+    --------
+    >>> from napari_noise2score import TrainSettings
+    >>> repeatable = TrainSettings(seconds=None, steps=500, device='cpu')
+    >>> repeatable.seed, repeatable.trains
+    (0, True)
+    >>> TrainSettings(seconds=0).trains  # applies the pretrained weights
+    False
     """
 
     seconds: float | None = setting(

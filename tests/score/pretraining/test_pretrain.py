@@ -9,7 +9,7 @@ import torch
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.run import denoise
+from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.score.pretraining.pretrain import pretrain
 from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 from napari_noise2score.settings import (

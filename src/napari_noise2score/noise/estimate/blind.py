@@ -74,6 +74,13 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     16 x 16 pixels are flat, and treated as independent where none are. Takes about a second for
     4 x 512 x 512 pixels.
 
+    The model is the straight line of the photon-transfer curve, ``Var y = gain (x - offset) +
+    read_noise^2`` [1]_, fitted with robust weights; docs/method.md, "Blind estimate".
+
+    References
+    ----------
+    .. [1] Janesick, Photon Transfer, SPIE Press (2007).
+
     Examples
     --------
     >>> import numpy as np

@@ -19,10 +19,23 @@ from napari_noise2score.noise.local_score import Correction, LocalScore
 class Bernoulli(NoiseFamily):
     """Binary values, ``y = 1`` with probability ``x``, else 0. No parameter.
 
-    The clean image is the probability of a count. The paper's form ``1 / (1 + exp(-s))`` takes
-    the score for the mean of the natural parameter, ``log(x / (1 - x))`` (Kim & Ye 2021, Table
-    1); with two values there is no density, so it holds only in the mean. The chained form
-    takes the step between the values, ``log p(1) - log p(0)``, instead of the slope.
+    Notes
+    -----
+    The clean image is the probability of a count. The paper's form ``1 / (1 + exp(-s(y)))`` takes
+    the score for the mean of the natural parameter, ``log(x / (1 - x))`` ([1]_, Table 1); with
+    two values there is no density, so it holds only in the mean. The chained form takes the step
+    between the values, ``log p(1) - log p(0)``, instead of the slope.
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import Bernoulli
+    >>> Bernoulli().variance([0.0, 0.5])
+    array([0.  , 0.25])
     """
 
     name: ClassVar[str] = 'bernoulli'

@@ -35,18 +35,38 @@ _NEGLIGIBLE = 1e-12
 class Tweedie(NoiseFamily):
     """Noise whose variance is ``dispersion x ** power`` (Tweedie's exponential dispersion models).
 
-    A power of 1 is scaled Poisson noise, 2 is Gamma noise of shape ``1 / dispersion``; between
-    them it is a Poisson number of Gamma-distributed pulses, such as photons in a detector with
-    excess noise (Jorgensen 1987). Corrected by the universal form of NoiseAdaptive2Score (Kim et
-    al. 2022, eq. 10), which rests on a saddle-point approximation and returns the mean of the
-    natural parameter mapped back, not ``E[x | y]``.
-
     Parameters
     ----------
     power : float
         ``rho``, 1 to 2.
     dispersion : float
         ``phi`` > 0, grey levels to the power ``2 - rho``.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of its range.
+
+    Notes
+    -----
+    A power of 1 is scaled Poisson noise, 2 is Gamma noise of shape ``1 / dispersion``; between
+    them it is a Poisson number of Gamma-distributed pulses, such as photons in a detector with
+    excess noise [1]_. Corrected by the universal form of NoiseAdaptive2Score ([2]_, eq. 10), which
+    rests on a saddle-point approximation and returns the mean of the natural parameter mapped
+    back, not ``E[x | y]``.
+
+    References
+    ----------
+    .. [1] Jorgensen, Exponential dispersion models, Journal of the Royal Statistical Society B 49
+       (1987).
+    .. [2] Kim, Kwon, Kwon and Ye, Noise distribution adaptive self-supervised image denoising
+       using Tweedie distribution and score matching, CVPR (2022).
+
+    Examples
+    --------
+    >>> from napari_noise2score import Tweedie
+    >>> Tweedie(power=1.5, dispersion=2.0).variance([4.0, 100.0])
+    array([  16., 2000.])
     """
 
     name: ClassVar[str] = 'tweedie'

@@ -92,13 +92,31 @@ class _Speckle(NoiseFamily):
 class Gamma(_Speckle):
     """Multiplicative Gamma noise (speckle of ``shape`` looks), ``y = x G(shape, 1 / shape)``.
 
-    Tweedie's formula ``k y / ((k - 1) - y s)`` is ``1 / E[1/x | y]``, the posterior mean of the
-    natural parameter mapped back, not ``E[x | y]`` (Kim & Ye 2021, Table 1).
-
     Parameters
     ----------
     shape : float
         ``k`` > 0; the variance is ``x^2 / k``.
+
+    Raises
+    ------
+    InputError
+        If ``shape`` is out of its range.
+
+    Notes
+    -----
+    Tweedie's formula ``k y / ((k - 1) - y s(y))`` is ``1 / E[1/x | y]``, the posterior mean of the
+    natural parameter mapped back, not ``E[x | y]`` ([1]_, Table 1).
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import Gamma
+    >>> Gamma(shape=4.0).variance([10.0, 20.0])
+    array([ 25., 100.])
     """
 
     name: ClassVar[str] = 'gamma'
@@ -132,8 +150,20 @@ class Gamma(_Speckle):
 class Exponential(_Speckle):
     """Fully developed speckle, ``y = x Exp(1)``: `Gamma` of shape 1. No parameter.
 
-    Tweedie's formula ``-1 / s(y)`` is ``1 / E[1/x | y]``, not ``E[x | y]`` (Kim & Ye 2021,
-    Table 1).
+    Notes
+    -----
+    Tweedie's formula ``-1 / s(y)`` is ``1 / E[1/x | y]``, not ``E[x | y]`` ([1]_, Table 1).
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import Exponential
+    >>> Exponential().variance([10.0, 20.0])
+    array([100., 400.])
     """
 
     name: ClassVar[str] = 'exponential'

@@ -32,16 +32,37 @@ single precision, which has steps of a thousandth there."""
 
 @dataclass(frozen=True, slots=True)
 class Gaussian(AffineVarianceFamily):
-    """Additive Gaussian noise, ``y = x + N(0, sigma^2)``; with the noise model's correlation also
-    ``x + N(0, sigma^2 C)``.
-
-    Corrected by ``y + sigma^2 s(y)``, or ``y + sigma^2 C s(y)``, where ``C s`` is what is learned
-    (Kim & Ye 2021, eq. 6).
+    """Additive Gaussian noise, ``y = x + N(0, sigma^2)``.
 
     Parameters
     ----------
     sigma : float
         Standard deviation, grey levels, > 0.
+
+    Raises
+    ------
+    InputError
+        If ``sigma`` is out of its range.
+
+    Notes
+    -----
+    Corrected by ``y + sigma^2 s(y)``, the posterior mean ([1]_, eq. 6). Noise with the
+    correlation ``C`` between pixels, ``N(0, sigma^2 C)``, is corrected by ``y + sigma^2 C s(y)``;
+    the network learns the product ``C s``.
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_noise2score import Gaussian
+    >>> Gaussian(5.0).variance([0.0, 100.0])
+    array([25., 25.])
+    >>> Gaussian(5.0).sample(np.full((64, 64), 100.0), np.random.default_rng(0)).std().round(1)
+    np.float64(5.0)
     """
 
     name: ClassVar[str] = 'gaussian'

@@ -25,15 +25,33 @@ from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTrans
 class Poisson(AffineVarianceFamily):
     """Photon counting noise, ``y = offset + gain Pois((x - offset) / gain)``.
 
-    Corrected exactly by the chain without read noise, or by the paper's first-order form (Kim &
-    Ye 2021, Table 1).
-
     Parameters
     ----------
     gain : float
         Grey levels for one photon, > 0.
     offset : float
         Grey level of a pixel without light.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of its range.
+
+    Notes
+    -----
+    Corrected exactly by the chain of `PoissonGaussian` without read noise, or by the first-order
+    form ``offset + (y - offset + gain / 2) exp(gain s(y))`` ([1]_, Table 1).
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import Poisson
+    >>> Poisson(gain=2.0, offset=100.0).variance([100.0, 150.0])
+    array([  0., 100.])
     """
 
     name: ClassVar[str] = 'poisson'

@@ -27,8 +27,7 @@ from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTrans
 class PoissonGaussian(AffineVarianceFamily):
     """Photon counting and read noise.
 
-    ``y = offset + gain Pois((x - offset) / gain) + N(0, read_noise^2)``. Corrected exactly by
-    the chain Gaussian, then Poisson (`tweedie.poisson_gaussian_chained`).
+    ``y = offset + gain Pois((x - offset) / gain) + N(0, read_noise^2)``.
 
     Parameters
     ----------
@@ -38,6 +37,31 @@ class PoissonGaussian(AffineVarianceFamily):
         Grey level of a pixel without light.
     read_noise : float
         Standard deviation of the read noise, grey levels (not photons), >= 0.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of its range.
+
+    Notes
+    -----
+    Corrected exactly by the chain Gaussian, then Poisson, with the step of one photon
+    ``p(y + gain) / p(y)``:
+    ``offset + (y - offset + gain + read_noise^2 s(y + gain)) p(y + gain) / p(y)``
+    (`napari_noise2score.noise.formulas.poisson_gaussian_chained`; docs/method.md). It joins the
+    Gaussian and the Poisson row of Table 1 in [1]_, without the approximation of the latter.
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import PoissonGaussian
+    >>> camera = PoissonGaussian(gain=2.0, offset=100.0, read_noise=3.0)
+    >>> camera.variance([100.0, 150.0])
+    array([  9., 109.])
     """
 
     name: ClassVar[str] = 'poisson-gaussian'

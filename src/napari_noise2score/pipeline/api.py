@@ -1,0 +1,329 @@
+"""The four stages and the whole road as plain functions, for scripts and notebooks.
+
+    prepare -> train_score -> score_image -> correct_image
+
+`denoise` does all four. Each function runs to its end and returns its result; panel and command
+line iterate over the generators below them instead (`run`, `stages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.refine import prepare_image
+from napari_noise2score.pipeline.results import Denoised, Progress, ScoreMap
+from napari_noise2score.pipeline.run import denoise_steps, single
+from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.score.progress import TrainProgress
+from napari_noise2score.score.train import Stop
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.steps import finish
+
+
+def prepare(
+    image: ArrayLike | ImageSource,
+    axes: str | None = None,
+    noise: NoiseRequest | None = None,
+    *,
+    name: str = 'image',
+    separate: str = '',
+    device: str = 'auto',
+) -> Prepared:
+    """Give every channel of an image its noise model: the first stage.
+
+    Parameters
+    ----------
+    image : array-like or ImageSource
+        Grey levels, any real dtype and number of axes. Planes are read one at a time where they
+        are needed, so the array may be a memory map or lazy (dask, zarr).
+    axes : str
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. Needed for an array, and left
+        out for an `ImageSource`, which has axes of its own.
+    noise : NoiseRequest, optional
+        What is known of the noise; the rest is estimated channel by channel.
+    name : str
+        Name of the image in messages and reports.
+    separate : str
+        Axes along which each position gets a noise model of its own, such as ``'T'``.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+
+    Returns
+    -------
+    Prepared
+        The image with the noise models; ``channels[0].family`` is the first.
+
+    Raises
+    ------
+    InputError
+        If image and axes do not fit, the noise cannot be estimated and is not given, or every
+        channel is constant.
+
+    Notes
+    -----
+    The noise model gives the coordinate in which the noise has variance 1 and in which one network
+    learns all images (generalised Anscombe transform for photons with read noise [1]_).
+    The correlation of the noise of a single image is measured on what the pretrained network
+    removes from it, which takes about a second; docs/method.md, "Correlation from one image".
+
+    References
+    ----------
+    .. [1] Mäkitalo and Foi, Optimal inversion of the generalized Anscombe transformation for
+       Poisson-Gaussian noise, IEEE Transactions on Image Processing 22 (2013).
+
+    Examples
+    --------
+    >>> from napari_noise2score import NoiseRequest, prepare
+    >>> from napari_noise2score.images.synthetic import synthetic_stack
+    >>> noisy = synthetic_stack('nuclei', frames=2, size=64).noisy
+    >>> prepare(noisy, 'TYX', device='cpu').channels[0].family.name
+    'poisson-gaussian'
+    >>> known = NoiseRequest('gaussian', {'sigma': 20.0})
+    >>> prepare(noisy, 'TYX', known, device='cpu').channels[0].family
+    Gaussian(sigma=20.0)
+    """
+    source = as_source(image, axes, name)
+    return prepare_image(source, noise, separate, device=device)
+
+
+def train_score(
+    images: Prepared | Sequence[Prepared],
+    settings: TrainSettings | None = None,
+    *,
+    start: ScoreModel | None = None,
+    stop: Stop | None = None,
+    on_progress: Callable[[TrainProgress], None] | None = None,
+) -> ScoreModel:
+    """Train one score model on all channels of all images together: the second stage.
+
+    Parameters
+    ----------
+    images : Prepared or sequence of Prepared
+        Noisy images with their noise models, as `prepare` returns them.
+    settings : TrainSettings, optional
+        How long and how to train; one minute from the pretrained weights if not given.
+    start : ScoreModel, optional
+        A model whose training is continued, instead of the weights that the settings name.
+    stop : object with ``is_set()``, optional
+        When set, such as a `threading.Event`, the training ends after the present step.
+    on_progress : callable, optional
+        Called with a `TrainProgress` after every step.
+
+    Returns
+    -------
+    ScoreModel
+        The trained model; ``save`` writes it to a file. It serves every correction.
+
+    Raises
+    ------
+    InputError
+        If no image is given, or the network of ``start`` does not fit the settings.
+    TrainingError
+        If the score could not be learned, or there was no step before the stop.
+
+    Notes
+    -----
+    No clean image is needed. The default loss is amortised residual denoising [1]_: noise of
+    a random amount ``sigma_a`` is added to the noisy image ``y``, and the network learns to
+    remove it, whose optimum is the score ``grad log p(y)`` as ``sigma_a`` becomes small [2]_,
+    eq. 5; docs/method.md, "Losses".
+
+    References
+    ----------
+    .. [1] Lim, Courville, Pal and Huang, AR-DAE: towards unbiased neural entropy gradient
+       estimation, ICML (2020).
+    .. [2] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import TrainSettings, prepare, train_score
+    >>> from napari_noise2score.images.synthetic import synthetic_stack
+    >>> noisy = synthetic_stack('nuclei', frames=2, size=64).noisy
+    >>> prepared = prepare(noisy, 'TYX', device='cpu')
+    >>> settings = TrainSettings(seconds=None, steps=2, device='cpu')
+    >>> model = train_score(prepared, settings)
+    >>> model.training['steps']
+    2
+    """
+    images = [images] if isinstance(images, Prepared) else list(images)
+    steps = train_score_steps(images, settings, start=start, stop=stop)
+    return finish(steps, on_progress)
+
+
+def score_image(
+    model: ScoreModel | Sequence[ScoreModel],
+    image: Prepared,
+    *,
+    device: str = 'auto',
+    orientations: int = 8,
+    sigma_a: float | None = None,
+    foreign: bool = False,
+    on_progress: Callable[[PredictProgress], None] | None = None,
+) -> ScoreMap:
+    """Apply a score model to an image, tile by tile: the third stage.
+
+    Parameters
+    ----------
+    model : ScoreModel or sequence of ScoreModel
+        Trained on this image or others like it; one for all channels, or one for each.
+    image : Prepared
+        The image with its noise models, as `prepare` returns it.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    orientations : int
+        Rotated and mirrored views that are averaged, 1 to 8.
+    sigma_a : float, optional
+        Perturbation at inference, 0 to 2 noise standard deviations; chosen by the estimated risk
+        if not given.
+    foreign : bool
+        Whether the model was trained on other images: then its risk is compared with that of the
+        pretrained weights, which takes about a second.
+    on_progress : callable, optional
+        Called with a `PredictProgress` after every tile.
+
+    Returns
+    -------
+    ScoreMap
+        For each channel the clean level ``D``, (N, Y, X) float32, in the unit-noise coordinate
+        ``t``. The score is ``(D - t) / v(D)``, ``v`` the variance of the noise there.
+
+    Raises
+    ------
+    InputError
+        If the models are not as many as the channels.
+
+    Notes
+    -----
+    The score is the gradient of the logarithm of the density of the noisy image; with Gaussian
+    noise of variance ``v`` the clean level is ``E[x | t] = t + v grad log p(t)``, Tweedie's
+    formula [1]_. The network predicts ``D``, from which the score of every correction follows.
+
+    References
+    ----------
+    .. [1] Efron, Tweedie's formula and selection bias, Journal of the American Statistical
+       Association 106 (2011).
+
+    Examples
+    --------
+    >>> from napari_noise2score import TrainSettings, prepare, score_image, train_score
+    >>> from napari_noise2score.images.synthetic import synthetic_stack
+    >>> noisy = synthetic_stack('nuclei', frames=2, size=64).noisy
+    >>> prepared = prepare(noisy, 'TYX', device='cpu')
+    >>> model = train_score(prepared, TrainSettings(seconds=0, device='cpu'))
+    >>> score_image(model, prepared, device='cpu', orientations=1).clean[0].shape
+    (2, 64, 64)
+    """
+    steps = score_image_steps(
+        model,
+        image,
+        device=device,
+        orientations=orientations,
+        sigma_a=sigma_a,
+        foreign=foreign,
+    )
+    return finish(steps, on_progress)
+
+
+def denoise(
+    image: ArrayLike | ImageSource,
+    axes: str | None = None,
+    settings: DenoiseSettings | None = None,
+    *,
+    name: str = 'image',
+    seconds: float | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Denoised:
+    """Clean image of a noisy one, without any clean image to learn from: all four stages.
+
+    Parameters
+    ----------
+    image : array-like or ImageSource
+        Grey levels, any real dtype and number of axes.
+    axes : str
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. Needed for an array, and left
+        out for an `ImageSource`, which has axes of its own.
+    settings : DenoiseSettings, optional
+        What to do; estimates the noise and trains for a minute if not given.
+    name : str
+        Name of the image in the report.
+    seconds : float, optional
+        Training time, s, instead of that in the settings; 0 applies the pretrained weights.
+    on_progress : callable, optional
+        Called with every `Progress`.
+
+    Returns
+    -------
+    Denoised
+        Its ``image`` has the shape, axes and grey levels of the input, float32 unless the settings
+        ask for the dtype of the input; ``report`` says how it was made.
+
+    Raises
+    ------
+    InputError
+        If the image or a setting is not acceptable.
+    TrainingError
+        If the score could not be learned.
+
+    Notes
+    -----
+    The method is Noise2Score [1]_: learn the score of the noisy image, then correct it by
+    Tweedie's formula of the noise model (Table 1 there), or by the chain Gaussian, then Poisson.
+
+    References
+    ----------
+    .. [1] Kim and Ye, Noise2Score: Tweedie's approach to self-supervised image denoising without
+       clean images, NeurIPS (2021).
+
+    Examples
+    --------
+    >>> from napari_noise2score import denoise
+    >>> from napari_noise2score.images.synthetic import synthetic_stack
+    >>> stack = synthetic_stack('nuclei', frames=2, size=64)
+    >>> result = denoise(stack.noisy, 'TYX', seconds=0)
+    >>> result.image.shape
+    (2, 64, 64)
+    >>> before, after = ((a - stack.truth) ** 2 for a in (stack.noisy, result.image))
+    >>> bool(after.mean() < before.mean() / 3)
+    True
+    """
+    settings = settings or DenoiseSettings()
+    if seconds is not None:
+        settings = replace(settings, training=replace(settings.training, seconds=seconds))
+    source = as_source(image, axes, name)
+    return finish(single(denoise_steps([source], settings)), on_progress)
+
+
+def as_source(image: Any, axes: str | None, name: str) -> ImageSource:
+    """An image with its axes.
+
+    Raises
+    ------
+    InputError
+        If an array comes without axes, an `ImageSource` with others than its own, or axes and
+        shape do not fit.
+    """
+    if isinstance(image, ImageSource):
+        if axes is not None and axes != image.axes:
+            raise InputError(
+                f'{image.name} has the axes {image.axes}, but {axes} is given; leave the axes out'
+            )
+        return image
+    array = image if hasattr(image, 'shape') and hasattr(image, 'dtype') else np.asarray(image)
+    if axes is None:
+        raise InputError(
+            f'the axes of an image of shape {tuple(array.shape)} are not given; '
+            "give one letter of TCZYXS for each axis, such as 'YX' or 'TYX'"
+        )
+    return ImageSource(array, axes, name)
