@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from superqt.utils import qimage_to_array
 
 from napari_noise2score._widget.views.chart import (
     Chart,
@@ -21,10 +22,7 @@ BLUE = (90, 123, 208)
 
 def colours(chart) -> np.ndarray:
     """(rows, columns, 3) of what is on the screen."""
-    image = chart.grab().toImage().convertToFormat(chart.grab().toImage().Format.Format_RGB888)
-    raw = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
-    rows = raw.reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()]
-    return rows.reshape(image.height(), image.width(), 3)
+    return qimage_to_array(chart.grab().toImage())[..., :3]
 
 
 def blue(chart) -> np.ndarray:

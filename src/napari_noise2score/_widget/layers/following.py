@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtWidgets import QWidget
@@ -10,11 +11,14 @@ from qtpy.QtWidgets import QWidget
 
 def follow(owner: QWidget, act: Callable[..., None], *emitters: Any) -> None:
     """Call ``act`` with every event of napari's emitters, as long as a widget lives."""
+    # Not the method itself: napari compares what it disconnects with its models, which fails for
+    # a method of a widget that Qt has deleted.
+    call = partial(act)
     for emitter in emitters:
-        emitter.connect(act)
+        emitter.connect(call)
 
     def forget(gone: Any = None) -> None:
         for emitter in emitters:
-            emitter.disconnect(act)
+            emitter.disconnect(call)
 
     owner.destroyed.connect(forget)

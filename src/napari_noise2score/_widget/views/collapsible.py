@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QWidget
 from superqt import QCollapsible
 
@@ -41,7 +42,7 @@ class Fold(QCollapsible):
     def __init__(
         self, title: str, content: QWidget, tip: str = '', parent: QWidget | None = None
     ) -> None:
-        super().__init__(title, parent, QIcon(), QIcon())
+        super().__init__(title, parent, _no_icon(), _no_icon())
         self._title = title
         self.setDuration(0)
         self.content().deleteLater()
@@ -49,6 +50,7 @@ class Fold(QCollapsible):
         self.setContent(content)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.toggleButton().setStyleSheet(_STYLE)
+        self.toggleButton().setIconSize(QSize(1, 1))
         self.toggleButton().setToolTip(tip)
         self.toggled.connect(self._show)
         self.collapse(animate=False)
@@ -58,3 +60,10 @@ class Fold(QCollapsible):
         self.content().setVisible(on)
         self.setText(f'{_OPEN if on else _CLOSED}  {self._title}')
         self.toggleButton().setAccessibleName(f'{self._title}, {"open" if on else "closed"}')
+
+
+def _no_icon() -> QIcon:
+    """An icon that shows nothing; PySide6 takes an empty `QIcon` for no icon at all."""
+    nothing = QPixmap(1, 1)
+    nothing.fill(Qt.GlobalColor.transparent)
+    return QIcon(nothing)

@@ -27,6 +27,7 @@ from napari_noise2score._widget.layers import (
     target_of,
     unwrapped,
 )
+from napari_noise2score._widget.layers.following import follow
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import check_axes
 
@@ -67,7 +68,7 @@ class LayerTable(QTableWidget):
         super().__init__(0, 2, parent)
         self._viewer = viewer
         self._rows: list[tuple[Any, QTableWidgetItem, QComboBox]] = []
-        self._watch = _Watch()
+        self._of_layers = _OfLayers()
         self.setHorizontalHeaderLabels(['Image layers', 'Axes'])
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -89,10 +90,10 @@ class LayerTable(QTableWidget):
             'result is better if they are of the same kind, and the training takes no longer.'
         )
         self.itemChanged.connect(self._item_changed)
-        self._watch.follow(viewer.layers.events.inserted, self._inserted)
-        self._watch.follow(viewer.layers.events.removed, self._fill)
-        self._watch.follow(viewer.layers.events.reordered, self._fill)
-        self.destroyed.connect(self._watch.close)
+        events = viewer.layers.events
+        follow(self, self._inserted, events.inserted)
+        follow(self, self._fill, events.removed, events.reordered)
+        self.destroyed.connect(self._of_layers.forget)
         self._fill()
         self._tick_default()
 
@@ -166,7 +167,7 @@ class LayerTable(QTableWidget):
         ticked = self.layers()
         typed = {id(layer): axes.currentText() for layer, _, axes in self._rows}
         current = self.currentRow()
-        self._watch.forget_layers()
+        self._of_layers.forget()
         self.blockSignals(True)
         layers = image_layers(self._viewer)[::-1]
         self.setRowCount(len(layers))
@@ -177,13 +178,13 @@ class LayerTable(QTableWidget):
             item.setCheckState(Qt.CheckState.Unchecked)
             self.setItem(row, 0, item)
             axes = self._axes_box(layer, typed.get(id(layer)))
-            self.setCellWidget(row, 1, axes)
+            self._put(row, axes)
             self._rows.append((layer, item, axes))
             self._name_row(layer)
-            follow = partial(self._watch.follow_layer, layer)
-            follow('name', partial(self._name_row, layer))
+            of_layer = partial(self._of_layers.follow, layer)
+            of_layer('name', partial(self._name_row, layer))
             for change in ('data', 'axis_labels'):
-                follow(change, partial(self._guess_row, layer))
+                of_layer(change, partial(self._guess_row, layer))
         self.tick(ticked)
         self.setCurrentCell(min(max(current, 0), len(layers) - 1), 0)
         self.blockSignals(False)
@@ -205,6 +206,13 @@ class LayerTable(QTableWidget):
         box.currentTextChanged.connect(lambda text: self.ticked.emit())
         return box
 
+    def _put(self, row: int, axes: QComboBox) -> None:
+        """Axes into their row; with PySide6 those they replace would keep their place for Tab."""
+        replaced = self.cellWidget(row, 1)
+        if replaced is not None:
+            replaced.hide()
+        self.setCellWidget(row, 1, axes)
+
     def _row(self, layer: Any) -> int | None:
         return next((i for i, row in enumerate(self._rows) if row[0] is layer), None)
 
@@ -222,7 +230,7 @@ class LayerTable(QTableWidget):
         if row is not None:
             typed = self._rows[row][2].currentText()
             axes = self._axes_box(layer, None if event.type == 'axis_labels' else typed)
-            self.setCellWidget(row, 1, axes)
+            self._put(row, axes)
             self._rows[row] = (*self._rows[row][:2], axes)
             self._name_row(layer)
             self._order_tabs()
@@ -251,35 +259,20 @@ class LayerTable(QTableWidget):
         self.setFixedHeight(header + rows * _ROW_HEIGHT + 2 * self.frameWidth() + 2)
 
 
-class _Watch:
-    """Connections to napari's events, to be undone when the table is gone."""
+class _OfLayers:
+    """Connections to the events of layers, to be undone when the rows or the table are gone."""
 
     def __init__(self) -> None:
         self._connected: list[tuple[Any, Callable[..., None]]] = []
-        self._of_layers: list[tuple[Any, Callable[..., None]]] = []
 
-    def follow(self, emitter: Any, act: Callable[..., None]) -> None:
-        """Call ``act`` with every event."""
+    def follow(self, layer: Any, name: str, act: Callable[..., None]) -> None:
+        """Call ``act`` with every event ``name`` of a layer, until `forget`."""
+        emitter = getattr(layer.events, name)
         emitter.connect(act)
         self._connected.append((emitter, act))
 
-    def follow_layer(self, layer: Any, name: str, act: Callable[..., None]) -> None:
-        """Call ``act`` with every event ``name`` of a layer, until `forget_layers`."""
-        emitter = getattr(layer.events, name)
-        emitter.connect(act)
-        self._of_layers.append((emitter, act))
-
-    def forget_layers(self) -> None:
+    def forget(self, gone: Any = None) -> None:
         """No more events of layers."""
-        _disconnect(self._of_layers)
-
-    def close(self, gone: Any = None) -> None:
-        """No more events at all."""
-        _disconnect(self._of_layers)
-        _disconnect(self._connected)
-
-
-def _disconnect(connected: list[tuple[Any, Callable[..., None]]]) -> None:
-    while connected:
-        emitter, act = connected.pop()
-        emitter.disconnect(act)
+        while self._connected:
+            emitter, act = self._connected.pop()
+            emitter.disconnect(act)
