@@ -119,7 +119,7 @@ def found_in_clean(count: int, size: int) -> Iterator[str]:
     for name, images in makes.items():
         for frames in (1, FRAMES):
             noisy = (recorded(image, frames, 0.0, 0, seed) for seed, image in enumerate(images))
-            found = sum(estimate_noise(stack).rows.found for stack in noisy)
+            found = sum(estimate_noise(stack).rows.detected for stack in noisy)
             yield f'{name:10s} {frames} clean: found in {found} of {count}'
 
 

@@ -99,7 +99,7 @@ def case(name: str, clean: Array, added: Array, seed: int, *, rows: bool) -> str
         level.channels[0].offsets.of(index)
     seconds = time.perf_counter() - begin
     before = denoised(white)
-    after = denoised(level) if channel.rows.found else before
+    after = denoised(level) if channel.rows.detected else before
     measure = left_of_rows if rows else left_of_wave
     errors = [measure(np.asarray(image, np.float64), clean, added) for image in (before, after)]
     return (

@@ -61,7 +61,7 @@ def test_more_fields_show_less():
 
 @pytest.mark.parametrize('name', sorted(SCENES))
 def test_nothing_is_found_in_clean_images(name):
-    assert not any(found_in(scene(name, seed) + white(seed)).found for seed in range(20))
+    assert not any(found_in(scene(name, seed) + white(seed)).detected for seed in range(20))
 
 
 ROWS = np.arange(256.0)[:, None] + np.zeros(256)
@@ -77,13 +77,13 @@ STRUCTURES = {
 
 @pytest.mark.parametrize('structure', STRUCTURES.values(), ids=STRUCTURES)
 def test_structure_along_rows_is_no_row_noise(structure):
-    assert not any(found_in(structure + white(seed)).found for seed in range(10))
+    assert not any(found_in(structure + white(seed)).detected for seed in range(10))
 
 
 @pytest.mark.parametrize('sigma', [(0.6, 0.6), (2, 2), (0, 2), (2, 0)])
 def test_correlated_noise_is_no_row_noise(sigma):
     fields = [ndimage.gaussian_filter(white(seed), sigma) for seed in range(10)]
-    assert not any(found_in(field).found for field in fields)
+    assert not any(found_in(field).detected for field in fields)
 
 
 def test_too_small_an_image_tells_nothing():
@@ -181,7 +181,7 @@ def test_the_estimate_tells_row_noise_and_the_other_noise_without_it(frames, sha
     noisy = np.round(noisy + (share * usual) ** 0.5 * rng.normal(size=(frames, 256, 1)))
     fit = estimate_noise(noisy.astype(np.uint16))
     assert fit.compared == (frames > 1)
-    assert fit.rows.found == (share > 0)
+    assert fit.rows.detected == (share > 0)
     assert fit.rows.rows == pytest.approx(share * usual, rel=0.35)
     assert fit.correlation.is_white
     assert fit.family.gain == pytest.approx(4.0, rel=0.06)

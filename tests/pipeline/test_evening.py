@@ -175,6 +175,6 @@ def test_row_noise_is_taken_off_beside_the_maps(camera, measured):
     noisy = np.rint(camera.noisy + rows - rows.mean()).astype(np.int16)
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
     (channel,) = levelled(prepare(ImageSource(noisy, 'YX'), request), 'cpu').channels
-    assert channel.rows.found
+    assert channel.rows.detected
     left = channel.offsets.of(0).rows - (rows - rows.mean())[:, 0]
     assert left.var() < 0.4 * rows.var()

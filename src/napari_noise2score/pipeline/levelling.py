@@ -62,7 +62,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
 
 
 def _concerned(channel: PreparedChannel) -> bool:
-    return channel.rows.found and not channel.offsets.any
+    return channel.rows.detected and not channel.offsets.any
 
 
 def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:

@@ -240,7 +240,7 @@ def _compared(
     found = []
     for pair in some:
         first, second = (marked(frames[number]) for number in (pair.first, pair.second))
-        if rows.found and pair.change is None:
+        if rows.detected and pair.change is None:
             first, second = _levelled(first, second, pair.still, rows)
         found.append((coordinate.forward(first), coordinate.forward(second), pair))
     return found

@@ -52,8 +52,10 @@ def describe(
                     'The noise is correlated between pixels but was treated as independent: '
                     'much of it remains in the result.'
                 )
-            if channel.fit.rows.found:
-                left = 'which were removed' if channel.rows.found else 'which remain in the result'
+            if channel.fit.rows.detected:
+                left = (
+                    'which were removed' if channel.rows.detected else 'which remain in the result'
+                )
                 warnings.append(f'{channel.fit.rows.sentence}, {left}.')
         warnings += channel.notes
         warnings += check.warnings

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_noise2score.noise.calibration_frames import FAR, captures, mean_and_error, usual
+from napari_noise2score.noise.calibration_frames import (
+    FAR,
+    checked_frames,
+    inliers,
+    mean_and_error,
+)
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.estimate.flat_patches import from_flat_patches, response
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
@@ -70,7 +75,7 @@ def measure_dark(frames: ArrayLike) -> Dark:
     which leave out what is smooth but not what differs from pixel to pixel. Pixels that stand out
     by more than 6 standard deviations, in their mean or once in time, are left out.
     """
-    raw = captures(frames, 'dark frames')
+    raw = checked_frames(frames, 'dark frames')
     stack = raw.astype(np.float64)
     notes: list[str] = []
     if len(stack) > 1:
@@ -99,10 +104,10 @@ def _from_several(stack: Array, notes: list[str]) -> _Found:
     """From what changes between frames."""
     count = len(stack)
     mean = stack.mean(axis=0)
-    kept = usual(mean)
+    kept = inliers(mean)
     level = stack[:, kept].mean(axis=1)
     rest = stack - mean - (level - level.mean())[:, None, None]
-    spread = float(rest[:, kept][usual(rest[:, kept])].std())
+    spread = float(rest[:, kept][inliers(rest[:, kept])].std())
     kept &= np.abs(rest).max(axis=0) <= FAR * spread
     _note_hot(1 - float(kept.mean()), notes)
     offset, offset_error = mean_and_error(kept, mean)
@@ -127,8 +132,8 @@ def _from_one(frame: Array, notes: list[str]) -> _Found:
     half = frame[:-2] - 2 * frame[1:-1] + frame[2:]
     rest = (half[:, :-2] - 2 * half[:, 1:-1] + half[:, 2:]) / 6
     inner = frame[1:-1, 1:-1]
-    kept = usual(rest) & usual(inner)
-    _note_hot(1 - float(usual(inner).mean()), notes)
+    kept = inliers(rest) & inliers(inner)
+    _note_hot(1 - float(inliers(inner).mean()), notes)
     offset = mean_and_error(kept, inner)
     variance, error = mean_and_error(kept, rest**2)
     correlation = _of_patches(inner, kept, variance, offset[0]) if variance > 0 else None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.calibration.dark import Dark
-from napari_noise2score.noise.calibration_frames import block_means, blocks, captures
+from napari_noise2score.noise.calibration_frames import block_means, blocks, checked_frames
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.line_fit import fit_line, reweighted
@@ -112,7 +112,7 @@ def measure_flat(frames: ArrayLike, dark: Dark | None = None) -> Flat:
     With dark frames the line goes through their point, else it needs light of several levels, or
     that is uneven enough.
     """
-    raw = captures(frames, 'flat field')
+    raw = checked_frames(frames, 'flat field')
     if dark is not None:
         return _measured(raw, dark.offset, dark)
     lowest = float(raw.mean(axis=(1, 2), dtype=np.float64).min())

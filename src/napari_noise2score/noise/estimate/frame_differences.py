@@ -28,10 +28,10 @@ from napari_noise2score.noise.estimate.frame_matching import Compared, matched
 from napari_noise2score.noise.estimate.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.patterns.offsets import (
-    measured_in_frames,
     offsets_of,
     shared_noise,
-    standing,
+    waves_of_single_frames,
+    with_fixed_part,
     without_waves,
 )
 from napari_noise2score.noise.patterns.shared import RowNoise
@@ -115,7 +115,7 @@ def from_frames(
     evidence = binned(raw, 'frame differences', _third_cumulants(found))
     rows = _rows_taken_off(evidence, compared, shifts)
     rows = _with_those_that_stay(rows, evidence, found)
-    if rows.found:
+    if rows.detected:
         _level_means(rows, evidence, compared)
         raw = [
             pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
@@ -206,7 +206,7 @@ def _rows_taken_off(
     ]
     fields = [pair.difference / 2**0.5 for pair in pairs]
     rows = shared_noise(fields, weights, [pair.level for pair in pairs], evidence.mean_variance)
-    if rows.found:
+    if rows.detected:
         for pair, field, weight in zip(pairs, fields, weights, strict=True):
             pair.difference -= 2**0.5 * offsets_of(field, weight, rows).plane
     return rows
@@ -227,8 +227,8 @@ def _with_those_that_stay(
             weights.append(evidence.weight(neighbour_mean(means[-1]), mask))
     if not runs:
         return rows
-    rows = measured_in_frames(rows, runs, weights)
-    return standing(means, weights, rows, float(np.mean([len(run) for run in runs])))
+    rows = waves_of_single_frames(rows, runs, weights)
+    return with_fixed_part(means, weights, rows, float(np.mean([len(run) for run in runs])))
 
 
 def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:

@@ -160,7 +160,7 @@ def compare(
     blocks, moving, motion = _still(difference, mean, noisy, side)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
         rows = shared_noise([difference], [mask.astype(np.float64)], [mean], 1.0)
-        if not rows.found:
+        if not rows.detected:
             return None
         # offsets that whole rows have in common reach as far as what moves does
         weight = mask / max(float(difference[mask].var()) - rows.variance, 1e-300)

@@ -131,7 +131,7 @@ class NoiseFit:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before relying on the fit, in plain sentences."""
         sentences = self.warnings_for(self.family)
-        if self.rows.found:
+        if self.rows.detected:
             sentences = (*sentences, f'{self.rows.sentence}; denoising removes them.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'

@@ -22,7 +22,7 @@ from napari_noise2score.noise.estimate.binning import (
 from napari_noise2score.noise.estimate.flat_patches import from_flat_patches, response
 from napari_noise2score.noise.estimate.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.noise.patterns.offsets import waves_taken_off
+from napari_noise2score.noise.patterns.offsets import separate_waves
 from napari_noise2score.noise.patterns.rows import row_noise
 from napari_noise2score.noise.patterns.shared import Wave
 from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
@@ -83,7 +83,7 @@ def _from_single_frames(
         evidence.weight(neighbour_mean(frame), mask)
         for frame, mask in zip(levelled, masks, strict=True)
     ]
-    waves, even = waves_taken_off(levelled, weights, evidence.mean_variance)
+    waves, even = separate_waves(levelled, weights, evidence.mean_variance)
     if waves and not known:
         rest = [
             np.where(blank, np.nan, np.where(frame < saturation, without + by, frame))

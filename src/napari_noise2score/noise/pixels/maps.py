@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from napari_noise2score.noise.calibration_frames import MOST_FRAMES, usual
+from napari_noise2score.noise.calibration_frames import MOST_FRAMES, inliers
 from napari_noise2score.noise.digits import digits
 
 Array = NDArray[np.float64]
@@ -151,7 +151,7 @@ def measure_pixels(frames: Iterable[NDArray[Any]]) -> PixelMaps | None:
     if not middle > 0:
         return None
     variance = np.maximum(variance, _LEAST * middle)
-    there = usual(mean)
+    there = inliers(mean)
     stuck = ~sums.changed & ~there
     freedom = count - 1
     # a single pixel of many that stands out counts, and so does one that is stuck
@@ -231,7 +231,7 @@ def _log_spread(variance: Array, freedom: int) -> float:
 
 def _offset_spread(mean: Array, unknown: Array) -> float:
     """Variance of the offsets themselves; 0 if they are one as far as can be told."""
-    kept = usual(mean) & (unknown <= np.median(unknown) * 4)
+    kept = inliers(mean) & (unknown <= np.median(unknown) * 4)
     away = mean[kept] - mean[kept].mean()
     chance = unknown[kept]
     found = float((away**2).mean() - chance.mean())
