@@ -40,9 +40,9 @@ _FEWEST_LEVELS = 3
 _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
 _HIDDEN_MOTION = 1.2
-"""A line from frame differences this much steeper than that of single frames shows motion."""
+"""Ratio of the slopes of frame differences and single frames above which there is motion."""
 _MOST_CHECKED = 4
-"""Single frames that are compared with the frame differences."""
+"""Maximum number of single frames that are compared with the frame differences."""
 
 
 def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
@@ -139,10 +139,11 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
 def _evidence(
     fields: Sequence[UsableFrames], counts: Sequence[int], saturation: float
 ) -> tuple[PhotonTransfer, Sequence[tuple[FramePair, ...]]]:
-    """Frame differences where they can be trusted, else single frames, and the pairs of frames.
+    """Evidence from frame differences if they are reliable, else from single frames; and the
+    pairs.
 
-    Motion that no test of a difference notices adds to its variance, structure adds to that of
-    single frames. On independent pixels the lower of the two lines is therefore the better one.
+    Undetected motion adds to the variance of differences, and structure adds to that of single
+    frames. For independent pixels the lower of the two lines is therefore the better one.
     """
     every = (f for field, count in zip(fields, counts, strict=True) for f in field[:count])
     single_frames = [frame for frame in every if not np.isnan(frame).all()]
@@ -150,7 +151,9 @@ def _evidence(
     step = -(-len(single_frames) // _MOST_CHECKED)
     no_pairs: list[tuple[FramePair, ...]] = [()] * len(fields)
     differences, pairs = None, no_pairs
-    with ThreadPoolExecutor(1) as beside:  # mostly needed too, and each takes one processor core
+    with ThreadPoolExecutor(
+        1
+    ) as beside:  # mostly both are needed, and each uses one processor core
         checked = beside.submit(from_single_frames, single_frames[::step], saturation)
         if several:
             differences, pairs = from_frames(fields, saturation, counts)
@@ -189,7 +192,7 @@ def _checked(field: ArrayLike) -> NDArray[Any]:
 
 
 def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
-    """Those frames that are not equal to an earlier one."""
+    """Numbers of the frames that are not equal to an earlier one."""
     seen: dict[bytes, int] = {}
     for number in numbers:
         seen.setdefault(stack[number].tobytes(), number)
@@ -197,7 +200,7 @@ def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
 
 
 def _fewer(fields: Sequence[UsableFrames]) -> list[int]:
-    """Of how many frames of each field the noise is measured, so that it stays quick."""
+    """Number of frames of each field on which the noise is measured, limited for speed."""
     share = max(2, _MOST_FRAMES // len(fields))
     budget = max(1, _MOST_PIXELS // (fields[0].shape[0] * fields[0].shape[1]))
     step = max(1, len(fields) * 2 // max(2, min(_MOST_FRAMES, budget)))
