@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError, InputError
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.pipeline.results import ScoreMap
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
@@ -134,7 +134,7 @@ def training_difference(
     """
     starts = {id(model): start_of(model, start) for model in score_map.distinct}
     source, channels = score_map.prepared.source, score_map.prepared.channels
-    image = room(source.shape, np.float32)
+    image = allocate(source.shape, np.float32)
     largest = []
     count = len(channels)
     for number, (channel, clean, judge, model) in enumerate(

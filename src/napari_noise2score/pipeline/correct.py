@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import HandedThrough, constant_words
-from napari_noise2score.images.storage import as_dtype, room
+from napari_noise2score.images.blanks import UnchangedPlaces, constant_words
+from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction
@@ -110,12 +110,12 @@ def correct_image(
     plan = plan_correction(score_map, noise, correction)
     dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
     prepared = score_map.prepared
-    image = room(prepared.source.shape, dtype)
+    image = allocate(prepared.source.shape, dtype)
     checks, clipped, passed = [], 0, []
     for number, channel in enumerate(prepared.channels):
         family = plan.families[number]
         sums = ResidualSums(channel.correlation.neighbours)
-        handed = HandedThrough(channel.channel)
+        unchanged = UnchangedPlaces(channel.channel)
         for index in range(channel.shape[0]):
             plane = plan.plane(number, index)
             values, outside = as_dtype(plane.clean, image.dtype)
@@ -123,16 +123,16 @@ def correct_image(
                 values[plane.blank] = plane.raw[plane.blank]
             channel.channel.write(index, values, image)
             clipped += outside
-            handed.add(index, plane.raw, plane.blank)
+            unchanged.add(index, plane.raw, plane.blank)
             if plane.blank is None or not plane.blank.all():
                 sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess)
         checks.append(sums.check())
-        passed.append(handed)
+        passed.append(unchanged)
     for constant in prepared.constant:
         for index in range(constant.shape[0]):
             constant.write(index, constant.raw_plane(index), image)
     words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
-    shares = tuple(handed.share for handed in passed)
+    shares = tuple(each.share for each in passed)
     return Corrected(
         image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares
     )

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.pixels.even_noise import local_mean
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
@@ -148,7 +148,7 @@ class _CleanPlanes:
 
     def __call__(self, index: int) -> NDArray[np.float32]:
         if self._found is None:
-            self._found = room(self._channel.shape, np.float32)
+            self._found = allocate(self._channel.shape, np.float32)
         if index not in self._known:
             self._found[index] = _clean(self._channel, self._device, index)
             self._known.add(index)

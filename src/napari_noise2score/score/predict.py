@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
@@ -111,7 +111,7 @@ def predict_clean(
     count, height, width = planes.shape
     multiple = model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
-    result = room((count, height, width), np.float32)
+    result = allocate((count, height, width), np.float32)
 
     @lru_cache(maxsize=together)
     def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
