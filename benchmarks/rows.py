@@ -31,8 +31,8 @@ from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
 SHARES = (0.003, 0.01, 0.05, 0.2)

@@ -17,15 +17,15 @@ from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.domain import Seen, misfits
+from napari_noise2score.pipeline.domain import TrainingDomain, misfits
 from napari_noise2score.pipeline.pooling import learned_parts, training_groups
 from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.residual import residual_steps
 from napari_noise2score.pipeline.results import Denoised, LeftOut
 from napari_noise2score.pipeline.run import denoise, denoise_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
 SIDE = 128
@@ -319,8 +319,8 @@ def test_a_plane_that_is_looked_at_is_handed_through_where_it_is_blank(holed):
 def test_whether_a_model_fits_is_told_by_what_is_there(holed):
     result, image = holed
     channel = result.score_map.prepared.channels[0]
-    low, high = Seen.of(channel).levels
-    alone = Seen.of(prepare(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
+    low, high = TrainingDomain.of(channel).levels
+    alone = TrainingDomain.of(prepare(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
     assert low == pytest.approx(alone.levels[0], abs=1)
     assert high == pytest.approx(alone.levels[1], abs=1)
     assert misfits(result.model, result.score_map.prepared) == []

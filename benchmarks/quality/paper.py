@@ -44,8 +44,8 @@ from scores import psnr
 from napari_noise2score import ScoreModel, correct_image, score_image, train_score
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 PRESETS: dict[str, dict[str, Any]] = {
     'cpu': {

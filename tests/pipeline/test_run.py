@@ -23,8 +23,8 @@ from napari_noise2score.pipeline.prepare import prepare
 from napari_noise2score.pipeline.results import Denoised, Progress
 from napari_noise2score.pipeline.run import denoise, denoise_steps, single
 from napari_noise2score.pipeline.stages import score_image
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 QUICK = TrainSettings(
     seconds=None,
@@ -86,7 +86,7 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError('the network was asked')
 
-    monkeypatch.setattr('napari_noise2score.pipeline.evening.predict_clean', never)
+    monkeypatch.setattr('napari_noise2score.pipeline.equalisation.predict_clean', never)
     monkeypatch.setattr('napari_noise2score.pipeline.stages.train', never)
     images = {form: correct_image(result.score_map, None, form).image for form in Correction}
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])

@@ -75,7 +75,7 @@ def _saved(
 
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
-    from napari_noise2score.images.blanks import nothing_but_constants
+    from napari_noise2score.images.blank_places import nothing_but_constants
     from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepare import estimate_channel
@@ -257,7 +257,7 @@ def clean(folder: Path) -> list[Any]:
 
 def logged(steps: Any) -> Any:
     """Pass on the progress of a pretraining, and print every hundredth of it."""
-    from napari_noise2score.steps import relay
+    from napari_noise2score.progress import relay
 
     told = -1
 

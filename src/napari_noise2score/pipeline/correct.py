@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import UnchangedPlaces, constant_words
+from napari_noise2score.images.blank_places import UnchangedPlaces, constant_words
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
@@ -80,14 +80,17 @@ def plan_correction(
     InputError
         If the noise is left open and could not be estimated.
     """
-    judges = score_map.judges
+    evaluations = score_map.evaluations
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
     if correction is Correction.AUTO:
-        risks = compare_forms(judges, families)
+        risks = compare_forms(evaluations, families)
         form = DEFAULT_FORM if score_map.noise_doubted else choose_form(risks)
     else:
-        form, risks = correction, {correction: risk_of(judges, families, correction)}
-    biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))
+        form, risks = correction, {correction: risk_of(evaluations, families, correction)}
+    biases = (
+        evaluation.bias(family, form)
+        for evaluation, family in zip(evaluations, families, strict=True)
+    )
     return CorrectionPlan(score_map, families, form, risks, tuple(biases))
 
 

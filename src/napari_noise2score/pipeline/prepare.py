@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import BlankPlaces
-from napari_noise2score.images.pixel_places import maps_for
+from napari_noise2score.images.blank_places import BlankPlaces
+from napari_noise2score.images.pixel_maps import maps_for
 from napari_noise2score.images.sampling import highest_level, sample_planes
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.blank import marked

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
+from napari_noise2score.images.blank_places import BlankPlaces, nothing_but_constants
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
@@ -78,7 +78,7 @@ class PreparedChannel:
         Offset and read noise of its pixels, where they differ; the family is that of the median.
     even : EvenPlanes or None
         Its planes as they would be if all pixels were like the median one; None until they are
-        asked for (`napari_noise2score.pipeline.evening`).
+        asked for (`napari_noise2score.pipeline.equalisation`).
     notes : tuple of str
         What a user should know of its maps.
     """

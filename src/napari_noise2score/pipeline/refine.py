@@ -15,7 +15,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.evening import level_by_warm_start
+from napari_noise2score.pipeline.equalisation import level_by_warm_start
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, prepare
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel

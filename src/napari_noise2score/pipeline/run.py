@@ -21,10 +21,10 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.results import Denoised, Event, Progress
 from napari_noise2score.pipeline.schedule import Work
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
 from napari_noise2score.settings import DenoiseSettings, ModelPer
-from napari_noise2score.steps import finish
 
 
 def denoise_steps(

@@ -29,13 +29,13 @@ from napari_noise2score.pipeline.results import (
     Trained,
 )
 from napari_noise2score.pipeline.stages import result_from, score_with, train_score
+from napari_noise2score.progress import relay, seconds_left
 from napari_noise2score.score.device import free_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
-from napari_noise2score.steps import relay, seconds_left
 
 E = TypeVar('E')
 R = TypeVar('R')

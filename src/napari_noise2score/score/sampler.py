@@ -77,10 +77,11 @@ class NoisyPlanes(Planes, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldPlanes:
+class PlanesInMemory:
     """Slabs (N, P, Y, X) float32 in memory, with the noise of a channel; no two of one scene.
 
-    Number n is the middle plane of slab n; from N on come all planes of all slabs, only seen.
+    Number n < N is the central plane of slab n. From N on, the numbers are those of all planes of
+    all slabs, which are only inputs of the network.
     """
 
     array: NDArray[np.float32]
@@ -90,7 +91,7 @@ class HeldPlanes:
     pairs: tuple[PlanePair, ...] = ()
 
     @classmethod
-    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
+    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> PlanesInMemory:
         """These slabs (N, P, Y, X), with the noise of ``channel``."""
         values = array.astype(np.float32, copy=False)
         return cls(values, channel.curve, channel.correlation, channel.recorruptible)
@@ -109,7 +110,7 @@ class HeldPlanes:
         return plane
 
     def slab(self, index: int, count: int) -> tuple[int, ...]:
-        """Numbers of ``count`` planes of slab ``index``, its middle plane in their middle."""
+        """Numbers of ``count`` planes of slab ``index``, centred on its central plane."""
         slabs, planes = self.array.shape[:2]
         if count > planes:
             raise InputError(f'slabs of {planes} planes are held, and {count} are to be seen')

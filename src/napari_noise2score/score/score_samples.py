@@ -20,12 +20,12 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.from_score import closed_forms as adaptive
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.noise.local_score import LocalScore
+from napari_noise2score.progress import relay
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.sampler import HeldPlanes, NoisyPlanes
+from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.slabs import read_slab
-from napari_noise2score.steps import relay
 
 Array = NDArray[np.float64]
 
@@ -166,7 +166,7 @@ def sample_score(
         step = np.zeros(window.shape)
         step[:, half] = _STEP * rng.choice([-1.0, 1.0], window[:, half].shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
-            planes_at = HeldPlanes.like(channel, window + noise + place * step)
+            planes_at = PlanesInMemory.like(channel, window + noise + place * step)
             steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
 
             def of_all(tile: PredictProgress, part: int = 2 * number + place) -> PredictProgress:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Stage, Update
 from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import constant_words, nothing_but_constants
+from napari_noise2score.images.blank_places import constant_words, nothing_but_constants
 from napari_noise2score.images.source import ImageSource
 
 

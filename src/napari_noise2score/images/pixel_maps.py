@@ -1,4 +1,4 @@
-"""The pixels of a camera that an image shows."""
+"""Maps of the pixels of a camera that an image shows."""
 
 from __future__ import annotations
 
