@@ -25,7 +25,7 @@ from napari_noise2score import estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.patterns.shared import NO_ROWS
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
@@ -84,7 +84,7 @@ def cases(name: str, size: int, seed: int) -> Iterator[str]:
                 noisy = recorded(clean, frames, share, axis, seed)
                 prepared = prepare(ImageSource(noisy, 'TYX'))
                 (channel,) = prepared.channels
-                white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
+                white = replace(prepared, channels=(replace(channel, rows=NO_ROW_NOISE),))
                 begin = time.perf_counter()
                 level = levelled(prepared, 'cpu')
                 for index in range(frames):

@@ -33,7 +33,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.patterns.offsets import shared_noise, shared_noise_of_images
 from napari_noise2score.noise.patterns.rows import row_noise
-from napari_noise2score.noise.patterns.shared import NO_ROWS, carriers
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, carriers
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import prepare
 
@@ -92,7 +92,7 @@ def case(name: str, clean: Array, added: Array, seed: int, *, rows: bool) -> str
     noisy = recorded(clean, len(added), added, seed)
     prepared = prepare(ImageSource(noisy, 'TYX'))
     (channel,) = prepared.channels
-    white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
+    white = replace(prepared, channels=(replace(channel, rows=NO_ROW_NOISE),))
     begin = time.perf_counter()
     level = levelled(prepared, 'cpu')
     for index in range(len(added)):

@@ -8,7 +8,7 @@ from napari_noise2score.noise.patterns.offsets import levelled_pair, offsets_of
 from napari_noise2score.noise.patterns.rows import row_noise
 from napari_noise2score.noise.patterns.shared import (
     NO_OFFSETS,
-    NO_ROWS,
+    NO_ROW_NOISE,
     Offsets,
     PlaneOffsets,
     RowNoise,
@@ -87,7 +87,7 @@ def test_correlated_noise_is_no_row_noise(sigma):
 
 
 def test_too_small_an_image_tells_nothing():
-    assert found_in(white(0, (16, 16)) + white(1, (16, 1))) == NO_ROWS
+    assert found_in(white(0, (16, 16)) + white(1, (16, 1))) == NO_ROW_NOISE
 
 
 def test_offsets_are_the_mean_given_the_clean_image():
@@ -165,7 +165,7 @@ def test_it_is_told_in_words():
     both = RowNoise(7.0, 0.4, 100.0)
     assert both.words == 'row noise 7 %, column noise 0.4 % of the noise'
     assert both.sentence.endswith('offsets shared by whole rows and columns')
-    assert NO_ROWS.words == ''
+    assert NO_ROW_NOISE.words == ''
     assert both.scaled(2.0).to_dict() == both.to_dict()
     assert both.to_dict()['rows'] == 0.07
     assert both.to_dict()['columns'] == 0.004

@@ -99,13 +99,13 @@ class UnchangedPlaces:
         return sentences
 
 
-def constant_words(channel: Channel) -> str:
+def constant_channel_message(channel: Channel) -> str:
     """A sentence for a channel whose planes all have a single value, or none."""
     what = _value_words(_values_of(channel), 'constant ({})')
     return f'{channel.words or "The image"} is {what} and is returned as it is.'
 
 
-def nothing_but_constants(channels: Sequence[Channel]) -> str:
+def constant_image_message(channels: Sequence[Channel]) -> str:
     """Error message for an image in which all channels are constant."""
     several = len(channels) > 1
     each = ', '.join(f'{c.words}: {_value_words(_values_of(c))}' for c in channels[:_LISTED])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.blank import marked, single_valued
+from napari_noise2score.noise.blank import blank_as_nan, single_valued
 from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
@@ -84,10 +84,10 @@ def highest_level(channel: Channel, sample: list[NDArray[Any]]) -> float:
     sample : list of array, (T, Y, X)
         From `sample_planes`.
     """
-    top = max(float(np.nanmax(marked(plane))) for stack in sample for plane in stack)
+    top = max(float(np.nanmax(blank_as_nan(plane))) for stack in sample for plane in stack)
     if sample[0].shape[1:] == channel.shape[1:]:
         return top
     step = -(-channel.shape[0] // _TOP_PLANES)
     planes = range(0, channel.shape[0], step)
-    complete = (marked(channel.raw_plane(plane)) for plane in planes)
+    complete = (blank_as_nan(channel.raw_plane(plane)) for plane in planes)
     return max(top, *(float(np.nanmax(plane)) for plane in complete if not np.isnan(plane).all()))

@@ -290,7 +290,7 @@ def _covered(starts: Mask, count: int, axis: int) -> Mask:
     return ~_all(~np.pad(starts, gaps), count, axis)
 
 
-def marked(plane: NDArray[np.generic]) -> NDArray[np.float64]:
+def blank_as_nan(plane: NDArray[np.generic]) -> NDArray[np.float64]:
     """A plane (Y, X) in double precision, NaN where it is blank."""
     none = blank(plane)
     values = plane.astype(np.float64)

@@ -27,10 +27,10 @@ REACH = 8
 NEAREST = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 """Distances in rows and columns of the correlations that a network is conditioned on."""
 
-NOTICED = 0.15
+RELEVANT = 0.15
 """Correlation between neighbours below which noise is treated as white."""
 
-SLIGHT = 0.04
+DETECTABLE = 0.04
 """Correlation between neighbours below which it counts as zero: fine texture of a single image may
 look like such a correlation."""
 
@@ -82,23 +82,23 @@ class Correlation:
     @property
     def words(self) -> str:
         """Description of the correlation of adjacent pixels."""
-        if not self.slight:
+        if not self.detectable:
             return 'independent pixels'
-        slightly = 'slight ' if self.noticed.is_white else ''
+        slightly = 'slight ' if self.relevant.is_white else ''
         return (
             f'{slightly}correlation between neighbouring pixels {self.along_rows:.2f} along rows, '
             f'{self.along_columns:.2f} along columns'
         )
 
     @property
-    def slight(self) -> bool:
-        """Whether the correlation of adjacent pixels is above `SLIGHT`."""
-        return self.neighbours > SLIGHT
+    def detectable(self) -> bool:
+        """Whether the correlation of adjacent pixels is above `DETECTABLE`."""
+        return self.neighbours > DETECTABLE
 
     @property
-    def noticed(self) -> Correlation:
-        """The correlation itself if that of adjacent pixels is above `NOTICED`, else white."""
-        return self if self.neighbours > NOTICED else Correlation.white()
+    def relevant(self) -> Correlation:
+        """The correlation itself if that of adjacent pixels is above `RELEVANT`, else white."""
+        return self if self.neighbours > RELEVANT else Correlation.white()
 
     @property
     def is_white(self) -> bool:

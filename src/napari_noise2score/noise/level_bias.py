@@ -89,7 +89,7 @@ class LevelBias:
         distinct = np.append(True, np.diff(level) > 0)
         return cls(level[distinct], lack[distinct])
 
-    def taken_off(self, clean: Array, family: NoiseFamily) -> Array:
+    def subtracted_from(self, clean: Array, family: NoiseFamily) -> Array:
         """Estimates, grey levels, without the bias; any shape.
 
         Below the lowest level the bias decreases with the light, so that an estimate without light
@@ -100,7 +100,7 @@ class LevelBias:
         return np.asarray(clean + share * np.interp(clean, self.level, self.lack))
 
 
-def with_the_light_of(
+def with_matched_mean(
     noisy: Array, clean: Array, family: NoiseFamily, rail: float = np.inf
 ) -> tuple[Array, float]:
     r"""The estimate of a plane with the mean of its noisy values.

@@ -80,7 +80,7 @@ class LocalScore:
         t = self.coordinate.forward(y)
         return self.coordinate.score_to_image(y, (self.clean - t) / self.variance)
 
-    def possible(self, clean: Array) -> Array:
+    def clipped(self, clean: Array) -> Array:
         """Clean values ``clean``, grey levels, clipped to the possible range."""
         reach = REACH * np.sqrt(self.variance)
         low, high = (self.table.clean_value(self.clean + by) for by in (-reach, reach))

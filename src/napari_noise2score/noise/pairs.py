@@ -75,13 +75,13 @@ class FramePair:
     still: StillBlocks | None = None
 
     @property
-    def alike(self) -> bool:
+    def same_light(self) -> bool:
         """Whether the two have the same light and offset."""
         return self.offset == 0 and self.light == 1
 
     def change(self, table: LevelTable) -> LevelChange | None:
         """The change of the light in clean coordinates; None if there is no change."""
-        if self.alike:
+        if self.same_light:
             return None
         return LevelChange(table.mean, table.mean_of(self.offset + self.light * table.clean))
 

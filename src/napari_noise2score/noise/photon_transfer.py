@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, RowNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -91,7 +91,7 @@ class PhotonTransfer:
     method: Method
     correlation: Correlation | None = None
     disturbances: Disturbances = Disturbances()
-    rows: RowNoise = NO_ROWS
+    rows: RowNoise = NO_ROW_NOISE
 
     @property
     def error(self) -> Array:

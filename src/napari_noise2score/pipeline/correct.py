@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blank_places import UnchangedPlaces, constant_words
+from napari_noise2score.images.blank_places import UnchangedPlaces, constant_channel_message
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
@@ -134,7 +134,10 @@ def correct_image(
     for constant in prepared.constant:
         for index in range(constant.shape[0]):
             constant.write(index, constant.raw_plane(index), image)
-    words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
+    words += (
+        *map(constant_channel_message, prepared.constant),
+        *(w for h in passed for w in h.sentences()),
+    )
     shares = tuple(each.share for each in passed)
     return Corrected(
         image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares

@@ -78,7 +78,7 @@ def by_pretrained(device: str = 'auto') -> Refine:
 
         usable = np.isfinite(plane) & (plane < channel.coordinate.forward(channel.rail))
         found = from_residual(filled(plane), usable, denoise, channel.table.variance_at)
-        if found is not None and found.noticed.is_white and not fit.correlation.is_white:
+        if found is not None and found.relevant.is_white and not fit.correlation.is_white:
             return None  # what flat places have shown is not taken back
         return found
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.noise.estimate.events import unchanging
+from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
@@ -343,7 +343,7 @@ class _Run:
             'delivered_step': best.step,
             'risk': {**risk.to_dict(trusted=trusted), 'two_frames': risk.two_frames},
             'noise_variance': risk.noise,
-            'unchanging': unchanging([pair for image in self.images for pair in image.pairs]),
+            'unchanging': unchanged_share([pair for image in self.images for pair in image.pairs]),
         }
         if self.start is None:
             return outcome

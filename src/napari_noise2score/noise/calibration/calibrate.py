@@ -162,7 +162,7 @@ def calibrate(
     return Calibration(parameters, errors, correlation, ' and '.join(source), notes, maps)
 
 
-def together(calibrations: Sequence[Calibration]) -> Calibration:
+def combined_calibration(calibrations: Sequence[Calibration]) -> Calibration:
     """One calibration for several similar channels.
 
     Raises

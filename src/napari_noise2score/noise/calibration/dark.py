@@ -123,7 +123,7 @@ def _from_several(stack: Array, notes: list[str]) -> _Measured:
     return (
         (offset, offset_error),
         (read_noise, error / (2 * read_noise) if read_noise else 0.0),
-        Correlation.white() if correlation is None else correlation.noticed,
+        Correlation.white() if correlation is None else correlation.relevant,
     )
 
 
@@ -139,11 +139,11 @@ def _from_one(frame: Array, notes: list[str]) -> _Measured:
     offset = mean_and_error(valid, inner)
     variance, error = mean_and_error(valid, rest**2)
     correlation = _of_patches(inner, valid, variance, offset[0]) if variance > 0 else None
-    noticed = Correlation.white() if correlation is None else correlation.noticed
-    passed = response(noticed)
+    relevant = Correlation.white() if correlation is None else correlation.relevant
+    passed = response(relevant)
     read_noise = (variance / passed) ** 0.5
     doubt = error / passed / (2 * read_noise) if read_noise else 0.0
-    return offset, (read_noise, doubt), noticed
+    return offset, (read_noise, doubt), relevant
 
 
 def _of_patches(frame: Array, valid: Mask, variance: float, level: float) -> Correlation | None:

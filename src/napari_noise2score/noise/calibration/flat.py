@@ -330,4 +330,4 @@ def _correlation(light: _Light, gain: float, zero: float) -> Correlation:
     noise = np.sqrt(np.maximum(variance, _LEAST * float(variance.max())))
     count = max(1, min(_MOST_FIELDS, len(light.rest) - 1))
     fields = [rest / noise for rest in light.rest[:count]]
-    return correlation_of(fields, [light.valid] * len(fields)).noticed
+    return correlation_of(fields, [light.valid] * len(fields)).relevant

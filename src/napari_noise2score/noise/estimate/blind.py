@@ -22,8 +22,8 @@ from napari_noise2score.noise.estimate.single_frames import from_single_frames
 from napari_noise2score.noise.estimate.usable_frames import (
     UsableFrames,
     ValueRange,
-    enough_is_left,
-    is_cut_off,
+    enough_pixels,
+    is_clipped_below,
 )
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
@@ -108,13 +108,13 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
         raise InputError(_NO_NOISE)
     line = photon_transfer_line(evidence)
     cut = 0.0
-    if values.piles_up_below:
+    if values.may_be_clipped_below:
         lit = [frames.without(values.bottom) for frames in usable]
-        if enough_is_left(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
+        if enough_pixels(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
             other, of_other = _evidence(lit, counts, saturation)
             if other.level.size >= _FEWEST_LEVELS:
                 lit_line = photon_transfer_line(other)
-                if is_cut_off(line, lit_line, values.bottom):
+                if is_clipped_below(line, lit_line, values.bottom):
                     line, evidence, pairs = lit_line, other, of_other
                     cut = values.at_bottom / values.count
     numbered: list[tuple[FramePair, ...]] = [()] * len(stacks)
@@ -161,7 +161,7 @@ def _evidence(
         single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
         return (_unsteady(single) if several else single), no_pairs
     measured = differences.correlation or Correlation.white()
-    correlated = not measured.noticed.is_white
+    correlated = not measured.relevant.is_white
     if correlated or differences.level.size < 3:
         return differences, pairs
     single = checked.result()

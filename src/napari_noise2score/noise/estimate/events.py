@@ -97,7 +97,7 @@ def without_events(
     )
 
 
-def unchanging(pairs: Sequence[PlanePair]) -> float | None:
+def unchanged_share(pairs: Sequence[PlanePair]) -> float | None:
     """Share of the compared places that count as unchanged; None without pairs."""
     if not pairs:
         return None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from napari_noise2score.noise.correlation import NOTICED, Correlation
+from napari_noise2score.noise.correlation import RELEVANT, Correlation
 from napari_noise2score.noise.estimate.binning import SECOND_DIFFERENCE
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
 
@@ -84,12 +84,12 @@ def is_smoothed(correlation: Correlation) -> bool:
     peak.
     """
     kernel, nearest = correlation.kernel, correlation.neighbours
-    if nearest <= NOTICED:
+    if nearest <= RELEVANT:
         return False
     here = len(kernel) // 2
     further = max(kernel[here, here + 2], kernel[here + 2, here])
     diagonal = max(kernel[here + 1, here + 1], kernel[here + 1, here - 1])
-    return bool(nearest - further > NOTICED and diagonal < nearest ** (2**0.5))
+    return bool(nearest - further > RELEVANT and diagonal < nearest ** (2**0.5))
 
 
 def response(correlation: Correlation) -> float:

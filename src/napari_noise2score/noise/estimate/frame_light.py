@@ -41,13 +41,13 @@ class Line(NamedTuple):
     change : float
         Lost light, relative to that of the mean of the two frames: -2 to 2 if both have light. 0
         if the change is not significant.
-    alike : bool
+    same_light : bool
         Whether neither is significant.
     """
 
     base: float
     change: float
-    alike: bool
+    same_light: bool
 
     @property
     def light(self) -> float:
@@ -81,10 +81,10 @@ def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
     if cells is None:
         inside = difference[mask]
         if inside.size == 0:
-            return Line(0.0, 0.0, alike=True)
+            return Line(0.0, 0.0, same_light=True)
         base = float(inside.mean())
-        alike = abs(base) < _SIGNIFICANT * float(inside.std()) / inside.size**0.5
-        return Line(base, 0.0, alike)
+        same_light = abs(base) < _SIGNIFICANT * float(inside.std()) / inside.size**0.5
+        return Line(base, 0.0, same_light)
     starts = cells.weighted(np.ones_like(cells.y)), np.array([np.median(cells.y), 0.0])
     fits = [cells.fit(line) for line in starts]
     scatter = np.minimum(*(cells.scatter(cells.rest(line)) for line in fits))
@@ -96,10 +96,10 @@ def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
     pull, lever = (weight * rest) ** 2, (cells.x - centre) ** 2
     error = (pull * lever).sum() ** 0.5 / max(float((weight * lever).sum()), 1e-300)
     if abs(best[1]) >= _SIGNIFICANT * error:
-        return Line(float(best[0]), float(best[1]), alike=False)
+        return Line(float(best[0]), float(best[1]), same_light=False)
     base = float(np.average(cells.y, weights=weight))
     error = float((weight**2 * (cells.y - base) ** 2).sum() ** 0.5 / weight.sum())
-    return Line(base, 0.0, alike=abs(base) < _SIGNIFICANT * error)
+    return Line(base, 0.0, same_light=abs(base) < _SIGNIFICANT * error)
 
 
 class _Cells:

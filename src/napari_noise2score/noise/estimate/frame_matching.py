@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.correlation import NOTICED
+from napari_noise2score.noise.correlation import RELEVANT
 from napari_noise2score.noise.estimate.binning import Sample, neighbour_mean
 from napari_noise2score.noise.estimate.frame_light import Line, light_line
 from napari_noise2score.noise.estimate.outliers import away_from, unclipped
@@ -84,7 +84,7 @@ class Compared:
     _level: Array | None = None
 
     @property
-    def gentle(self) -> bool:
+    def similar_light(self) -> bool:
         """Whether the light of the two frames is similar."""
         return abs(self.line.change) <= _GENTLE
 
@@ -120,9 +120,9 @@ def matched(frames: Sequence[Array], saturation: float) -> Iterator[Compared]:
         best: Compared | None = None
         for other in range(number + 1, min(number + _REACH, len(frames) - 1) + 1):
             candidate = compare(number, other, frames[number], frames[other], saturation)
-            if best is None or (candidate is not None and candidate.gentle):
+            if best is None or (candidate is not None and candidate.similar_light):
                 best = candidate
-            if best is not None and best.gentle:
+            if best is not None and best.similar_light:
                 break
         if best is not None:
             yield best
@@ -175,7 +175,7 @@ def compare(
         mask &= still.pixels
     if not mask.any():
         return None
-    offset, light = (0.0, 1.0) if line.alike else (line.offset, line.light)
+    offset, light = (0.0, 1.0) if line.same_light else (line.offset, line.light)
     pair = FramePair(number, other, offset, light, None if blocks.all() else still)
     return Compared(pair, first, second, mean, difference, mask, line, moving)
 
@@ -196,7 +196,7 @@ def _side(difference: Array) -> int:
     if not some.any():
         return side
     usual = max(float(np.median(beside[some] / power[some])) for beside in (down, across))
-    return BLOCK if usual > NOTICED else side
+    return BLOCK if usual > RELEVANT else side
 
 
 def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float, float]:

@@ -83,7 +83,7 @@ class IntensityUnit:
 
     def pair(self, pair: FramePair) -> FramePair:
         """A pair of frames, converted to grey levels."""
-        if pair.alike:
+        if pair.same_light:
             return pair
         offset = float(self.base) * (1 - pair.light) + pair.offset * self.step
         return replace(pair, offset=offset)

@@ -112,7 +112,7 @@ class NoiseFit:
     def correlation(self) -> Correlation:
         """Correlation of the noise between pixels; white if it is small or unknown."""
         measured = self.evidence.correlation
-        return Correlation.white() if measured is None else measured.noticed
+        return Correlation.white() if measured is None else measured.relevant
 
     @property
     def rows(self) -> RowNoise:

@@ -88,9 +88,9 @@ def from_residual(
         estimate[REACH, REACH] = 1.0
         noise = noise * (power / again) ** 0.5
     correlation = Correlation(estimate)
-    if not correlation.noticed.is_white and not is_smoothed(correlation):
+    if not correlation.relevant.is_white and not is_smoothed(correlation):
         return None
-    return correlation if correlation.slight else Correlation.white()
+    return correlation if correlation.detectable else Correlation.white()
 
 
 def with_correlation(fit: NoiseFit, correlation: Correlation) -> NoiseFit:

@@ -120,7 +120,7 @@ class ValueRange:
         return float('inf'), 0.0
 
     @property
-    def piles_up_below(self) -> bool:
+    def may_be_clipped_below(self) -> bool:
         """Whether there are so many values at the lower end that they may be clipped there."""
         return self.at_bottom > max(_FEWEST, self._above) and not self._binary
 
@@ -129,7 +129,7 @@ def _largest(frame: Array, least: float, where: NDArray[np.bool_]) -> float:
     return float(np.max(frame, where=where, initial=least))
 
 
-def enough_is_left(frames: Iterable[Array]) -> bool:
+def enough_pixels(frames: Iterable[Array]) -> bool:
     """Whether there are enough pixels away from blank places to estimate the noise."""
     left = total = 0
     for frame in frames:
@@ -138,7 +138,7 @@ def enough_is_left(frames: Iterable[Array]) -> bool:
     return left > _ENOUGH * total
 
 
-def is_cut_off(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
+def is_clipped_below(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
     """Whether values below the lowest one were clipped, from the noise of brighter places.
 
     In this case the line of the brighter places is zero below the lowest value, and has a smaller

@@ -163,7 +163,7 @@ class RowNoise:
         return f'{100 * share:.2g} %' if share < 1 else f'{100 * share:.0f} %'
 
 
-NO_ROWS = RowNoise()
+NO_ROW_NOISE = RowNoise()
 """No common offsets were detected."""
 
 
