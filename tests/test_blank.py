@@ -180,7 +180,7 @@ def test_a_time_point_that_is_trained_for_itself_may_be_empty():
 )
 def test_nothing_but_constants_is_refused_with_the_reason(image, axes, words):
     for noise in (NoiseRequest(), NoiseRequest(parameters=CAMERA.parameters())):
-        with pytest.raises(InputError, match=f'cells: no noise was found: .*{words}'):
+        with pytest.raises(InputError, match=f'cells: no noise was detected: .*{words}'):
             denoise(image, axes, replace(SETTINGS, noise=noise), name='cells')
 
 
@@ -202,7 +202,7 @@ def test_a_constant_image_among_others_is_handed_through():
     model = cells.model
     empty, cells = results_of(denoise_steps(sources, SETTINGS, model=model))
     assert (empty.image == 9).all()
-    with pytest.raises(InputError, match='empty: no noise was found'):
+    with pytest.raises(InputError, match='empty: no noise was detected'):
         results_of(denoise_steps(sources[:1] * 2, SETTINGS))
     for given in (None, model):
         left_out, done = [

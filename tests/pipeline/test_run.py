@@ -191,9 +191,9 @@ def test_settings_out_of_range_are_refused(arguments, text):
 
 
 def test_bad_images_are_refused_by_name(stack):
-    with pytest.raises(InputError, match=r'cells: no noise was found.*NaN or infinite'):
+    with pytest.raises(InputError, match=r'cells: no noise was detected.*NaN or infinite'):
         denoise(np.full((64, 64), np.nan), 'YX', SETTINGS, name='cells')
-    with pytest.raises(InputError, match='cells: no noise was found'):
+    with pytest.raises(InputError, match='cells: no noise was detected'):
         denoise(np.ones((64, 64)), 'YX', SETTINGS, name='cells')
     with pytest.raises(InputError, match='no image is given'):
         finish(denoise_steps([], SETTINGS))

@@ -111,7 +111,7 @@ def constant_image_message(channels: Sequence[Channel]) -> str:
     each = ', '.join(f'{c.words}: {_value_words(_values_of(c))}' for c in channels[:_LISTED])
     one = _value_words(_values_of(channels[0]), 'constant ({})')
     what = f'constant in every channel ({each})' if several else one
-    return f'no noise was found: the image is {what}; a noisy, unprocessed image is needed'
+    return f'no noise was detected: the image is {what}; a noisy, unprocessed image is needed'
 
 
 def _values_of(channel: Channel) -> set[float]:

@@ -34,7 +34,8 @@ SMALLEST = 9
 """Smallest height and width, pixels, from which noise can be estimated."""
 
 _NO_NOISE = (
-    'no noise was found: the image is constant or noise-free; a noisy, unprocessed image is needed'
+    'no noise was detected: the image is constant or noise-free; a noisy, unprocessed image is '
+    'needed'
 )
 _FEWEST_LEVELS = 3
 _MOST_FRAMES = 24
