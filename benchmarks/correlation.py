@@ -31,8 +31,8 @@ from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.stages import score_image_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.steps import finish
 
 NEXT = (0.0, 0.05, 0.1, 0.2, 0.4)
 SIGMAS = (10.0, 25.0)

@@ -32,7 +32,7 @@ from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
-from napari_noise2score.steps import finish
+from napari_noise2score.progress import finish
 
 FRAMES, SIZE = 12, 128
 CAMERA = PoissonGaussian(3.0, 100.0, 4.0)

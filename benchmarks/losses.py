@@ -22,8 +22,8 @@ from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.loss import LOSSES
-from napari_noise2score.steps import finish
 
 
 def train_and_correct(

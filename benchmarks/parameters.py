@@ -19,8 +19,8 @@ from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaus
 from napari_noise2score.noise.from_score.comparison import ChannelParameters, Method
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.stages import train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 
 PHOTONS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SIGMAS = (5.0, 15.0, 25.0, 50.0)

@@ -25,14 +25,14 @@ from napari_noise2score import estimate_noise
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.noise.patterns.shared import NO_ROWS
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
 SHARES = (0.003, 0.01, 0.05, 0.2)
@@ -84,7 +84,7 @@ def cases(name: str, size: int, seed: int) -> Iterator[str]:
                 noisy = recorded(clean, frames, share, axis, seed)
                 prepared = model_noise(ImageSource(noisy, 'TYX'))
                 (channel,) = prepared.channels
-                white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
+                white = replace(prepared, channels=(replace(channel, rows=NO_ROW_NOISE),))
                 begin = time.perf_counter()
                 level = levelled(prepared, 'cpu')
                 for index in range(frames):
@@ -119,7 +119,7 @@ def found_in_clean(count: int, size: int) -> Iterator[str]:
     for name, images in makes.items():
         for frames in (1, FRAMES):
             noisy = (recorded(image, frames, 0.0, 0, seed) for seed, image in enumerate(images))
-            found = sum(estimate_noise(stack).rows.found for stack in noisy)
+            found = sum(estimate_noise(stack).rows.detected for stack in noisy)
             yield f'{name:10s} {frames} clean: found in {found} of {count}'
 
 

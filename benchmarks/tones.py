@@ -33,7 +33,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.patterns.offsets import shared_noise, shared_noise_of_images
 from napari_noise2score.noise.patterns.rows import row_noise
-from napari_noise2score.noise.patterns.shared import NO_ROWS, carriers
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, carriers
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
 
@@ -92,14 +92,14 @@ def case(name: str, clean: Array, added: Array, seed: int, *, rows: bool) -> str
     noisy = recorded(clean, len(added), added, seed)
     prepared = model_noise(ImageSource(noisy, 'TYX'))
     (channel,) = prepared.channels
-    white = replace(prepared, channels=(replace(channel, rows=NO_ROWS),))
+    white = replace(prepared, channels=(replace(channel, rows=NO_ROW_NOISE),))
     begin = time.perf_counter()
     level = levelled(prepared, 'cpu')
     for index in range(len(added)):
         level.channels[0].offsets.of(index)
     seconds = time.perf_counter() - begin
     before = denoised(white)
-    after = denoised(level) if channel.rows.found else before
+    after = denoised(level) if channel.rows.detected else before
     measure = left_of_rows if rows else left_of_wave
     errors = [measure(np.asarray(image, np.float64), clean, added) for image in (before, after)]
     return (

@@ -18,15 +18,15 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.domain import Seen, misfits
+from napari_noise2score.pipeline.domain import TrainingDomain, misfits
 from napari_noise2score.pipeline.pooling import learned_parts, training_groups
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.residual import residual_steps
 from napari_noise2score.pipeline.results import Denoised, LeftOut
 from napari_noise2score.pipeline.run import denoise_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
 SIDE = 128
@@ -181,7 +181,7 @@ def test_a_time_point_that_is_trained_for_itself_may_be_empty():
 )
 def test_nothing_but_constants_is_refused_with_the_reason(image, axes, words):
     for noise in (NoiseRequest(), NoiseRequest(parameters=CAMERA.parameters())):
-        with pytest.raises(InputError, match=f'cells: no noise was found: .*{words}'):
+        with pytest.raises(InputError, match=f'cells: no noise was detected: .*{words}'):
             denoise(image, axes, replace(SETTINGS, noise=noise), name='cells')
 
 
@@ -203,7 +203,7 @@ def test_a_constant_image_among_others_is_handed_through():
     model = cells.model
     empty, cells = results_of(denoise_steps(sources, SETTINGS, model=model))
     assert (empty.image == 9).all()
-    with pytest.raises(InputError, match='empty: no noise was found'):
+    with pytest.raises(InputError, match='empty: no noise was detected'):
         results_of(denoise_steps(sources[:1] * 2, SETTINGS))
     for given in (None, model):
         left_out, done = [
@@ -320,8 +320,10 @@ def test_a_plane_that_is_looked_at_is_handed_through_where_it_is_blank(holed):
 def test_whether_a_model_fits_is_told_by_what_is_there(holed):
     result, image = holed
     channel = result.score_map.prepared.channels[0]
-    low, high = Seen.of(channel).levels
-    alone = Seen.of(model_noise(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0])
+    low, high = TrainingDomain.of(channel).levels
+    alone = TrainingDomain.of(
+        model_noise(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0]
+    )
     assert low == pytest.approx(alone.levels[0], abs=1)
     assert high == pytest.approx(alone.levels[1], abs=1)
     assert misfits(result.model, result.score_map.prepared) == []

@@ -144,7 +144,7 @@ def test_dark_frames_are_stepped_over_and_frames_keep_their_numbers():
     (pairs,) = estimate_noise(repeated).pairs
     numbers = [(pair.first, pair.second) for pair in pairs]
     assert numbers == [(0, 2), (2, 3), (3, 4), (4, 5), (5, 7), (7, 8)]
-    assert all(pair.alike for pair in pairs)
+    assert all(pair.same_light for pair in pairs)
 
 
 @pytest.mark.parametrize('name', ['flicker', 'fades', 'flash', 'blinks', 'cut', 'region', 'dark'])

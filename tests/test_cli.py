@@ -266,7 +266,7 @@ def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):
     )
     blank = tmp_path / 'blank.tif'
     tifffile.imwrite(blank, np.full((64, 64), 7, np.uint8), metadata={'axes': 'YX'})
-    assert 'no noise was found' in refused(
+    assert 'no noise was detected' in refused(
         capsys, ['denoise', str(blank), '--output', out, *QUICK]
     )
     assert files(tmp_path) == {'noisy.tif', 'blank.tif'}

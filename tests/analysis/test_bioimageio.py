@@ -16,11 +16,11 @@ from tests.score.helpers import ArrayPlanes
 from napari_noise2score.analysis.bioimageio import export_bioimageio
 from napari_noise2score.cli import main
 from napari_noise2score.errors import InputError
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.settings import NetworkSettings
-from napari_noise2score.steps import finish
 
 pytestmark = [
     # bioimageio.spec leaves the files open that it reads

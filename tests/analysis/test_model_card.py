@@ -12,9 +12,9 @@ from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.stages import train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 
 
 @pytest.fixture(scope='module')

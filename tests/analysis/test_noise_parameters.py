@@ -11,10 +11,10 @@ from napari_noise2score.noise.from_score.comparison import ChannelParameters, Me
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.stages import train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.score_samples import ScoreSamples, _blocks
 from napari_noise2score.settings import NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 SMOOTHING = 2**0.5
 
@@ -115,7 +115,7 @@ def test_little_light_is_said_instead_of_disagreement(compare):
 
 
 def test_a_family_without_closed_form_has_the_fit_alone(compare, monkeypatch):
-    monkeypatch.delitem(parameters.WAYS, Gaussian)
+    monkeypatch.delitem(parameters.ESTIMATORS, Gaussian)
     found = compare(Gaussian(12.0), photons=200.0)
     assert {item.method for item in found.evidence} == {Method.PHOTON_TRANSFER}
     assert found.power is None

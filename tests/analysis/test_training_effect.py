@@ -7,11 +7,11 @@ from napari_noise2score.analysis.training_effect import start_of, training_diffe
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.api import denoise
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 TRAINING = TrainSettings(seconds=None, steps=20, device='cpu')
 

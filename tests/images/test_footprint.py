@@ -6,7 +6,7 @@ import pytest
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images import footprint
-from napari_noise2score.images.footprint import check_room
+from napari_noise2score.images.footprint import check_footprint
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.api import denoise
@@ -35,31 +35,31 @@ def machine(monkeypatch):
 def test_what_an_image_needs_is_compared_with_what_there_is(machine):
     stack = ImageSource(Huge(8, 1024, 1024), 'TYX', 'cells.tif')
     machine(104 * MIB)  # 40 for a plane, 32 for the result, 32 for the levels
-    check_room(stack, np.float32)
-    check_room(stack, np.uint8)
+    check_footprint(stack, np.float32)
+    check_footprint(stack, np.uint8)
     machine(103 * MIB)
-    check_room(stack, np.uint8)
+    check_footprint(stack, np.uint8)
     with pytest.raises(InputError) as caught:
-        check_room(stack, np.float32)
+        check_footprint(stack, np.float32)
     text = str(caught.value)
     assert text.startswith('cells.tif: shape (8, 1024, 1024) needs 104 MiB of memory at least')
     assert 'but only 103 MiB are free' in text
     assert '--region' in text
     machine(150 * MIB)
     with pytest.raises(InputError, match='needs 168 MiB'):
-        check_room(stack, np.float32, differences=True)
+        check_footprint(stack, np.float32, differences=True)
 
 
 def test_large_results_lie_in_files_but_need_addresses(machine):
     movie = ImageSource(Huge(1024, 1024, 1024), 'TYX', 'movie.tif')
     machine(40 * MIB)
-    check_room(movie, np.float32)
+    check_footprint(movie, np.float32)
     machine(40 * MIB, addresses=8000 * MIB)
     with pytest.raises(InputError, match=r'needs 8\.0 GiB of memory by ulimit -v'):
-        check_room(movie, np.float32)
+        check_footprint(movie, np.float32)
     machine(40 * MIB, disk=8000 * MIB)
     with pytest.raises(InputError, match=r'needs 8 GiB of space in .* \(TMPDIR\)'):
-        check_room(movie, np.float32)
+        check_footprint(movie, np.float32)
 
 
 def test_a_region_of_what_is_too_large_is_not_too_large(machine):
@@ -67,4 +67,4 @@ def test_a_region_of_what_is_too_large_is_not_too_large(machine):
     machine(1000 * MIB)
     with pytest.raises(InputError, match=r'mosaic\.tif'):
         denoise(mosaic.data, 'YX', name='mosaic.tif', seconds=0)
-    check_room(mosaic.part(Region({'Y': (0, 64), 'X': (0, 64)})), np.float32)
+    check_footprint(mosaic.part(Region({'Y': (0, 64), 'X': (0, 64)})), np.float32)

@@ -143,7 +143,7 @@ def test_a_new_model_is_a_signal(controller, training):
     model = trained()
     training.on_event(model)
     assert shown == [model]
-    assert controller.learned.model is model
+    assert controller.store.model is model
 
 
 def test_stop_ends_a_training_and_applies_it(controller, training):
@@ -287,7 +287,7 @@ def test_the_loss_of_a_training_begins_again_with_the_next(controller, training,
 def test_the_second_of_two_trainings_has_a_loss_curve_of_its_own(controller, training):
     training.on_event(Update(Stage.TRAIN, 0.5, 10, 0.9, 4.0, 8.0, part=(1, 2)))
     training.on_event(Update(Stage.TRAIN, 0.6, 5, 0.8, 1.0, 9.0, part=(2, 2)))
-    assert controller.learned.history == [(1.0, 0.8)]
+    assert controller.store.history == [(1.0, 0.8)]
 
 
 def test_calibration_without_frames_is_refused_in_words(controller, runs, errors):
@@ -309,7 +309,7 @@ def test_a_calibration(controller, runs):
 
 
 def test_a_preview_ends_with_the_next_job(controller, learned, runs, errors, targets):
-    controller.learned.keep_score(targets[0].layer, SimpleNamespace())
+    controller.store.store_score(targets[0].layer, SimpleNamespace())
     views = [jobs.View({})]
     shown = []
     controller.events.plane_ready.connect(lambda *arguments: shown.append(arguments))
@@ -339,7 +339,7 @@ def test_a_model_that_cannot_be_written_is_explained(controller, training, error
     training.on_event(jobs.Trained(SimpleNamespace(save=save), SimpleNamespace()))
     assert not controller.save(tmp_path / 'model.safetensors')
     assert 'could not be saved (Permission denied)' in errors[0]
-    assert controller.learned.model.path is None
+    assert controller.store.model.path is None
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_noise2score._widget import jobs, kept
+from napari_noise2score._widget import autosave, jobs
 from napari_noise2score._widget.control.messages import error_words
-from napari_noise2score._widget.jobs import screen as screen_module
+from napari_noise2score._widget.jobs import live_preview
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
@@ -78,9 +78,9 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained model is kept.'
     assert error_words(error)[:30] in panel.messages.text()
-    model = panel.controller.learned.model.model
+    model = panel.controller.store.model.model
     assert model.training['steps_done'] == 3
-    assert ScoreModel.load(kept.default_file()).digest == model.digest
+    assert ScoreModel.load(autosave.default_file()).digest == model.digest
     assert panel.train.enabled
     panel.correct.native.click()
     idle(panel)
@@ -163,7 +163,7 @@ def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
     viewer.add_image(noisy_stack(), name='cells')
     panel.form.seconds.value = 1
     shown = []
-    real = screen_module.Screen.plane
+    real = live_preview.LivePreview.plane
 
     def plane(self, number, channel, at, model, *window):
         shown.append(model)
@@ -171,8 +171,8 @@ def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
             raise GONE
         yield from real(self, number, channel, at, model, *window)
 
-    monkeypatch.setattr(screen_module.Screen, 'plane', plane)
-    monkeypatch.setattr(screen_module, '_SHOWN_EVERY', 0)
+    monkeypatch.setattr(live_preview.LivePreview, 'plane', plane)
+    monkeypatch.setattr(live_preview, '_SHOWN_EVERY', 0)
     panel.train.native.click()
     idle(panel)
     assert len(shown) > 2
@@ -217,7 +217,7 @@ def test_two_viewers_train_at_the_same_time_and_keep_their_results_apart(
         words = f'cells {number} denoised (Poisson-Gaussian, stabilised)'
         assert names(viewer) == [f'cells {number}', words]
         assert 'Error' not in panels[number].messages.text()
-    models = [panel.controller.learned.model.model for panel in panels]
+    models = [panel.controller.store.model.model for panel in panels]
     assert models[0].digest != models[1].digest
 
 

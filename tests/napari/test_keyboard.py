@@ -10,7 +10,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider
 
 from napari_noise2score._widget.layers import unwrapped
-from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.collapsible import Collapsible
 from tests.napari.helpers import noisy_stack
 
 INPUTS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
@@ -47,7 +47,7 @@ def tabbed(panel, key=Qt.Key.Key_Tab):
 
 def open_up(panel):
     """All that the panel can show, enabled."""
-    for fold in panel.findChildren(Fold):
+    for fold in panel.findChildren(Collapsible):
         fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
@@ -91,7 +91,7 @@ def test_the_order_stays_when_layers_come_and_axes_change(shown):
     panel.layers.setFocus()
     way = tabbed(panel)
     axes = [panel.layers.axes_of(viewer.layers[name]) for name in ('third', 'above', 'below')]
-    assert way[:5] == [panel.layers, *axes, panel.findChildren(Fold)[0].toggleButton()]
+    assert way[:5] == [panel.layers, *axes, panel.findChildren(Collapsible)[0].toggleButton()]
 
 
 def test_what_is_folded_is_left_out(shown):
@@ -99,7 +99,9 @@ def test_what_is_folded_is_left_out(shown):
     panel.layers.setFocus()
     assert panel.form.device.native not in tabbed(panel)
     more = next(
-        fold for fold in panel.findChildren(Fold) if fold.isAncestorOf(panel.form.device.native)
+        fold
+        for fold in panel.findChildren(Collapsible)
+        if fold.isAncestorOf(panel.form.device.native)
     )
     more.toggleButton().setFocus()
     press(panel, Qt.Key.Key_Space)

@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.collapsible import Collapsible
 from napari_noise2score._widget.views.layer_table import LayerTable
-from napari_noise2score._widget.views.vertical_scroll import Column
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.vertical_scroll import VerticalScroll
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 from tests.napari.helpers import noisy_stack
 
 LONG = 'a recording with a name that is much longer than any dock is wide, of the third day, 0042'
@@ -36,7 +36,7 @@ def panel(make_napari_viewer_proxy, qtbot):
     _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
     for name in ('cells', LONG):
         viewer.add_image(noisy_stack(), name=name)
-    for fold in panel.findChildren(Fold):
+    for fold in panel.findChildren(Collapsible):
         fold.expand(animate=False)
     panel.noise.family.value = 'poisson-gaussian'
     panel.compare.slider.show()
@@ -67,7 +67,7 @@ def resize(panel, width, height):
 def test_everything_is_in_sight_at_any_size(panel):
     least = panel.minimumSizeHint().width()
     assert least <= 400
-    scroll = panel.findChild(Column)
+    scroll = panel.findChild(VerticalScroll)
     for width, height in product((least, least + 40, 420, 600), (250, 520, 900)):
         resize(panel, width, height)
         assert scroll.widget().width() <= scroll.viewport().width()
@@ -82,11 +82,11 @@ def nothing_is_cut_off(panel):
     for label in shown(panel, QLabel):
         assert label.width() >= label.sizeHint().width(), label.text()
         assert label.height() >= label.sizeHint().height(), label.text()
-    for text in shown(panel, Text):
+    for text in shown(panel, WrappedText):
         if text is not panel.messages:
             assert text.verticalScrollBar().maximum() == 0, text.text()
         assert text.horizontalScrollBar().maximum() == 0, text.text()
-    for widget in shown(panel, (*CONTROLS, QLabel, Text)):
+    for widget in shown(panel, (*CONTROLS, QLabel, WrappedText)):
         assert widget.parentWidget().rect().contains(widget.geometry()), widget
 
 

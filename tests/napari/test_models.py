@@ -17,7 +17,7 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from safetensors.torch import save_file
 
-from napari_noise2score._widget import kept
+from napari_noise2score._widget import autosave
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score._widget.reader import get_reader
 from napari_noise2score._widget.views import model_box
@@ -47,8 +47,8 @@ def saved(tmp_path_factory):
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.pipeline.prepare import model_noise
     from napari_noise2score.pipeline.stages import train_score_steps
+    from napari_noise2score.progress import finish
     from napari_noise2score.settings import TrainSettings
-    from napari_noise2score.steps import finish
 
     prepared = model_noise(ImageSource(noisy_stack(), 'TYX', 'cells'))
     model = finish(train_score_steps([prepared], TrainSettings(seconds=0, device='cpu')))
@@ -106,7 +106,7 @@ def test_continue_from_a_model_names_its_weights(open_panel, stack, qtbot, idle,
     first = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
     assert first['start']['sha256'] == ScoreModel.load(saved).digest
     assert first['init'] == str(saved)
-    now = panel.controller.learned.model.model.digest
+    now = panel.controller.store.model.model.digest
     panel.copy.native.click()
     assert 'save the model first' in panel.messages.text()
     train(panel, idle)  # from what was just trained, which is in no file
@@ -125,14 +125,14 @@ def test_a_loaded_model_takes_the_place_of_the_score_of_a_layer(
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
     train(panel, idle)
-    trained = panel.controller.learned.model.model.digest
+    trained = panel.controller.store.model.model.digest
     panel.controller.load(saved)
     idle(panel)
     panel.correct.native.click()
     idle(panel)
     sha256 = unwrapped(viewer.layers[1]).metadata[METADATA]['model']['sha256']
     assert sha256 == ScoreModel.load(saved).digest
-    assert panel.controller.learned.model.model.digest == sha256
+    assert panel.controller.store.model.model.digest == sha256
     assert trained in [
         unwrapped(x).metadata[METADATA]['model']['sha256'] for x in viewer.layers[1:]
     ]
@@ -183,13 +183,13 @@ def test_a_file_that_cannot_be_loaded_costs_nothing(
     _, panel = open_panel()
     panel.controller.load(saved)
     idle(panel)
-    before = panel.controller.learned.model
+    before = panel.controller.store.model
     choose(monkeypatch, broken(tmp_path, kind))
     panel.model.load.click()
     idle(panel)
     assert text in panel.messages.text()
     assert panel.status.text() == 'Failed; see below. The trained model is kept.'
-    assert panel.controller.learned.model is before
+    assert panel.controller.store.model is before
     assert 'In use: cells.safetensors' in panel.model.words.text()
 
 
@@ -211,7 +211,7 @@ def test_a_full_disk_keeps_the_model_and_the_old_file(
         panel.model.save.click()
     assert 'could not be saved (No space left on device)' in panel.messages.text()
     assert path.read_bytes() == b'old'
-    assert panel.controller.learned.model.path == saved
+    assert panel.controller.store.model.path == saved
     panel.model.save.click()
     assert ScoreModel.load(path).digest == ScoreModel.load(saved).digest
 
@@ -335,24 +335,26 @@ def test_asking_for_a_reader_loads_nothing_heavy(saved):
 
 
 def test_a_training_is_kept_on_disk_by_itself(open_panel, idle, stack, monkeypatch):
-    monkeypatch.setattr('napari_noise2score._widget.kept.EVERY', 0.5)
+    monkeypatch.setattr('napari_noise2score._widget.autosave.EVERY', 0.5)
     saved = []
-    real = kept.Kept.save
-    monkeypatch.setattr(kept.Kept, 'save', lambda self, model: saved.append(real(self, model)))
+    real = autosave.Autosave.save
+    monkeypatch.setattr(
+        autosave.Autosave, 'save', lambda self, model: saved.append(real(self, model))
+    )
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
     panel.form.seconds.value = 3
     panel.train.native.click()
     idle(panel)
     assert len(saved) > 2  # in between, and at the end
-    model = panel.controller.learned.model.model
-    assert ScoreModel.load(kept.default_file()).digest == model.digest
+    model = panel.controller.store.model.model
+    assert ScoreModel.load(autosave.default_file()).digest == model.digest
     panel.model.fill_menu()
     action = panel.model.menu.actions()[0]
     assert action.text() == 'Last training (autosaved)'
     action.trigger()
     idle(panel)
-    assert panel.controller.learned.model.model.digest == model.digest
+    assert panel.controller.store.model.model.digest == model.digest
     assert 'Error' not in panel.messages.text()
 
 

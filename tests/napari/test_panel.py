@@ -343,14 +343,14 @@ def test_changed_data_are_scored_again(open_panel, stack, idle):
     layer = unwrapped(viewer.add_image(stack, name='cells'))
     train(panel)
     idle(panel)
-    before = panel.controller.learned.score_of(layer)
+    before = panel.controller.store.score_of(layer)
     panel.correct.native.click()
     idle(panel)
-    assert panel.controller.learned.score_of(layer) is before
+    assert panel.controller.store.score_of(layer) is before
     layer.data = noisy_stack(seed=5)
     panel.correct.native.click()
     idle(panel)
-    assert panel.controller.learned.score_of(layer) is not before
+    assert panel.controller.store.score_of(layer) is not before
     assert abs(viewer.layers[1].data.mean() - layer.data.mean()) < 2
 
 

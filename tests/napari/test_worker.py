@@ -15,8 +15,8 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline import stages
 from napari_noise2score.pipeline.prepare import model_noise
+from napari_noise2score.progress import relay
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
-from napari_noise2score.steps import relay
 from tests.napari.helpers import noisy_stack
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_noise2score.noise.blank import blank, marked, single_valued
+from napari_noise2score.noise.blank import blank, blank_as_nan, single_valued
 
 SIDE = 160
 
@@ -61,7 +61,7 @@ def test_several_places_and_values_at_once():
     expected = (image == 0) | np.isnan(image)
     expected[-12:, :60] = True
     np.testing.assert_array_equal(blank(image), expected)
-    np.testing.assert_array_equal(np.isnan(marked(image)), expected)
+    np.testing.assert_array_equal(np.isnan(blank_as_nan(image)), expected)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])

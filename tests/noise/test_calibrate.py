@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.calibration.calibrate import Calibration, calibrate, together
+from napari_noise2score.noise.calibration.calibrate import (
+    Calibration,
+    calibrate,
+    combined_calibration,
+)
 from napari_noise2score.noise.calibration.dark import measure_dark
 from napari_noise2score.noise.calibration.flat import measure_flat
 from napari_noise2score.noise.correlation import Correlation
@@ -245,9 +249,9 @@ def test_channels_that_are_alike_have_one_model_and_others_are_refused():
     def of(gain: float) -> Calibration:
         return Calibration({'gain': gain}, {'gain': 0.01}, Correlation.white(), 'x', ('a',))
 
-    both = together([of(2.0), of(2.02)])
+    both = combined_calibration([of(2.0), of(2.02)])
     assert both.parameters['gain'] == pytest.approx(2.01)
     assert both.notes == ('a',)
     assert '2 channels' in both.source
     with pytest.raises(InputError, match=r'channels .* differ: gain 2, 3'):
-        together([of(2.0), of(3.0)])
+        combined_calibration([of(2.0), of(3.0)])

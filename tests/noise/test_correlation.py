@@ -29,7 +29,7 @@ def test_the_correlation_of_blurred_noise_is_found(sigma):
     along = np.correlate(response, response, 'same')[REACH : 3 * REACH + 1]
     expected = np.outer(along, along) / along.max() ** 2
     np.testing.assert_allclose(found.kernel, expected, atol=0.03)
-    assert found.noticed is found
+    assert found.relevant is found
 
 
 def test_white_noise_is_white():
@@ -37,7 +37,7 @@ def test_white_noise_is_white():
     found = correlation_of(fields, everywhere(fields))
     assert found.kernel[REACH, REACH] == 1.0
     assert abs(found.neighbours) < 0.02
-    assert found.noticed.is_white
+    assert found.relevant.is_white
 
 
 def test_only_what_is_noise_counts():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score.noise.estimate.events import unchanging, without_events
+from napari_noise2score.noise.estimate.events import unchanged_share, without_events
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 
 SIZE, FRAMES = 192, 12
@@ -31,19 +31,19 @@ def taken(pair, rows, columns):
 
 def test_of_nothing_but_noise_nearly_everything_is_kept():
     frames = movie()
-    assert unchanging(without_events(pairs_of(frames), frames, White())) > 0.85
+    assert unchanged_share(without_events(pairs_of(frames), frames, White())) > 0.85
 
 
 def test_of_skewed_noise_nearly_everything_is_kept_too():
     drawn = 2 * np.sqrt(np.random.default_rng(0).poisson(3.0, (FRAMES, SIZE, SIZE)) + 0.375)
     frames = dict(enumerate(drawn))
-    assert unchanging(without_events(pairs_of(frames), frames, White())) > 0.8
+    assert unchanged_share(without_events(pairs_of(frames), frames, White())) > 0.8
 
 
 def test_of_correlated_noise_nearly_everything_is_kept_too():
     drawn = np.random.default_rng(0).normal(size=(FRAMES, SIZE, SIZE + 3))
     frames = dict(enumerate(20 + (drawn[..., 3:] + drawn[..., 2:-1] + drawn[..., 1:-2]) / 3**0.5))
-    assert unchanging(without_events(pairs_of(frames), frames, White())) > 0.8
+    assert unchanged_share(without_events(pairs_of(frames), frames, White())) > 0.8
 
 
 @pytest.mark.parametrize('sign', [1, -1])
@@ -65,7 +65,7 @@ def test_what_flickers_too_weakly_to_be_seen_once_is_seen_in_the_whole_recording
         frames[k][np.ix_(rows, columns)] += 0.35 * (k // 2 % 2)
     found = without_events(pairs_of(frames), frames, White())
     there = np.mean([taken(pair, rows, columns) for pair in found])
-    assert there < 0.2 < 0.8 < unchanging(found)
+    assert there < 0.2 < 0.8 < unchanged_share(found)
 
 
 def test_what_was_known_to_move_stays_left_out():
@@ -89,9 +89,9 @@ def test_blank_places_are_no_events():
     frames = movie(3)
     for frame in frames.values():
         frame[:, :40] = np.nan
-    assert unchanging(without_events(pairs_of(frames), frames, White())) > 0.85
+    assert unchanged_share(without_events(pairs_of(frames), frames, White())) > 0.85
 
 
 def test_without_pairs_nothing_is_said():
     assert without_events([], {}, White()) == ()
-    assert unchanging([]) is None
+    assert unchanged_share([]) is None

@@ -42,7 +42,7 @@ def test_light_and_offset_between_two_frames(light, offset):
 
 def test_frames_under_one_light_are_alike():
     pair = compare(0, 1, *frames(photons(), photons()), np.inf).pair
-    assert pair.alike
+    assert pair.same_light
     assert (pair.offset, pair.light) == (0.0, 1.0)
 
 

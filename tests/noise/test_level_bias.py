@@ -12,7 +12,7 @@ from napari_noise2score.noise.families import (
     PoissonGaussian,
     Tweedie,
 )
-from napari_noise2score.noise.level_bias import LevelBias, with_the_light_of
+from napari_noise2score.noise.level_bias import LevelBias, with_matched_mean
 
 COUNTS = Poisson(1.0, 0.0)
 SHAPE = (128, 128)
@@ -38,7 +38,7 @@ def test_bias_is_taken_off_level_by_level():
     many = np.tile(truth, (4, 1))
     bias = LevelBias.measured(bent(many).ravel(), COUNTS.sample(many, rng).ravel())
     assert bias is not None
-    before, after = bent(truth), bias.taken_off(bent(truth), COUNTS)
+    before, after = bent(truth), bias.subtracted_from(bent(truth), COUNTS)
     # what is left is the noise of the means, and what is not straight between them
     assert rms(after - truth) < 0.4 * rms(before - truth)
     dark, bright = truth < 0.05, truth > 0.6
@@ -52,7 +52,7 @@ def test_chance_is_not_taken_for_bias():
     changes = []
     for _ in range(20):
         bias = LevelBias.measured(truth.ravel(), COUNTS.sample(truth, rng).ravel())
-        changes.append(rms(bias.taken_off(truth, COUNTS) - truth))
+        changes.append(rms(bias.subtracted_from(truth, COUNTS) - truth))
     # the means themselves would be off by 0.015
     assert np.mean(changes) < 0.012
 
@@ -65,7 +65,7 @@ def test_brighter_stays_brighter_and_no_light_stays_none():
     backwards = 5 + 2 * (truth.max() - truth)
     bias = LevelBias.measured(backwards.ravel(), noisy.ravel().astype(float))
     levels = np.linspace(5, 5 + 2 * truth.max(), 500)
-    after = bias.taken_off(levels, family)
+    after = bias.subtracted_from(levels, family)
     assert np.diff(after).min() >= -1e-9
     assert after[0] == 5.0
     assert after.min() >= 5.0
@@ -96,7 +96,7 @@ def test_the_mean_is_that_of_the_noisy_values(family, factor):
     truth = offset + gain * np.minimum(scene(rng), 0.8)
     noisy = family.sample(truth, rng)
     estimate = offset + factor * (truth - offset)
-    clean, lacked = with_the_light_of(noisy, estimate, family)
+    clean, lacked = with_matched_mean(noisy, estimate, family)
     assert clean.mean() - offset == pytest.approx(noisy.mean() - offset, rel=1e-9)
     assert lacked == pytest.approx(noisy.mean() - estimate.mean())
 
@@ -104,10 +104,10 @@ def test_the_mean_is_that_of_the_noisy_values(family, factor):
 def test_light_of_photons_is_a_factor_and_that_of_a_constant_noise_a_constant():
     rng = np.random.default_rng(4)
     truth = scene(rng)
-    photons, _ = with_the_light_of(COUNTS.sample(truth, rng), 0.7 * truth, COUNTS)
+    photons, _ = with_matched_mean(COUNTS.sample(truth, rng), 0.7 * truth, COUNTS)
     assert np.ptp(photons / truth) < 1e-9
     gaussian = Gaussian(0.3)
-    constant, _ = with_the_light_of(gaussian.sample(truth, rng), truth - 0.2, gaussian)
+    constant, _ = with_matched_mean(gaussian.sample(truth, rng), truth - 0.2, gaussian)
     assert np.ptp(constant - truth) < 1e-9
 
 
@@ -116,9 +116,9 @@ def test_hot_pixels_lend_no_light():
     truth = np.full(SHAPE, 100.0)
     family = PoissonGaussian(4.0, 20.0, 3.0)
     noisy = family.sample(truth, rng)
-    clean, _ = with_the_light_of(noisy, truth, family)
+    clean, _ = with_matched_mean(noisy, truth, family)
     noisy[::16, ::16] = 60000
-    hot, _ = with_the_light_of(noisy, truth, family)
+    hot, _ = with_matched_mean(noisy, truth, family)
     assert abs(hot - clean).max() < 0.1
 
 
@@ -129,10 +129,10 @@ def test_saturated_pixels_take_no_light():
     truth[:64] = 3900
     family = PoissonGaussian(4.0, 20.0, 3.0)
     noisy = np.minimum(family.sample(truth, rng), 4000)
-    clean, _ = with_the_light_of(noisy, truth, family, rail=4000.0)
+    clean, _ = with_matched_mean(noisy, truth, family, rail=4000.0)
     assert clean[:64].mean() == pytest.approx(3900, abs=10)
-    assert with_the_light_of(noisy, truth, family)[0][:64].mean() < 3885
-    everything, lacked = with_the_light_of(noisy[:64], truth[:64], family, rail=4000.0)
+    assert with_matched_mean(noisy, truth, family)[0][:64].mean() < 3885
+    everything, lacked = with_matched_mean(noisy[:64], truth[:64], family, rail=4000.0)
     assert lacked == 0
     np.testing.assert_array_equal(everything, truth[:64])
 
@@ -142,6 +142,6 @@ def test_estimates_without_bounds_do_not_take_the_light_of_the_others():
     truth = scene(rng)
     estimate = 0.8 * truth
     estimate[5, 5] = 1e9
-    clean, _ = with_the_light_of(COUNTS.sample(truth, rng), estimate, COUNTS)
+    clean, _ = with_matched_mean(COUNTS.sample(truth, rng), estimate, COUNTS)
     others = np.delete(clean.ravel(), 5 * 128 + 5)
     assert others.mean() == pytest.approx(truth.mean(), rel=0.05)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score import InputError, calibrate
-from napari_noise2score.noise.pixels.even_noise import brought_to_usual, local_mean
+from napari_noise2score.noise.pixels.even_noise import local_mean, with_reference_noise
 from napari_noise2score.noise.pixels.maps import measure_pixels
 from napari_noise2score.noise.request import NoiseRequest
 
@@ -99,7 +99,7 @@ def test_noisy_values_get_the_usual_noise():
     usual = np.full(excess.shape, 4.0)
     clean = np.full(excess.shape, 50.0)
     noisy = clean + np.sqrt(usual + excess) * rng.normal(size=excess.shape)
-    more = brought_to_usual(noisy, clean, usual, excess, rng.standard_normal(excess.shape))
+    more = with_reference_noise(noisy, clean, usual, excess, rng.standard_normal(excess.shape))
     for part in np.array_split(np.argsort(excess, axis=None), 5)[1:]:
         away = (more - clean).ravel()[part]
         touched = excess.ravel()[part] > 0.1 * 4.0

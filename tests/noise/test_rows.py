@@ -8,7 +8,7 @@ from napari_noise2score.noise.patterns.offsets import levelled_pair, offsets_of
 from napari_noise2score.noise.patterns.rows import row_noise
 from napari_noise2score.noise.patterns.shared import (
     NO_OFFSETS,
-    NO_ROWS,
+    NO_ROW_NOISE,
     Offsets,
     PlaneOffsets,
     RowNoise,
@@ -61,7 +61,7 @@ def test_more_fields_show_less():
 
 @pytest.mark.parametrize('name', sorted(SCENES))
 def test_nothing_is_found_in_clean_images(name):
-    assert not any(found_in(scene(name, seed) + white(seed)).found for seed in range(20))
+    assert not any(found_in(scene(name, seed) + white(seed)).detected for seed in range(20))
 
 
 ROWS = np.arange(256.0)[:, None] + np.zeros(256)
@@ -77,17 +77,17 @@ STRUCTURES = {
 
 @pytest.mark.parametrize('structure', STRUCTURES.values(), ids=STRUCTURES)
 def test_structure_along_rows_is_no_row_noise(structure):
-    assert not any(found_in(structure + white(seed)).found for seed in range(10))
+    assert not any(found_in(structure + white(seed)).detected for seed in range(10))
 
 
 @pytest.mark.parametrize('sigma', [(0.6, 0.6), (2, 2), (0, 2), (2, 0)])
 def test_correlated_noise_is_no_row_noise(sigma):
     fields = [ndimage.gaussian_filter(white(seed), sigma) for seed in range(10)]
-    assert not any(found_in(field).found for field in fields)
+    assert not any(found_in(field).detected for field in fields)
 
 
 def test_too_small_an_image_tells_nothing():
-    assert found_in(white(0, (16, 16)) + white(1, (16, 1))) == NO_ROWS
+    assert found_in(white(0, (16, 16)) + white(1, (16, 1))) == NO_ROW_NOISE
 
 
 def test_offsets_are_the_mean_given_the_clean_image():
@@ -165,7 +165,7 @@ def test_it_is_told_in_words():
     both = RowNoise(7.0, 0.4, 100.0)
     assert both.words == 'row noise 7 %, column noise 0.4 % of the noise'
     assert both.sentence.endswith('offsets shared by whole rows and columns')
-    assert NO_ROWS.words == ''
+    assert NO_ROW_NOISE.words == ''
     assert both.scaled(2.0).to_dict() == both.to_dict()
     assert both.to_dict()['rows'] == 0.07
     assert both.to_dict()['columns'] == 0.004
@@ -181,7 +181,7 @@ def test_the_estimate_tells_row_noise_and_the_other_noise_without_it(frames, sha
     noisy = np.round(noisy + (share * usual) ** 0.5 * rng.normal(size=(frames, 256, 1)))
     fit = estimate_noise(noisy.astype(np.uint16))
     assert fit.compared == (frames > 1)
-    assert fit.rows.found == (share > 0)
+    assert fit.rows.detected == (share > 0)
     assert fit.rows.rows == pytest.approx(share * usual, rel=0.35)
     assert fit.correlation.is_white
     assert fit.family.gain == pytest.approx(4.0, rel=0.06)

@@ -101,7 +101,7 @@ def test_row_noise_is_no_wave(shape):
 def test_waves_are_found_in_images_and_nothing_where_there_are_none(name):
     for seed in range(4):
         image = scene(name, seed) + white(seed)
-        assert not found_in_image(image).found
+        assert not found_in_image(image).detected
         found = found_in_image(image + wave(0.05))
         assert len(found.waves) == 1
         assert not found.rows
@@ -227,7 +227,7 @@ def test_it_is_told_in_words():
     assert 'rows and regular patterns' in both.sentence
     still = RowNoise(7.0, 0.0, 100.0, fixed_rows=7.0)
     assert still.words == 'row noise 7 % of the noise, the same in every frame'
-    assert not still.changing.found
+    assert not still.changing.detected
     assert both.scaled(2.0).to_dict() == both.to_dict()
     assert both.to_dict()['waves'][0]['share'] == 0.04
 
@@ -266,7 +266,7 @@ def test_offsets_that_are_the_same_in_every_frame_are_told(axis, share):
     told = (fit.rows.rows, fit.rows.columns)
     assert told[axis] / fit.rows.noise == pytest.approx(share, rel=0.35)
     assert told[1 - axis] == 0
-    assert not fit.rows.changing.found
+    assert not fit.rows.changing.detected
     assert fit.rows.words.endswith('the same in every frame')
 
 

@@ -13,13 +13,18 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.domain import Seen, misfits, risk_warning, seen_by
+from napari_noise2score.pipeline.domain import (
+    TrainingDomain,
+    misfits,
+    risk_warning,
+    training_domains,
+)
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 
 CAMERA = PoissonGaussian(gain=2.0, offset=100.0, read_noise=3.0)
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
@@ -112,14 +117,18 @@ def test_channels_are_named(model):
 )
 def test_a_model_that_does_not_say_what_it_has_seen_is_not_judged(model, data):
     silent = replace(model, data=data)
-    assert seen_by(silent) == []
+    assert training_domains(silent) == []
     assert misfits(silent, taken(400)) == []
 
 
 def test_what_was_seen_survives_the_file(model, tmp_path):
     model.save(tmp_path / 'm.safetensors')
     loaded = type(model).load(tmp_path / 'm.safetensors')
-    assert seen_by(loaded) == seen_by(model) == [Seen.of(taken(100).channels[0])]
+    assert (
+        training_domains(loaded)
+        == training_domains(model)
+        == [TrainingDomain.of(taken(100).channels[0])]
+    )
 
 
 def test_a_risk_clearly_above_that_of_the_noisy_image_is_said():

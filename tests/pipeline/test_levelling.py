@@ -12,7 +12,7 @@ from napari_noise2score import (
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.patterns.shared import NO_ROWS, Sinusoid
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, Sinusoid
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
@@ -52,7 +52,7 @@ def test_row_and_column_noise_is_taken_off(axis):
     name = ('row', 'column')[axis]
     told, left = result.report['channels'][0]['row_noise'], white.report['channels'][0]
     assert 0.05 < told[f'{name}s'] < 0.2
-    assert left['row_noise'] == NO_ROWS.to_dict()
+    assert left['row_noise'] == NO_ROW_NOISE.to_dict()
     words = [w for w in result.report['warnings'] if w.startswith(f'{name.capitalize()} noise')]
     assert len(words) == 1
     assert words[0].endswith('which were removed.')

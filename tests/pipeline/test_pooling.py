@@ -12,8 +12,8 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise_steps, single
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
-from napari_noise2score.steps import finish
 
 SETTINGS = DenoiseSettings(
     training=TrainSettings(seconds=None, steps=3, device='cpu'), orientations=1

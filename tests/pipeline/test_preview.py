@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_noise2score._widget.jobs import Screen, View
+from napari_noise2score._widget.jobs import LivePreview, View
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.local_score import Correction
@@ -11,9 +11,9 @@ from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score import precision
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
 
@@ -81,14 +81,14 @@ def test_watched_planes_come_at_once_when_the_place_changes_and_seldom_else():
     image = prepared(3)
     model = finish(train_score_steps([image], AT_ONCE))
     view = View({'T': 1})
-    screen = Screen([image], DenoiseSettings(training=AT_ONCE), lambda number: view)
-    (first,) = screen.show(model)
+    preview = LivePreview([image], DenoiseSettings(training=AT_ONCE), lambda number: view)
+    (first,) = preview.show(model)
     assert first.number == 0
     assert first.index == (1, slice(None), slice(None))
     assert first.values.shape == (64, 64)
-    assert list(screen.show(lambda: model)) == []
+    assert list(preview.show(lambda: model)) == []
     view = View({'T': 2})
-    (second,) = screen.show(lambda: model)
+    (second,) = preview.show(lambda: model)
     assert second.index[0] == 2
     view = None
-    assert list(screen.show(lambda: model)) == []
+    assert list(preview.show(lambda: model)) == []

@@ -5,7 +5,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.pipeline.residual import residual_steps
-from napari_noise2score.steps import finish
+from napari_noise2score.progress import finish
 
 
 def test_of_the_truth_it_is_white_and_of_variance_one():

@@ -24,8 +24,8 @@ from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.results import Denoised, Progress
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.pipeline.stages import score_image_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 QUICK = TrainSettings(
     seconds=None,
@@ -87,7 +87,7 @@ def test_other_corrections_need_no_network(stack, result, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError('the network was asked')
 
-    monkeypatch.setattr('napari_noise2score.pipeline.evening.predict_clean', never)
+    monkeypatch.setattr('napari_noise2score.pipeline.equalisation.predict_clean', never)
     monkeypatch.setattr('napari_noise2score.pipeline.stages.train', never)
     images = {form: correct_image(result.score_map, None, form).image for form in Correction}
     np.testing.assert_array_equal(images[Correction.AUTO], images[Correction.STABILISED])
@@ -192,9 +192,9 @@ def test_settings_out_of_range_are_refused(arguments, text):
 
 
 def test_bad_images_are_refused_by_name(stack):
-    with pytest.raises(InputError, match=r'cells: no noise was found.*NaN or infinite'):
+    with pytest.raises(InputError, match=r'cells: no noise was detected.*NaN or infinite'):
         denoise(np.full((64, 64), np.nan), 'YX', SETTINGS, name='cells')
-    with pytest.raises(InputError, match='cells: no noise was found'):
+    with pytest.raises(InputError, match='cells: no noise was detected'):
         denoise(np.ones((64, 64)), 'YX', SETTINGS, name='cells')
     with pytest.raises(InputError, match='no image is given'):
         finish(denoise_steps([], SETTINGS))

@@ -8,7 +8,8 @@ from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.pipeline.selection import choose_form, compare_forms, judge_channel
+from napari_noise2score.pipeline.selection import choose_form, compare_forms, evaluate_channel
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
@@ -16,7 +17,6 @@ from napari_noise2score.score.probe import Probe
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 NOISE = PoissonGaussian(4.0, 20.0, 2.0)
 
@@ -48,23 +48,23 @@ def test_default_form_is_kept_unless_another_is_clearly_better():
 
 def test_forms_are_ranked_as_the_truth_ranks_them_at_two_photons(prepared, smoother):
     (channel,) = prepared.channels
-    judge = finish(judge_channel(smoother, channel, 0.0, device='cpu'))
-    risks = compare_forms([judge], [channel.family])
+    evaluation = finish(evaluate_channel(smoother, channel, 0.0, device='cpu'))
+    risks = compare_forms([evaluation], [channel.family])
     assert risks[Correction.STABILISED].value < risks[Correction.CHAINED].value
     assert risks[Correction.CHAINED].beats(risks[Correction.PAPER])
     assert risks[Correction.STABILISED].two_frames == 1.0
     assert choose_form(risks) is Correction.STABILISED
     # a gain that is four times too large smooths nothing away that is not there, but biases
     wrong = PoissonGaussian(16.0, 0.0, 2.0)
-    worse = judge.risk(wrong, Correction.STABILISED)
+    worse = evaluation.risk(wrong, Correction.STABILISED)
     assert risks[Correction.STABILISED].beats(worse)
 
 
 def test_perturbation_at_inference_is_as_given_or_chosen(prepared, smoother):
     (channel,) = prepared.channels
-    given = finish(judge_channel(smoother, channel, 0.7, device='cpu'))
+    given = finish(evaluate_channel(smoother, channel, 0.7, device='cpu'))
     assert given.sigma_a == 0.7
-    chosen = finish(judge_channel(smoother, channel, None, device='cpu'))
+    chosen = finish(evaluate_channel(smoother, channel, None, device='cpu'))
     # a local mean is only made noisier by a perturbation
     assert chosen.sigma_a == 0.0
     plain = chosen.risk(channel.family, Correction.STABILISED)
@@ -78,7 +78,7 @@ def test_forms_with_an_impossible_risk_are_not_taken():
     # the better one of those that can be
     some = {stabilised: risk(0.3, 0.01), chained: risk(-0.07, 0.01), paper: risk(0.1, 0.01)}
     assert choose_form(some) is paper
-    # a judge that is wrong of the stabilised form is wrong of the others too
+    # an evaluation that is wrong of the stabilised form is wrong of the others too
     nothing = {stabilised: risk(-0.1, 0.01), chained: risk(-0.2, 0.01), paper: risk(-0.3, 0.01)}
     assert choose_form(nothing) is stabilised
     assert choose_form({**nothing, paper: risk(0.001, 0.0001)}) is stabilised
@@ -88,7 +88,7 @@ def test_a_perturbation_is_not_chosen_by_an_impossible_risk(prepared, smoother, 
     found = iter([risk(0.1, 0.01), risk(-0.1, 0.01)])
     monkeypatch.setattr(Probe, 'risk', lambda self, clean: next(found))
     (channel,) = prepared.channels
-    assert finish(judge_channel(smoother, channel, None, device='cpu')).sigma_a == 0.0
+    assert finish(evaluate_channel(smoother, channel, None, device='cpu')).sigma_a == 0.0
 
 
 @pytest.mark.parametrize('photons', [0.1, 1.0])
@@ -102,7 +102,7 @@ def test_the_risk_of_a_single_frame_of_few_photons_is_its_distance_from_the_trut
     image = model_noise(ImageSource(counts.sample(truth, rng).astype(np.float32), 'YX'), known)
     (channel,) = image.channels
     model = beginning([channel], TrainSettings(seconds=0.0, device='cpu'))
-    judge = finish(judge_channel(model, channel, 0.0, device='cpu'))
+    evaluation = finish(evaluate_channel(model, channel, 0.0, device='cpu'))
     level = finish(predict_clean(model, channel, device='cpu', orientations=2))
     score = LocalScore.from_clean(channel.coordinate, channel.table, level[0])
     true, found = [], []
@@ -110,12 +110,12 @@ def test_the_risk_of_a_single_frame_of_few_photons_is_its_distance_from_the_trut
         clean = channel.family.correct(channel.channel.plane(0).astype(np.float64), score, form)
         distance = channel.table.mean_of(clean) - channel.table.mean_of(truth)
         true.append(float((distance**2).mean()))
-        found.append(judge.risk(channel.family, form))
+        found.append(evaluation.risk(channel.family, form))
         # the noise that there happens to be scatters by 2 % of its variance at 0.1 photons
         assert found[-1].doubt < 0.03 * found[-1].noise < 0.03
         assert found[-1].known
         assert found[-1].value == pytest.approx(true[-1], abs=3 * found[-1].doubt)
     # what forms differ by does not depend on it
     assert found[1].value - found[0].value == pytest.approx(true[1] - true[0], rel=0.25)
-    risks = compare_forms([judge], [channel.family])
+    risks = compare_forms([evaluation], [channel.family])
     assert risks[Correction.STABILISED].beats(risks[Correction.CHAINED])

@@ -131,7 +131,7 @@ def test_from_scratch_the_last_weights_are_delivered_unless_others_were_clearly_
 
 
 def test_nothing_is_delivered_before_an_evaluation():
-    with pytest.raises(RuntimeError, match='no network has been judged yet'):
+    with pytest.raises(RuntimeError, match='no network has been evaluated yet'):
         Trial().delivered()
 
 

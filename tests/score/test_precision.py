@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from napari_noise2score.errors import TrainingError
+from napari_noise2score.progress import finish
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork, widened
@@ -21,7 +22,6 @@ from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes, noisy_planes
 
 CPU = torch.device('cpu')

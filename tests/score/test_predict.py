@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from napari_noise2score.progress import finish
 from napari_noise2score.score import predict as module
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.settings import NetworkSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes
 
 

@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from napari_noise2score.noise.correlation import REACH, Correlation
+from napari_noise2score.progress import finish
 from napari_noise2score.score import objective
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned
@@ -17,7 +18,6 @@ from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes
 
 CPU = torch.device('cpu')

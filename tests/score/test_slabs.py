@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import REACH, Correlation
+from napari_noise2score.progress import finish
 from napari_noise2score.score import objective, slabs, transients
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned, Sliced
@@ -24,11 +25,10 @@ from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.probe import STRENGTH, draw_probe
-from napari_noise2score.score.sampler import HeldPlanes, PatchSampler
+from napari_noise2score.score.sampler import PatchSampler, PlanesInMemory
 from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off, read_slab
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes
 
 CPU = torch.device('cpu')
@@ -136,7 +136,7 @@ def test_patches_of_slabs_are_cut_at_one_place_of_every_plane():
 
 def test_held_slabs_are_predicted_at_their_middle_plane():
     array = np.random.default_rng(0).random((4, 5, 6, 7)).astype(np.float32)
-    held = HeldPlanes.like(ArrayPlanes(array[:, 2]), array)
+    held = PlanesInMemory.like(ArrayPlanes(array[:, 2]), array)
     assert held.shape == (4, 6, 7)
     for index in range(4):
         np.testing.assert_array_equal(held.plane(index), array[index, 2])

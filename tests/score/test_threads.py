@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_noise2score.progress import finish
 from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
 from napari_noise2score.score.cores import usable_cores
@@ -22,7 +23,6 @@ from napari_noise2score.score.threads import (
 )
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import noisy_planes
 
 

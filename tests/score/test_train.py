@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.progress import finish
 from napari_noise2score.score import monitor
 from napari_noise2score.score import train as module
 from napari_noise2score.score.checkpoints import CheckpointSelection
@@ -18,7 +19,6 @@ from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes, noisy_planes, smooth_image
 
 QUICK = {'seconds': None, 'batch': 4, 'patch': 32, 'device': 'cpu'}

@@ -23,7 +23,7 @@ from napari_noise2score._widget.layers import Pair, ResultLayers, target_of
 from napari_noise2score._widget.layers.live_view import LiveView, view_of
 from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.views.chart import Chart, learning_curve
-from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.collapsible import Collapsible
 from napari_noise2score._widget.views.compare_box import CompareBox
 from napari_noise2score._widget.views.form import list_layers
 from napari_noise2score._widget.views.layer_table import LayerTable
@@ -34,8 +34,8 @@ from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score._widget.views.status_bar import StatusBar
 from napari_noise2score._widget.views.style import STYLE
 from napari_noise2score._widget.views.tab_order import order_tabs
-from napari_noise2score._widget.views.vertical_scroll import Column
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.vertical_scroll import VerticalScroll
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings, StartFrom
@@ -89,7 +89,7 @@ class Noise2ScorePanel(QWidget):
         self.results = ResultLayers(viewer)
         self.live = LiveView(self, viewer, self._is_idle, self._correct_displayed)
         self.layers = LayerTable(viewer)
-        self.reading = Text('How the layers are read')
+        self.reading = WrappedText('How the layers are read')
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
         self.region = RegionBox()
@@ -144,7 +144,7 @@ class Noise2ScorePanel(QWidget):
         settings = self.form.settings(self.noise.request(), () if trains else ('init',))
         if settings.training.init != StartFrom.UNSAVED:
             return settings
-        return replaced(settings, {'init': self.controller.learned.init})
+        return replaced(settings, {'init': self.controller.store.init})
 
     def _connect_controls(self) -> None:
         self.train.changed.connect(self._train)
@@ -322,7 +322,7 @@ class Noise2ScorePanel(QWidget):
         column.setSpacing(8)
         column.addWidget(self.layers)
         column.addWidget(self.reading)
-        column.addWidget(Fold('Region', self.region.form.native, _REGION_TIP))
+        column.addWidget(Collapsible('Region', self.region.form.native, _REGION_TIP))
         column.addWidget(_heading('Noise model'))
         column.addWidget(self.noise)
         column.addWidget(_heading('Denoise'))
@@ -334,7 +334,7 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
-        self.column = Column(inner)
+        self.column = VerticalScroll(inner)
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

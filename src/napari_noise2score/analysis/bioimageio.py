@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import written_whole
-from napari_noise2score.pipeline.domain import CORRELATION, VARIANCE, seen_by
+from napari_noise2score.pipeline.domain import CORRELATION, VARIANCE, training_domains
 from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.tiling import round_up
 
@@ -126,8 +126,8 @@ def _check_holdable(model: ScoreModel) -> None:
             f'this model needs {slices} slices at once; only models that work slice by slice '
             'can be exported to bioimage.io'
         )
-    for seen in seen_by(model):
-        most = max(map(abs, seen.correlation), default=0.0)
+    for domain in training_domains(model):
+        most = max(map(abs, domain.correlation), default=0.0)
         if most > CORRELATION:
             raise InputError(
                 'this model was trained on noise that is correlated between pixels '
@@ -135,14 +135,14 @@ def _check_holdable(model: ScoreModel) -> None:
                 'only models of independent pixels can be exported'
             )
         if (
-            not seen.gaussian
-            or min(seen.variance) < 1 - VARIANCE
-            or max(seen.variance) > 1 + VARIANCE
+            not domain.gaussian
+            or min(domain.variance) < 1 - VARIANCE
+            or max(domain.variance) > 1 + VARIANCE
         ):
             raise InputError(
                 'this model was trained on noise whose variance depends on the level also in '
-                f'the unit-noise coordinate ({min(seen.variance):.2f} to '
-                f'{max(seen.variance):.2f}, a few photons or values), and a bioimage.io package '
+                f'the unit-noise coordinate ({min(domain.variance):.2f} to '
+                f'{max(domain.variance):.2f}, a few photons or values), and a bioimage.io package '
                 'cannot pass this on to the network; only models without such a dependence can '
                 'be exported'
             )

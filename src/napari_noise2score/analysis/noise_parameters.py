@@ -1,14 +1,14 @@
-"""Noise parameters found three ways, side by side, and where they disagree.
+"""Noise parameters from three methods side by side, and their disagreements.
 
 1. The photon-transfer fit: from the image alone (`napari_noise2score.noise.estimate.blind`).
-2. NoiseAdaptive2Score's closed forms: from how fast the learned score falls
-   (`napari_noise2score.noise.from_score.closed_forms`); also tells the family.
+2. NoiseAdaptive2Score's closed forms: from the slope of the learned score
+   (`napari_noise2score.noise.from_score.closed_forms`), which also shows the family.
 3. Noise2Score's search: the parameter whose corrected image has the smallest criterion
    (`napari_noise2score.noise.from_score.criteria`).
 
-The last two need a trained score, and read it the same way
-(`napari_noise2score.score.score_samples`). None of them decides anything here: each comes with its
-spread, and what lies further apart is said in a sentence.
+The last two need a trained score, which both sample with `napari_noise2score.score.score_samples`.
+Nothing is decided here: each value has its spread, and larger disagreements are reported in
+sentences.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _FIT_PHOTONS = 0.5
 """Tolerance of offset and read noise from the photon-transfer fit, photons."""
 
 
-class Probe(NamedTuple):
+class ScorePair(NamedTuple):
     """The score at two values of pixels, arrays of one shape, grey levels."""
 
     y: Array
@@ -72,47 +72,47 @@ class Probe(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyWays:
-    """How the level of a family is found from a score.
+class FamilyEstimators:
+    """Methods that estimate the noise level of a family from a score.
 
     Attributes
     ----------
     parameter : str
-        The parameter that is the level of the noise; the others are held.
+        The parameter of the noise level; the others are fixed.
     powers : (float, float)
-        Least and largest power of intensity in the variance.
+        Smallest and largest power of the intensity in the variance.
     closed_form : callable
-        ``(probe, parameters in force)`` to the value; NaN if there is none.
+        Gives the value from ``(pair, parameters in use)``; NaN if there is none.
     criterion : callable
-        ``(x, y)`` to ``Q``, see `napari_noise2score.noise.from_score.criteria`.
+        Gives ``Q`` from ``(x, y)``, see `napari_noise2score.noise.from_score.criteria`.
     bounds : callable
-        ``(y, intensity without light)`` to the ends of the search.
+        Gives the ends of the search from ``(y, intensity without light)``.
     bias : (float, float)
-        How much smaller and larger than the closed form the truth may be, as shares of it.
+        By how much the true value may be smaller and larger than the closed form, relative to it.
     search_bias : (float, float)
         The same for the search.
     """
 
     parameter: str
     powers: tuple[float, float]
-    closed_form: Callable[[Probe, dict[str, float]], float]
+    closed_form: Callable[[ScorePair, dict[str, float]], float]
     criterion: Callable[[AnyArray, AnyArray], AnyArray]
     bounds: Callable[[Array, float], tuple[float, float]]
     bias: tuple[float, float]
     search_bias: tuple[float, float]
 
 
-def _gaussian_sigma(probe: Probe, held: dict[str, float]) -> float:
-    return math.sqrt(adaptive.gaussian_variance(*probe))
+def _gaussian_sigma(pair: ScorePair, fixed: dict[str, float]) -> float:
+    return math.sqrt(adaptive.gaussian_variance(*pair))
 
 
-def _poisson_gain(probe: Probe, held: dict[str, float]) -> float:
-    read_noise = held.get('read_noise', 0.0)
-    return adaptive.poisson_gain(*probe, offset=held['offset'], read_noise=read_noise)
+def _poisson_gain(pair: ScorePair, fixed: dict[str, float]) -> float:
+    read_noise = fixed.get('read_noise', 0.0)
+    return adaptive.poisson_gain(*pair, offset=fixed['offset'], read_noise=read_noise)
 
 
-def _gamma_shape(probe: Probe, held: dict[str, float]) -> float:
-    return adaptive.gamma_shape(*probe)
+def _gamma_shape(pair: ScorePair, fixed: dict[str, float]) -> float:
+    return adaptive.gamma_shape(*pair)
 
 
 def _shape_bounds(y: Array, dark: float) -> tuple[float, float]:
@@ -121,7 +121,7 @@ def _shape_bounds(y: Array, dark: float) -> tuple[float, float]:
 
 
 def _sigma_bounds(y: Array, dark: float) -> tuple[float, float]:
-    """Noise is part of what varies in the image."""
+    """Noise is a part of the variation of the image."""
     return 0.02 * float(y.std()), float(y.std())
 
 
@@ -131,7 +131,7 @@ def _gain_bounds(y: Array, dark: float) -> tuple[float, float]:
     return mean / 3000, mean * 10
 
 
-_SIGMA = FamilyWays(
+_SIGMA = FamilyEstimators(
     'sigma',
     (0.0, 0.0),
     _gaussian_sigma,
@@ -140,7 +140,7 @@ _SIGMA = FamilyWays(
     bias=(0.15, 0.05),
     search_bias=(0.3, 0.1),
 )
-_GAIN = FamilyWays(
+_GAIN = FamilyEstimators(
     'gain',
     (1.0, 1.0),
     _poisson_gain,
@@ -149,7 +149,7 @@ _GAIN = FamilyWays(
     bias=(0.35, 0.1),
     search_bias=(0.3, 1.0),
 )
-_SHAPE = FamilyWays(
+_SHAPE = FamilyEstimators(
     'shape',
     (2.0, 2.0),
     _gamma_shape,
@@ -158,14 +158,14 @@ _SHAPE = FamilyWays(
     bias=(0.1, 0.5),
     search_bias=(0.5, 1.0),
 )
-WAYS: dict[type[NoiseFamily], FamilyWays] = {
+ESTIMATORS: dict[type[NoiseFamily], FamilyEstimators] = {
     Gaussian: _SIGMA,
     Poisson: _GAIN,
     Gamma: _SHAPE,
     PoissonGaussian: dataclasses.replace(_GAIN, powers=(0.0, 1.0)),
 }
-"""The ways of each family; one that is not here has the photon-transfer fit alone. The biases
-are set by hand, after what was measured on one scene (docs/quality.md)."""
+"""The methods of each family; other families have only the photon-transfer fit. The biases are set
+by hand, according to measurements on one scene (docs/quality.md)."""
 
 
 def compare_parameters(
@@ -178,16 +178,16 @@ def compare_parameters(
     device: str = 'auto',
     seed: int = 0,
 ) -> Generator[PredictProgress, None, tuple[ChannelParameters, ...]]:
-    """Find the noise parameters of every channel in all ways.
+    """Estimate the noise parameters of every channel with all methods.
 
     Parameters
     ----------
     model : ScoreModel
         Trained on images like this one, with the noise model of ``prepared``.
     prepared : Prepared
-        The image and the noise models in force.
+        The image and the noise models in use.
     size, planes, draws, device, seed
-        What to sample and how, see `napari_noise2score.score.score_samples.sample_score`.
+        Parameters of `napari_noise2score.score.score_samples.sample_score`.
 
     Yields
     ------
@@ -197,7 +197,7 @@ def compare_parameters(
     Returns
     -------
     tuple of ChannelParameters
-        One for each channel. About 10 s a channel on a CPU.
+        One for each channel. It takes about 10 s per channel on a CPU.
     """
     results = []
     for channel in prepared.channels:
@@ -218,18 +218,18 @@ def compare_parameters(
 def _compare(channel: PreparedChannel, samples: ScoreSamples) -> ChannelParameters:
     evidence = _from_fit(channel)
     power = None
-    ways = WAYS.get(type(channel.family))
-    if ways is not None:
+    estimators = ESTIMATORS.get(type(channel.family))
+    if estimators is not None:
         photons = _photons(channel, samples.local_score(channel.coordinate, channel.table))
-        closed = _by_closed_form(channel, samples, ways, photons)
+        closed = _by_closed_form(channel, samples, estimators, photons)
         evidence += [closed] if closed is not None else []
-        evidence.append(_by_search(channel, samples, ways, photons))
-        power = _power(channel, samples, ways) if photons >= _FEW_FOR_SCORE else None
+        evidence.append(_by_search(channel, samples, estimators, photons))
+        power = _power(channel, samples, estimators) if photons >= _FEW_FOR_SCORE else None
     return ChannelParameters(channel.channel.place, channel.family, tuple(evidence), power)
 
 
 def _from_fit(channel: PreparedChannel) -> list[ParameterEvidence]:
-    """The values given, if they are, and those of the photon-transfer fit."""
+    """The given values, if there are any, and those of the photon-transfer fit."""
     family, fit = channel.family, channel.fit
     fitted: NoiseFamily | None = None
     if fit is not None:
@@ -255,7 +255,9 @@ def _from_fit(channel: PreparedChannel) -> list[ParameterEvidence]:
 
 
 def _photons(channel: PreparedChannel, score: LocalScore) -> float:
-    """Mean photons a pixel, by the gain in force; infinite for a family without a gain."""
+    """Mean number of photons per pixel, for the gain in use; infinite for a family without a
+    gain.
+    """
     gain = channel.family.parameters().get('gain')
     if gain is None:
         return math.inf
@@ -263,9 +265,9 @@ def _photons(channel: PreparedChannel, score: LocalScore) -> float:
 
 
 def _dark(channel: PreparedChannel) -> float:
-    """Intensity without light: of the family in force, else of the fit, else 0.
+    """Intensity without light: of the family in use, or else of the fit, or else 0.
 
-    Noise that multiplies knows no offset.
+    Multiplicative noise has no offset.
     """
     if not isinstance(channel.family, AffineVarianceFamily):
         return 0.0
@@ -273,20 +275,20 @@ def _dark(channel: PreparedChannel) -> float:
     return (known | channel.family.parameters()).get('offset', 0.0)
 
 
-def _probe(channel: PreparedChannel, score: LocalScore) -> Probe:
-    """The score at the clean estimate, where no noise enters, and a little beside it."""
+def _score_pair(channel: PreparedChannel, score: LocalScore) -> ScorePair:
+    """The score at the clean estimate, which has no noise, and at a nearby value."""
     coordinate = channel.coordinate
     y, moved = (coordinate.inverse(score.clean + step) for step in (0.0, _STEP))
-    return Probe(y, score.at(y), moved, score.at(moved))
+    return ScorePair(y, score.at(y), moved, score.at(moved))
 
 
 def _over_parts(
-    channel: PreparedChannel, samples: ScoreSamples, find: Callable[[Probe], float]
+    channel: PreparedChannel, samples: ScoreSamples, find: Callable[[ScorePair], float]
 ) -> tuple[float, float]:
-    """Value from all samples, and its standard error by leaving out parts (jackknife)."""
+    """Value from all samples, and its jackknife standard error."""
 
     def at(part: ScoreSamples) -> float:
-        return find(_probe(channel, part.local_score(channel.coordinate, channel.table)))
+        return find(_score_pair(channel, part.local_score(channel.coordinate, channel.table)))
 
     value = at(samples)
     parts = min(_PARTS, samples.noisy.shape[1])
@@ -298,21 +300,21 @@ def _over_parts(
 
 
 def _by_closed_form(
-    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
+    channel: PreparedChannel, samples: ScoreSamples, estimators: FamilyEstimators, photons: float
 ) -> ParameterEvidence | None:
-    held = channel.family.parameters()
-    value, error = _over_parts(channel, samples, lambda probe: ways.closed_form(probe, held))
+    fixed = channel.family.parameters()
+    value, error = _over_parts(channel, samples, lambda pair: estimators.closed_form(pair, fixed))
     if not math.isfinite(value):
         return None
-    below, above = (share * value for share in ways.bias)
+    below, above = (share * value for share in estimators.bias)
     doubt = 'not reliable below 3 photons per pixel' if photons < _FEW_FOR_SCORE else ''
     return ParameterEvidence(
-        Method.CLOSED_FORM, ways.parameter, value, error, below, above, doubt=doubt
+        Method.CLOSED_FORM, estimators.parameter, value, error, below, above, doubt=doubt
     )
 
 
 def _by_search(
-    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays, photons: float
+    channel: PreparedChannel, samples: ScoreSamples, estimators: FamilyEstimators, photons: float
 ) -> ParameterEvidence:
     family, dark = channel.family, _dark(channel)
     score = samples.local_score(channel.coordinate, channel.table)
@@ -322,26 +324,33 @@ def _by_search(
     target = (y - dark) / scale
 
     def criterion(value: float) -> AnyArray:
-        candidate = dataclasses.replace(family, **{ways.parameter: value})
+        candidate = dataclasses.replace(family, **{estimators.parameter: value})
         x = candidate.correct(y, score, Correction.CHAINED)
-        return ways.criterion((x - dark) / scale, target)
+        return estimators.criterion((x - dark) / scale, target)
 
-    found = minimise(criterion, *ways.bounds(y, dark))
-    below, above = (share * found.value for share in ways.search_bias)
+    minimum = minimise(criterion, *estimators.bounds(y, dark))
+    below, above = (share * minimum.value for share in estimators.search_bias)
     doubt = 'too small below about 20 photons per pixel' if photons < _FEW_FOR_SEARCH else ''
-    doubt = 'at the end of the range searched' if found.at_edge else doubt
+    doubt = 'at the end of the range searched' if minimum.at_edge else doubt
     return ParameterEvidence(
-        Method.SEARCH, ways.parameter, found.value, found.error, below, above, found, doubt
+        Method.SEARCH,
+        estimators.parameter,
+        minimum.value,
+        minimum.error,
+        below,
+        above,
+        minimum,
+        doubt,
     )
 
 
 def _power(
-    channel: PreparedChannel, samples: ScoreSamples, ways: FamilyWays
+    channel: PreparedChannel, samples: ScoreSamples, estimators: FamilyEstimators
 ) -> PowerEvidence | None:
     find = partial(_power_of, dark=_dark(channel))
     value, error = _over_parts(channel, samples, find)
-    return PowerEvidence(value, error, ways.powers) if math.isfinite(value) else None
+    return PowerEvidence(value, error, estimators.powers) if math.isfinite(value) else None
 
 
-def _power_of(probe: Probe, *, dark: float) -> float:
-    return adaptive.tweedie_power(*probe, offset=dark)[0]
+def _power_of(pair: ScorePair, *, dark: float) -> float:
+    return adaptive.tweedie_power(*pair, offset=dark)[0]

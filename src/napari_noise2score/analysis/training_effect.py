@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError, InputError
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.pipeline.results import ScoreMap
+from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import StartFrom
-from napari_noise2score.steps import relay
 
 BLOCK = 32
 """Side of the squares that are compared to find where the difference is largest, pixels."""
@@ -134,11 +134,11 @@ def training_difference(
     """
     starts = {id(model): start_of(model, start) for model in score_map.distinct}
     source, channels = score_map.prepared.source, score_map.prepared.channels
-    image = room(source.shape, np.float32)
+    image = allocate(source.shape, np.float32)
     largest = []
     count = len(channels)
-    for number, (channel, clean, judge, model) in enumerate(
-        zip(channels, score_map.clean, score_map.judges, score_map.models, strict=True)
+    for number, (channel, clean, evaluation, model) in enumerate(
+        zip(channels, score_map.clean, score_map.evaluations, score_map.models, strict=True)
     ):
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
@@ -149,7 +149,7 @@ def training_difference(
             channel,
             device=device,
             orientations=orientations,
-            sigma_a=judge.sigma_a,
+            sigma_a=evaluation.sigma_a,
         )
         difference = np.nan_to_num(clean - (yield from relay(steps, of_all)))
         for index in range(channel.shape[0]):

@@ -75,7 +75,7 @@ def _saved(
 
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of an image is."""
-    from napari_noise2score.images.blanks import nothing_but_constants
+    from napari_noise2score.images.blank_places import constant_image_message
     from napari_noise2score.noise.families import parameters_of
     from napari_noise2score.noise.request import NoiseRequest
     from napari_noise2score.pipeline.prepare import estimate_channel
@@ -102,7 +102,7 @@ def estimate(options: argparse.Namespace) -> int:
     refine = by_pretrained(options.device)
     fits = [(channel.place, estimate_channel(channel, refine)) for channel in channels]
     if all(fit is None for _, fit in fits):
-        raise InputError(f'{source.name}: {nothing_but_constants(channels)}')
+        raise InputError(f'{source.name}: {constant_image_message(channels)}')
     if options.json:
         record = [
             {'place': place, **({'noise': None} if fit is None else fit.to_dict())}
@@ -257,7 +257,7 @@ def clean(folder: Path) -> list[Any]:
 
 def logged(steps: Any) -> Any:
     """Pass on the progress of a pretraining, and print every hundredth of it."""
-    from napari_noise2score.steps import relay
+    from napari_noise2score.progress import relay
 
     told = -1
 

@@ -59,7 +59,7 @@ def apply(options: argparse.Namespace) -> int:
 def _write_clean(
     options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
 ) -> int:
-    from napari_noise2score.images.footprint import check_room
+    from napari_noise2score.images.footprint import check_footprint
     from napari_noise2score.images.tiff import check_writable_as
     from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
@@ -89,7 +89,7 @@ def _write_clean(
                 for path, kind in written
                 for text in check_writable_as(path, source.axes, kind, source.shape)
             ]
-            check_room(source, dtype, differences=bool(maps))
+            check_footprint(source, dtype, differences=bool(maps))
             image.tell(*notes)
             sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             places = [path for path, _ in written]

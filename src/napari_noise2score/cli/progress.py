@@ -12,7 +12,7 @@ def run(steps: Any) -> Any:
     """Run a generator of progress to its end, with a bar on a terminal."""
     from tqdm import tqdm
 
-    from napari_noise2score.steps import finish
+    from napari_noise2score.progress import finish
 
     with tqdm(total=1000, bar_format=_BAR, disable=None, file=sys.stderr, leave=False) as bar:
 

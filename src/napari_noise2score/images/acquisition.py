@@ -1,4 +1,4 @@
-"""How an image was taken: pixel size, slice distance, frame interval, and its channels."""
+"""Acquisition metadata: pixel size, slice distance, frame interval and channels."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _SYMBOL_OF = {word: symbol for symbol, words in _WORDS.items() for word in words
 
 
 def unit_symbol(text: Any) -> str:
-    """The symbol of a unit, however it is written: ``'µm'`` for um, micron, micrometers, ...
+    """The symbol of a unit from any of its names: ``'µm'`` for um, micron, micrometers, ...
 
-    ``''`` stands for pixels and for no unit; a unit that is not known stays as it is.
+    ``''`` is returned for pixels and for no unit; an unknown unit does not change.
     """
     symbol = str(text or '').strip().replace('\\u00B5', 'µ').replace('\\u00b5', 'µ')
     symbol = symbol.replace('μ', 'µ').replace('\N{ANGSTROM SIGN}', 'Å')  # Greek mu, micro sign
@@ -64,7 +64,7 @@ def unit_symbol(text: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Distance between neighbours along an axis, or another length or time.
+    """Distance between adjacent samples along an axis, or another length or time.
 
     Parameters
     ----------
@@ -79,7 +79,9 @@ class Spacing:
 
     @classmethod
     def of(cls, size: Any, unit: Any = '') -> Spacing | None:
-        """What a file states; None if that is no finite number other than 0."""
+        """Spacing from the values of a file; None if the size is not a finite number other than
+        0.
+        """
         try:
             number = abs(float(size))
         except (TypeError, ValueError, OverflowError):
@@ -87,7 +89,7 @@ class Spacing:
         return cls(number, unit_symbol(unit)) if 0 < number < math.inf else None
 
     def within(self, unit: str) -> float | None:
-        """The size in another unit; None where one cannot be converted to the other."""
+        """The size in another unit; None if the units cannot be converted."""
         if unit == self.unit:
             return self.size
         for table in (_METRES, _SECONDS):
@@ -108,14 +110,14 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:
-    """What a channel shows.
+    """Description of a channel.
 
     Parameters
     ----------
     name : str
-        Empty if it has none.
+        Name; empty if there is none.
     colour : (int, int, int) or None
-        What it is shown in.
+        Display colour.
     emission, excitation : Spacing or None
         Wavelengths.
     """
@@ -128,30 +130,30 @@ class ChannelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """Sizes of an image in the world, and its channels; empty where a file does not state them.
+    """Physical sizes of an image, and its channels; empty if a file does not contain them.
 
     Parameters
     ----------
     spacing : mapping of str to Spacing
-        By axis letter: X, Y, Z in lengths, T in times. An axis may be named that the image lacks,
-        such as the thickness Z of a single slice.
+        By axis letter: X, Y, Z in lengths, T in times. It may contain axes that the image does not
+        have, such as the thickness Z of a single slice.
     channels : tuple of ChannelInfo
-        One for each place along C, or a single one for an image without C.
+        One for each position along C, or a single one for an image without C.
     """
 
     spacing: Mapping[str, Spacing] = field(default_factory=dict)
     channels: tuple[ChannelInfo, ...] = ()
 
     def part(self, region: Region) -> Acquisition:
-        """Of a region: pixels stay as they are, and of the channels some may be left."""
+        """Metadata of a region: sizes do not change, and channels outside of it are dropped."""
         if 'C' not in region.ranges:
             return self
         return replace(self, channels=self.channels[slice(*region.ranges['C'])])
 
     def renamed(self, stated: str, axes: str) -> Acquisition:
-        """With axes whose letters a user knows better than the file, which ``stated`` others.
+        """Metadata for other axes than those that the file ``stated``.
 
-        What is known of an axis goes with its place in the array, where the new letter allows it.
+        The spacing of an axis follows its position in the array if the new letter is compatible.
         """
         if stated == axes or len(stated) != len(axes):
             return self
@@ -164,10 +166,10 @@ class Acquisition:
         return Acquisition(spacing, self.channels if same else ())
 
     def named(self, count: int) -> tuple[ChannelInfo, ...]:
-        """The channels, ``count`` of them; none if nothing is known of any."""
+        """Descriptions of ``count`` channels; empty if nothing is known of any."""
         channels = (self.channels + (ChannelInfo(),) * count)[:count]
         return channels if any(channel != ChannelInfo() for channel in channels) else ()
 
 
 NOTHING_STATED = Acquisition()
-"""Of a file that says nothing."""
+"""Acquisition of a file without metadata."""

@@ -1,4 +1,4 @@
-"""Which axis is what: T (time), C (channel), Z (depth), Y, X (rows, columns), S (colour)."""
+"""Letters of axes: T (time), C (channel), Z (depth), Y, X (rows, columns), S (colour)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ FURTHER = 'PRMAVEHLJK'
 """Axes without an order in time or depth: positions, tiles, mosaics, angles, views, ..."""
 KNOWN = MAIN + FURTHER
 _USUAL = FURTHER[::-1] + 'TCZ'
-"""The order in which axes come before the plane."""
+"""Usual order of the axes before Y and X."""
 CHANNEL = 'CS'
-"""Axes whose planes come from different detectors and have a noise model each."""
+"""Axes whose planes come from different detectors, with a noise model for each."""
 
 
 def check_axes(axes: str, shape: Sequence[int]) -> str:
-    """``axes`` in capitals, if it names every axis of ``shape`` once and has Y and X.
+    """``axes`` in capital letters, checked: one letter for every axis of ``shape``, with Y and X.
 
     Raises
     ------
     InputError
-        Saying what was got and what would be accepted.
+        If they are not valid, with the accepted letters.
     """
     axes = axes.upper()
     unknown = sorted(set(axes) - set(KNOWN))
@@ -46,21 +46,22 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
 
 
 def guess_axes(shape: Sequence[int], rgb: bool = False) -> str:
-    """A likely reading of a shape, to be confirmed by the user: ``YX``, ``TYX``, ``TZYX``, ...
+    """Likely axes for a shape, to be confirmed by the user: ``YX``, ``TYX``, ``TZYX``, ...
 
-    One letter for each axis as long as there are letters; after T, Z and C comes P for positions.
+    One letter for each axis while there are letters left; P for positions follows T, Z and C.
     """
     tail = 'YXS' if rgb else 'YX'
     return complete_axes('?' * (len(shape) - len(tail)) + tail)
 
 
 def complete_axes(stated: str) -> str:
-    """Axes of which some are known, with a likely letter for each that is not.
+    """Axes with a likely letter for each one that is not known.
 
     Parameters
     ----------
     stated : str
-        A letter for each axis; one that is not of `KNOWN`, or stands twice, is not known.
+        A letter for each axis; letters that are not in `KNOWN`, or are repeated, count as not
+        known.
     """
     known = [a if a in KNOWN and stated.count(a) == 1 else '' for a in stated]
     missing = [place for place, letter in enumerate(known) if not letter]

@@ -1,4 +1,4 @@
-"""What an image takes of memory and of temporary files, found out before the work."""
+"""Memory and disk space that an image needs, checked before the work."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from napari_noise2score.images.storage import IN_MEMORY
 from napari_noise2score.memory import address_space, available, in_words
 
 PLANE = 40
-"""Bytes of memory for a pixel of a plane while it is corrected; measured were 53, of 9 Mpx."""
+"""Bytes of memory per pixel of a plane during the correction; 53 were measured for 9 Mpx."""
 
 
-def check_room(source: ImageSource, dtype: DTypeLike, *, differences: bool = False) -> None:
-    """Raise before the work if the results of an image have no room.
+def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool = False) -> None:
+    """Raise an error if there is not enough space for the results of an image.
 
-    What is needed is rather underestimated: nothing is refused that could be done.
+    The estimate is rather too low, so that no possible work is refused.
 
     Parameters
     ----------
     source : ImageSource
         The image.
     dtype : dtype
-        Of its result.
+        Dtype of the result.
     differences : bool
-        Whether what a training changed is asked for too.
+        Whether maps of the effect of the training are requested too.
 
     Raises
     ------
     InputError
-        With the sizes, and what to do.
+        With the sizes and a remedy.
     """
     channels = source.channels()
     count, rows, columns = channels[0].shape

@@ -1,9 +1,9 @@
-"""Clean images drawn from a seed, of everything that a microscope may see, for pretraining.
+"""Synthetic clean images for the pretraining, with the kinds of structure that microscopes show.
 
-No image of anybody's is in them. Each is a mixture of a few layers: dead leaves (overlapping
-shapes of power-law sizes, which have the statistics of natural scenes), curved lines, spots of
-light, textured blobs, scale-free textures and gratings; then blurred like by an objective, bent
-by a gamma curve, and lit unevenly.
+They contain no real images. Each is a mixture of a few layers: dead leaves (overlapping shapes of
+power-law sizes, which have the statistics of natural scenes), curved lines, spots of light,
+textured blobs, scale-free textures and gratings. The mixture is blurred as by an objective,
+changed by a gamma curve, and lit unevenly.
 
 References
 ----------
@@ -26,7 +26,8 @@ _SMALLEST = 1.2, 12.0
 """Range of the radius of an image's smallest leaf, pixels."""
 
 _STEEPNESS = 3.0
-"""Exponent of the power law of the radii of leaves: what makes them look alike at every scale."""
+"""Exponent of the power law of the radii of leaves: it gives the same statistics at every
+scale."""
 
 
 def procedural_image(size: int, rng: np.random.Generator) -> Image:
@@ -59,7 +60,7 @@ def procedural_image(size: int, rng: np.random.Generator) -> Image:
 
 
 def _blur_width(rng: np.random.Generator) -> float:
-    """Sharper than the pixels, or blurred like by an objective that is well sampled."""
+    """Width of the blur, pixels: 0, or that of an objective with correct sampling."""
     return 0.0 if rng.uniform() < 0.25 else float(rng.uniform(0.4, 2.2))
 
 
@@ -89,7 +90,7 @@ def _leaves(size: int, rng: np.random.Generator) -> Image:
 
 
 def _stripes(size: int, rng: np.random.Generator) -> Image:
-    """A grating, from fine to coarse, sine or sharp, bent by a smooth field."""
+    """A fine to coarse grating, sinusoidal or sharp, deformed by a smooth field."""
     y, x = np.mgrid[:size, :size]
     turn = rng.uniform(0, np.pi)
     period = float(np.exp(rng.uniform(np.log(3), np.log(24))))
@@ -135,7 +136,7 @@ def _blobs(size: int, rng: np.random.Generator) -> Image:
 
 
 def _texture(size: int, rng: np.random.Generator) -> Image:
-    """Scale-free texture: amplitude falls as a power of the frequency."""
+    """Scale-free texture: the amplitude decreases as a power of the frequency."""
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
     stretch = 1.0 if rng.uniform() < 0.6 else rng.uniform(1, 6)
     turn = rng.uniform(0, np.pi)
@@ -156,7 +157,7 @@ _LAYERS: list[Callable[[int, np.random.Generator], Image]] = [
     _stripes,
 ]
 _SHARES = [0.38, 0.18, 0.12, 0.16, 0.1, 0.06]
-"""How often each kind of layer comes up."""
+"""Probability of each kind of layer."""
 
 
 def _frame(
@@ -187,11 +188,11 @@ def _deposit(image: Image, points: Image, weights: Image) -> None:
 
 
 def _unit(image: Image) -> Image:
-    """Mean 0, variance 1."""
+    """The image with mean 0 and variance 1."""
     return np.asarray((image - image.mean()) / max(float(image.std()), 1e-12))
 
 
 def _stretched(image: Image) -> Image:
-    """From 0 to 1; a flat image stays flat, at 0."""
+    """The image scaled to 0 to 1; a constant image becomes 0."""
     low, high = float(image.min()), float(image.max())
     return np.asarray((image - low) / max(high - low, 1e-12))

@@ -1,4 +1,4 @@
-"""A part of an image: ranges along its axes, read only where it is looked at."""
+"""A part of an image: ranges along its axes; values are read only when they are indexed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Index = tuple[int | slice, ...]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Half-open ranges along axes; whole along those that it does not name.
+    """Half-open ranges along axes; axes without a range are complete.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Region:
 
     @classmethod
     def parse(cls, text: str) -> Region:
-        """From text as on the command line: ``T0:10,Y100:400,X50:350``.
+        """The region from text, as on the command line: ``T0:10,Y100:400,X50:350``.
 
         Raises
         ------
         InputError
-            If it cannot be read.
+            If the text cannot be parsed.
         """
         ranges = {}
         for part in filter(None, text.replace(' ', '').split(',')):
@@ -69,7 +69,7 @@ class Region:
         Raises
         ------
         InputError
-            If an axis is not there, or a range goes beyond the image.
+            If the image does not have an axis, or a range is beyond the image.
         """
         for letter, (start, stop) in self.ranges.items():
             if letter not in axes:
@@ -87,11 +87,11 @@ class Region:
 
 
 WHOLE = Region()
-"""All of an image."""
+"""The whole image."""
 
 
 class Part:
-    """A part of an array-like, of which nothing is read before it is indexed.
+    """A part of an array-like; nothing is read before it is indexed.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Part:
     Attributes
     ----------
     whole : tuple of int
-        Shape of the whole.
+        Shape of the whole array.
     """
 
     def __init__(self, data: Any, slices: tuple[slice, ...]) -> None:
@@ -114,7 +114,7 @@ class Part:
         self.whole = tuple(int(side) for side in data.shape)
 
     def __getitem__(self, index: Index) -> Any:
-        """What is there; ``index`` holds whole numbers and slices, one for each axis."""
+        """Values at ``index``: integers and slices, one for each axis."""
         return self._data[
             tuple(
                 _shifted(range(side)[at], first) if isinstance(at, slice) else first + at % side

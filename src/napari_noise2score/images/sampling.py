@@ -1,4 +1,6 @@
-"""A sample of a channel, of bounded size: some of its planes, their central part if large."""
+"""A sample of a channel, of limited size: some of its planes, or the central part of large
+ones.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,22 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.blank import marked, single_valued
+from napari_noise2score.noise.blank import blank_as_nan, single_valued
 from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
-"""Most planes of a sample."""
+"""Maximum number of planes of a sample."""
 _PIXELS = 1 << 25
-"""Most pixels of a sample."""
+"""Maximum number of pixels of a sample."""
 _TOP_PLANES = 4
-"""Most whole planes in which the highest level is searched."""
+"""Maximum number of complete planes in which the highest level is searched."""
 
 
 def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
-    """Some planes of a channel, those that follow each other in time together.
+    """Some planes of a channel, grouped into consecutive frames.
 
-    Planes of a single value are skipped. Of large planes only the central part is read, so that
-    there are about 2^25 pixels at most.
+    Planes of a single value are skipped. Of large planes only the central part is read, so that a
+    sample has about 2^25 pixels at most.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]
     Returns
     -------
     numbers : list of list of int
-        Numbers of the planes; those in one list follow each other in time.
+        Numbers of the planes; those in one list are consecutive frames.
     stacks : list of array, (T, Y, X)
         Their grey levels. Both are empty if every plane has a single value.
     """
@@ -44,17 +46,17 @@ def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]
     share = max(min(frames, 4), _PLANES // len(groups))
     step = max(1, len(groups) * min(frames, share) // _PLANES)
     most = len(groups[::step])
-    middle = _central_part(channel, most * min(frames, share))
+    centre = _central_part(channel, most * min(frames, share))
     places: list[list[int]] = []
     stacks = []
     for group in (group for start in range(step) for group in groups[start::step]):
         if len(places) == most:
             break
-        varied = ((i, plane) for i in group if not single_valued(plane := middle.raw_plane(i)))
-        found = list(islice(varied, share))
-        if found:
-            places.append([index for index, _ in found])
-            stacks.append(np.stack([plane for _, plane in found]))
+        varied = ((i, plane) for i in group if not single_valued(plane := centre.raw_plane(i)))
+        chosen = list(islice(varied, share))
+        if chosen:
+            places.append([index for index, _ in chosen])
+            stacks.append(np.stack([plane for _, plane in chosen]))
     return places, stacks
 
 
@@ -73,7 +75,7 @@ def _central_part(channel: Channel, count: int) -> Channel:
 
 
 def highest_level(channel: Channel, sample: list[NDArray[Any]]) -> float:
-    """Largest grey level of a sample, and of some whole planes if it has only their central part.
+    """Largest grey level of a sample, and of some complete planes if it has only central parts.
 
     Parameters
     ----------
@@ -82,10 +84,10 @@ def highest_level(channel: Channel, sample: list[NDArray[Any]]) -> float:
     sample : list of array, (T, Y, X)
         From `sample_planes`.
     """
-    top = max(float(np.nanmax(marked(plane))) for stack in sample for plane in stack)
+    top = max(float(np.nanmax(blank_as_nan(plane))) for stack in sample for plane in stack)
     if sample[0].shape[1:] == channel.shape[1:]:
         return top
     step = -(-channel.shape[0] // _TOP_PLANES)
     planes = range(0, channel.shape[0], step)
-    seen = (marked(channel.raw_plane(plane)) for plane in planes)
-    return max(top, *(float(np.nanmax(plane)) for plane in seen if not np.isnan(plane).all()))
+    complete = (blank_as_nan(channel.raw_plane(plane)) for plane in planes)
+    return max(top, *(float(np.nanmax(plane)) for plane in complete if not np.isnan(plane).all()))

@@ -30,18 +30,18 @@ class ImageSource:
     Parameters
     ----------
     data : array-like
-        Real numbers (truth values count as 0 and 1), any number of axes.
+        Real numbers (booleans count as 0 and 1), any number of axes.
     axes : str
         One letter of ``TCZYXS`` for each axis.
     name : str
-        For messages and provenance.
+        Name for messages and reports.
     region : Region
-        What it is of a larger image; that image is whole if nothing is named.
+        Region of the larger image that this is; `WHOLE` if it is not a part.
 
     Raises
     ------
     InputError
-        If axes and shape do not fit, or the values are not real numbers.
+        If axes and shape do not match, or the values are not real numbers.
     """
 
     data: Any
@@ -66,7 +66,7 @@ class ImageSource:
     def channels(self, separate: str = '') -> list[Channel]:
         """The channels, in the order of the array; one if there is no channel axis.
 
-        Axes in ``separate`` are taken for channel axes too, such as ``'T'``.
+        Axes in ``separate``, such as ``'T'``, are treated as channel axes too.
         """
         axes = [letter for letter in self.axes if letter in CHANNEL + separate]
         places = product(*(range(self.shape[self.axes.index(letter)]) for letter in axes))
@@ -74,14 +74,14 @@ class ImageSource:
 
     @property
     def frame(self) -> tuple[int, int]:
-        """Rows and columns of the whole image, of which this may be a region."""
+        """Numbers of rows and columns of the whole image, of which this may be a region."""
         whole = self.data.whole if isinstance(self.data, Part) else self.shape
         rows, columns = (int(whole[self.axes.index(letter)]) for letter in 'YX')
         return rows, columns
 
     @property
     def rows_and_columns(self) -> tuple[slice, slice]:
-        """Which rows and columns of the whole image they are."""
+        """Rows and columns of the whole image that this image shows."""
         rows, columns = (slice(*self.region.ranges.get(letter, (None,))) for letter in 'YX')
         return rows, columns
 
@@ -91,7 +91,7 @@ class ImageSource:
         Raises
         ------
         InputError
-            If the region does not lie in the image.
+            If the region is not inside the image.
         """
         if not region.ranges:
             return self
@@ -99,24 +99,24 @@ class ImageSource:
         return ImageSource(Part(self.data, slices), self.axes, self.name, region)
 
     def checksum(self) -> int:
-        """CRC-32 of the grey levels, of evenly spread planes where the image is large."""
-        found = 0
+        """CRC-32 of the grey levels; of evenly spaced planes if the image is large."""
+        checksum = 0
         for channel in self.channels():
             count, rows, columns = channel.shape
             size = max(1, rows * columns * np.dtype(self.data.dtype).itemsize)
             step = max(1, count * size // _CHECKED_BYTES)
             for plane in range(0, count, step):
-                found = zlib.crc32(channel.raw_plane(plane).tobytes(), found)
-        return found
+                checksum = zlib.crc32(channel.raw_plane(plane).tobytes(), checksum)
+        return checksum
 
     def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
-        """A part of the data as a NumPy array, axes in their own order."""
+        """A part of the data as a NumPy array, with the axes in the order of the data."""
         return as_numpy(self.data[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """One channel of an image: (N, Y, X) planes, N running over its T and Z.
+    """One channel of an image: (N, Y, X) planes; N counts over T and Z.
 
     Attributes
     ----------
@@ -131,18 +131,18 @@ class Channel:
 
     @property
     def words(self) -> str:
-        """Which channel it is, such as ``C 1``; empty if the image has no others."""
+        """Position of the channel, such as ``C 1``; empty if the image has no other channels."""
         return ', '.join(f'{letter} {index}' for letter, index in self.place.items())
 
     @property
     def name(self) -> str:
-        """Name of the image and which channel, for messages."""
+        """Name of the image and position of the channel, for messages."""
         return f'{self.source.name} ({self.words})' if self.place else self.source.name
 
     def _others(self) -> list[str]:
-        """Axes that N runs over; the last runs fastest, and that is T."""
-        found = [a for a in self.source.axes if a not in 'YX' and a not in self.place]
-        return sorted(found, key=lambda letter: letter == 'T')
+        """Axes that N counts over; the last one, T, changes fastest."""
+        letters = [a for a in self.source.axes if a not in 'YX' and a not in self.place]
+        return sorted(letters, key=lambda letter: letter == 'T')
 
     def _lengths(self) -> list[int]:
         return [self.source.shape[self.source.axes.index(a)] for a in self._others()]
@@ -155,13 +155,14 @@ class Channel:
 
     @property
     def frames(self) -> int:
-        """Consecutive planes that follow each other in time (1 without a T axis)."""
+        """Number of consecutive planes in time (1 without a T axis)."""
         return self._lengths()[-1] if 'T' in self._others() else 1
 
     def plane_at(self, position: Mapping[str, int]) -> int | None:
-        """Number of the plane at a position on the axes; None if that is in another channel.
+        """Number of the plane at a position on the axes; None if the position is in another
+        channel.
 
-        Axes that ``position`` does not name are those of this channel, or at their first place.
+        Axes without a ``position`` are at that of this channel, or at 0.
         """
         if any(position.get(letter, index) != index for letter, index in self.place.items()):
             return None
@@ -171,9 +172,9 @@ class Channel:
         return number
 
     def slab(self, plane: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` planes along Z at the same time, plane ``plane`` in their middle.
+        """Numbers of ``count`` planes along Z at the same time, centred on plane ``plane``.
 
-        None for those beyond the ends of the stack.
+        None for planes beyond the ends of the stack.
 
         Raises
         ------
@@ -197,10 +198,10 @@ class Channel:
         return tuple(plane + step * apart if depth + step in there else None for step in steps)
 
     def position(self, plane: int) -> dict[str, int]:
-        """Place of a plane on the axes that the planes run over, by letter."""
+        """Position of a plane on the axes T, Z and so on, by letter."""
         lengths = self._lengths()
-        found = np.unravel_index(plane, lengths) if lengths else ()
-        return {a: int(i) for a, i in zip(self._others(), found, strict=True)}
+        place = np.unravel_index(plane, lengths) if lengths else ()
+        return {a: int(i) for a, i in zip(self._others(), place, strict=True)}
 
     def index(self, plane: int) -> tuple[int | slice, ...]:
         """Index of a plane in the data."""
@@ -210,26 +211,29 @@ class Channel:
     def plane(self, plane: int) -> NDArray[np.float64]:
         """Plane number ``plane``, (Y, X) float64, grey levels.
 
-        In double precision: an offset may be far larger than the noise upon it.
+        In double precision, because an offset may be much larger than the noise.
         """
         return self.raw_plane(plane).astype(np.float64)
 
     def raw_plane(self, plane: int) -> NDArray[Any]:
-        """Plane number ``plane``, (Y, X), in the dtype of the data; truth values as 0 and 1."""
+        """Plane number ``plane``, (Y, X), in the dtype of the data; booleans as 0 and 1."""
         values = self.source.read(self.index(plane))
         return values if self.source.axes.index('Y') < self.source.axes.index('X') else values.T
 
     def write(self, plane: int, values: NDArray[Any], into: NDArray[Any]) -> None:
-        """Put (Y, X) ``values`` where plane number ``plane`` lies in an array like the data."""
+        """Write (Y, X) ``values`` to the place of plane number ``plane`` in an array like the
+        data.
+        """
         index, oriented = self.laid(plane, values)
         into[index] = oriented
 
     def laid(
         self, plane: int, values: NDArray[Any], window: Region = WHOLE
     ) -> tuple[tuple[int | slice, ...], NDArray[Any]]:
-        """Where (Y, X) ``values`` of plane number ``plane`` lie in the data, and as they lie.
+        """Index of plane number ``plane`` in the data, and its (Y, X) ``values`` in the order of
+        the data.
 
-        They are those of a ``window`` of its rows and columns.
+        The values are those of a ``window`` of its rows and columns.
         """
         upright = self.source.axes.index('Y') < self.source.axes.index('X')
         index = tuple(

@@ -1,4 +1,4 @@
-"""Room for results, in memory or in a temporary file, and their dtype."""
+"""Arrays for results, in memory or in a temporary file, and conversion to their dtype."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from numpy.typing import DTypeLike, NDArray
 from napari_noise2score.errors import InputError
 
 IN_MEMORY = 1 << 31
-"""Bytes of the largest array that is kept in memory."""
+"""Size of the largest array in memory, bytes; larger ones are in temporary files."""
 
 
-def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array to be filled, values undefined.
+def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array with undefined values.
 
-    One of more than `IN_MEMORY` bytes is a memory map of a temporary file, which is gone with it.
+    One of more than `IN_MEMORY` bytes is a memory map of a temporary file, which is deleted with
+    it.
 
     Raises
     ------
     InputError
-        If there is not enough space on the disk for temporary files.
+        If there is not enough disk space for temporary files.
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     if size <= IN_MEMORY:
         return np.empty(shape, kind)
     try:
-        with tempfile.TemporaryFile(prefix='noise2score-') as file:  # the map keeps it
+        with tempfile.TemporaryFile(prefix='noise2score-') as file:  # the map keeps it open
             _reserve(file.fileno(), size)
             return np.memmap(file, dtype=kind, mode='r+', shape=shape)
     except OSError as error:
@@ -43,7 +44,7 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _reserve(file: int, size: int) -> None:
-    """Take the space now: a full disk met later would end the program."""
+    """Reserve the disk space now: a full disk would end the program later."""
     if hasattr(os, 'posix_fallocate'):
         os.posix_fallocate(file, 0, size)
     else:
@@ -51,10 +52,10 @@ def _reserve(file: int, size: int) -> None:
 
 
 def as_dtype(values: NDArray[np.floating], dtype: DTypeLike) -> tuple[NDArray[Any], int]:
-    """Values in a dtype, and how many of them were clipped.
+    """Values in another dtype, and the number of values that were clipped.
 
-    Whole numbers and truth values are rounded to the nearest; finite values beyond the range of
-    the dtype are clipped to it. NaN and infinities stay in a dtype that has them.
+    For integers and booleans, values are rounded to the nearest. Finite values beyond the range of
+    the dtype are clipped to it. NaN and infinities do not change in a floating-point dtype.
     """
     kind = np.dtype(dtype)
     if kind.kind == 'f':
@@ -67,6 +68,6 @@ def as_dtype(values: NDArray[np.floating], dtype: DTypeLike) -> tuple[NDArray[An
     whole = np.rint(values.astype(np.float64))
     clipped = int(np.count_nonzero((whole < least) | (whole > highest)))
     top = float(highest)
-    if int(top) > highest:  # 64 bits have no exact float
+    if int(top) > highest:  # the largest 64-bit integer is not exact in float64
         top = float(np.nextafter(top, 0))
     return np.clip(whole, least, top).astype(kind), clipped

@@ -1,8 +1,8 @@
-"""Synthetic microscope scenes with known noise and their ground truth, made from a seed.
+"""Synthetic microscope scenes with known noise and ground truth, generated from a seed.
 
 Each scene is a function ``(shape, rng) -> clean image`` with values in 0 to 1, where 1 is the
-brightest thing in focus. A blur like that of a high-NA objective is part of the clean image, the
-noise is not: what a camera would record with unlimited light.
+brightest structure in focus. The clean image is what a camera would record with unlimited light:
+it contains the blur of a high-NA objective, but no noise.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def filaments(shape: Shape, rng: np.random.Generator) -> Image:
         angle = rng.uniform(0, 2 * np.pi)
         start = centre + rng.normal(0, 0.05 * size, 2)
         path = _persistent_walk(start, angle, length=rng.uniform(0.4, 1.1) * size, rng=rng)
-        # Polymer of uneven label density that now and then leaves the focal plane.
+        # Polymer of uneven label density that sometimes leaves the focal plane.
         label = 1 + 0.25 * _smooth_noise_1d(len(path), 12, rng)
         height = np.cumsum(_smooth_noise_1d(len(path), 60, rng)) * 0.02 + rng.normal(0, 0.6)
         focus = np.exp(-0.5 * height**2)
@@ -59,7 +59,7 @@ def filaments(shape: Shape, rng: np.random.Generator) -> Image:
         _deposit(hazy, path, brightness * (1 - focus))
     image = _blur(sharp, PSF_SIGMA) + 0.9 * _blur(hazy, 2.6) + 0.25 * _blur(sharp + hazy, 9)
     cell = 0.04 * np.exp(-0.5 * (_distance(shape, centre) / (0.4 * size)) ** 2)
-    # Bundles near the centre saturate softly, so that single filaments stay well visible.
+    # Bundles near the centre saturate softly, so that single filaments are visible.
     image = image / np.quantile(image, 0.995)
     return _to_unit_range(np.tanh(0.9 * image) + cell)
 
@@ -121,16 +121,16 @@ def puncta(shape: Shape, rng: np.random.Generator) -> Image:
     count = max(6, round(np.prod(shape) / 400))
     candidates = rng.uniform(0, 1, (4 * count, 2)) * (np.array(shape) - 1)
     density = ndimage.map_coordinates(cytoplasm, candidates.T, order=1)
-    kept = candidates[rng.uniform(size=len(candidates)) < np.clip(density, 0.03, 0.8)][:count]
-    brightness = np.clip(rng.lognormal(-0.3, 0.6, len(kept)), 0.1, 1.5)
+    spots_at = candidates[rng.uniform(size=len(candidates)) < np.clip(density, 0.03, 0.8)][:count]
+    brightness = np.clip(rng.lognormal(-0.3, 0.6, len(spots_at)), 0.1, 1.5)
 
     sharp, wide = np.zeros(shape), np.zeros(shape)
-    blurred = rng.uniform(size=len(kept)) < 0.2
+    blurred = rng.uniform(size=len(spots_at)) < 0.2
     for target, chosen in ((sharp, ~blurred), (wide, blurred)):
-        _deposit(target, kept[chosen], brightness[chosen])
+        _deposit(target, spots_at[chosen], brightness[chosen])
     spots = _blur(sharp, PSF_SIGMA) * 2 * np.pi * PSF_SIGMA**2
     spots += _blur(wide, 2.4) * 2 * np.pi * 2.4**2 * 0.35
-    # The brightest spots saturate softly, so that the dim ones stay within reach.
+    # The brightest spots saturate softly, so that the dim ones are visible.
     return _to_unit_range(np.tanh(1.1 * spots + 0.22 * _blur(cytoplasm, 2)) + 0.02)
 
 
@@ -144,7 +144,7 @@ SCENES: Mapping[str, Callable[[Shape, np.random.Generator], Image]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticStack:
-    """Repeated noisy frames of one scene, with what a denoiser should find.
+    """Repeated noisy frames of one scene, with their ground truth.
 
     Attributes
     ----------
@@ -153,11 +153,11 @@ class SyntheticStack:
     truth : (Y, X) float32
         The scene without noise, grey levels.
     noise : NoiseFamily
-        The noise that was added, exactly.
+        The exact noise model of the frames.
     scene : str
         Name of the scene.
     seed : int
-        Seed that makes the same stack again.
+        Seed that generates the same stack again.
     """
 
     noisy: NDArray[np.float32]
@@ -181,9 +181,9 @@ def synthetic_stack(
     Parameters
     ----------
     scene : {'filaments', 'nuclei', 'puncta'}
-        What to show.
+        Name of the scene.
     frames : int
-        Number of frames T, >= 1. They differ by their noise alone.
+        Number of frames T, >= 1. They differ only by their noise.
     size : int or (int, int)
         Height and width ``(Y, X)``, pixels, >= 16 each; one number makes a square.
     photons : float
@@ -226,7 +226,7 @@ def synthetic_stack(
     if noise is None:
         noise = PoissonGaussian(gain=4.0, offset=20.0, read_noise=3.0)
 
-    # Independent streams: more frames or other noise leave the scene as it is.
+    # Independent streams: the scene does not depend on the number of frames or the noise.
     scene_rng, noise_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     clean = photons * SCENES[scene](shape, scene_rng)
     if isinstance(noise, (Poisson, PoissonGaussian)):
@@ -242,7 +242,7 @@ def synthetic_stack(
 
 
 def _to_unit_range(image: Image) -> Image:
-    """The image divided by its largest value; negative rounding errors are cut off."""
+    """The image divided by its largest value; negative rounding errors become 0."""
     image = np.maximum(image, 0)
     return np.asarray(image / image.max())
 
@@ -265,7 +265,7 @@ def _smooth_noise_1d(length: int, scale: float, rng: np.random.Generator) -> Ima
 def _persistent_walk(
     start: Image, angle: float, *, length: float, rng: np.random.Generator
 ) -> Image:
-    """Points ``(K, 2)`` every half pixel along a stiff, gently bending line."""
+    """Points ``(K, 2)`` every half pixel along a stiff, slightly curved line."""
     step = 0.5
     count = max(2, round(length / step))
     bend = rng.normal(0, 0.35) / length + _smooth_noise_1d(count, 60, rng) * 0.9 / length
@@ -287,7 +287,7 @@ def _deposit(image: Image, points: Image, weights: Image) -> None:
 
 
 def _scattered(shape: Shape, spacing: float, rng: np.random.Generator) -> list[Image]:
-    """Random points no nearer to each other than ``spacing``, a little beyond the border too."""
+    """Random points with a minimum distance of ``spacing``, some of them beyond the border."""
     margin = spacing / 3
     tries = 20 * round(np.prod(np.array(shape) + spacing) / spacing**2)
     points: list[Image] = []
@@ -315,7 +315,7 @@ def _nucleus(
     theta = np.arctan2(v, u)
     wobble = sum(rng.normal(0, 0.03) * np.cos(k * theta + rng.uniform(0, 6)) for k in (2, 3, 4))
     depth = 1 - np.hypot(u, v) - wobble
-    # Thickness grows from the rim inwards, like that of a flattened ellipsoid.
+    # The thickness increases from the rim to the centre, as that of a flattened ellipsoid.
     body = np.sqrt(np.clip(depth * 2.2, 0, 1))
     local = (bottom - top, right - left)
     fine = _texture(local, 0.055 * radius, rng)

@@ -1,4 +1,4 @@
-"""Arrays of other libraries, read as NumPy arrays of real numbers, piece by piece."""
+"""Arrays of other libraries, read part by part as NumPy arrays of real numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 
 _REAL = 'buif'
-"""Kinds of dtype that mean real numbers: truth values (0 and 1), whole and floating numbers."""
+"""Kinds of dtype that are real numbers: booleans (0 and 1), integers and floating-point
+numbers."""
 
 
 def readable(data: Any, name: str) -> Any:
-    """``data`` itself if NumPy knows its dtype as one of real numbers, else a view that converts.
+    """``data`` itself if it has a NumPy dtype of real numbers, else a view that converts its
+    values.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def _advice(kind: str) -> str:
 
 
 def as_numpy(part: Any) -> NDArray[Any]:
-    """A piece of any array as a NumPy array of numbers; truth values as 0 and 1 in ``uint8``."""
+    """A part of any array as a NumPy array of numbers; booleans become 0 and 1 in ``uint8``."""
     if hasattr(part, 'compute'):  # dask
         part = part.compute()
     if hasattr(part, 'detach'):  # torch: no gradient, in the memory of the processor
@@ -90,6 +92,6 @@ class _Converted:
 
 
 def central(side: int, most: int) -> slice:
-    """The central part of an axis of ``side`` values, ``most`` of them at most."""
+    """The central part of an axis of ``side`` values; not more than ``most`` values."""
     first = max(0, (side - most) // 2)
     return slice(first, first + min(side, most))

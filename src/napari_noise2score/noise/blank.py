@@ -1,15 +1,15 @@
-"""Places of an image that hold no noise: missing, filled in, painted over, cut off.
+"""Blank places of an image, without noise: missing, filled, painted or clipped.
 
-A stitched, turned or registered image is padded, a mask or a scale bar is painted into it, a frame
-was dropped, a value cut at the end of the range. All pixels of such a place have one and the same
-value, or none (NaN). It says nothing of the noise, and nothing can be taken out of it.
+A stitched, rotated or registered image is padded; a mask or a scale bar is painted into it; a
+frame is missing; values are clipped at the end of the range. All pixels of such a place have the
+same value, or none (NaN). The noise cannot be measured there, and there is no noise to remove.
 
-Noise gives equal values too: of few photons a pixel most are 0, and noise below a grey level is
-lost in the rounding. What chance gives is told by the pixels around: if beyond the edge of a place
-a share ``q`` of the pixels has its value, ``n`` such pixels side by side have a probability of
-``q ** n``. Where single pixels of another value are strewn in, as by single photons, their rate
-says the same. A place counts as blank if chance would hardly give one like it anywhere in the
-plane.
+Noise gives equal values too: with few photons per pixel most values are 0, and noise below one
+grey level disappears in the rounding. The surrounding pixels give the probability: if a share
+``q`` of the pixels beyond the edge of a place has its value, ``n`` adjacent pixels of this value
+have a probability of ``q ** n``. Where there are single pixels of another value, such as single
+photons, their rate gives another estimate. A place counts as blank if it is improbable that noise
+gives such a place anywhere in the plane.
 """
 
 from __future__ import annotations
@@ -25,27 +25,30 @@ Mask = NDArray[np.bool_]
 
 _SIDE = 5
 _LEAST = _SIDE**2
-"""Fewest pixels of one value that are looked at: a square, or a part of a row or a column."""
+"""Minimum number of pixels of one value in a candidate: a square, or a part of a row or a
+column."""
 _SURE = math.log(1e6)
-"""Chance gives such a place in one of so many planes (logarithm)."""
+"""Noise gives a place that counts as blank in one of 1e6 planes (logarithm)."""
 _BEYOND = (2, 3, 4)
-"""How far beyond the edge of a place pixels are looked at; the next one differs by definition."""
+"""Distances from the edge of a place of the pixels that are tested; the adjacent pixel differs by
+definition."""
 _MORE = 8
-"""Rows and columns beyond a place that are looked at."""
+"""Rows and columns around a place that are tested."""
 _SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _SPECKS = 3
-"""Strewn-in pixels from which they have a rate."""
+"""Minimum number of single pixels of another value to measure their rate."""
 _ROUND_A_SPECK = 7
 _MOST_VALUES, _ROUNDS = 32, 12
 _JUMP, _NEAR = 4.0, 0.1
-"""Noise standard deviations that tell a jump from a saturation, and the share of the pixels around
-that must be nearer in one."""
+"""Noise standard deviations that separate a jump from a saturation, and the minimum share of the
+surrounding pixels below that distance in a saturation."""
 _ALIEN = 0.01
-"""Share of pixels around with the value of a place below which each that touches it belongs."""
+"""Share of surrounding pixels with the value of a place, below which those that touch it belong to
+it."""
 
 
 def blank(plane: NDArray[np.generic]) -> Mask | None:
-    """Where a plane holds no noise; None if it does everywhere.
+    """Places of a plane without noise; None if there are none.
 
     Parameters
     ----------
@@ -58,13 +61,13 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
     """
     if single_valued(plane):
         return np.ones(plane.shape, bool)
-    found: Mask | None = ~np.isfinite(plane) if plane.dtype.kind == 'f' else None
-    if found is not None and not found.any():
-        found = None
+    mask: Mask | None = ~np.isfinite(plane) if plane.dtype.kind == 'f' else None
+    if mask is not None and not mask.any():
+        mask = None
     even = _even(plane)
     if even is None:
-        return found
-    top = plane.max() if found is None else plane[~found].max()
+        return mask
+    top = plane.max() if mask is None else plane[~mask].max()
     for value, size in _likely(plane, even):
         place = _large(even & (plane == value), size)
         if not place.any():
@@ -74,22 +77,22 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
         if own is not None and value == top:
             own = _unsaturated(plane[near], own)
         if own is not None:
-            found = np.zeros(plane.shape, bool) if found is None else found
-            found[near] |= own
-    return found if found is not None and found.any() else None
+            mask = np.zeros(plane.shape, bool) if mask is None else mask
+            mask[near] |= own
+    return mask if mask is not None and mask.any() else None
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:
-    """Rows and columns of a mask, and some more."""
-    found = []
+    """Bounding box of a mask with a margin."""
+    box = []
     for axis in (0, 1):
         inside = np.flatnonzero(mask.any(axis=1 - axis))
-        found.append(slice(max(0, inside[0] - _MORE), inside[-1] + 1 + _MORE))
-    return tuple(found)
+        box.append(slice(max(0, inside[0] - _MORE), inside[-1] + 1 + _MORE))
+    return tuple(box)
 
 
 def single_valued(plane: NDArray[np.generic]) -> bool:
-    """Whether all pixels of a plane that are numbers at all have one value, or none is one."""
+    """Whether all finite pixels of a plane have one value, or no pixel is finite."""
     if plane.dtype.kind == 'f':
         finite = np.isfinite(plane)
         plane = plane if finite.all() else plane[finite]
@@ -101,18 +104,18 @@ def _even(plane: NDArray[np.generic]) -> Mask | None:
     along, down = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
     five, column = _all(along, _SIDE - 1, 1), _all(down, _SIDE - 1, 0)
     square = _all(five, _SIDE, 0) & column[:, : five.shape[1]]
-    found = _covered(_covered(square, _SIDE, 0), _SIDE, 1) if square.any() else None
+    mask = _covered(_covered(square, _SIDE, 0), _SIDE, 1) if square.any() else None
     for same, axis, start in ((along, 1, five), (down, 0, column)):
         if start.any():
             line = _all(same, _LEAST - 1, axis)
             if line.any():
                 place = _covered(line, _LEAST, axis)
-                found = place if found is None else found | place
-    return found
+                mask = place if mask is None else mask | place
+    return mask
 
 
 def _likely(plane: NDArray[np.generic], even: Mask) -> list[tuple[Any, int]]:
-    """Values of even places that chance does not explain at once, and how large they must be."""
+    """Values of uniform places that may be blank, and the minimum size of these places."""
     values, code = np.unique(plane[even], return_inverse=True)
     number = np.zeros(plane.shape, np.int32)
     number[even] = code + 1
@@ -124,22 +127,22 @@ def _likely(plane: NDArray[np.generic], even: Mask) -> list[tuple[Any, int]]:
 
 
 def _unsaturated(plane: NDArray[np.generic], places: Mask) -> Mask:
-    """Places of the highest value without those that are a saturation of the detector."""
+    """Places of the highest value, without those in which the detector is saturated."""
     labels, _ = ndimage.label(places)
-    kept = places.copy()
+    remaining = places.copy()
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         rows, columns = (slice(max(0, s.start - _MORE), s.stop + _MORE) for s in box)
         own = labels[rows, columns] == number
         if _is_saturation(plane[rows, columns], own):
-            kept[rows, columns] &= ~own
-    return kept
+            remaining[rows, columns] &= ~own
+    return remaining
 
 
 def _is_saturation(plane: NDArray[np.generic], place: Mask) -> bool:
-    """Whether what is around a place of the highest value rises up to it, as light does.
+    """Whether the intensity around a place of the highest value rises up to that value.
 
-    Two pixels beyond its edge are prolonged to it; near is within some of the noise there, by
-    second differences. What was painted in or around an image begins with a jump.
+    Two pixels beyond its edge are extrapolated to the place, and compared with its value in units
+    of the noise, which second differences give. A painted place begins with a jump.
     """
     top = float(plane[place][0])
     beyond = [np.empty((3, 0))]
@@ -161,17 +164,17 @@ def _is_saturation(plane: NDArray[np.generic], place: Mask) -> bool:
 
 
 def _edge(place: Mask, down: int, right: int) -> Mask:
-    """Pixels of a place whose neighbour in a direction is in the plane, and not in the place."""
-    found = np.zeros(place.shape, bool)
+    """Pixels of a place whose neighbour in a direction is in the plane, but not in the place."""
+    edge = np.zeros(place.shape, bool)
     inner, outer = _shifted(down, right)
-    found[inner] = place[inner] & ~place[outer]
-    return found
+    edge[inner] = place[inner] & ~place[outer]
+    return edge
 
 
 def _share_beyond(
     plane: NDArray[np.generic], labels: NDArray[np.int32], count: int
 ) -> NDArray[np.float64]:
-    """Share of pixels beyond the edges of labelled places of one value that have it too."""
+    """Share of the pixels beyond the edges of labelled places that have the value of the place."""
     alike, seen = np.zeros((2, count))
     for down, right in _SIDES:
         inner, outer = _shifted(down, right)
@@ -191,19 +194,19 @@ def _share_beyond(
 def _of_value(same: Mask, even: Mask, size: int, pixels: int) -> Mask | None:
     """The blank places of one value.
 
-    What is around a place says how large a square, a row or a column of it must be. The parts
-    that are large enough are places again, with surroundings of their own.
+    The surroundings of a place give the minimum size of a square, row or column in it. Parts that
+    are large enough are tested again as places with their own surroundings.
 
     Parameters
     ----------
     same : (Y, X) bool
         Pixels of the value.
     even : (Y, X) bool
-        Those in places of ``size`` pixels.
+        Pixels in places of ``size`` pixels.
     size, pixels : int
-        Of these places, and of the plane.
+        Number of pixels of these places, and of the plane.
     """
-    found, alien = np.zeros((2, *same.shape), bool)
+    mask, alien = np.zeros((2, *same.shape), bool)
     specks = _specks(same)
     pending = np.where(even, size, 0)
     for _ in range(_ROUNDS):
@@ -220,26 +223,26 @@ def _of_value(same: Mask, even: Mask, size: int, pixels: int) -> Mask | None:
             where = places[number]
             own = labels[where] == number + 1
             if needed[number] <= pending[where][own].min():
-                found[where] |= own
+                mask[where] |= own
                 alien[where] |= own & (share[number] < _ALIEN)
             else:
                 size = int(needed[number])
                 smaller[where] = np.where(_large(own, size), size, smaller[where])
         pending = smaller
-    if not found.any():
+    if not mask.any():
         return None
     grown = ndimage.binary_propagation(alien, np.ones((3, 3)), same) if alien.any() else alien
-    return np.asarray(found | grown)
+    return np.asarray(mask | grown)
 
 
 def _specks(same: Mask) -> Mask:
-    """Single pixels of another value that are strewn in."""
+    """Single pixels of another value in a uniform place."""
     around = ndimage.convolve(same.astype(np.uint8), np.ones((3, 3), np.uint8), mode='nearest')
     return np.asarray(~same & (around >= _ROUND_A_SPECK))
 
 
 def _at_edges(specks: Mask, labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """How many specks touch each of the labelled places."""
+    """Number of specks that touch each of the labelled places."""
     rows, columns = np.nonzero(specks)
     number, met = np.arange(len(rows)), [np.empty(0, int)]
     for down, right in _SIDES:
@@ -252,7 +255,7 @@ def _at_edges(specks: Mask, labels: NDArray[np.int32], count: int) -> NDArray[np
 
 
 def _shifted(down: int, right: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where pixels lie that have a neighbour there, and where these neighbours lie."""
+    """Slices of the pixels that have a neighbour in a direction, and of these neighbours."""
     pairs = {0: (slice(None), slice(None)), 1: (slice(-1), slice(1, None))}
     pairs[-1] = pairs[1][::-1]
     both = pairs[down], pairs[right]
@@ -260,24 +263,24 @@ def _shifted(down: int, right: int) -> tuple[tuple[slice, ...], tuple[slice, ...
 
 
 def _large(place: Mask, area: int) -> Mask:
-    """The part of a place that squares, rows and columns of so many pixels cover."""
+    """The part of a place that is covered by squares, rows and columns of ``area`` pixels."""
     side = max(_SIDE, math.ceil(area**0.5))
-    found = np.zeros(place.shape, bool)
+    mask = np.zeros(place.shape, bool)
     for rows, columns in ((side, side), (1, max(_LEAST, area)), (max(_LEAST, area), 1)):
         if rows <= place.shape[0] and columns <= place.shape[1]:
             starts = _all(_all(place, rows, 0), columns, 1)
-            found |= _covered(_covered(starts, rows, 0), columns, 1)
-    return found
+            mask |= _covered(_covered(starts, rows, 0), columns, 1)
+    return mask
 
 
 def _all(mask: Mask, count: int, axis: int) -> Mask:
-    """Whether a pixel and those after it along an axis, ``count`` together, all are."""
-    have, found = 1, np.moveaxis(mask, axis, 0)
-    while have < count and len(found):
+    """Whether a pixel and those after it along an axis, ``count`` in all, are all True."""
+    have, result = 1, np.moveaxis(mask, axis, 0)
+    while have < count and len(result):
         step = min(have, count - have)
-        found = found[:-step] & found[step:]
+        result = result[:-step] & result[step:]
         have += step
-    return np.moveaxis(found, 0, axis)
+    return np.moveaxis(result, 0, axis)
 
 
 def _covered(starts: Mask, count: int, axis: int) -> Mask:
@@ -287,7 +290,7 @@ def _covered(starts: Mask, count: int, axis: int) -> Mask:
     return ~_all(~np.pad(starts, gaps), count, axis)
 
 
-def marked(plane: NDArray[np.generic]) -> NDArray[np.float64]:
+def blank_as_nan(plane: NDArray[np.generic]) -> NDArray[np.float64]:
     """A plane (Y, X) in double precision, NaN where it is blank."""
     none = blank(plane)
     values = plane.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Frames of something even: as numbers, and means over them with honest errors."""
+"""Calibration frames: validation, block means and their standard errors."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ LEAST_SIDE = 16
 """Smallest height and width of a calibration frame, pixels."""
 
 MOST_FRAMES = 512
-"""Frames of one calibration that are used."""
+"""Maximum number of frames of one calibration."""
 
 _MOST_VALUES = 8_000_000
 _BLOCK = 16
 
 
-def captures(values: ArrayLike, what: str) -> NDArray[Any]:
-    """Frames (T, Y, X) in their own dtype, none repeated; of large ones the middle.
+def checked_frames(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Frames (T, Y, X) in their own dtype, without repeated frames; the central part of large
+    ones.
 
     Parameters
     ----------
     values : (Y, X) or (T, Y, X) array
         Grey levels, real dtype.
     what : str
-        What they are, for messages.
+        Name of the frames, for messages.
 
     Raises
     ------
     InputError
-        If the shape is another, values are no finite numbers, or frames are below 16 x 16 pixels.
+        If the shape is wrong, values are not finite real numbers, or frames are below 16 x 16
+        pixels.
     """
     frames = np.asarray(values)
     if frames.dtype.kind not in 'uif':
@@ -62,51 +64,51 @@ def captures(values: ArrayLike, what: str) -> NDArray[Any]:
 
 
 def central_window(count: int, height: int, width: int) -> tuple[slice, slice]:
-    """Rows and columns in the middle of frames, as many as there is room for."""
+    """Rows and columns of the central part of frames, as large as the memory limit allows."""
     most = max(64, int((_MOST_VALUES / max(count, 1)) ** 0.5))
     return central(height, most), central(width, most)
 
 
-def usual(values: Array) -> Mask:
-    """Which values, any shape, are within `FAR` standard deviations of the rest."""
+def inliers(values: Array) -> Mask:
+    """Mask of the values, any shape, within `FAR` standard deviations of the median."""
     centre = float(np.median(values))
     away = np.abs(values - centre)
     sigma = 1.4826 * float(np.median(away)) or float(values.std())
-    kept = np.ones(values.shape, dtype=bool)
+    mask = np.ones(values.shape, dtype=bool)
     for _ in range(10):
-        found = away <= FAR * sigma
-        if np.array_equal(found, kept):
+        refined = away <= FAR * sigma
+        if np.array_equal(refined, mask):
             break
-        kept, sigma = found, float(values[found].std())
-    return kept
+        mask, sigma = refined, float(values[refined].std())
+    return mask
 
 
 def blocks(image: NDArray[Any]) -> NDArray[Any]:
-    """(B, N) values of the square blocks of (Y, X); a rest at the edges is left out."""
+    """(B, N) values of the square blocks of (Y, X); a remainder at the edges is excluded."""
     side = int(np.clip(min(image.shape) // 4, 1, _BLOCK))
     rows, columns = (length // side for length in image.shape)
     cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side)
     return cut.swapaxes(1, 2).reshape(rows * columns, side**2)
 
 
-def block_means(kept: Mask, *images: Array) -> tuple[Array, ...]:
-    """Mean of each image (Y, X) over the kept pixels of its blocks, and their number, (B,) each.
+def block_means(valid: Mask, *images: Array) -> tuple[Array, ...]:
+    """Mean of each image (Y, X) over the valid pixels of its blocks, and their number, (B,) each.
 
-    Blocks of which more than half was left out are no part of it.
+    Blocks with half of their pixels or more excluded are not returned.
     """
-    weight = blocks(kept)
+    weight = blocks(valid)
     count = weight.sum(axis=1).astype(np.float64)
     whole = count > weight.shape[1] / 2
     means = ((blocks(image) * weight).sum(axis=1)[whole] / count[whole] for image in images)
     return *means, count[whole]
 
 
-def mean_and_error(kept: Mask, image: Array) -> tuple[float, float]:
-    """Mean of (Y, X) over the kept pixels and its standard error.
+def mean_and_error(valid: Mask, image: Array) -> tuple[float, float]:
+    """Mean of (Y, X) over the valid pixels and its standard error.
 
-    The error comes from the scatter of blocks, so that it holds where pixels are not independent.
+    The error comes from the scatter of blocks, so it is correct for correlated pixels too.
     """
-    means, _ = block_means(kept, image)
+    means, _ = block_means(valid, image)
     if len(means) < 2:
         return float(image.mean()), float('inf')
     return float(means.mean()), float(means.std(ddof=1) / len(means) ** 0.5)

@@ -1,9 +1,9 @@
 r"""Unit-noise coordinates ``t = f(y)`` and the exact change of variables of a score.
 
-In its coordinate the noise of a family has a standard deviation near one at every level, so that
-one network fits every microscope. A score moves between coordinates without loss:
-``s_y = f'(y) s_t(f(y)) + f''(y) / f'(y)``. A wrong noise estimate therefore costs training time,
-not correctness of the score.
+In its coordinate the noise of a family has a standard deviation near one at every level, so one
+network is suitable for every microscope. A score is converted between coordinates exactly: ``s_y =
+f'(y) s_t(f(y)) + f''(y) / f'(y)``. A wrong noise estimate therefore costs training time, not
+correctness of the score.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ ANSCOMBE = 3 / 8
 
 
 class UnitNoise(ABC):
-    """A coordinate ``t = f(y)``, increasing and invertible on the whole line.
+    """A coordinate ``t = f(y)``, increasing and invertible for all real numbers.
 
-    All methods take grey levels (or, the inverse, coordinates) of any shape and return float64
+    All methods take grey levels (the inverse: coordinates) of any shape and return float64
     of the same shape.
     """
 
@@ -63,9 +63,9 @@ class Anscombe(UnitNoise):
 
     .. math:: f(y) = \frac{2}{a} \sqrt{a (y - y_0) + b + \tfrac{3}{8} a^2}
 
-    (Murtagh, Starck & Bijaoui 1995; Makitalo & Foi 2013). Below the level without light, where
-    the noise no longer falls with ``y``, the curve goes on as its tangent, so it does not stretch
-    the tail of the read noise. With ``a = 0`` it is the plain scaling ``(y - y_0) / sqrt(b)``.
+    (Murtagh, Starck & Bijaoui 1995; Makitalo & Foi 2013). Below the level without light, the noise
+    does not decrease with ``y``: there the curve continues as its tangent, so that it does not
+    stretch the tail of the read noise. With ``a = 0`` it is the scaling ``(y - y_0) / sqrt(b)``.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ class Anscombe(UnitNoise):
     dark : float
         Variance of a pixel without light, squared grey levels, >= 0; the tangent begins there.
     origin : float
-        ``y_0``, grey levels: taken off first, so that nothing is lost where it is far larger than
-        the noise.
+        ``y_0``, grey levels: subtracted first, so that no precision is lost where it is much
+        larger than the noise.
     """
 
     slope: float
@@ -87,12 +87,14 @@ class Anscombe(UnitNoise):
 
     @property
     def _least(self) -> float:
-        """Argument of the root below which its tangent takes over."""
+        """Argument of the root below which the tangent is used."""
         return self.dark + ANSCOMBE * self.slope**2
 
     @property
     def _knee(self) -> tuple[float, float, float]:
-        """Height of the knee over the origin, its coordinate, and the slope of the tangent."""
+        """Knee, where the tangent begins: height above the origin, coordinate, and slope of the
+        tangent.
+        """
         a, argument = self.slope, self._least
         level = (self.dark - self.intercept) / a
         return level, 2 / a * argument**0.5, argument**-0.5
@@ -147,7 +149,7 @@ class PowerLaw(UnitNoise):
     .. math:: f(y) = \frac{w^{1 - \rho/2}}{(1 - \rho/2) \sqrt\phi}, \quad w = y + \text{shift}
 
     and ``log(w) / sqrt(phi)`` for a power of 2 (Tibshirani, JASA 1988). Where ``w`` is below
-    ``floor`` the curve goes on as its tangent.
+    ``floor`` the curve continues as its tangent.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ class PowerLaw(UnitNoise):
     dispersion : float
         ``phi`` > 0, grey levels to the power ``2 - rho``.
     shift : float
-        Added to the grey levels, >= 0; 3/8 of a photon's grey levels for a power of 1.
+        Added to the grey levels, >= 0; 3/8 of the grey levels per photon for a power of 1.
     floor : float
         Smallest ``w`` on the curve, grey levels, > 0.
     """

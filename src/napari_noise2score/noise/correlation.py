@@ -1,7 +1,7 @@
 """Noise that is correlated between pixels: its autocorrelation.
 
 The correlation is stationary in the unit-noise coordinate, where the variance is one everywhere.
-White noise is the special case of a single one in the middle. Perturbing with noise of the *same*
+White noise is the special case of a single one at the centre. Perturbing with noise of the *same*
 correlation keeps the score's correction exact: ``E[x|y] = y + C s(y)``, with ``C s`` learned
 directly (method, "Correlated noise").
 """
@@ -22,23 +22,23 @@ from napari_noise2score.noise.arrays import central
 Array = NDArray[np.float64]
 
 REACH = 8
-"""Largest distance in pixels at which noise is taken to be correlated."""
+"""Largest distance in pixels at which noise may be correlated."""
 
 NEAREST = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
-"""Distances in rows and columns at which a network is told the correlation."""
+"""Distances in rows and columns of the correlations that a network is conditioned on."""
 
-NOTICED = 0.15
-"""Correlation between neighbours below which noise is taken for white."""
+RELEVANT = 0.15
+"""Correlation between neighbours below which noise is treated as white."""
 
-SLIGHT = 0.04
-"""Correlation between neighbours below which there is none to speak of: fine texture of a single
-image is mistaken for that much."""
+DETECTABLE = 0.04
+"""Correlation between neighbours below which it counts as zero: fine texture of a single image may
+look like such a correlation."""
 
 _DOUBT = 4.0
-"""Correlations below this many standard errors are taken for zero."""
+"""Correlations below this many standard errors are set to zero."""
 
 _MOST_VALUES = 4_000_000
-"""Values of the measured noise that are kept, over all fields together."""
+"""Maximum number of stored values of the measured noise, over all fields together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,10 @@ class Correlation:
     Parameters
     ----------
     kernel : (2 R + 1, 2 R + 1) float64
-        Correlation at every distance up to R rows and columns; 1 in the middle, symmetric.
+        Correlation at every distance up to R rows and columns; 1 at the centre, symmetric.
     fields : tuple of (Y, X) float32
-        The noise itself where it was measured: fields of unit variance, NaN where a place was
-        left out (moving, hot or clipped). Empty if it was not measured from frame differences.
+        The measured noise itself: fields of unit variance, NaN in excluded places (moving, hot or
+        clipped). Empty if it was not measured from frame differences.
     """
 
     kernel: Array
@@ -64,41 +64,41 @@ class Correlation:
 
     @cached_property
     def neighbours(self) -> float:
-        """Largest correlation between next neighbours in a row or column."""
+        """Largest correlation of adjacent pixels in a row or column."""
         return max(self.along_rows, self.along_columns)
 
     @property
     def along_rows(self) -> float:
-        """Correlation between next neighbours in a row."""
-        middle = len(self.kernel) // 2
-        return float(self.kernel[middle, middle + 1]) if middle else 0.0
+        """Correlation of adjacent pixels in a row."""
+        centre = len(self.kernel) // 2
+        return float(self.kernel[centre, centre + 1]) if centre else 0.0
 
     @property
     def along_columns(self) -> float:
-        """Correlation between next neighbours in a column."""
-        middle = len(self.kernel) // 2
-        return float(self.kernel[middle + 1, middle]) if middle else 0.0
+        """Correlation of adjacent pixels in a column."""
+        centre = len(self.kernel) // 2
+        return float(self.kernel[centre + 1, centre]) if centre else 0.0
 
     @property
     def words(self) -> str:
-        """What it is between next neighbours, in plain words."""
-        if not self.slight:
+        """Description of the correlation of adjacent pixels."""
+        if not self.detectable:
             return 'independent pixels'
-        slightly = 'slight ' if self.noticed.is_white else ''
+        slightly = 'slight ' if self.relevant.is_white else ''
         return (
             f'{slightly}correlation between neighbouring pixels {self.along_rows:.2f} along rows, '
             f'{self.along_columns:.2f} along columns'
         )
 
     @property
-    def slight(self) -> bool:
-        """Whether neighbours are correlated by more than `SLIGHT`, by however much."""
-        return self.neighbours > SLIGHT
+    def detectable(self) -> bool:
+        """Whether the correlation of adjacent pixels is above `DETECTABLE`."""
+        return self.neighbours > DETECTABLE
 
     @property
-    def noticed(self) -> Correlation:
-        """Itself if neighbours are correlated by more than `NOTICED`, else white."""
-        return self if self.neighbours > NOTICED else Correlation.white()
+    def relevant(self) -> Correlation:
+        """The correlation itself if that of adjacent pixels is above `RELEVANT`, else white."""
+        return self if self.neighbours > RELEVANT else Correlation.white()
 
     @property
     def is_white(self) -> bool:
@@ -106,17 +106,19 @@ class Correlation:
         return self.kernel.size == 1
 
     def turned(self, orientation: int) -> Correlation:
-        """Of an image turned by quarters (``orientation % 4``), mirrored from 4 on."""
+        """Correlation of an image rotated by ``orientation % 4`` quarter turns; mirrored from 4
+        on.
+        """
         kernel = np.rot90(self.kernel, orientation % 4)
         return Correlation(kernel[:, ::-1] if orientation >= 4 else kernel)
 
     @property
     def nearest(self) -> Array:
         """Correlations at `NEAREST`, (6,); all zero for independent pixels."""
-        middle = len(self.kernel) // 2
-        if middle < 2:
+        centre = len(self.kernel) // 2
+        if centre < 2:
             return np.zeros(len(NEAREST))
-        return np.array([self.kernel[middle + row, middle + column] for row, column in NEAREST])
+        return np.array([self.kernel[centre + row, centre + column] for row, column in NEAREST])
 
     def power(self, shape: tuple[int, int]) -> Array:
         """Power spectrum on a periodic (Y, X) field, (Y, X // 2 + 1), of mean one, >= 0."""
@@ -142,27 +144,26 @@ class Correlation:
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON, without the fields, and without zeros all around."""
         kernel = np.round(self.kernel, 4)
-        middle = len(kernel) // 2
-        reach = max(int(np.abs(at - middle).max()) for at in kernel.nonzero())
-        inner = slice(middle - reach, middle + reach + 1)
+        centre = len(kernel) // 2
+        reach = max(int(np.abs(at - centre).max()) for at in kernel.nonzero())
+        inner = slice(centre - reach, centre + reach + 1)
         return {'neighbours': self.neighbours, 'kernel': kernel[inner, inner].tolist()}
 
 
 def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -> Correlation:
-    """Autocorrelation of fields that are noise alone.
+    """Autocorrelation of fields of noise.
 
     Parameters
     ----------
     noise : sequence of (Y, X) float64
         Differences of frames of one scene, in the unit-noise coordinate.
     masks : sequence of (Y, X) bool
-        Where they are noise alone.
+        Where they show noise only.
 
     Returns
     -------
     Correlation
-        With the fields themselves, about 4 million values at most; white where nothing can be
-        told.
+        With the fields themselves, about 4 million values at most; white if it cannot be measured.
     """
     size = 2 * REACH + 1
     products, pairs = np.zeros((size, size)), np.zeros((size, size))
@@ -170,18 +171,20 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
         if mask.any():
             products += lagged_products(np.where(mask, field - field[mask].mean(), 0.0))
             pairs += lagged_products(mask.astype(np.float64))
-    middle = products[REACH, REACH]
-    if middle <= 0 or pairs.min() < 1:
+    power = products[REACH, REACH]
+    if power <= 0 or pairs.min() < 1:
         return Correlation.white()
-    kernel = (products / pairs) / (middle / pairs[REACH, REACH])
+    kernel = (products / pairs) / (power / pairs[REACH, REACH])
     kernel[np.abs(kernel) < _DOUBT * pairs**-0.5] = 0.0
-    return Correlation((kernel + kernel[::-1, ::-1]) / 2, _kept(noise, masks))
+    return Correlation((kernel + kernel[::-1, ::-1]) / 2, _stored(noise, masks))
 
 
-def _kept(
+def _stored(
     noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]
 ) -> tuple[NDArray[np.float32], ...]:
-    """As many fields as fit, spread over all; cropped in the middle if one alone is larger."""
+    """Evenly spaced fields of `_MOST_VALUES` values in all; the central part of a field that is
+    larger.
+    """
     places = [place for place, mask in enumerate(masks) if mask.any()]
     height, width = (max(noise[place].shape[axis] for place in places) for axis in (0, 1))
     rows = min(height, max(1, _MOST_VALUES // width))
@@ -198,7 +201,7 @@ def _kept(
 
 
 def lagged_products(field: Array) -> Array:
-    """Sums of products of a field with itself moved by up to `REACH`, each way."""
+    """Sums of products of a field with itself, shifted by up to `REACH` in each direction."""
     shape = [fft.next_fast_len(side + REACH, real=True) for side in field.shape]
     transformed = fft.rfft2(field, s=shape)
     whole = fft.irfft2(np.abs(transformed) ** 2, s=shape)

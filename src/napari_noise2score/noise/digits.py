@@ -1,24 +1,25 @@
-"""Numbers in words, with as many digits as matter."""
+"""Numbers as text, with all significant digits."""
 
 from __future__ import annotations
 
 import math
 
 _MOST = 17
-"""Significant digits beyond which double precision has none."""
+"""Number of significant digits of double precision."""
 
 
 def digits(value: float, step: float = 0.0, least: int = 4) -> str:
-    """A number with ``least`` significant digits, and more where ``step`` would not be seen.
+    """A number with ``least`` significant digits, and more where ``step`` would not be visible.
 
-    An offset of 2147483748 with noise of 5 upon it is not ``2.147e+09``.
+    An offset of 2147483748 with a noise of 5 is not ``2.147e+09``.
 
     Parameters
     ----------
     value : float
         The number.
     step : float
-        Difference that must be seen, in its unit; 0 if ``least`` digits will do.
+        Difference that must be visible, in the unit of the number; 0 if ``least`` digits are
+        enough.
     least : int
         Significant digits.
     """

@@ -1,4 +1,4 @@
-"""Filling in of blank places, for filters and networks that look at whole neighbourhoods."""
+"""Filling of blank places, for filters and networks that use neighbourhoods of pixels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Float = TypeVar('_Float', np.float32, np.float64)
 def filled(plane: NDArray[_Float]) -> NDArray[_Float]:
     """A plane (Y, X) with the image mirrored at their edge in the places that are NaN.
 
-    So what is filled in has the noise of what is beside it, and the correlation of that noise.
-    Where the mirrored place is blank too, the value of the nearest pixel that is none stands
-    for it. A plane that is NaN everywhere stays so.
+    The filled values have the noise of the adjacent pixels, and the correlation of that noise.
+    Where the mirrored place is blank too, the value of the nearest valid pixel is used. A plane
+    that is NaN everywhere does not change.
     """
     missing = np.isnan(plane)
     if not missing.any() or missing.all():
@@ -27,13 +27,13 @@ def filled(plane: NDArray[_Float]) -> NDArray[_Float]:
         _within(2 * edge[place] - at, side)
         for edge, at, side in zip(nearest, place, plane.shape, strict=True)
     )
-    found = plane.copy()
-    found[place] = plane[tuple(edge[mirrored] for edge in nearest)]
-    return found
+    result = plane.copy()
+    result[place] = plane[tuple(edge[mirrored] for edge in nearest)]
+    return result
 
 
 def _within(places: NDArray[np.intp], side: int) -> NDArray[np.intp]:
-    """Places mirrored at the ends of an axis, as often as it takes."""
+    """Places mirrored at the ends of an axis until all are inside."""
     period = max(1, 2 * (side - 1))
     folded = np.abs(places) % period
     return np.asarray(np.minimum(folded, period - folded))

@@ -24,7 +24,7 @@ Array: TypeAlias = Any
 """A NumPy array or a torch tensor."""
 
 _LARGEST_FACTOR = 10.0
-"""A correction that multiplies does so at most by this."""
+"""Maximum factor of a multiplicative correction."""
 
 _LARGEST_NATURAL = 30.0
 
@@ -46,7 +46,7 @@ def poisson(y: Array, score: Array, *, gain: float, offset: float) -> Array:
     r"""First-order estimate of Poisson noise, the paper's form ([1]_, Table 1).
 
     ``offset + (y - offset + gain / 2) exp(gain s(y))``. It replaces ``p(y + gain) / p(y)`` by
-    ``exp(gain s(y))`` and is biased at a few photons a pixel; `poisson_gaussian_chained` with
+    ``exp(gain s(y))`` and is biased at a few photons per pixel; `poisson_gaussian_chained` with
     ``read_noise=0`` is exact.
 
     Parameters
@@ -66,7 +66,8 @@ def poisson_gaussian_paper(
     """First-order chain, Gaussian then Poisson, both at the pixel's own value.
 
     ``offset + (y - offset + gain / 2 + read_noise^2 s(y)) exp(gain s(y))``: the limit of
-    `poisson_gaussian_chained` for a small gain. At a few photons a pixel it is 3 to 15 % low.
+    `poisson_gaussian_chained` for a small gain. At a few photons per pixel it is 3 to 15 % too
+    low.
 
     Parameters
     ----------
@@ -95,8 +96,8 @@ def poisson_gaussian_chained(
 
     .. math:: E[x|y] = o + \left[(y - o + g) + \sigma^2 s(y + g)\right] \frac{p(y+g)}{p(y)}
 
-    because ``x Pois(z; x/g) = g (z + 1) Pois(z + 1; x/g)`` moves the pixel up by one photon, and
-    what is left is Gaussian Tweedie at the shifted value. Only the pixel's own value is shifted.
+    because ``x Pois(z; x/g) = g (z + 1) Pois(z + 1; x/g)`` shifts the pixel up by one photon; the
+    remaining step is Gaussian Tweedie at the shifted value. Only the pixel's own value is shifted.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def poisson_gaussian_chained(
         (`log_ratio_by_quadrature`).
     gain, offset, read_noise : float
         Grey levels for a photon; grey level without light; standard deviation of the read
-        noise. Where a perturbation of ``sigma_a`` was left in, the read noise is
+        noise. For an image with a perturbation of ``sigma_a``, the read noise is
         ``sqrt(read_noise^2 + sigma_a^2)`` and the result stays exact for the perturbed image.
     """
     xp = array_namespace(y, shifted_score, log_ratio)
@@ -125,13 +126,13 @@ def log_ratio_by_quadrature(
     Parameters
     ----------
     score : callable
-        Score at given values of the pixel, all else fixed.
+        Score at given values of the pixel, for fixed surroundings.
     y : array
-        Noisy values, the lower ends.
+        Noisy values, the lower limits of the integral.
     gain : float
-        Length of the way, grey levels.
+        Length of the interval, grey levels.
     nodes : int
-        Points of the quadrature, and calls of ``score``.
+        Number of points of the quadrature, and of calls of ``score``.
     """
     points, weights = np.polynomial.legendre.leggauss(nodes)
     total = 0.0 * y
@@ -143,9 +144,9 @@ def log_ratio_by_quadrature(
 def gamma(y: Array, score: Array, *, shape: float) -> Array:
     r"""``k y / ((k - 1) - y s(y))`` of Gamma noise ``y = x G(k, 1/k)`` ([1]_, Table 1).
 
-    The posterior mean of the natural parameter mapped back, ``1 / E[1/x | y]``; it is below
-    ``E[x | y]``. The result is at most ten times ``y``: where the score is so far off that the
-    denominator vanishes, the formula says nothing.
+    The posterior mean of the natural parameter mapped back, ``1 / E[1/x | y]``; it is below ``E[x
+    | y]``. The result is at most ten times ``y``: where the score is so wrong that the denominator
+    is near 0, the formula is not valid.
 
     Parameters
     ----------
@@ -195,8 +196,8 @@ def tweedie(y: Array, score: Array, *, power: float, dispersion: float) -> Array
 
     and ``y exp(a)`` for a power of 1. The posterior mean of the natural parameter mapped back,
     under a saddle-point approximation that fails as ``y`` goes to 0: below a power of 2, values
-    below half a unit of ``phi ** (1 / (2 - rho))`` (half a photon) are taken for that. At most
-    ten times that ``y``.
+    below half a unit of ``phi ** (1 / (2 - rho))`` (half a photon) are raised to it. The result is
+    at most ten times that ``y``.
 
     Parameters
     ----------

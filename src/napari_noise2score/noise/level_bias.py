@@ -1,14 +1,14 @@
-r"""Light that an estimate lost or made up, taken from the noisy values themselves.
+r"""Bias of an estimate at each level and in the mean, measured on the noisy values.
 
-Noise has the mean zero: ``E[y | x] = x`` for every detector that is not saturated. So what an
-estimate ``x`` lacks can be read off the residual ``y - x``, whatever the noise is otherwise.
+Noise has the mean zero: ``E[y | x] = x`` for every detector that is not saturated. So the residual
+``y - x`` shows the bias of an estimate ``x``, for every distribution of the noise.
 
-*Level by level*: ``E[y - x' | x']`` where ``x'`` has not seen the pixel's own noise (its own value
-was drawn anew). Seen, the noise would stand on both sides: an estimate that is high because the
-pixel is high would be made higher still. This is the curve by which forecasts are calibrated.
+*Level by level*: ``E[y - x' | x']`` where ``x'`` does not depend on the pixel's own noise (its own
+value was resampled). Otherwise the noise would be on both sides: an estimate that is high because
+the pixel is high would become still higher. This is the calibration curve of forecasts.
 
-*As a whole*: the mean of a plane's estimate is that of its noisy values. One number for a plane,
-so the noise that it takes over is that of a mean.
+*As a whole*: the mean of a plane's estimate is set to that of its noisy values. This is one number
+for a plane, so its noise is that of a mean.
 
 References
 ----------
@@ -27,31 +27,32 @@ from napari_noise2score.noise.families import NoiseFamily
 Array = NDArray[np.float64]
 
 _LEVELS = 12
-"""Levels at which the bias is measured, each the mean of as many pixels."""
+"""Number of levels at which the bias is measured; each is the mean of the same number of
+pixels."""
 
 _FEWEST = 1000
-"""Pixels of a level: the bias is known to 3 % of the noise."""
+"""Minimum number of pixels of a level: the standard error of the bias is 3 % of the noise."""
 
 _LEAST_SHARE = 1e-3
-"""Smallest noise variance that is weighted with, as a share of the mean one."""
+"""Minimum of the noise variance in weights, relative to its mean."""
 
 _FAR = 20.0
-"""Noise standard deviations, and as many times the scale of the tail, that noise never reaches."""
+"""Noise standard deviations, and multiples of the scale of the tail, that noise never reaches."""
 
 _NEAR_THE_RAIL = 4.0
-"""Noise standard deviations below the rail where values begin to be clipped."""
+"""Distance from the saturation level at which values may be clipped, noise standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelBias:
-    """What an estimate lacks, level by level.
+    """Bias of an estimate at each level.
 
     Attributes
     ----------
     level : (K,) float64
         Levels of the estimate, grey levels, increasing.
     lack : (K,) float64
-        ``E[y - x | x]`` there, grey levels; straight between them, constant beyond.
+        ``E[y - x | x]`` there, grey levels; linear between the levels, constant beyond.
     """
 
     level: Array
@@ -59,9 +60,10 @@ class LevelBias:
 
     @classmethod
     def measured(cls, clean: Array, noisy: Array) -> LevelBias | None:
-        """From estimates that have not seen the pixel's own value, and that value.
+        """The bias from estimates that do not depend on the pixel's own value, and that value.
 
-        Each mean is shrunk by Wiener's factor for its standard error, and brighter stays brighter.
+        Each mean is shrunk by Wiener's factor for its standard error, and the order of the levels
+        does not change.
 
         Parameters
         ----------
@@ -82,33 +84,34 @@ class LevelBias:
         lack = np.array([residual.mean() for residual in residuals])
         square = np.array([residual.var() / len(residual) for residual in residuals])
         tiny = np.finfo(np.float64).tiny
-        kept = np.maximum(0.0, 1 - square / np.maximum(lack**2, tiny))
-        lack = _ordered(level + kept * lack, 1 / np.maximum(square, tiny)) - level
+        factor = np.maximum(0.0, 1 - square / np.maximum(lack**2, tiny))
+        lack = _ordered(level + factor * lack, 1 / np.maximum(square, tiny)) - level
         distinct = np.append(True, np.diff(level) > 0)
         return cls(level[distinct], lack[distinct])
 
-    def taken_off(self, clean: Array, family: NoiseFamily) -> Array:
-        """Estimates of any shape, grey levels, without the bias.
+    def subtracted_from(self, clean: Array, family: NoiseFamily) -> Array:
+        """Estimates, grey levels, without the bias; any shape.
 
-        Below the lowest level it falls with the light, so that no light does not become less.
+        Below the lowest level the bias decreases with the light, so that an estimate without light
+        does not become negative.
         """
         lowest = float(family.response(self.level[:1])[0])
         share = np.clip(family.response(clean) / lowest, 0, 1) if lowest > 0 else 1.0
         return np.asarray(clean + share * np.interp(clean, self.level, self.lack))
 
 
-def with_the_light_of(
+def with_matched_mean(
     noisy: Array, clean: Array, family: NoiseFamily, rail: float = np.inf
 ) -> tuple[Array, float]:
     r"""The estimate of a plane with the mean of its noisy values.
 
     .. math:: x \to x + a\, w(x), \quad a = \sum (y - x) / \sum w(x)
 
-    where `NoiseFamily.response` is ``w``: nearly a factor where the light is what the noise comes
-    from, a constant for noise that does not depend on it.
+    where `NoiseFamily.response` is ``w``: nearly a factor for photon noise, a constant for noise
+    that does not depend on the light.
 
-    Not counted are pixels that say nothing of the mean: those whose noise reaches the rail of the
-    detector, and those whose residual noise does not explain (hot pixels).
+    Pixels do not count if their noise reaches the saturation level of the detector, or if noise
+    does not explain their residual (hot pixels).
 
     Parameters
     ----------
@@ -122,7 +125,7 @@ def with_the_light_of(
     Returns
     -------
     (Y, X) float64, float
-        The estimate, and the mean that it lacked, grey levels.
+        The estimate, and the mean that was added to it, grey levels.
     """
     counted = _of_noise(noisy, clean, family, rail)
     if not counted.any():
@@ -148,7 +151,9 @@ def _of_noise(noisy: Array, clean: Array, family: NoiseFamily, rail: float) -> N
 
 
 def _ordered(values: Array, weights: Array) -> Array:
-    """The nearest values (K,) that do not fall, by pooling those that do (isotonic regression)."""
+    """The nearest non-decreasing values (K,), by pooling adjacent violators (isotonic
+    regression).
+    """
     pools: list[tuple[float, float, int]] = []
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         mean, total, count = value, weight, 1

@@ -1,4 +1,4 @@
-"""Mean and variance of noise in its unit-noise coordinate, level by level."""
+"""Mean and variance of the unit-noise coordinate as functions of the clean level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 SMALLEST_VARIANCE = 0.05
-"""Noise variance in the unit-noise coordinate below which a level is taken for noise-free."""
+"""Noise variance in the unit-noise coordinate below which a level counts as noise-free."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,11 +20,11 @@ class VarianceCurve:
     Attributes
     ----------
     start, stop : float
-        First and last level; beyond them the variance stays what it is there.
+        First and last level; beyond them the variance is constant.
     values : (K,) float
         Variance on ``linspace(start, stop, K)``.
     doubt : float
-        Standard error that all of them have in common, as a share of them.
+        Relative standard error that all values have in common.
     """
 
     start: float
@@ -37,19 +37,19 @@ class VarianceCurve:
 class LevelTable:
     """Mean and variance of the noisy coordinate ``f(y)`` for each clean value.
 
-    The coordinate makes the variance one only from a few photons up. Below, and where values
-    pile up at zero photons, it is smaller; a correction that takes it for one overshoots.
+    The variance in the coordinate is one from a few photons on. Below, and where many values are
+    zero photons, it is smaller; a correction that uses the value one is too large there.
 
     Attributes
     ----------
     top : float
-        Largest clean value that was asked for, grey levels.
+        Largest requested clean value, grey levels.
     base : float
-        A usual value, grey levels.
+        A typical value, grey levels.
     zero : float
-        Grey level from which heights are counted, which may be far larger than the noise.
+        Grey level that heights are relative to; it may be much larger than the noise.
     height : (K,) float64
-        Clean values above it, grey levels, increasing.
+        Clean values minus `zero`, grey levels, increasing.
     mean : (K,) float64
         ``E[f(y) | x]``, increasing.
     variance : (K,) float64
@@ -73,9 +73,9 @@ class LevelTable:
         return np.interp(np.asarray(t, dtype=np.float64), self.mean, self.variance)
 
     def measured(self, level: Array, variance: Array) -> LevelTable:
-        """Another table, with the variance measured at clean coordinates ``level``.
+        """A table with the variance that was measured at clean coordinates ``level``.
 
-        Beyond these its ratio to that of this table stays what it is at the nearest.
+        Beyond these, the ratio of its variance to that of this table is constant.
         """
         dense = np.union1d(self.mean, level)
         own = self.variance_at(level)
@@ -96,20 +96,20 @@ class LevelTable:
         return VarianceCurve(start, stop, values, doubt)
 
     def mean_of(self, clean: ArrayLike) -> Array:
-        """Mean coordinate of the noisy values of a clean grey level; any shape."""
+        """Mean coordinate of the noisy values at a clean grey level; any shape."""
         height = np.asarray(clean, dtype=np.float64) - self.zero
         return extended(height, self.height, self.mean)
 
     def clean_value(self, mean: ArrayLike) -> Array:
         """Clean grey level whose noisy values have this mean coordinate; any shape.
 
-        The exact unbiased inverse (Makitalo & Foi 2013), on a straight line outside the table.
+        The exact unbiased inverse (Makitalo & Foi 2013), with linear extrapolation.
         """
         return self.zero + extended(np.asarray(mean, dtype=np.float64), self.mean, self.height)
 
 
 def extended(at: Array, x: Array, y: Array) -> Array:
-    """Linear interpolation of ``y(x)`` that goes on straight at both ends."""
+    """Linear interpolation of ``y(x)``, with linear extrapolation at both ends."""
     low = (y[1] - y[0]) / (x[1] - x[0])
     high = (y[-1] - y[-2]) / (x[-1] - x[-2])
     ends = low * np.minimum(at - x[0], 0) + high * np.maximum(at - x[-1], 0)

@@ -197,7 +197,7 @@ def reweighted(
     rounds : int
         Number of fits, >= 1.
     """
-    found = fit(start)
+    current = fit(start)
     for _ in range(rounds - 1):
-        found = fit(weights(found))
-    return found
+        current = fit(weights(current))
+    return current

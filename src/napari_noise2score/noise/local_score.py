@@ -1,9 +1,9 @@
-"""The learned score, ready for a correction: at any value of a pixel, in grey levels.
+"""The learned score as a function of the value of a pixel, in grey levels.
 
-The network gives, for every pixel, a clean level ``D`` in the unit-noise coordinate it was trained
-in. `LocalScore` turns that into the score of the image; every family of noise puts it into its own
-formula (:meth:`~napari_noise2score.noise.families.NoiseFamily.correct`), also a family that the
-score was not trained with.
+The network gives, for every pixel, a clean level ``D`` in the unit-noise coordinate of its
+training. `LocalScore` converts it to the score of the image; every family of noise uses this score
+in its own formula (:meth:`~napari_noise2score.noise.families.NoiseFamily.correct`), also a family
+that was not used in the training.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 Array = NDArray[np.float64]
 
 REACH = 3.0
-"""Noise standard deviations from the clean level ``D`` that a clean value can be away. What is
-known of a pixel after the fact is known at least as well as from its own noisy value alone, so a
-mean over what it may be, of whatever form, is near ``D``. Formulas that multiply by an exponential
-of the score leave that range where a value is not of the noise: dead and hot pixels, wrong
+"""Maximum distance of a clean value from the clean level ``D``, noise standard deviations. The
+posterior distribution of a clean value is not wider than the noise of its pixel, so a posterior
+mean, in any formula, is near ``D``. Formulas that multiply by an exponential of the score leave
+this range where the noise model does not explain a value: dead and hot pixels, wrong
 parameters."""
 
 LARGEST_EXPONENT = 30.0
-"""Exponent at which a correction stops growing, so that it stays a number."""
+"""Maximum exponent of a correction, so that the result is finite."""
 
 
 class Correction(StrEnum):
     """Form of the correction. Families without photons have the last two only."""
 
     AUTO = 'auto'
-    """The form of the least estimated risk (`napari_noise2score.pipeline.selection`)."""
+    """The form with the lowest estimated risk (`napari_noise2score.pipeline.selection`)."""
     CHAINED = 'chained'
     """Gaussian, then Poisson, exact (`tweedie.poisson_gaussian_chained`)."""
     PAPER = 'paper'
@@ -46,17 +46,17 @@ class Correction(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalScore:
-    """Score of an image as a function of each pixel's own value, its surroundings fixed.
+    """Score of an image as a function of each pixel's own value, for fixed surroundings.
 
     ``s_t(t) = (D - t) / v`` in the unit-noise coordinate, with the noise variance ``v`` at the
-    level ``D``; moved to grey levels by the exact change of variables.
+    level ``D``; converted to grey levels by the exact change of variables.
 
     Attributes
     ----------
     coordinate : UnitNoise
         Coordinate of the training.
     table : LevelTable
-        Noise there, level by level.
+        Mean and variance of the noise in that coordinate, by level.
     clean : (Y, X) float64
         ``D``.
     variance : (Y, X) float64
@@ -80,8 +80,8 @@ class LocalScore:
         t = self.coordinate.forward(y)
         return self.coordinate.score_to_image(y, (self.clean - t) / self.variance)
 
-    def possible(self, clean: Array) -> Array:
-        """Clean values ``clean``, grey levels, moved into the range of those that can be."""
+    def clipped(self, clean: Array) -> Array:
+        """Clean values ``clean``, grey levels, clipped to the possible range."""
         reach = REACH * np.sqrt(self.variance)
         low, high = (self.table.clean_value(self.clean + by) for by in (-reach, reach))
         return np.clip(clean, low, high)
@@ -90,7 +90,7 @@ class LocalScore:
         """``log p(y + step) - log p(y)``, the integral of `at` in closed form."""
         shifted = y + step
         t = self.coordinate.forward(y)
-        way = self.coordinate.forward(shifted) - t
-        exponent = ((self.clean - t) * way - way**2 / 2) / self.variance
+        distance = self.coordinate.forward(shifted) - t
+        exponent = ((self.clean - t) * distance - distance**2 / 2) / self.variance
         slopes = self.coordinate.derivative(shifted) / self.coordinate.derivative(y)
         return np.minimum(np.log(slopes) + exponent, LARGEST_EXPONENT)

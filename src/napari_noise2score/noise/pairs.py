@@ -1,4 +1,4 @@
-"""Pairs of frames that show one scene: where, and what light and offset changed between them."""
+"""Pairs of frames that show one scene: unchanged places, and changes of light and offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StillBlocks:
-    """Where two frames differ by noise, light and offset alone, block by block.
+    """Blocks in which two frames differ only by noise, light and offset.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class StillBlocks:
     shape : (int, int)
         Height and width of the part of the plane that was compared, pixels.
     corner : (int, int)
-        Row and column where that part begins. Nothing is known outside it, and that is True.
+        First row and column of that part. Outside of it nothing is known, and the value is True.
     """
 
     blocks: Mask
@@ -53,8 +53,8 @@ class StillBlocks:
 class FramePair:
     """Two frames of one scene with independent noise.
 
-    A clean value ``x`` of the first frame is ``offset + light x`` in the second. Only what is
-    clean can be brought to the light of another frame without harm: noise would be scaled with it.
+    A clean value ``x`` of the first frame is ``offset + light x`` in the second. Only clean values
+    may be converted to the light of another frame, because noise would be scaled too.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class FramePair:
     offset : float
         Grey levels.
     light : float
-        Light of the second frame over that of the first, > 0.
+        Light of the second frame relative to that of the first, > 0.
     still : StillBlocks or None
-        Where they show the same; everywhere if None.
+        Unchanged places; everywhere if None.
     """
 
     first: int
@@ -75,25 +75,25 @@ class FramePair:
     still: StillBlocks | None = None
 
     @property
-    def alike(self) -> bool:
+    def same_light(self) -> bool:
         """Whether the two have the same light and offset."""
         return self.offset == 0 and self.light == 1
 
     def change(self, table: LevelTable) -> LevelChange | None:
-        """The change of the light as one of clean coordinates; None if there is none."""
-        if self.alike:
+        """The change of the light in clean coordinates; None if there is no change."""
+        if self.same_light:
             return None
         return LevelChange(table.mean, table.mean_of(self.offset + self.light * table.clean))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelChange:
-    """What clean levels of one frame are in another one, in the unit-noise coordinate.
+    """Clean levels of one frame, converted to another frame; unit-noise coordinates.
 
     Attributes
     ----------
     first, second : (K,) float64
-        Levels in the one and in the other, both increasing.
+        Levels in the first and in the second frame, both increasing.
     """
 
     first: Array
@@ -101,26 +101,26 @@ class LevelChange:
 
     @property
     def reversed(self) -> LevelChange:
-        """From the other to the one."""
+        """From the second to the first frame."""
         return LevelChange(self.second, self.first)
 
     def __call__(self, level: ArrayLike) -> Array:
-        """Levels of the first frame as they are in the second, any shape."""
+        """Levels of the first frame, converted to the second; any shape."""
         return extended(np.asarray(level, dtype=np.float64), self.first, self.second)
 
     def slope(self, level: ArrayLike) -> Array:
-        """How much the second changes with the first there, any shape."""
-        middles = (self.first[1:] + self.first[:-1]) / 2
+        """Derivative of the second level with respect to the first, any shape."""
+        centres = (self.first[1:] + self.first[:-1]) / 2
         slopes = np.diff(self.second) / np.diff(self.first)
-        return np.interp(np.asarray(level, dtype=np.float64), middles, slopes)
+        return np.interp(np.asarray(level, dtype=np.float64), centres, slopes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanePair:
     """Two planes of a channel that show one scene, in its unit-noise coordinate.
 
-    Of frames under different light the brighter one is best the first: its noise becomes less when
-    it is brought to the light of the other, and hardly bends.
+    Of frames under different light the brighter one should be the first: its noise decreases when
+    it is converted to the light of the other, and the conversion is almost linear.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class PlanePair:
     change : LevelChange or None
         From the first to the second; None if their light is the same.
     still : StillBlocks or None
-        Where they show the same; everywhere if None.
+        Unchanged places; everywhere if None.
     """
 
     first: int

@@ -1,7 +1,8 @@
 """Photon transfer: noise variance against intensity, as measured points and as a line.
 
-These are the types that the parts of the noise estimate share: `evidence` measures the points,
-`photon_transfer_fit` fits the line, and noise families take their parameters from both.
+These are the types that the parts of the noise estimate share: `estimate.binning` measures the
+points, `estimate.photon_transfer_fit` fits the line, and noise families take their parameters from
+both.
 """
 
 from __future__ import annotations
@@ -13,36 +14,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, RowNoise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Method = Literal['frame differences', 'single frames']
 
 _LEAST_VARIANCE = 0.02
-"""Smallest noise variance that is weighted with, as a share of the mean one."""
+"""Minimum of the noise variance in weights, relative to its mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbances:
-    """Effects in the data besides noise, which were left out or corrected for.
+    """Effects in the data other than noise, which were excluded or corrected.
 
     Attributes
     ----------
     moving : float
-        Share of the places of the frame differences that were left out because something moved.
+        Share of the places of the frame differences that were excluded because of motion.
     other_scenes : float
-        Share of the neighbouring frames that do not show one scene.
+        Share of the pairs of adjacent frames that do not show one scene.
     unsteady : bool
-        Whether so much moved that frames could not be compared at all.
+        Whether there was too much motion to compare frames.
     bleaching : float
         Share of the light lost from the first to the last frame (negative: gained).
     flicker : float
-        Largest factor, less one, between the light of a frame and the trend of all.
+        Largest relative deviation of the light of a frame from the trend of all frames.
     offset_range : float
         Largest minus smallest offset of a frame, grey levels; 0 if they do not differ.
     hot : float
-        Share of values left out because they stand out from all their neighbours (hot or
+        Share of values that were excluded because they differ from all their neighbours (hot or
         blinking pixels, cosmic rays).
     """
 
@@ -90,7 +91,7 @@ class PhotonTransfer:
     method: Method
     correlation: Correlation | None = None
     disturbances: Disturbances = Disturbances()
-    rows: RowNoise = NO_ROWS
+    rows: RowNoise = NO_ROW_NOISE
 
     @property
     def error(self) -> Array:
@@ -108,7 +109,7 @@ class PhotonTransfer:
         return float(np.average(self.variance, weights=self.count))
 
     def weight(self, level: Array, mask: Mask) -> Array:
-        """One over the noise variance at a level, any shape, 0 outside of a mask."""
+        """One over the noise variance at a level, any shape; 0 outside of the mask."""
         variance = np.interp(level, self.level, self.variance)
         least = _LEAST_VARIANCE * self.mean_variance or 1.0
         return np.asarray(mask / np.maximum(variance, least))
@@ -120,8 +121,8 @@ def variance_weight(variance: Array, count: Array) -> Array:
     Parameters
     ----------
     variance : (K,) float64
-        Expected noise variance, squared grey levels. A measured one instead would favour points
-        that came out low.
+        Expected noise variance, squared grey levels. The measured variance would give too much
+        weight to points that are low by chance.
     count : (K,) float64
         Independent measurements, each the square of a noise value.
     """

@@ -1,4 +1,4 @@
-"""From what a user asks for, and what the data say, to a noise model."""
+"""The requested noise model, completed with estimates from the data."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ INDEPENDENT = 'none'
 
 @dataclass(frozen=True, slots=True)
 class NoiseRequest:
-    """A noise model, wholly or partly given; the rest is estimated from the data.
+    """A noise model that is given completely or in part; the rest is estimated from the data.
 
     Parameters
     ----------
     family : str
         ``'auto'`` or a name in `FAMILIES`.
     parameters : mapping of str to float
-        Parameters that are known, such as ``{'gain': 2.0}``. With ``'auto'`` they stand for the
-        richest family that has them all: a gain for Poisson-Gaussian noise.
+        Known parameters, such as ``{'gain': 2.0}``. With ``'auto'`` the family is the one with the
+        most parameters that has all of these: Poisson-Gaussian for a gain.
     correlation : str
-        ``'auto'`` measures the correlation between pixels, ``'none'`` takes them for independent.
+        ``'auto'`` measures the correlation between pixels, ``'none'`` treats pixels as
+        independent.
     maps : PixelMaps, optional
-        Offset and read noise of each pixel of the camera, for images of its size; the parameters
-        stand for those of another.
+        Offset and read noise of each pixel of the camera, for images of its size; for images of
+        another size the parameters are used.
 
     Raises
     ------
     InputError
-        If the family is unknown, does not have a parameter that is given, or its value is out of
-        range.
+        If the family is unknown, does not have a given parameter, or a value is out of range.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class NoiseRequest:
 
     @classmethod
     def exactly(cls, family: NoiseFamily) -> NoiseRequest:
-        """The request that is answered by ``family``, whatever the data."""
+        """The request for exactly ``family``, independent of the data."""
         return cls(family.name, family.parameters())
 
     def _family(self) -> type[NoiseFamily] | None:
@@ -118,12 +118,13 @@ class NoiseRequest:
         return family(**self.parameters)
 
     def resolve(self, fit: NoiseFit) -> NoiseFamily:
-        """The noise model, with what is not given taken from the fit.
+        """The noise model; parameters that are not given come from the fit.
 
         Raises
         ------
         InputError
-            If photon noise is asked for, no gain is given, and the data show none.
+            If photon noise is requested without a gain, and no gain can be estimated from the
+            data.
         """
         known = self.known()
         if known is not None:
@@ -136,12 +137,13 @@ class NoiseRequest:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NoiseRequest:
-        """The request that `to_dict` described.
+        """The request from its plain representation, see `to_dict`.
 
         Raises
         ------
         InputError
-            If it had maps of pixels, of which only a summary is stored, or is not acceptable.
+            If it had maps of pixels, of which only a summary is stored, or if values are not
+            valid.
         """
         given = dict(values)
         if given.pop('pixel_maps', None) is not None:

@@ -13,7 +13,7 @@ values."""
 
 
 def huber(away: Array, limit: float) -> Array:
-    """1 for distances up to ``limit``, beyond it ``limit / away``; in whatever unit both are.
+    """1 for distances up to ``limit``, beyond it ``limit / away``; both have the same unit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was removed from an image, in standard deviations of its noise."""
+"""Removed noise in units of the noise standard deviation."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _LEAST = 1e-3
-"""Least noise variance that is expected anywhere, as a share of the mean one."""
+"""Minimum of the expected noise variance, relative to its mean."""
 
 
 def standardised(removed: Array, variance: Array) -> Array:
-    """``removed / sqrt(variance)``, 0 where no noise is expected at all; NaN stays NaN.
+    """``removed / sqrt(variance)``, 0 if the expected noise is 0 everywhere; NaN stays NaN.
 
     Parameters
     ----------
     removed : (Y, X) float64
         Noisy minus clean, grey levels.
     variance : (Y, X) float64
-        Noise variance at the clean values, squared grey levels, >= 0; no value counts for less
-        than a thousandth of their mean.
+        Noise variance at the clean values, squared grey levels, >= 0; values below a thousandth of
+        their mean are raised to it.
     """
     known = np.isfinite(variance) & np.isfinite(removed)
     least = _LEAST * float(variance[known].mean()) if known.any() else 0.0

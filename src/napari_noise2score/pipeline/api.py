@@ -23,12 +23,12 @@ from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.results import Denoised, Progress, ScoreMap
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
-from napari_noise2score.steps import finish
 
 
 def prepare(

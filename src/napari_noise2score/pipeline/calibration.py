@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import Channel, ImageSource
-from napari_noise2score.noise.calibration.calibrate import Calibration, calibrate, together
+from napari_noise2score.noise.calibration.calibrate import (
+    Calibration,
+    calibrate,
+    combined_calibration,
+)
 from napari_noise2score.noise.calibration_frames import MOST_FRAMES, central_window
 
 
@@ -40,7 +44,7 @@ def calibrate_images(
             'number, or one of them a single channel, is needed'
         )
     pairs = zip(_spread(darks, count), _spread(flats, count), strict=True)
-    return together(
+    return combined_calibration(
         [
             calibrate(_frames(first), _frames(second), whole=_planes(first))
             for first, second in pairs

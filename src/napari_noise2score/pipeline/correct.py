@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import HandedThrough, constant_words
-from napari_noise2score.images.storage import as_dtype, room
+from napari_noise2score.images.blank_places import UnchangedPlaces, constant_channel_message
+from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction
@@ -80,14 +80,17 @@ def plan_correction(
     InputError
         If the noise is left open and could not be estimated.
     """
-    judges = score_map.judges
+    evaluations = score_map.evaluations
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
     if correction is Correction.AUTO:
-        risks = compare_forms(judges, families)
+        risks = compare_forms(evaluations, families)
         form = DEFAULT_FORM if score_map.noise_doubted else choose_form(risks)
     else:
-        form, risks = correction, {correction: risk_of(judges, families, correction)}
-    biases = (judge.bias(family, form) for judge, family in zip(judges, families, strict=True))
+        form, risks = correction, {correction: risk_of(evaluations, families, correction)}
+    biases = (
+        evaluation.bias(family, form)
+        for evaluation, family in zip(evaluations, families, strict=True)
+    )
     return CorrectionPlan(score_map, families, form, risks, tuple(biases))
 
 
@@ -151,12 +154,12 @@ def correct_image(
     plan = plan_correction(score_map, noise, correction)
     dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
     prepared = score_map.prepared
-    image = room(prepared.source.shape, dtype)
+    image = allocate(prepared.source.shape, dtype)
     checks, clipped, passed = [], 0, []
     for number, channel in enumerate(prepared.channels):
         family = plan.families[number]
         sums = ResidualSums(channel.correlation.neighbours)
-        handed = HandedThrough(channel.channel)
+        unchanged = UnchangedPlaces(channel.channel)
         for index in range(channel.shape[0]):
             plane = plan.plane(number, index)
             values, outside = as_dtype(plane.clean, image.dtype)
@@ -164,16 +167,19 @@ def correct_image(
                 values[plane.blank] = plane.raw[plane.blank]
             channel.channel.write(index, values, image)
             clipped += outside
-            handed.add(index, plane.raw, plane.blank)
+            unchanged.add(index, plane.raw, plane.blank)
             if plane.blank is None or not plane.blank.all():
                 sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess)
         checks.append(sums.check())
-        passed.append(handed)
+        passed.append(unchanged)
     for constant in prepared.constant:
         for index in range(constant.shape[0]):
             constant.write(index, constant.raw_plane(index), image)
-    words += (*map(constant_words, prepared.constant), *(w for h in passed for w in h.sentences()))
-    shares = tuple(handed.share for handed in passed)
+    words += (
+        *map(constant_channel_message, prepared.constant),
+        *(w for h in passed for w in h.sentences()),
+    )
+    shares = tuple(each.share for each in passed)
     return Corrected(
         image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares
     )

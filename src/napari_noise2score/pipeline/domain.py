@@ -1,9 +1,9 @@
-"""Does a trained score fit an image: what it has seen, and what it would be asked for now.
+"""Training domain of a model, and check whether an image is inside it.
 
-In the unit-noise coordinate a network depends on its data through four things only: the levels,
-which it sees as the local mean; the noise variance at these levels; the correlation of the noise
-between pixels; and whether the noise is near enough to Gaussian there. Camera, gain, offset and
-noise family as such are no misfit: the coordinate takes them out.
+In the unit-noise coordinate a network depends on its data through four properties only: the
+levels, as the local mean; the noise variance at these levels; the correlation of the noise between
+pixels; and whether the noise is nearly Gaussian there. Camera, gain, offset and noise family have
+no other effect: the coordinate removes them.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from napari_noise2score.score.network import LOCAL
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import HeldPlanes
+from napari_noise2score.score.sampler import PlanesInMemory
 
 if TYPE_CHECKING:
-    from napari_noise2score.pipeline.selection import Judge
+    from napari_noise2score.pipeline.selection import ChannelEvaluation
     from napari_noise2score.score.model import ScoreModel
 
 CORRELATION = 0.1
 """Difference of a correlation of the noise that is reported as a warning."""
 
 LEVEL = 4.0
-"""How far a level may lie outside of those in training, noise standard deviations.
+"""Maximum distance of a level from those in the training, noise standard deviations.
 
 Measured on smooth scenes of 18 standard deviations' range: 4 beyond it raised the squared error of
 a score trained from scratch by 14 %, 8 by 34 %, 16 by 93 %; twice the contrast by more than half.
 """
 
 VARIANCE = 0.2
-"""How far a noise variance may lie outside of those in training."""
+"""Maximum distance of a noise variance from those in the training."""
 
 SHARE = 0.01
-"""Share of the pixels that must be concerned."""
+"""Minimum share of pixels outside of the domain that is reported."""
 
 _TAIL = 1e-3
-"""Share of the pixels at each end that does not make the range: hot pixels, single stars."""
+"""Share of the pixels at each end that is excluded from the range: hot pixels, single stars."""
 _PLANES = 4
 _SIGNIFICANT = 2.0
 _WORTH = 0.1
-"""Share of the risk by which the pretrained weights must be better."""
+"""Minimum advantage of the pretrained weights that is reported, relative to the risk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a network sees of a channel, in its unit-noise coordinate.
+class TrainingDomain:
+    """Properties of a channel in its unit-noise coordinate on which a network depends.
 
     Attributes
     ----------
     levels : (float, float)
-        Lowest and highest local mean, but for one pixel in a thousand at each end.
+        Lowest and highest local mean, without one pixel in a thousand at each end.
     variance : (float, float)
         Smallest and largest noise variance at these levels.
     correlation : tuple of float
-        Of the noise, at the distances `napari_noise2score.noise.correlation.NEAREST`.
+        Correlation of the noise at the distances `napari_noise2score.noise.correlation.NEAREST`.
     gaussian : bool
-        Whether the noise is near enough to Gaussian.
+        Whether the noise is nearly Gaussian.
     """
 
     levels: tuple[float, float]
@@ -74,8 +74,8 @@ class Seen:
     gaussian: bool
 
     @classmethod
-    def of(cls, channel: PreparedChannel) -> Seen:
-        """What there is to see in a channel, from a few of its planes."""
+    def of(cls, channel: PreparedChannel) -> TrainingDomain:
+        """The domain of a channel, from a few of its planes."""
         means = local_means(channel)
         return cls(
             _range(means),
@@ -85,8 +85,8 @@ class Seen:
         )
 
     @classmethod
-    def from_dict(cls, values: Any) -> Seen | None:
-        """From its plain representation; None where that is another one."""
+    def from_dict(cls, values: Any) -> TrainingDomain | None:
+        """The domain from its plain representation; None if that is not valid."""
         try:
             low, high = (float(value) for value in values['levels'])
             least, most = (float(value) for value in values['variance'])
@@ -99,7 +99,7 @@ class Seen:
         """Plain representation for JSON."""
         return asdict(self)
 
-    def correlation_to(self, other: Seen) -> float:
+    def correlation_distance(self, other: TrainingDomain) -> float:
         """Largest difference of the correlations."""
         pairs = zip(self.correlation, other.correlation, strict=False)
         return max((abs(a - b) for a, b in pairs), default=0.0)
@@ -110,7 +110,7 @@ def local_means(channel: PreparedChannel) -> NDArray[np.float64]:
     count = channel.shape[0]
     planes = np.unique(np.linspace(0, count - 1, min(count, _PLANES)).round().astype(int))
     means = np.concatenate([_whole_means(channel, int(plane)) for plane in planes])
-    if not len(means):  # these are empty, or have holes everywhere
+    if not len(means):  # these planes are blank, or have blank places everywhere
         every = (_whole_means(channel, plane) for plane in range(count))
         means = next((found for found in every if len(found)), means)
     return means if len(means) else channel.coordinate.forward([channel.table.base])
@@ -133,8 +133,10 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     return round(float(low), 4), round(float(high), 4)
 
 
-def seen_by(model: ScoreModel) -> list[Seen]:
-    """What a model was trained on, channel by channel; empty where its file does not say."""
+def training_domains(model: ScoreModel) -> list[TrainingDomain]:
+    """Domains of the channels that a model was trained on; empty if its file does not contain
+    them.
+    """
     images = model.data.get('images', [])
     channels = [
         values
@@ -142,74 +144,74 @@ def seen_by(model: ScoreModel) -> list[Seen]:
         if isinstance(image, dict)
         for values in image.get('seen') or []
     ]
-    return [seen for seen in map(Seen.from_dict, channels) if seen is not None]
+    return [domain for domain in map(TrainingDomain.from_dict, channels) if domain is not None]
 
 
 def misfits(model: ScoreModel, prepared: Prepared) -> list[str]:
-    """In what an image differs from all that a model was trained on; empty if it fits.
+    """Warnings about differences between an image and the training domain of a model.
 
     Parameters
     ----------
     model : ScoreModel
         The trained score.
     prepared : Prepared
-        The image it is applied to.
+        The image to which it is applied.
 
     Returns
     -------
     list of str
-        Plain sentences, each with what to do; empty too if the model does not say what it has
-        seen.
+        Sentences, each with a remedy; empty if the image is inside the domain, or the domain is
+        not known.
     """
-    known = seen_by(model)
+    known = training_domains(model)
     if not known:
         return []
-    found = []
+    warnings = []
     for channel in prepared.channels:
         place = ', '.join(f'{axis} {index}' for axis, index in channel.channel.place.items())
         where = f' ({place})' if place else ''
-        found += [f'The model does not fit{where}: {words}' for words in _of(channel, known)]
-    return found
+        warnings += [f'The model does not fit{where}: {words}' for words in _of(channel, known)]
+    return warnings
 
 
-def _of(channel: PreparedChannel, known: Sequence[Seen]) -> list[str]:
-    found = []
-    now, means = Seen.of(channel), local_means(channel)
-    low, high = _span([seen.levels for seen in known])
+def _of(channel: PreparedChannel, known: Sequence[TrainingDomain]) -> list[str]:
+    warnings = []
+    own, means = TrainingDomain.of(channel), local_means(channel)
+    low, high = _span([domain.levels for domain in known])
     for side, share in (
         ('darker', float((means < low - LEVEL).mean())),
         ('brighter', float((means > high + LEVEL).mean())),
     ):
         if share > SHARE:
-            found.append(
+            warnings.append(
                 f'{100 * share:.0f} % of the image is {side} than all images it was trained on, '
                 'measured in noise standard deviations. Train on this image, or continue from '
                 'the model.'
             )
-    least, most = _span([seen.variance for seen in known])
+    least, most = _span([domain.variance for domain in known])
     variance = channel.table.variance_at(means)
     beyond = (variance < least - VARIANCE) | (variance > most + VARIANCE)
     if beyond.mean() > SHARE:
-        found.append(
+        warnings.append(
             f'in {100 * beyond.mean():.0f} % of the image the noise has a variance of '
             f'{variance[beyond].mean():.2f} in the unit-noise coordinate, and of '
             f'{_range_words(least, most)} in the training of the model (fewer photons, or wrong '
             'noise parameters). Train on this image, or check the noise model.'
         )
-    nearest = min(known, key=now.correlation_to)
-    if now.correlation_to(nearest) > CORRELATION:
-        found.append(
-            f'the noise is correlated between pixels by up to {_largest(now):.2f}, and by up to '
+    nearest = min(known, key=own.correlation_distance)
+    if own.correlation_distance(nearest) > CORRELATION:
+        warnings.append(
+            f'the noise is correlated between pixels by up to {_largest(own):.2f}, and by up to '
             f'{_largest(nearest):.2f} in the training of the model. The network gets this '
             'correlation, but has not learned it: train on this image.'
         )
-    if all(seen.gaussian != now.gaussian for seen in known):
+    if all(domain.gaussian != own.gaussian for domain in known):
         kinds = {True: 'nearly Gaussian', False: 'of a few values only'}
-        found.append(
-            f'the noise is {kinds[now.gaussian]}, and was {kinds[not now.gaussian]} in the '
+        warnings.append(
+            f'the noise is {kinds[own.gaussian]}, and was {kinds[not own.gaussian]} in the '
             'training of the model. Train on this image.'
         )
-    return found
+    return warnings
 
 
 def _span(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -217,42 +219,42 @@ def _span(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def beaten_by_pretrained(
-    judges: Sequence[Judge], *, device: str = 'auto', orientations: int = 2
+    evaluations: Sequence[ChannelEvaluation], *, device: str = 'auto', orientations: int = 2
 ) -> Generator[PredictProgress, None, str | None]:
-    """Whether the pretrained weights would do better on an image that a model was not trained on.
+    """Check whether the pretrained weights are better on an image that a model was not trained on.
 
-    Both are judged by their risk at the same places of the image, without its truth: about a
-    second on a CPU.
+    Both are evaluated by their risk at the same places of the image, without ground truth. This
+    takes about a second on a CPU.
 
     Parameters
     ----------
-    judges : sequence of Judge
-        Trials of each channel with the model at their inputs.
+    evaluations : sequence of ChannelEvaluation
+        Evaluation of each channel with the model.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
-        Views that are averaged; as many as the judges took.
+        Number of averaged views; the same as in the evaluations.
 
     Yields
     ------
     PredictProgress
-        Trial by trial.
+        After each trial.
 
     Returns
     -------
     str or None
-        A sentence, if they would do so by more than two standard errors, and a tenth.
+        A warning, if they are better by more than two standard errors and by a tenth.
     """
     ours, theirs = [], []
-    for judge in judges:
-        planes = HeldPlanes.like(judge.channel, judge.probe.noisy[:, None])
+    for evaluation in evaluations:
+        planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.noisy[:, None])
         start = copy.deepcopy(warm_start())
-        start.network.centre.fill_(float(np.median(judge.probe.noisy)))
+        start.network.centre.fill_(float(np.median(evaluation.probe.noisy)))
         clean = yield from predict_clean(
-            start, planes, device=device, orientations=orientations, sigma_a=judge.sigma_a
+            start, planes, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
         )
-        ours.append(judge.probe.risk(judge.clean))
-        theirs.append(judge.probe.risk(clean))
+        ours.append(evaluation.probe.risk(evaluation.clean))
+        theirs.append(evaluation.probe.risk(clean))
     model, pretrained = (Risk.of_all(risks) for risks in (ours, theirs))
     worth = model.value - pretrained.value > _WORTH * abs(model.value)
     if not worth or not pretrained.beats(model):
@@ -268,12 +270,12 @@ def _range_words(low: float, high: float) -> str:
     return f'{low:.2f}' if high - low < 0.01 else f'{low:.2f} to {high:.2f}'
 
 
-def _largest(seen: Seen) -> float:
-    return max(seen.correlation, key=abs, default=0.0)
+def _largest(domain: TrainingDomain) -> float:
+    return max(domain.correlation, key=abs, default=0.0)
 
 
 def risk_warning(risk: Risk) -> str | None:
-    """A sentence where the estimated error cannot be, or exceeds that of the noisy image."""
+    """A warning if the estimated error is impossible, or larger than that of the noisy image."""
     if risk.impossible:
         return (
             f'The estimated error is {100 * risk.share:.2g} % of the noise variance, but an '

@@ -1,10 +1,10 @@
-"""Planes without the offsets that their whole rows, columns or waves have in common.
+"""Subtraction of the offsets that whole rows, columns or waves of a plane have in common.
 
-The offsets and the clean image are estimated in turn: a network says what a plane is without
-noise, and what is left of each row has a mean, of which the part that is no chance is taken off
-before the network looks again. The network keeps part of an offset, as it keeps what is large in
-an image, and the less of it the less there is left. Of a wave it may keep all: so the search
-begins with what the image itself shows of waves where there is no structure.
+The offsets and the clean image are estimated in alternation. A network estimates the clean plane;
+the significant part of the mean residual of each row is subtracted before the network is applied
+again. The clean plane contains a part of a large offset, and a smaller part of the rest. It may
+contain a wave completely: so the iteration begins with the waves of the image itself, in places
+without structure.
 """
 
 from __future__ import annotations
@@ -19,28 +19,30 @@ from napari_noise2score.noise.estimate.binning import neighbour_mean
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.patterns.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.noise.patterns.shared import Offsets, PlaneOffsets
-from napari_noise2score.pipeline.evening import clean_by_warm_start, evened
+from napari_noise2score.pipeline.equalisation import clean_by_warm_start, equalised
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 
 _ROUNDS = 12
-"""Most times that a plane is looked at."""
+"""Maximum number of iterations for a plane."""
 _FURTHER = 0.7
-"""Share of a step that the next one goes further: what the network keeps comes off slowly."""
+"""Over-relaxation of a step: without it, the part of an offset in the clean plane decreases
+slowly."""
 _SETTLED = 0.3
-"""Change of the offsets that ends the search, as a share of what chance leaves unknown of them."""
+"""Change of the offsets that ends the iteration, relative to their standard error."""
 _FAR = 6.0
-"""Noise standard deviations that a residual is cut off at: hot pixels."""
+"""Noise standard deviations at which a residual is clipped: hot pixels."""
 _NEAR_THE_RAIL = 4.0
-"""Noise standard deviations below the rail of the detector where values begin to be clipped."""
+"""Distance from the saturation level at which values may be clipped, noise standard deviations."""
 
 
 def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
-    """An image whose pixels are alike: brought to even noise, and rid of offsets in common.
+    """An image with even noise in all pixels and without common offsets.
 
-    Where maps of the pixels are known, and where the estimate has found offsets of rows.
+    The noise is made even if there are maps of the pixels. Offsets are subtracted if the noise
+    estimate has detected any.
 
-    The offsets of a plane are estimated when it is first looked at, by the weights that ship,
-    whatever the model that is applied to it: up to twelve times a single view.
+    The offsets of a plane are estimated when it is first read, always with the pretrained weights:
+    up to twelve predictions of a single view.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     """
-    prepared = evened(prepared, device)
+    prepared = equalised(prepared, device)
     if not any(_concerned(channel) for channel in prepared.channels):
         return prepared
     channels = (
@@ -62,7 +64,7 @@ def levelled(prepared: Prepared, device: str = 'auto') -> Prepared:
 
 
 def _concerned(channel: PreparedChannel) -> bool:
-    return channel.rows.found and not channel.offsets.any
+    return channel.rows.detected and not channel.offsets.any
 
 
 def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
@@ -77,18 +79,18 @@ def _offsets(channel: PreparedChannel, device: str, index: int) -> Offsets:
     settled = _SETTLED * unknown_of(rows, kernel, (height, width)) ** 0.5
     image = filled(np.where(there, values, np.nan))
     variance = _variance(channel, neighbour_mean(image))
-    start = found = first_offsets(image, there * (image < channel.rail) / variance, rows)
+    start = offsets = first_offsets(image, there * (image < channel.rail) / variance, rows)
     for turn in range(_ROUNDS):
         clean = _clean(channel, index, start, device)
         variance = _variance(channel, clean)
         noise = np.sqrt(variance)
         counted = there & (clean + _NEAR_THE_RAIL * noise < channel.rail)
         residual = np.clip(np.where(counted, values - clean, 0.0), -_FAR * noise, _FAR * noise)
-        found = offsets_of(residual, counted / variance, rows, kernel)
-        if _apart(found, start) < settled:
+        offsets = offsets_of(residual, counted / variance, rows, kernel)
+        if _apart(offsets, start) < settled:
             break
-        start = found.beyond(start, _FURTHER if turn else 0.0)
-    return found
+        start = offsets.beyond(start, _FURTHER if turn else 0.0)
+    return offsets
 
 
 def _variance(channel: PreparedChannel, clean: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,11 +103,11 @@ def _variance(channel: PreparedChannel, clean: NDArray[np.float64]) -> NDArray[n
 def _clean(
     channel: PreparedChannel, index: int, offsets: Offsets, device: str
 ) -> NDArray[np.float64]:
-    """What a plane is without noise and with these offsets taken off, (Y, X) grey levels."""
-    seen = replace(channel, offsets=PlaneOffsets(lambda _: offsets))
-    return clean_by_warm_start(channel, seen.plane(index), device)
+    """Clean estimate of a plane from which these offsets are subtracted, (Y, X) grey levels."""
+    levelled_channel = replace(channel, offsets=PlaneOffsets(lambda _: offsets))
+    return clean_by_warm_start(channel, levelled_channel.plane(index), device)
 
 
 def _apart(one: Offsets, other: Offsets) -> float:
-    """Root mean square by which the offsets of pixels differ."""
+    """Root mean square difference of the offsets of the pixels."""
     return float(((one.plane - other.plane) ** 2).mean() ** 0.5)

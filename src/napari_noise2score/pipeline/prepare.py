@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import BlankPlaces
-from napari_noise2score.images.pixel_places import maps_for
+from napari_noise2score.images.blank_places import BlankPlaces
+from napari_noise2score.images.pixel_maps import maps_for
 from napari_noise2score.images.sampling import highest_level, sample_planes
 from napari_noise2score.images.source import Channel, ImageSource
-from napari_noise2score.noise.blank import marked
+from napari_noise2score.noise.blank import blank_as_nan
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.blind import SMALLEST, estimate_noise
@@ -27,7 +27,7 @@ from napari_noise2score.noise.families import AffineVarianceFamily, NoiseFamily
 from napari_noise2score.noise.level_table import LevelTable
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 from napari_noise2score.noise.patterns.offsets import levelled_pair
-from napari_noise2score.noise.patterns.shared import NO_ROWS, RowNoise
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, RowNoise
 from napari_noise2score.noise.pixels.even_noise import EvenSample, with_read_noise
 from napari_noise2score.noise.pixels.maps import PixelMaps
 from napari_noise2score.noise.request import AUTO, NoiseRequest
@@ -150,11 +150,11 @@ def _modelled(
     """A channel with a noise model, and with what its frames say of each other."""
     places, sample, maps = sampled.places, sampled.stacks, sampled.maps
     _check(family, sample, channel.name)
-    top, base = highest_level(channel, sample), float(np.nanmedian(marked(sample[0][0])))
+    top, base = highest_level(channel, sample), float(np.nanmedian(blank_as_nan(sample[0][0])))
     _check_precision(family, max(abs(top), abs(base)), base, channel)
     table = family.level_table(top, base)
     correlation = Correlation.white()
-    rows = NO_ROWS
+    rows = NO_ROW_NOISE
     if fit is not None and noise.correlation == AUTO:
         correlation = fit.correlation
         if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
@@ -225,7 +225,8 @@ def _in_coordinate(
     """The planes of the pairs in the coordinate, by their numbers."""
     paired = {number for pair in pairs for number in (pair.first, pair.second)}
     return {
-        number: coordinate.forward(marked(frames[number])).astype(np.float32) for number in paired
+        number: coordinate.forward(blank_as_nan(frames[number])).astype(np.float32)
+        for number in paired
     }
 
 
@@ -239,8 +240,8 @@ def _compared(
     some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
     found = []
     for pair in some:
-        first, second = (marked(frames[number]) for number in (pair.first, pair.second))
-        if rows.found and pair.change is None:
+        first, second = (blank_as_nan(frames[number]) for number in (pair.first, pair.second))
+        if rows.detected and pair.change is None:
             first, second = _levelled(first, second, pair.still, rows)
         found.append((coordinate.forward(first), coordinate.forward(second), pair))
     return found
@@ -266,7 +267,7 @@ def _with_maps(
     there = maps.part(
         slice(rows, rows + sample[0].shape[1]), slice(columns, columns + sample[0].shape[2])
     )
-    stacks = [np.stack([marked(plane) for plane in stack]) for stack in sample]
+    stacks = [np.stack([blank_as_nan(plane) for plane in stack]) for stack in sample]
     kind = sample[0].dtype
     last = float(np.iinfo(kind).max) if kind.kind in 'iu' else np.inf
     even = EvenSample(stacks, there, offset, last)

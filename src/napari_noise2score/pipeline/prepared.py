@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import BlankPlaces, nothing_but_constants
+from napari_noise2score.images.blank_places import BlankPlaces, constant_image_message
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.noise.level_bias import LevelBias, with_the_light_of
+from napari_noise2score.noise.level_bias import LevelBias, with_matched_mean
 from napari_noise2score.noise.level_table import LevelTable, VarianceCurve
 from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.pairs import PlanePair
-from napari_noise2score.noise.patterns.shared import NO_OFFSETS, NO_ROWS, PlaneOffsets, RowNoise
+from napari_noise2score.noise.patterns.shared import (
+    NO_OFFSETS,
+    NO_ROW_NOISE,
+    PlaneOffsets,
+    RowNoise,
+)
 from napari_noise2score.noise.pixels.even_noise import without_map
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes
 from napari_noise2score.noise.pixels.maps import PixelMaps
@@ -78,7 +83,7 @@ class PreparedChannel:
         Offset and read noise of its pixels, where they differ; the family is that of the median.
     even : EvenPlanes or None
         Its planes as they would be if all pixels were like the median one; None until they are
-        asked for (`napari_noise2score.pipeline.evening`).
+        asked for (`napari_noise2score.pipeline.equalisation`).
     notes : tuple of str
         What a user should know of its maps.
     """
@@ -91,7 +96,7 @@ class PreparedChannel:
     correlation: Correlation
     pairs: tuple[PlanePair, ...]
     blanks: BlankPlaces
-    rows: RowNoise = NO_ROWS
+    rows: RowNoise = NO_ROW_NOISE
     offsets: PlaneOffsets = NO_OFFSETS
     maps: PixelMaps | None = None
     even: EvenPlanes | None = None
@@ -185,10 +190,10 @@ class PreparedChannel:
             there, LocalScore.from_clean(self.coordinate, self.table, own), form
         )
         if bias is not None:
-            clean = bias.taken_off(clean, family)
+            clean = bias.subtracted_from(clean, family)
         lowest, highest = self.coordinate.forward([there.min(), there.max()])
         ends = self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND])
-        clean, lacked = with_the_light_of(there, np.clip(clean, *ends), family, self.rail)
+        clean, lacked = with_matched_mean(there, np.clip(clean, *ends), family, self.rail)
         clean = np.clip(clean, *ends)
         if blank is not None:
             clean, part = noisy.copy(), clean
@@ -251,4 +256,4 @@ def check_noisy(images: Sequence[Prepared]) -> None:
     """Raise `InputError` if no channel of any of the images holds noise."""
     if images and not any(image.channels for image in images):
         first = images[0]
-        raise InputError(f'{first.source.name}: {nothing_but_constants(first.constant)}')
+        raise InputError(f'{first.source.name}: {constant_image_message(first.constant)}')

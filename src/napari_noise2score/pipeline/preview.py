@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.blanks import BlankPlaces
+from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.region import WHOLE, Region
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.sampler import HeldPlanes
+from napari_noise2score.score.sampler import PlanesInMemory
 from napari_noise2score.score.slabs import read_slab
-from napari_noise2score.steps import finish
 
 
 def correct_plane(
@@ -63,7 +63,7 @@ def correct_plane(
     )
     form = Correction.STABILISED if correction is Correction.AUTO else correction
     numbers = seen.slab(plane, model.network.settings.planes)
-    held = HeldPlanes.like(seen, read_slab(numbers, seen.plane)[None])
+    held = PlanesInMemory.like(seen, read_slab(numbers, seen.plane)[None])
     (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
     values = seen.correct(plane, clean, channel.family, form).clean
     return values.astype(np.result_type(inner.source.data.dtype, np.float32))

@@ -23,11 +23,11 @@ def describe(
     prepared, models = score_map.prepared, score_map.distinct
     channels: list[dict[str, Any]] = []
     warnings: list[str] = []
-    for channel, family, check, judge, blank in zip(
+    for channel, family, check, evaluation, blank in zip(
         prepared.channels,
         corrected.families,
         corrected.checks,
-        score_map.judges,
+        score_map.evaluations,
         corrected.blank,
         strict=True,
     ):
@@ -40,7 +40,7 @@ def describe(
                 'row_noise': channel.rows.to_dict(),
                 'pixel_maps': channel.maps and channel.maps.to_dict(),
                 'estimate': estimate,
-                'sigma_a': judge.sigma_a,
+                'sigma_a': evaluation.sigma_a,
                 'residual': check.to_dict(),
                 'blank': blank,
             }
@@ -52,8 +52,10 @@ def describe(
                     'The noise is correlated between pixels but was treated as independent: '
                     'much of it remains in the result.'
                 )
-            if channel.fit.rows.found:
-                left = 'which were removed' if channel.rows.found else 'which remain in the result'
+            if channel.fit.rows.detected:
+                left = (
+                    'which were removed' if channel.rows.detected else 'which remain in the result'
+                )
                 warnings.append(f'{channel.fit.rows.sentence}, {left}.')
         warnings += channel.notes
         warnings += check.warnings

@@ -15,7 +15,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.evening import level_by_warm_start
+from napari_noise2score.pipeline.equalisation import level_by_warm_start
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, model_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
@@ -78,7 +78,7 @@ def by_pretrained(device: str = 'auto') -> Refine:
 
         usable = np.isfinite(plane) & (plane < channel.coordinate.forward(channel.rail))
         found = from_residual(filled(plane), usable, denoise, channel.table.variance_at)
-        if found is not None and found.noticed.is_white and not fit.correlation.is_white:
+        if found is not None and found.relevant.is_white and not fit.correlation.is_white:
             return None  # what flat places have shown is not taken back
         return found
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.standardised import standardised
 
@@ -56,7 +56,7 @@ def residual_steps(
             f'{noisy.name} has {len(channels)} channel(s), but {len(families)} noise model(s) '
             'are given; one for each is needed'
         )
-    result = room(noisy.shape, np.float32)
+    result = allocate(noisy.shape, np.float32)
     total = sum(channel.shape[0] for channel, _ in channels)
     done = 0
     for (channel, other), family in zip(channels, families, strict=True):

@@ -13,7 +13,7 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualCheck
-from napari_noise2score.pipeline.selection import Judge
+from napari_noise2score.pipeline.selection import ChannelEvaluation
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.risk import Risk
@@ -30,19 +30,19 @@ class ScoreMap:
     clean : tuple of (N, Y, X) float32
         For each channel the clean level ``D`` in its unit-noise coordinate; the score there is
         ``(D - t) / v(D)``.
-    judges : tuple of Judge
-        For each channel trials that tell the risk of a correction.
+    evaluations : tuple of ChannelEvaluation
+        For each channel its trials, with which the risk of a correction is measured.
     models : tuple of ScoreModel
-        For each channel the model that its score is of.
+        For each channel the model of its score.
     checksum : int
-        Of the grey levels, to notice a change of the image in place.
+        Checksum of the grey levels, to detect a change of the image in place.
     warnings : tuple of str
-        What a user should know of the score.
+        Warnings of the score for the user.
     """
 
     prepared: Prepared
     clean: tuple[NDArray[np.float32], ...]
-    judges: tuple[Judge, ...]
+    evaluations: tuple[ChannelEvaluation, ...]
     models: tuple[ScoreModel, ...]
     checksum: int
     warnings: tuple[str, ...] = ()
@@ -54,9 +54,9 @@ class ScoreMap:
 
     @property
     def noise_doubted(self) -> bool:
-        """Whether a training has shown that the noise is not as its model says.
+        """Whether a training has shown that the noise model is wrong.
 
-        A risk that rests on that model tells nothing then.
+        A risk that depends on that model is then not reliable.
         """
         return any(
             model.training.get('flat_places', {}).get('harmed', False) for model in self.models

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.images.footprint import check_room
+from napari_noise2score.images.footprint import check_footprint
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.pooling import TrainingGroup, learned_parts, training_groups
 from napari_noise2score.pipeline.prepared import Prepared, check_noisy
@@ -29,13 +29,13 @@ from napari_noise2score.pipeline.results import (
     Trained,
 )
 from napari_noise2score.pipeline.stages import result_from, score_with, train_score_steps
+from napari_noise2score.progress import relay, seconds_left
 from napari_noise2score.score.device import free_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
-from napari_noise2score.steps import relay, seconds_left
 
 E = TypeVar('E')
 R = TypeVar('R')
@@ -119,7 +119,7 @@ class Work:
         batches = [range(count)] if self.together else [range(n, n + 1) for n in range(count)]
         if self.check_first:
             for source in self.images:
-                check_room(source, self.settings.dtype_of(source))
+                check_footprint(source, self.settings.dtype_of(source))
         for number, batch in enumerate(batches):
             one = Batch(self, (number, len(batches)), time.perf_counter())
             if not (yield from one.steps(batch)):
@@ -135,7 +135,7 @@ class Work:
         yield Progress('estimate', number / len(self.images))
         source, training = self.images[number], self.settings.training
         if self.applied and not self.check_first:
-            check_room(source, self.settings.dtype_of(source))
+            check_footprint(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons else ()
         image, *taught = (
             prepare_image(

@@ -1,8 +1,8 @@
-"""Which correction, which perturbation: decided by the risk, without ground truth.
+"""Selection of the correction and the perturbation by the risk, without ground truth.
 
-The risk is that of two frames where an image has such, and of resampled noise where it has none:
-noise of few photons is not Gaussian. Only where the noise is correlated, too, it is that of a
-recorruption. An impossible risk, below zero, decides nothing.
+The risk is measured on two frames of one scene if an image has such frames, otherwise on resampled
+noise, because noise of few photons is not Gaussian. For a single image with correlated noise it is
+measured by recorruption. An impossible risk, below zero, is not used.
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.probe import Probe, Resample, draw_probe
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import HeldPlanes
+from napari_noise2score.score.sampler import PlanesInMemory
 from napari_noise2score.score.train import beginning
 from napari_noise2score.settings import TrainSettings
 
 PLACES, SIZE = 12, 128
-"""Most places of a channel, and their height and width in pixels."""
+"""Maximum number of places of a channel, and their height and width in pixels."""
 
 _FEWEST_PLACES = 4
-"""Least number of places, and how often a small image is looked at, each time with other noise."""
+"""Minimum number of places; a small image is used so many times, each time with other noise."""
 
 STRENGTH = 0.5
-"""``a`` of the recorruption. Two photons and three are told apart by less, and some forms of the
-correction are steep between them."""
+"""``a`` of the recorruption. It is larger than the distance between two and three photons, between
+which some forms of the correction are steep."""
 
 SIGMA_A = 0.5
-"""Perturbation at inference that is tried beside none, noise standard deviations."""
+"""Perturbation at inference that is compared with none, noise standard deviations."""
 
 VIEWS = 2
-"""Most views that are averaged in a trial."""
+"""Maximum number of averaged views in a trial."""
 
 FEW_PHOTONS = 0.9
-"""Mean noise variance in the unit-noise coordinate below which the coordinate does not hold it at
-one, as at a few photons a pixel: there levels are set right by the noisy values."""
+"""Mean noise variance in the unit-noise coordinate below which levels are corrected with the noisy
+values: the variance is below one at a few photons per pixel."""
 
 _SMALLEST = 16
-"""Least height and width of a place: a smaller image is mirrored up to it."""
+"""Minimum height and width of a place; a smaller image is mirrored up to it."""
 _WORTH = 0.01
-"""Share of the risk by which another form must be lower."""
+"""Minimum advantage of another form, relative to the risk."""
 DEFAULT_FORM = Correction.STABILISED
-"""Taken unless another form is clearly better."""
+"""Form that is used unless another one is clearly better."""
 _FORMS = (DEFAULT_FORM, Correction.CHAINED, Correction.PAPER)
-"""Forms that are tried."""
+"""Forms that are compared."""
 
 Levels: TypeAlias = Generator[PredictProgress, None, NDArray[np.float32]]
-"""Clean levels, tile by tile."""
+"""Clean levels, with progress after each tile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unseen:
-    """Pixels whose noise was resampled, and estimates of them without their own values.
+class ResampledPixels:
+    """Pixels whose noise was resampled, with estimates that do not depend on their own values.
 
     Attributes
     ----------
     noisy : (M,) float32
-        Their own values; all in the unit-noise coordinate.
+        The original values; all values are in the unit-noise coordinate.
     instead : (M,) float32
-        What was drawn instead.
+        The resampled values.
     clean : (M,) float32
         Clean level ``D`` there.
     """
@@ -81,15 +81,17 @@ class Unseen:
     clean: NDArray[np.float32]
 
     @classmethod
-    def of(cls, probe: Probe, clean: NDArray[np.float32]) -> Unseen:
-        """From the trials of a probe, and the clean levels (K, S, S) of their second inputs."""
+    def of(cls, probe: Probe, clean: NDArray[np.float32]) -> ResampledPixels:
+        """The pixels of the trials of a probe, given the clean levels (K, S, S) of their second
+        inputs.
+        """
         drawn = (probe.change != 0) & (probe.weight > 0)
         return cls(probe.noisy[::2][drawn], probe.noisy[1::2][drawn], clean[drawn])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judge:
-    """Trials of a channel with the learned score at their inputs.
+class ChannelEvaluation:
+    """Trials of a channel with the clean levels of a model at their inputs.
 
     Attributes
     ----------
@@ -101,35 +103,35 @@ class Judge:
         Clean level ``D`` at the inputs.
     sigma_a : float
         Perturbation at inference, noise standard deviations.
-    unseen : Unseen or None
-        What tells the bias of an estimate level by level, where there are few photons.
+    resampled : ResampledPixels or None
+        Pixels from which the bias at each level is measured, at few photons.
     """
 
     channel: PreparedChannel
     probe: Probe
     clean: NDArray[np.float32]
     sigma_a: float
-    unseen: Unseen | None = None
+    resampled: ResampledPixels | None = None
 
     def risk(self, family: NoiseFamily, form: Correction) -> Risk:
         """Risk of a correction, in units of the noise variance.
 
-        Of the form itself, before its bias is taken off: after that even a wrong form has a low
-        risk, but for the few pixels where it has no bounds.
+        It is that of the form before its bias is subtracted: after that even a wrong form has a
+        low risk, except at the few pixels where it has no bounds.
         """
         image = self._corrected(self.probe.noisy, self.clean, family, form)
         return self.probe.risk(self.channel.table.mean_of(image))
 
     def bias(self, family: NoiseFamily, form: Correction) -> LevelBias | None:
-        """What a correction lacks level by level; None where that is not known.
+        """Bias of a correction at each level; None if it is not known.
 
-        That is so for another noise model than that by which the pixels were drawn: what it takes
-        away is what its user has asked for.
+        It is not known for another noise model than that with which the pixels were resampled: the
+        user has requested the effect of that model.
         """
-        if self.unseen is None or family != self.channel.family:
+        if self.resampled is None or family != self.channel.family:
             return None
-        noisy = self.channel.coordinate.inverse(self.unseen.noisy)
-        clean = self._corrected(self.unseen.instead, self.unseen.clean, family, form)
+        noisy = self.channel.coordinate.inverse(self.resampled.noisy)
+        clean = self._corrected(self.resampled.instead, self.resampled.clean, family, form)
         return LevelBias.measured(clean, noisy)
 
     def _corrected(
@@ -139,29 +141,29 @@ class Judge:
         family: NoiseFamily,
         form: Correction,
     ) -> NDArray[np.float64]:
-        """Grey levels, from the noisy and the clean coordinate."""
+        """Corrected grey levels from noisy and clean coordinates."""
         channel = self.channel
         score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
         return family.correct(channel.coordinate.inverse(noisy), score, form)
 
 
-def judge_channel(
+def evaluate_channel(
     model: ScoreModel,
     channel: PreparedChannel,
     sigma_a: float | None,
     *,
     device: str = 'auto',
     orientations: int = 8,
-) -> Generator[PredictProgress, None, Judge]:
-    """Apply a score to trials of a channel, and choose ``sigma_a`` if it is not given.
+) -> Generator[PredictProgress, None, ChannelEvaluation]:
+    """Apply a model to trials of a channel, and select ``sigma_a`` if it is not given.
 
-    The perturbation `SIGMA_A` is chosen where its risk is lower than that of none by more than
-    two standard errors.
+    The perturbation `SIGMA_A` is selected if its risk is lower than that of none by more than two
+    standard errors.
 
     Yields
     ------
     PredictProgress
-        Trial by trial.
+        After each trial.
     """
     generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
     multiple = model.network.size_multiple
@@ -172,61 +174,65 @@ def judge_channel(
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
-        planes = HeldPlanes.like(channel, slabs)
+        planes = PlanesInMemory.like(channel, slabs)
         return predict_clean(model, planes, device=device, orientations=views, sigma_a=strength)
 
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
-    judged: list[Judge] = []
+    evaluated: list[ChannelEvaluation] = []
     for strength in tried:
         clean = yield from levels(probe.slabs, strength)
-        judged.append(Judge(channel, probe, clean, strength))
-    risks = [probe.risk(judge.clean) for judge in judged]
-    judge = judged[-1] if risks[-1].beats(risks[0]) else judged[0]
+        evaluated.append(ChannelEvaluation(channel, probe, clean, strength))
+    risks = [probe.risk(evaluation.clean) for evaluation in evaluated]
+    evaluation = evaluated[-1] if risks[-1].beats(risks[0]) else evaluated[0]
     if resample is None or not probe.noise < FEW_PHOTONS:
-        return judge
+        return evaluation
     if not channel.pairs and places == PLACES:
-        return replace(judge, unseen=Unseen.of(probe, judge.clean[1::2]))
+        return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
     alone = replace(channel, pairs=())
     drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, resample)
-    clean = yield from levels(drawn.slabs[1::2], judge.sigma_a)
-    return replace(judge, unseen=Unseen.of(drawn, clean))
+    clean = yield from levels(drawn.slabs[1::2], evaluation.sigma_a)
+    return replace(evaluation, resampled=ResampledPixels.of(drawn, clean))
 
 
 def _places(shape: tuple[int, ...], size: int) -> int:
-    """How many places of a channel (N, Y, X) are looked at: fewer where they are the same ones."""
+    """Number of places of a channel (N, Y, X) that are used: fewer if they would overlap."""
     different = np.prod(shape) / size**2
     return int(np.clip(_FEWEST_PLACES * different, _FEWEST_PLACES, PLACES))
 
 
 def _resampler(channel: PreparedChannel, seen: int, device: str) -> Resample:
-    """Draws pixels anew by the weights that ship, whatever the model that is judged."""
+    """Resampling of pixels with the pretrained weights, independent of the model that is
+    evaluated.
+    """
     where = choose_device(device)
     start = beginning([channel], TrainSettings(seconds=0.0, slices=seen))
-    assert start is not None  # these settings begin with the weights that ship
+    assert start is not None  # these settings start from the pretrained weights
     return NoiseResampler(start.denoiser([channel], where)).draw_from_cpu
 
 
 def compare_forms(
-    judges: Sequence[Judge], families: Sequence[NoiseFamily]
+    evaluations: Sequence[ChannelEvaluation], families: Sequence[NoiseFamily]
 ) -> Mapping[Correction, Risk]:
     """Risk of every form of the correction, over all channels of an image."""
-    return {form: risk_of(judges, families, form) for form in _FORMS}
+    return {form: risk_of(evaluations, families, form) for form in _FORMS}
 
 
-def risk_of(judges: Sequence[Judge], families: Sequence[NoiseFamily], form: Correction) -> Risk:
+def risk_of(
+    evaluations: Sequence[ChannelEvaluation], families: Sequence[NoiseFamily], form: Correction
+) -> Risk:
     """Risk of one form of the correction, over all channels of an image."""
-    if not judges:
+    if not evaluations:
         return Risk(np.full(1, np.nan), 0.0)
-    each = zip(judges, families, strict=True)
-    return Risk.of_all([judge.risk(family, form) for judge, family in each])
+    each = zip(evaluations, families, strict=True)
+    return Risk.of_all([evaluation.risk(family, form) for evaluation, family in each])
 
 
 def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
-    """The stabilised form, unless another one is clearly better.
+    """The stabilised form, or another one that is clearly better.
 
-    By more than two standard errors, and by more than one percent: forms that hardly differ are
-    not worth a surprise. Forms whose risk is impossible are not taken; if that of the stabilised
-    form is, nothing is believed.
+    It must be better by more than two standard errors and by more than one percent. Forms with an
+    impossible risk are not selected; if the risk of the stabilised form is impossible, the others
+    are not reliable either.
     """
     if not risks[DEFAULT_FORM].known:
         return DEFAULT_FORM

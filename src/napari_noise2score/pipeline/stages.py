@@ -9,19 +9,19 @@ from datetime import UTC, datetime
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.correct import correct_image
-from napari_noise2score.pipeline.domain import Seen, beaten_by_pretrained
-from napari_noise2score.pipeline.evening import clean_levels
+from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrained
+from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.results import Denoised, ScoreMap
-from napari_noise2score.pipeline.selection import VIEWS, Judge, judge_channel
+from napari_noise2score.pipeline.selection import VIEWS, ChannelEvaluation, evaluate_channel
+from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
-from napari_noise2score.steps import relay
 
 
 def train_score_steps(
@@ -48,7 +48,7 @@ def train_score_steps(
                 'region': str(image.source.region),
                 'places': [channel.channel.place for channel in image.channels],
                 'noise': [channel.family.to_dict() for channel in image.channels],
-                'seen': [Seen.of(channel).to_dict() for channel in image.channels],
+                'seen': [TrainingDomain.of(channel).to_dict() for channel in image.channels],
             }
             for image in prepared
         ],
@@ -68,7 +68,7 @@ def score_image_steps(
     foreign: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile; see `api.score_image`."""
-    levels, judges = [], []
+    levels, evaluations = [], []
     prepared = levelled(prepared, device)
     count = len(prepared.channels)
     models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
@@ -79,35 +79,35 @@ def score_image_steps(
         )
     for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
 
-        def judging(tile: PredictProgress, number: int = number) -> PredictProgress:
+        def of_channel(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
 
-        judge: Judge = yield from relay(
-            judge_channel(own, channel, sigma_a, device=device, orientations=orientations),
-            judging,
+        evaluation: ChannelEvaluation = yield from relay(
+            evaluate_channel(own, channel, sigma_a, device=device, orientations=orientations),
+            of_channel,
         )
         steps = clean_levels(
-            own, channel, device=device, orientations=orientations, sigma_a=judge.sigma_a
+            own, channel, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
         levels.append((yield from relay(steps, of_all)))
-        judges.append(judge)
+        evaluations.append(evaluation)
     warning = None
-    if foreign and judges:
+    if foreign and evaluations:
 
         def at_the_end(tile: PredictProgress) -> PredictProgress:
             return PredictProgress(count, count)
 
         comparison = beaten_by_pretrained(
-            judges, device=device, orientations=min(VIEWS, orientations)
+            evaluations, device=device, orientations=min(VIEWS, orientations)
         )
         warning = yield from relay(comparison, at_the_end)
     warnings = (warning,) if warning else ()
     checksum = prepared.source.checksum()
-    return ScoreMap(prepared, tuple(levels), tuple(judges), models, checksum, warnings)
+    return ScoreMap(prepared, tuple(levels), tuple(evaluations), models, checksum, warnings)
 
 
 def score_with(

@@ -1,9 +1,9 @@
-"""Checkpoints of a training, and which of them is delivered.
+"""Checkpoints of a training, and selection of the delivered one.
 
-Where frames of one scene are compared the risk decides (`napari_noise2score.score.risk`), which
-then rests on no model of the noise. Of single images it rests on one, and its error is larger than
-what a training gains. There it can only object, and so can a second judge that shares no
-assumption with it: what becomes of flat places (`napari_noise2score.score.flat_places`).
+If frames of one scene are compared, the risk decides (`napari_noise2score.score.risk`): it does
+not depend on a noise model then. For single images it depends on one, and its error is larger than
+the gain of a training. So it is only a check there, together with a second check that shares no
+assumption with it: the effect on flat places (`napari_noise2score.score.flat_places`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from napari_noise2score.score.probe import Probe
 from napari_noise2score.score.risk import Risk
 
 _PATIENCE = 7
-"""Evaluations in a row without a lower risk after which a training from good weights ends."""
+"""Number of consecutive evaluations without a lower risk after which a training from good weights
+ends."""
 _UNDECIDED = 4
-"""Evaluations after which it ends if none had a clearly lower risk than the start."""
+"""Number of evaluations after which it ends if none had a clearly lower risk than the start."""
 _REFUSED = 2
-"""Evaluations in a row of weights that a judge of single images objects to, after which it ends:
-the next ones would be like them."""
+"""Number of consecutive failed checks of single images after which it ends: the next ones would
+fail too."""
 
 
 class Checkpoint(NamedTuple):
-    """Weights of a network and how they were judged."""
+    """Weights of a network and their evaluation."""
 
     risk: Risk
     step: int
@@ -39,41 +40,41 @@ class Checkpoint(NamedTuple):
 
 
 class CheckpointSelection:
-    """Stores the best weights so far, and selects those that are delivered in the end.
+    """Stores the best weights, and selects those that are delivered at the end.
 
     Parameters
     ----------
     probe : Probe
-        What the networks are judged on.
+        Trials on which the networks are evaluated.
     good : bool
-        Whether the first weights are good ones, which others have to beat.
+        Whether the first weights are good, so that others must be better.
     """
 
     def __init__(self, probe: Probe, *, good: bool) -> None:
         self._probe, self._good = probe, good
         self._alone = ~probe.paired
         self.single = good and bool(self._alone.mean() > 0.5)
-        """Whether most places are of single images: then the risk does not decide alone."""
+        """Whether most places are from single images: then the risk is only a check."""
         self._start: NDArray[np.float32] | None = None
         self._first: Checkpoint | None = None
         self._best: Checkpoint | None = None
         self._last: Checkpoint | None = None
         self._evaluations = 0
         self.since_best = 0
-        """Evaluations after that of the best weights."""
+        """Number of evaluations after that of the best weights."""
         self.refused = 0
-        """Evaluations in a row of weights of single images that a judge objects to."""
+        """Number of consecutive failed checks of single images."""
 
     @property
     def first(self) -> Risk:
-        """Risk at the first evaluation; there must have been one."""
+        """Risk at the first evaluation; at least one is required."""
         return _there(self._first).risk
 
     @property
     def best(self) -> Risk:
         """Risk of the best weights so far.
 
-        Those of the lowest risk; of single images the last ones that no judge objects to.
+        Those of the lowest risk; for single images the last ones that passed the checks.
         """
         return _there(self._best).risk
 
@@ -84,7 +85,7 @@ class CheckpointSelection:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing more is to be gained over good first weights."""
+        """Whether no further gain over good first weights is expected."""
         if self.single:
             return self.refused >= _REFUSED
         # the first evaluation is that of the start
@@ -93,7 +94,7 @@ class CheckpointSelection:
 
     @property
     def flat(self) -> FlatPlaces:
-        """Effect of the last weights that were evaluated on flat places."""
+        """Effect of the last evaluated weights on flat places."""
         return _there(self._last).flat
 
     def evaluate(
@@ -102,10 +103,10 @@ class CheckpointSelection:
         clean: Callable[[Probe], NDArray[np.float32]],
         step: int,
     ) -> None:
-        """Judge a network, whose estimates at the places of a probe are ``clean(probe)``."""
-        found = clean(self._probe)
+        """Evaluate a network whose estimates at the places of a probe are ``clean(probe)``."""
+        levels = clean(self._probe)
         weights = {key: value.detach().clone() for key, value in network.state_dict().items()}
-        self._last = Checkpoint(self._probe.risk(found), step, weights, self._flat(found))
+        self._last = Checkpoint(self._probe.risk(levels), step, weights, self._flat(levels))
         self._first = self._first or self._last
         self._evaluations += 1
         self.since_best += 1
@@ -114,7 +115,7 @@ class CheckpointSelection:
             self._best, self.since_best = self._last, 0
 
     def _objects(self, checkpoint: Checkpoint) -> bool:
-        """Whether a judge objects to weights of single images."""
+        """Whether a check of single images fails."""
         if not self.single:
             return False
         risk = checkpoint.risk
@@ -136,11 +137,11 @@ class CheckpointSelection:
         return flat_places(probe.noisy[::2][alone], self._start, here, probe.image[::2][alone])
 
     def deliver(self, network: torch.nn.Module) -> Checkpoint:
-        """Put the selected weights into ``network``; their checkpoint.
+        """Load the selected weights into ``network``; returns their checkpoint.
 
-        Good first weights, unless others have a clearly lower risk, or, of single images, no judge
-        objects to the last ones. Without good first weights the last, unless earlier ones were
-        clearly better.
+        With good first weights, these are selected unless others have a clearly lower risk; for
+        single images, the last ones are selected if they pass the checks. Without good first
+        weights, the last ones are selected unless earlier ones were clearly better.
         """
         first, best, last = (_there(x) for x in (self._first, self._best, self._last))
         if self.single:
@@ -155,5 +156,5 @@ class CheckpointSelection:
 
 def _there(checkpoint: Checkpoint | None) -> Checkpoint:
     if checkpoint is None:
-        raise RuntimeError('no network has been judged yet')
+        raise RuntimeError('no network has been evaluated yet')
     return checkpoint

@@ -1,8 +1,8 @@
-"""A denoiser: a network, what its output means, and the noise of the images that it sees.
+"""A denoiser: a network, the meaning of its output, and the noise of its images.
 
-In the unit-noise coordinate white noise of many photons has the variance one everywhere, and a
-network needs nothing else. Where photons are few the variance depends on the level, and where
-pixels are correlated the noise has structures of its own: the network is conditioned on both.
+In the unit-noise coordinate white noise of many photons has the variance one everywhere. At few
+photons the variance depends on the level, and correlated noise has other statistics: the network
+is conditioned on both.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class NoiseConditioning:
         """
         wide = (-1, 1, 1, 1)
         place = (level.float() - self._start[image].view(wide)) * self._scale[image].view(wide)
-        # a level that is NaN takes the first variance: the loss is what reports it
+        # a level that is NaN gets the first variance: the loss reports it
         place = torch.where(place.isnan(), 0.0, place).clamp(0, self._table.shape[1] - 1.001)
         below = place.long()
         share = place - below
@@ -79,7 +79,7 @@ class NoiseConditioning:
         return torch.lerp(self._table[row, below], self._table[row, below + 1], share)
 
     def correlation(self, image: Tensor, orientation: Tensor) -> Tensor:
-        """Correlation of adjacent pixels of the images (B,), turned by the orientations (B,).
+        """Correlation of adjacent pixels of the images (B,), rotated by the orientations (B,).
 
         (B, 6), as `ScoreNetwork.forward` takes it.
         """
@@ -90,15 +90,15 @@ class NoiseConditioning:
 class Denoiser:
     """Clean levels of noisy slabs, for training, prediction, risk and export alike.
 
-    In every method ``image`` (B,) int64 are the numbers of the images that a batch is from, the
-    first image for all if not given.
+    In every method ``image`` (B,) int64 has the numbers of the images of a batch; by default the
+    first image.
 
     Attributes
     ----------
     network : ScoreNetwork
         The network, on the device of the batches.
     parameterisation : Parameterisation
-        What its output means.
+        Meaning of its output.
     noise : NoiseConditioning or None
         Noise of the images, on that device; None for white noise of variance one.
     precision : Precision or None
@@ -107,8 +107,8 @@ class Denoiser:
     Notes
     -----
     As the denoiser ``D(x; sigma)`` of Karras et al., "Elucidating the design space of
-    diffusion-based generative models" (NeurIPS 2022, arXiv 2206.00364), it holds what a network
-    needs around it. The noise level is not a parameter here but a property of the image.
+    diffusion-based generative models" (NeurIPS 2022, arXiv 2206.00364), it combines a network with
+    its scaling. The noise level is not a parameter here but a property of the image.
     """
 
     network: ScoreNetwork
@@ -143,7 +143,7 @@ class Denoiser:
         image : (B,) int64, optional
             Images that the batch is from.
         orientation : (B,) int64, optional
-            How each patch was turned; upright if not given.
+            Orientation of each patch; upright if not given.
         there : (B, P, Y, X), optional
             0 where there is no image; 1 everywhere if not given.
 
@@ -189,14 +189,14 @@ class Denoiser:
 
     @torch.no_grad()
     def denoise(self, slabs: Tensor, image: Tensor, at_once: int = 16) -> Tensor:
-        """Clean middle planes (B, 1, Y, X) of upright, unperturbed slabs (B, P, Y, X).
+        """Clean central planes (B, 1, Y, X) of upright, unperturbed slabs (B, P, Y, X).
 
         Parameters
         ----------
         slabs : (B, P, Y, X) float32
             In the unit-noise coordinate.
         image : (B,) int64
-            Images that they are from.
+            Images of the slabs.
         at_once : int
             Slabs that are computed together.
 

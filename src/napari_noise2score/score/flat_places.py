@@ -40,16 +40,18 @@ from scipy import ndimage
 Array = NDArray[np.float64]
 
 RETURNED = 0.01
-"""Share of the noise that is taken for none. `benchmarks/risks.py`: single images that a training
-made worse by more than 0.1 dB had 0.03 to 0.6, or were bent; most that it made better had less."""
+"""Share of the noise below which the check passes. `benchmarks/risks.py`: single images that a
+training made worse by more than 0.1 dB had 0.03 to 0.6, or were bent; most that it made better had
+less."""
 AWAY = 0.008
-"""Share of the noise variance that is taken for none: a local mean has ``1 / (4 pi 4^2) = 0.005``
-itself. Images that were bent had 0.014 to 0.36, most that became better less than 0.006."""
+"""Share of the noise variance below which the check passes: a local mean has ``1 / (4 pi 4^2) =
+0.005`` itself. Images that were bent had 0.014 to 0.36, most that became better less than
+0.006."""
 
 _WORST = 1 / 3
-"""How much the worst of several images counts beside all together."""
+"""Weight of the worst of several images relative to all together."""
 _FLAT = 0.2
-"""Share of the pixels that is called flat."""
+"""Share of the pixels that count as flat."""
 _ENERGY = 15
 """Width in pixels over which the detail of the start is measured."""
 _DETAIL, _FINE, _LOCAL = 3.0, 2.0, 4.0
@@ -58,18 +60,20 @@ detail, and of a local mean."""
 
 
 class FlatPlaces(NamedTuple):
-    """What has become of flat places, as shares of the noise variance; 0 for the start itself."""
+    """Effect of a training on flat places, relative to the noise variance; 0 for the start
+    itself.
+    """
 
     returned: float = 0.0
     away: float = 0.0
 
     @property
     def harmed(self) -> bool:
-        """Whether more has changed than can be for the better."""
+        """Whether the check fails: the change is too large to be an improvement."""
         return self.returned > RETURNED or self.away > AWAY
 
     def to_dict(self) -> dict[str, float | bool]:
-        """Plain representation, with what is allowed."""
+        """Plain representation, with the limits."""
         return {
             'harmed': self.harmed,
             'returned': self.returned,
@@ -85,17 +89,17 @@ def flat_places(
     trained: NDArray[np.floating],
     image: NDArray[np.int64],
 ) -> FlatPlaces:
-    """Either figure of all images together, or a third of that of the worst, if that is more.
+    """Each figure of all images together, or a third of that of the worst one if that is larger.
 
-    The fewer places an image has the more often it is called worse by chance.
+    An image with fewer places fails more often by chance, so the worst one has a lower weight.
 
     Parameters
     ----------
     noisy, start, trained : (K, S, S) array
         Patches in the unit-noise coordinate, and the clean levels before and after a training.
-        Values that are no numbers count as not changed.
+        Values that are not finite count as unchanged.
     image : (K,) int64
-        Which image each is from.
+        Number of the image of each patch.
     """
     t, before, after = (np.nan_to_num(np.asarray(a, np.float64)) for a in (noisy, start, trained))
     known = np.isfinite(noisy) & np.isfinite(start) & np.isfinite(trained)

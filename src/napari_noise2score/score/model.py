@@ -1,6 +1,6 @@
-"""A trained score: the network, how to read it, and what it was trained on.
+"""A trained model: the network, the meaning of its output, and its training data.
 
-Saved as safetensors, which holds numbers and text but never code.
+It is saved as safetensors, which contains numbers and text but never code.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class ScoreModel:
     network : ScoreNetwork
         On the CPU, in evaluation mode.
     loss : str
-        The loss it was trained with, which decides what the output of the network means.
+        The loss of the training, which determines the meaning of the output of the network.
     training : dict
         Settings and outcome of the training, plain values.
     data : dict
-        What it was trained on: source names, shapes, noise models; plain values.
+        The training data: source names, shapes, noise models; plain values.
     """
 
     network: ScoreNetwork
@@ -55,7 +55,7 @@ class ScoreModel:
 
     @property
     def parameterisation(self) -> Parameterisation:
-        """What the output of the network means."""
+        """Meaning of the output of the network."""
         return LOSSES[self.loss].parameterisation
 
     def denoiser(
@@ -79,14 +79,14 @@ class ScoreModel:
         return digest.hexdigest()
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
-        """Write the model; an existing file stays whole until the new one is complete.
+        """Write the model; an existing file is not changed until the new one is complete.
 
         Parameters
         ----------
         path : path
-            Where to.
+            Path of the file.
         compact : bool
-            Keep the weights in half precision: half the size, and an error of 0.05 % of each.
+            Store the weights in half precision: half the size, and an error of 0.05 % of each.
         """
         header = {
             'format': FORMAT,

@@ -12,17 +12,17 @@ TRIVIAL = 0.985
 """Share of the loss of the score 0 above which a smoothed loss shows that nothing was learned."""
 
 JUDGED_AFTER = 200
-"""Steps after which a training that has learned nothing is called so."""
+"""Number of steps after which a training without progress counts as failed."""
 
 ADVICE = (
     'check the image for values that are NaN, infinite or far too large, and the noise '
     'parameters if they were given; without them the noise is estimated from the image'
 )
-"""What to do where a loss is not finite: its causes that are left when all else is right."""
+"""Advice for a loss that is not finite: the remaining causes."""
 
 _SMOOTHING = 0.98
 _OUTLIER = 10.0
-"""Length of a gradient, as a multiple of the usual one, above which a step is skipped."""
+"""Length of a gradient, relative to the median, above which a step is skipped."""
 _REMEMBERED = 50
 _LOST = 20
 """Non-finite steps in a row after which the weights are considered lost."""
@@ -34,9 +34,9 @@ class LossMonitor:
     Parameters
     ----------
     trivial : float
-        Loss of the score 0; infinite where the loss cannot tell.
+        Loss of the score 0; infinite if the loss does not show progress.
     advice : str
-        What to do where no loss is finite.
+        Advice if no loss is finite.
     """
 
     def __init__(self, trivial: float = 1.0, advice: str = ADVICE) -> None:
@@ -54,8 +54,8 @@ class LossMonitor:
     def accepts(self, loss: float, norm: float) -> bool:
         """Whether to follow a gradient of length ``norm``.
 
-        One that is not finite is an outlier as any other, if others were finite: what was learned
-        before is not lost.
+        A gradient that is not finite counts as an outlier if earlier ones were finite: the
+        progress so far is not lost.
 
         Raises
         ------
@@ -72,9 +72,9 @@ class LossMonitor:
             self._not_finite += 1
             return False
         self._not_finite = 0
-        usual = median(self._norms) if len(self._norms) == _REMEMBERED else math.inf
+        typical = median(self._norms) if len(self._norms) == _REMEMBERED else math.inf
         self._norms.append(norm)
-        if norm > _OUTLIER * usual:
+        if norm > _OUTLIER * typical:
             self.skipped += 1
             return False
         self._steps += 1
@@ -84,10 +84,10 @@ class LossMonitor:
 
     @property
     def lost(self) -> bool:
-        """Whether the weights give nothing finite any more."""
+        """Whether the weights no longer give finite values."""
         return self._not_finite >= _LOST
 
     @property
     def trivial(self) -> bool:
-        """Whether enough steps were done and nothing was learned in them."""
+        """Whether there was no progress in enough steps."""
         return self._steps >= JUDGED_AFTER and self.loss > TRIVIAL * self._trivial

@@ -1,9 +1,9 @@
-"""The network: a residual U-Net that sees a perturbed image and predicts a clean one.
+"""The network: a residual U-Net that predicts a clean image from a perturbed one.
 
-It works in the unit-noise coordinate, where every microscope looks alike: noise of variance
-one. The trivial answer "output = input" is where plain networks get stuck (score 0, loss 1), so
-the input is split into its local mean and the rest, the residual branches start at zero, and
-the first answer is the local mean.
+It works in the unit-noise coordinate, in which noise from every microscope has the variance one.
+Simple networks stop at the trivial solution "output = input" (score 0, loss 1). So the input is
+divided into its local mean and the rest, the residual branches start at zero, and the first output
+is the local mean.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.settings import NetworkSettings
 
 _SPREAD = 8.0
-"""Levels, in noise standard deviations, that the network sees as one."""
+"""Noise standard deviations per unit of the level that the network is conditioned on."""
 
 LOCAL = 5
 """Width in pixels of the local mean that the network is given."""
@@ -38,18 +38,18 @@ class ResidualBlock(nn.Module):
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
-        """``x`` (B, C, Y, X) with what the block adds; 0 where ``there`` (B, 1, Y, X) is."""
+        """``x`` (B, C, Y, X) plus the output of the block; 0 where ``there`` (B, 1, Y, X) is 0."""
         inner = cast(Tensor, self.first(F.relu(x)))
         inner = inner if there is None else inner * there
-        found = x + cast(Tensor, self.last(F.relu(inner)))
-        return found if there is None else found * there
+        output = x + cast(Tensor, self.last(F.relu(inner)))
+        return output if there is None else output * there
 
 
 class DepthBlock(nn.Module):
     """``x + conv(relu(conv(relu(x))))`` in three dimensions, without the outermost two planes.
 
-    (B, C, P, Y, X) becomes (B, C, P - 2, Y, X). The last convolution starts at zero: at first the
-    other planes change nothing.
+    (B, C, P, Y, X) becomes (B, C, P - 2, Y, X). The last convolution starts at zero: in the
+    beginning the other planes have no effect.
     """
 
     def __init__(self, channels: int) -> None:
@@ -66,7 +66,7 @@ class Blocks(nn.Sequential):
     """Residual blocks, one after the other."""
 
     def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
-        """``x`` (B, C, Y, X) after all of them; 0 where ``there`` (B, 1, Y, X) is."""
+        """``x`` (B, C, Y, X) after all blocks; 0 where ``there`` (B, 1, Y, X) is 0."""
         for block in self:
             x = block(x, there)
         return x
@@ -78,7 +78,7 @@ class ScoreNetwork(nn.Module):
     Parameters
     ----------
     settings : NetworkSettings
-        Its size.
+        Size of the network.
     generator : torch.Generator, optional
         Source of the first weights, on the CPU.
 
@@ -88,9 +88,9 @@ class ScoreNetwork(nn.Module):
     extrapolates to ``sigma_a = 0``. A network conditioned on it would be given a value there that
     it was never trained with.
 
-    Planes beside the middle one go through the same first convolution, and then through one
-    three-dimensional block for each pair of them (`DepthBlock`), until the middle plane is left;
-    the U-Net is two-dimensional. At first they change nothing.
+    All planes have the same first convolution. Then one three-dimensional block for each pair of
+    outer planes (`DepthBlock`) combines them, until the central plane is left. The U-Net is
+    two-dimensional. In the beginning the outer planes have no effect.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ScoreNetwork(nn.Module):
         self._initialise(generator)
 
     def _initialise(self, generator: torch.Generator | None) -> None:
-        """He's initialisation; what ends a branch starts at zero."""
+        """He's initialisation; the last layers of the branches start at zero."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
@@ -154,8 +154,8 @@ class ScoreNetwork(nn.Module):
         Parameters
         ----------
         z : (B, P, Y, X)
-            Perturbed image in the unit-noise coordinate, and beside it the P - 1 planes that are
-            seen too, NaN where there is none; Y and X multiples of `size_multiple`.
+            Perturbed image in the unit-noise coordinate, with the P - 1 adjacent planes, NaN where
+            there is none; Y and X are multiples of `size_multiple`.
         sigma_a : (B, 1, 1, 1)
             Standard deviation of the perturbation, in noise standard deviations, >= 0. Not used
             (see the notes); networks that use it keep this signature.
@@ -165,13 +165,13 @@ class ScoreNetwork(nn.Module):
         correlation : (B, 6), optional
             Correlation of the noise at the distances `NEAREST`; 0 if not given.
         there : (B, P, Y, X), optional
-            0 where there is no image, and ``z`` is filled in by what is beside it; 1 elsewhere. To
-            the network it is as what lies beyond the border of an image, where it sees nothing.
+            0 where there is no image, and ``z`` has filled values; 1 elsewhere. The network treats
+            these places as those beyond the border of an image, which are 0.
 
         Returns
         -------
         (B, 1, Y, X) float32
-            The middle plane.
+            The central plane.
         """
         here = central_plane(z)
         mean = local_mean(here)
@@ -182,26 +182,26 @@ class ScoreNetwork(nn.Module):
             x = x + self.correlated(correlation)[:, :, None, None]
         places = self._places(there)
         x = _only(x, places[0])
-        kept: list[Tensor] = []
+        skips: list[Tensor] = []
         for index, block in enumerate(self.down):
             x = block(x, places[index])
             if index < len(self.shrink):
-                kept.append(x)
+                skips.append(x)
                 x = _only(self.shrink[index](x), places[index + 1])
         for index in reversed(range(len(self.grow))):
             small = self.grow[index](x)
-            x = kept[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
+            x = skips[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
             x = self.up[index](_only(x, places[index]), places[index])
         return mean + cast(Tensor, self.tail(F.relu(x))).float()
 
     def _places(self, there: Tensor | None) -> list[Tensor | None]:
-        """Where the middle plane holds an image, (B, 1, Y, X), at every resolution."""
+        """Valid places of the central plane, (B, 1, Y, X), at every resolution."""
         if there is None:
             return [None] * len(self.down)
-        found = [central_plane(there)]
+        masks = [central_plane(there)]
         for _ in self.shrink:
-            found.append(F.max_pool2d(found[-1], 2))
-        return [*found]
+            masks.append(F.max_pool2d(masks[-1], 2))
+        return [*masks]
 
     def _features(self, differences: Tensor, conditions: Tensor, there: Tensor | None) -> Tensor:
         """(B, C, Y, X) at full resolution.
@@ -209,7 +209,7 @@ class ScoreNetwork(nn.Module):
         Parameters
         ----------
         differences : (B, P, Y, X)
-            The planes less the local mean of the middle one; NaN where there is none.
+            The planes minus the local mean of the central one; NaN where there is none.
         conditions : (B, 2, Y, X)
             Level of the local mean, and noise variance in excess of one.
         there : (B, P, Y, X), optional
@@ -244,7 +244,7 @@ def _only(x: Tensor, there: Tensor | None) -> Tensor:
 
 
 def channels_last(network: ScoreNetwork) -> ScoreNetwork:
-    """The same network, its weights laid out for speed."""
+    """The same network with a faster memory layout of the weights."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -264,32 +264,32 @@ def centre_of(patches: Tensor) -> float:
 
 
 def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
-    """A copy of a network that sees more planes and gives the same, whatever is in the new ones.
+    """A copy of a network with more input planes, which have no effect on its output at first.
 
     Parameters
     ----------
     network : ScoreNetwork
         On the CPU.
     planes : int
-        Planes that the copy sees. What was there keeps its weights; new blocks for the outer
-        planes come before it.
+        Input planes of the copy. Existing blocks keep their weights; new blocks for the outer
+        planes are inserted before them.
 
     Raises
     ------
     InputError
-        If the network sees more than that.
+        If the network has more input planes.
     """
-    seen = network.settings.planes
-    if planes < seen:
+    present = network.settings.planes
+    if planes < present:
         raise InputError(
-            f'the network uses {seen} slices at once, but {planes} are requested; give {seen} '
-            'or more, or start from other weights'
+            f'the network uses {present} slices at once, but {planes} are requested; give '
+            f'{present} or more, or start from other weights'
         )
     settings = replace(network.settings, planes=planes)
     wide = ScoreNetwork(settings, torch.Generator()).train(network.training)
-    kept, new = network.state_dict(), len(wide.depth) - len(network.depth)
+    weights, new = network.state_dict(), len(wide.depth) - len(network.depth)
     wide.load_state_dict(
-        {k: v for k, v in kept.items() if not k.startswith('depth')}, strict=False
+        {k: v for k, v in weights.items() if not k.startswith('depth')}, strict=False
     )
     for own, block in zip(wide.depth[new:], network.depth, strict=True):
         own.load_state_dict(block.state_dict())

@@ -1,12 +1,13 @@
 """The objectives of a training, one of which is chosen at random for each step.
 
-- *Perturbation*: denoising score matching. AR-DAE and its relatives need single noisy frames only.
-- *Compared frames*: Noise2Noise. Where frames show one scene, each is a target for its neighbour,
-  with noise of its own. It is the least noisy objective without a clean image, and needs no noise
-  model.
-- *Resampled noise*: where there are no such frames, but the noise of pixels is independent and the
-  training starts from a good network, the noise of pixels is resampled. That holds for noise that
-  is not Gaussian, too.
+- *Perturbation*: denoising score matching. AR-DAE and similar losses need single noisy frames
+only. - *Compared frames*: Noise2Noise. Where frames show one scene, each is a target for its
+neighbour,
+  with independent noise. It has the lowest variance of all objectives without a clean image, and
+  needs no noise model.
+- *Resampled noise*: if there are no such frames, but the noise of pixels is independent and the
+training starts from a good network, the noise of pixels is resampled. This is valid for noise that
+is not Gaussian too.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ from napari_noise2score.score.slabs import central_plane, cut_off
 from napari_noise2score.score.transients import transients
 
 UNPERTURBED = 0.75
-"""Share of the steps that compare frames or resample noise, on images where that can be done. The
-others train the score at the perturbed image too, where noise parameters are estimated from it."""
+"""Share of the steps that compare frames or resample noise, on images where this is possible. The
+other steps train the score at the perturbed image, from which noise parameters are estimated."""
 
 WINDOW = 9
 """Width in pixels over which two frames are compared."""
 
 MOVED = 2.0
-"""Largest mean squared difference of two frames, as a multiple of that of their noise. Where it is
-larger, something has moved, and the frames are no targets for each other there."""
+"""Maximum mean squared difference of two frames, relative to that of their noise. Where it is
+larger there is motion, and the frames are not targets for each other."""
 
 
 def resamplable(image: NoisyPlanes, frames: bool) -> bool:
-    """Whether noise of an image can be resampled, and it has no ``frames`` to compare instead."""
+    """Whether the noise of an image can be resampled, and there are no ``frames`` to compare."""
     return image.correlation.is_white and not (frames and image.pairs)
 
 
@@ -89,9 +90,9 @@ class TrainingObjective:
         Parameters
         ----------
         denoiser : Denoiser
-            The one that learns, conditioned on the noise of the images.
+            The denoiser that is trained, conditioned on the noise of the images.
         count : int
-            Patches.
+            Number of patches.
         progress : float
             Share of the training that is done, 0 to 1.
         """
@@ -123,8 +124,8 @@ class TrainingObjective:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
 
         Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
-        planes at one time, the target its middle plane at the other. Where the light of the two
-        differs, the clean level is converted to the light of the noisy target.
+        planes of one frame, the target its central plane in the other frame. Where the light of
+        the two differs, the clean level is converted to the light of the noisy target.
         """
         orientations = self._whole(ORIENTATIONS, len(chosen))
         inputs, targets, weights, changes = [], [], [], []
@@ -164,13 +165,13 @@ class TrainingObjective:
         pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
         event = transients(pairs, z.shape[-1], self._generator).to(z.device)
         level = local_mean(here)
-        seen = here + event + self._more_noise(variance, level, level + event)
+        noisy = here + event + self._more_noise(variance, level, level + event)
         before, after = light.brought(level), light.brought(level + event)
         target = target + after - before + self._more_noise(variance, before, after)
-        return torch.cat([z[:, :half], seen, z[:, half + 1 :]], 1), target
+        return torch.cat([z[:, :half], noisy, z[:, half + 1 :]], 1), target
 
     def _more_noise(self, variance: Variance, before: Tensor, after: Tensor) -> Tensor:
-        """Random noise with the variance that noise at one level lacks of that at another."""
+        """Random noise whose variance is the difference of the noise variances at two levels."""
         lacking = (variance(after) - variance(before)).clamp_min(0)
         drawn = torch.randn(before.shape, generator=self._generator).to(before.device)
         return drawn * lacking.sqrt()
@@ -199,7 +200,7 @@ class TrainingObjective:
 
 
 def _still(one: Tensor, other: Tensor, light: LightChanges, variance_at: Variance) -> Tensor:
-    """1 where two frames differ by noise and light alone, 0 elsewhere; (B, 1, S, S)."""
+    """1 where two frames differ only by noise and light, 0 elsewhere; (B, 1, S, S)."""
     here = light.brought(one)
     level = local_mean((here + other) / 2)
     variance = 2 * variance_at(level)

@@ -1,4 +1,4 @@
-"""The eight ways to turn and mirror a square."""
+"""The eight rotations and reflections of a square."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ORIENTATIONS = 8
 
 
 def turned(image: Tensor, orientation: int) -> Tensor:
-    """(..., Y, X) turned by quarters (``orientation % 4``), then mirrored from 4 on."""
+    """(..., Y, X) rotated by ``orientation % 4`` quarter turns, and mirrored from 4 on."""
     image = image.rot90(orientation % 4, (-2, -1))
     return image.flip(-1) if orientation >= 4 else image
 

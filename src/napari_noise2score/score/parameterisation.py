@@ -1,6 +1,6 @@
-"""What the output of a network means: the clean image, or the score.
+"""Meaning of the output of a network: the clean image, or the score.
 
-A loss decides what its network learns to predict; this alone is needed to read the output, in a
+A loss determines what its network learns to predict. A parameterisation converts the output, in a
 training and in every prediction.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Parameterisation(ABC):
-    """Reads clean levels and scores from the output of a network, both (B, 1, Y, X).
+    """Converts the output of a network to clean levels and scores, both (B, 1, Y, X).
 
     ``z`` is the image at which the output was computed, ``variance`` the noise variance ``v`` at
     the level of the output; both (B, 1, Y, X), in the unit-noise coordinate.
@@ -51,6 +51,6 @@ class ScoreCorrection(Parameterisation):
         return z + variance * (output - z)
 
     def score(self, output: Tensor, z: Tensor, sigma_a: Tensor, variance: Tensor) -> Tensor:
-        """``D - z``, whatever ``sigma_a`` and the variance are."""
+        """``D - z``, independent of ``sigma_a`` and the variance."""
         difference: Tensor = output - z
         return difference

@@ -1,4 +1,5 @@
-"""The perturbation of the training: random noise of variance one, distributed like the real one.
+"""The perturbation of the training: random noise of variance one, with the distribution of the
+noise.
 
 White noise and noise of a known covariance are drawn from the normal distribution. Where noise is
 correlated and frame differences show it, the perturbation is drawn from these differences: cameras
@@ -24,7 +25,7 @@ _TRIES = 20
 
 
 class NoiseSource(Protocol):
-    """Something that noise of unit variance can be drawn from."""
+    """Source of noise of unit variance."""
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Noise (Y, X)."""
@@ -51,7 +52,9 @@ class GaussianSource:
 
 
 class MeasuredSource:
-    """Places of measured noise, mirrored and with either sign; normal noise where none fits."""
+    """Places of measured noise, mirrored and with either sign; normal noise if no field is large
+    enough.
+    """
 
     def __init__(self, correlation: Correlation) -> None:
         self._fields = [torch.from_numpy(field) for field in correlation.fields]
@@ -77,7 +80,7 @@ class MeasuredSource:
 
 
 def noise_source(correlation: Correlation) -> NoiseSource:
-    """Where perturbations with this correlation are drawn from."""
+    """Source of perturbations with this correlation."""
     if correlation.is_white or not correlation.fields:
         return GaussianSource(correlation)
     return MeasuredSource(correlation)
@@ -91,7 +94,7 @@ def slab_noise(
 
 
 class Perturbation:
-    """Draws the perturbation of a batch: for each patch that of its image.
+    """Draws the perturbation of a batch, for each patch with the noise of its image.
 
     Parameters
     ----------
@@ -117,16 +120,16 @@ class Perturbation:
         Parameters
         ----------
         image : (B,) int64
-            Which image each patch comes from.
+            Number of the image of each patch.
         orientation : (B,) int64
-            How each patch was turned; its noise is turned with it.
+            Orientation of each patch; its noise is rotated too.
         planes : int
-            Planes of a patch.
+            Number of planes of a patch.
         """
         if self._white:
             return torch.randn(len(image), planes, *self._shape, generator=self._generator)
         drawn = []
-        for number, way in zip(image.tolist(), orientation.tolist(), strict=True):
+        for number, turn in zip(image.tolist(), orientation.tolist(), strict=True):
             source = self._sources[number]
-            drawn.append(turned(slab_noise(source, planes, self._shape, self._generator), way))
+            drawn.append(turned(slab_noise(source, planes, self._shape, self._generator), turn))
         return torch.stack(drawn)

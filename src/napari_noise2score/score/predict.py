@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
@@ -30,14 +30,14 @@ TILE = 512
 """Height and width of the result of a tile, pixels."""
 
 _LEAST_TILE = 64
-"""What it is halved down to where memory runs out; then the CPU takes over."""
+"""Smallest tile after halving because of lack of memory; below it the CPU is used."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictProgress:
-    """Tiles done, of how many."""
+    """Number of finished tiles, and of all tiles."""
 
     done: int
     total: int
@@ -68,24 +68,23 @@ def predict_clean(
         Trained on images like this one.
     planes : NoisyPlanes
         The channel, (N, Y, X), in its unit-noise coordinate, NaN where there is no image; any
-        size. As many planes are held in memory as the network sees at once.
+        size. The number of planes in memory is that of the input planes of the network.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     tile : int
-        Height and width of the result of a tile, pixels; the memory needed goes with its square.
-        Halved where memory runs out, down to 64; then the CPU takes over.
+        Height and width of the result of a tile, pixels; the required memory is proportional to
+        its square. It is halved if there is not enough memory, down to 64; then the CPU is used.
     orientations : int
-        1 to 8 turned and mirrored views that are averaged (the score of an image turns with it);
-        the time goes with it.
+        1 to 8 rotated and mirrored views that are averaged; the time is proportional to it.
     first_view : int
-        Which of the 8 views is the first of them.
+        Number of the first of these views.
     sigma_a : float
-        Perturbation left in, noise standard deviations: fresh noise is added to each of the
-        views. Blurs more, and may be better where the score is not known well at 0.
+        Perturbation at inference, noise standard deviations: new noise is added to each of the
+        views. The result is more blurred, but may be better if the score at 0 is not accurate.
     exact : bool
-        Compute in float32 also where bfloat16 is faster.
+        Compute in float32 even if bfloat16 is faster.
     precision : Precision, optional
-        How precisely to compute, on that device; by ``exact`` if not given. A tile that is not
+        Precision on that device; by default it follows ``exact``. A tile that is not
         finite in bfloat16 is computed again in float32.
 
     Yields
@@ -101,7 +100,7 @@ def predict_clean(
     Raises
     ------
     InputError
-        If the network sees neighbouring planes and the channel has none.
+        If the network needs adjacent planes and the channel has none.
     """
     where = choose_device(device)
     precision = precision or Precision(where, reduced=False if exact else None)
@@ -111,11 +110,11 @@ def predict_clean(
     count, height, width = planes.shape
     multiple = model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
-    result = room((count, height, width), np.float32)
+    result = allocate((count, height, width), np.float32)
 
     @lru_cache(maxsize=together)
     def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A plane, filled in and padded, and 0 where there is no image, else 1."""
+        """A plane, filled and padded, and its mask: 0 where there is no image, else 1."""
         plane = planes.plane(number).astype(np.float32, copy=False)
         gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
         there = np.isfinite(plane).astype(np.float32)
@@ -138,8 +137,8 @@ def predict_clean(
         try:
             for number, (rows, columns) in enumerate(cuts, 1):
                 place = np.s_[:, :, rows.read, columns.read]
-                seen = (whole[place],) if everywhere else (whole[place], there[place])
-                clean = averaged.clean(*seen)
+                inputs = (whole[place],) if everywhere else (whole[place], there[place])
+                clean = averaged.clean(*inputs)
                 inner = clean[0, 0, rows.inner, columns.inner].numpy()
                 part = result[index, rows.keep, columns.keep]
                 part[...] = inner[: part.shape[0], : part.shape[1]]
@@ -163,7 +162,7 @@ def predict_clean(
 
 
 class _ViewAverage:
-    """A denoiser of one channel, averaged over turned and mirrored views of its planes."""
+    """A denoiser of one channel, averaged over rotated and mirrored views of its planes."""
 
     def __init__(
         self, denoiser: Denoiser, channel: NoisyPlanes, views: Sequence[int], sigma_a: float
@@ -176,9 +175,9 @@ class _ViewAverage:
 
     @torch.no_grad()
     def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:
-        """Clean level of the middle plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU.
+        """Clean level of the central plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU.
 
-        ``there``, of its shape, is 0 where there is no image; everywhere if not given.
+        ``there``, of its shape, is 0 where there is no image; by default it is 1 everywhere.
         """
         z = slab.to(self._denoiser.device)
         there = None if there is None else there.to(z.device)
@@ -197,13 +196,13 @@ class _ViewAverage:
         image = torch.zeros(1, dtype=torch.long, device=z.device)
         _, planes, *size = z.shape
         for view in self._views:
-            seen = z
+            input_ = z
             if self._sigma_a > 0:
                 u = slab_noise(self._source, planes, (size[0], size[1]), self._generator)
-                seen = z + self._sigma_a * u.to(z.device)
-            seen, orientation = turned(seen, view), torch.full_like(image, view)
+                input_ = z + self._sigma_a * u.to(z.device)
+            input_, orientation = turned(input_, view), torch.full_like(image, view)
             where = None if there is None else turned(there, view)
             with quickest_threads(z.device, size[0] * size[1]):
-                output = self._denoiser.output(seen, sigma_a, image, orientation, where)
+                output = self._denoiser.output(input_, sigma_a, image, orientation, where)
             total += turned_back(output, view)
         return total / len(self._views)

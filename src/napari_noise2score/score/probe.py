@@ -1,26 +1,26 @@
-r"""Trials that a risk is estimated from, without ground truth.
+r"""Trials from which a risk is estimated, without ground truth.
 
 Three kinds of trials. Two have an input and a target of the same scene and uncorrelated noise, so
 that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
 
-- *two frames*: planes of one scene. No assumption about the noise but that it is independent
-  between frames (Lehtinen et al., "Noise2Noise", ICML 2018).
-- *recorrupted*: ``t + a L u`` and ``t - L u / a`` with ``L u`` like the noise (Pang et al.,
-  "Recorrupted-to-Recorrupted", CVPR 2021), and the same with ``-u``. True for Gaussian noise whose
-  covariance is known; the risk is that at a slightly noisier input. The mean of the two is
-  Stein's unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani
-  et al., IEEE TIP 2008), so ``a`` may be small.
+- *two frames*: planes of one scene. The only assumption is that the noise is independent between
+frames (Lehtinen et al., "Noise2Noise", ICML 2018). - *recorrupted*: ``t + a L u`` and ``t - L u /
+a`` with ``L u`` like the noise (Pang et al.,
+  "Recorrupted-to-Recorrupted", CVPR 2021), and the same with ``-u``. Valid for Gaussian noise of
+  known covariance; the risk is that at a slightly noisier input. The mean of the two is Stein's
+  unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani et al.,
+  IEEE TIP 2008), so ``a`` may be small.
 
-The third needs no Gaussian noise, but independent pixels and a good estimate to begin with:
+The third does not need Gaussian noise, but independent pixels and a good initial estimate:
 
 - *resampled*: the image itself, and the same with the noise of some pixels resampled, which shows
-  how much noise an estimate keeps (`napari_noise2score.score.resampling`).
+how much noise remains in an estimate (`napari_noise2score.score.resampling`).
 
-Where a network sees neighbouring planes the inputs are slabs, recorrupted or at one time as a
-whole, and the target is their middle plane.
+If a network has several input planes, the inputs are slabs, recorrupted as a whole or from one
+time, and the target is their central plane.
 
-A network that was trained on the very noise of a trial has a risk that is too low: for pixels that
-it may have learned by heart they are held back from the training (`Probe.held`).
+For a network that was trained on the noise of a trial the risk is too low, because it may have
+memorised these pixels. So they are excluded from the training (`Probe.held`).
 
 The unit is the noise variance in the unit-noise coordinate: 1 is the noisy image itself.
 """
@@ -52,51 +52,51 @@ STRENGTH = 0.25
 """``a`` of the recorruption, noise standard deviations."""
 
 PLACES = 64
-"""Places of a probe."""
+"""Number of places of a probe."""
 
 _HELD = 1 / 16
-"""Largest share of the pixels that are held back from a training."""
+"""Maximum share of the pixels that are excluded from a training."""
 _FEWEST = 4
-"""Places, however small the images."""
+"""Minimum number of places."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """Trials at fixed places, two at each, the same for every estimate that is judged.
+    """Trials at fixed places, two at each, the same for every evaluated estimate.
 
     Attributes
     ----------
     slabs : (2 K, P, S, S) float32
-        Inputs, in the unit-noise coordinate: P planes each, the middle one to be estimated.
+        Inputs, in the unit-noise coordinate: P planes each; the central one is estimated.
     target : (2 K, S, S) float32
         Targets, there too.
     image : (2 K,) int64
-        Which image each is from.
+        Number of the image of each trial.
     change : (K, S, S) float32
-        Of resampled trials the scaled difference of the first input and the second, 0 where they
-        are the same; 0 everywhere in other trials.
+        In resampled trials the scaled difference of the two inputs, 0 where they are equal; 0
+        everywhere in other trials.
     weight : (K, S, S) float32
-        0 for pixels that are not compared, because two frames do not show the same there, or there
-        is no image; else 1.
+        0 for pixels that are not compared, because two frames do not show the same scene there, or
+        there is no image; else 1.
     light : tuple of LevelChange or None
-        For each place what the light changes between its two frames: estimates of the first are
-        brought to the light of the second; None where nothing changes.
+        For each place the change of the light between its two frames: estimates of the first are
+        converted to the light of the second; None if there is no change.
     slope : (K, S, S) float32
-        How much the second change with the first; 1 where nothing changes.
+        Derivative of the second level with respect to the first; 1 if there is no change.
     known : (K,) float64
-        Noise of the targets, taken off the squared distance.
+        Noise variance of the targets, which is subtracted from the squared distance.
     doubt : float
         Standard error that the noise variance of all targets has in common.
     noise : float
         Mean noise variance of the images at the places.
     pixels : int
-        Pixels of the images that the places can show, each counted once.
+        Number of different pixels of the images at the places.
     paired : (K,) bool
-        Which places have two frames.
+        Whether a place has two frames.
     margin : int
         Width of the border that is not compared, pixels.
     held : tuple of Box
-        What is compared, to be held back from a training that is judged.
+        Compared places, which are excluded from an evaluated training.
     """
 
     slabs: NDArray[np.float32]
@@ -121,13 +121,13 @@ class Probe:
 
     @property
     def noisy(self) -> NDArray[np.float32]:
-        """(2 K, S, S) float32: the middle planes of the inputs."""
+        """Central planes of the inputs, (2 K, S, S) float32."""
         return self.slabs[:, self.slabs.shape[1] // 2]
 
     def risk(self, clean: NDArray[np.floating]) -> Risk:
         """Risk of estimates (2 K, S, S) of the mean coordinate of the clean image.
 
-        Where the light of two frames differs both distances are taken in that of the second. The
+        If the light of two frames differs, both distances are measured in that of the second. The
         sum of the squared errors of the two, in their own lights ``r_1`` and ``r_2``, is
         ``slope^2 r_1 + r_2``.
         """
@@ -140,19 +140,21 @@ class Probe:
         weight = self.weight[:, inner, inner]
         drawn = weight * self.change[:, inner, inner]
         count = np.count_nonzero(drawn, axis=(1, 2))
-        kept = ((clean[::2] - clean[1::2]) * drawn).sum((1, 2)) / np.maximum(count, 1)
+        penalty = ((clean[::2] - clean[1::2]) * drawn).sum((1, 2)) / np.maximum(count, 1)
         two = (weight * (square[::2] + square[1::2])).sum((1, 2))
         two /= (weight * (1 + self.slope[:, inner, inner].astype(np.float64) ** 2)).sum((1, 2))
         apparent = (weight * square[::2]).sum((1, 2)) / weight.sum((1, 2))
-        mean = np.where(count > 0, apparent + kept, two)
+        mean = np.where(count > 0, apparent + penalty, two)
         doubt = self.doubt
-        if (drawn_anew := count > 0).any():  # places overlap, and what noise there is, all have
-            doubt = math.hypot(doubt, float(square[::2][drawn_anew].std()) / self.pixels**0.5)
+        if (resampled := count > 0).any():  # places overlap and share the noise of their pixels
+            doubt = math.hypot(doubt, float(square[::2][resampled].std()) / self.pixels**0.5)
         return Risk(mean - self.known, self.two_frames, doubt, self.noise)
 
 
 def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES) -> int:
-    """How many places of ``size`` pixels a training can spare: a sixteenth of all pixels."""
+    """Number of places of ``size`` pixels to exclude from a training: a sixteenth of all
+    pixels.
+    """
     pixels = sum(math.prod(image.shape) / (2 if image.pairs else 1) for image in images)
     return min(most, max(_FEWEST, int(_HELD * pixels / size**2)))
 
@@ -167,29 +169,29 @@ def draw_probe(
     planes: int = 1,
     resample: Resample | None = None,
 ) -> Probe:
-    """Trials at random places: two frames where an image has such, else resampled or recorrupted.
+    """Trials at random places: two frames if an image has such, else resampled or recorrupted.
 
     Resampled if ``resample`` is given and the noise of an image is white.
 
-    Noise of a few discrete values differs from a perturbation; there a recorrupted risk would be
-    wrong, and is NaN.
+    Noise with few discrete values differs from a perturbation; a recorrupted risk would be wrong
+    there, and is NaN.
 
     Parameters
     ----------
     images : sequence of NoisyPlanes
-        What will be judged on.
+        Images on which estimates will be evaluated.
     size : int
         Height and width of a place, pixels.
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     places : int
-        How many.
+        Number of places.
     margin : int
         Width of the border that is not compared, pixels.
     strength : float
         ``a`` of the recorruption, noise standard deviations.
     planes : int
-        Neighbouring planes of an input, odd.
+        Number of adjacent planes of an input, odd.
     resample : callable, optional
         Resamples noise.
     """
@@ -264,14 +266,14 @@ def _resample(
     change: Tensor,
     generator: torch.Generator,
 ) -> None:
-    """Resample noise in the second inputs of the places ``alone``, with the image of each."""
+    """Resample noise in the second inputs of the places ``alone``, given the image of each."""
     places, image = (torch.tensor(list(part)) for part in (alone, alone.values()))
     drawn = resample(slabs[2 * places], image, generator)
     slabs[2 * places + 1], change[places] = drawn.slabs, drawn.change[:, 0]
 
 
 def _pixels(images: Sequence[NoisyPlanes], chosen: Tensor, size: int) -> int:
-    """Pixels that squares of so many pixels can show of the images that were ``chosen``."""
+    """Number of different pixels of the ``chosen`` images in squares of ``size`` pixels."""
     count = torch.bincount(chosen, minlength=len(images)).tolist()
     return sum(
         min(math.prod(image.shape), places * size**2)
@@ -280,7 +282,7 @@ def _pixels(images: Sequence[NoisyPlanes], chosen: Tensor, size: int) -> int:
 
 
 def _image_weight(sampler: PatchSampler, box: Box, margin: int) -> Tensor:
-    """(S, S) float32: 0 where a box holds no image, unless all within a margin is so."""
+    """(S, S) float32: 0 where a box is blank, unless it is blank everywhere inside the margin."""
     there = sampler.there(box)
     inner = slice(margin, box.size - margin)
     if there is None or not bool(there[inner, inner].any()):

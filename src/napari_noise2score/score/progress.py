@@ -1,4 +1,4 @@
-"""Where a training is."""
+"""Progress of a training."""
 
 from __future__ import annotations
 

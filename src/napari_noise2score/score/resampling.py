@@ -1,23 +1,23 @@
-r"""Covariance penalty: how much of its own noise a pixel keeps, measured by resampling the noise.
+r"""Covariance penalty: the share of the noise of a pixel in its estimate, measured by resampling.
 
 The risk of an estimate ``D`` of ``x`` from ``t = x + n`` is, pixel by pixel,
 
 .. math:: E (D - x)^2 = E (D - t)^2 - v + 2 \operatorname{cov}(D, n)
 
 with the noise variance ``v`` (Efron, "The estimation of prediction error", JASA 2004). For
-Gaussian noise the covariance is ``v`` times a derivative, which makes it Stein's estimate, and
-what a network learns from a Gaussian perturbation. Noise of few photons is skewed: a network can
-distinguish it from a perturbation, remove the perturbation and leave the noise, and neither loss
-nor risk shows that. So the covariance is measured: pixels ``t`` are replaced by others ``t'`` of
-the same distribution. For exchangeable ones
+Gaussian noise the covariance is ``v`` times a derivative, which gives Stein's estimate, and the
+solution that a network learns from a Gaussian perturbation. Noise of few photons is skewed: a
+network can distinguish it from a perturbation, remove the perturbation and leave the noise,
+without an effect on loss or risk. So the covariance is measured: pixels ``t`` are replaced by
+others ``t'`` of the same distribution. For exchangeable ones
 
 .. math:: 2 \operatorname{cov}(D, n) = E (D(t) - D(t')) (t - t')
 
-exactly, whatever the distribution. Here ``t'`` is an estimate from other pixels, plus the residual
+exactly, for any distribution. Here ``t'`` is an estimate from other pixels, plus the residual
 of another pixel of about the same level. Such an estimate has an error of its own, which would
 count as noise: the product is scaled so that ``E (t - t')^2`` is ``2 v``.
 
-The noise of neighbouring pixels has to be independent.
+The noise of adjacent pixels must be independent.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ SPACING = 2
 """Distance between the pixels that are replaced together."""
 
 _ALIKE = 0.02
-"""Share of the pixels among which one of about the same level is drawn."""
+"""Share of the pixels from which one of about the same level is drawn."""
 _BORDER = 1 / 8
-"""Share of a patch, at each side, whose pixels lend no noise: estimates are worse there."""
+"""Share of a patch, at each side, whose residuals are not used: estimates are worse there."""
 _SAFE = 1.05
 """Factor on the noise variance. If its estimate is a few percent too low, noise would remain,
 which is worse than to smooth a little more."""
 
 
 class Resampled(NamedTuple):
-    """Patches with some pixels of their middle planes replaced.
+    """Patches in which some pixels of the central planes are replaced.
 
     ``slabs`` (B, P, Y, X) are the patches; ``change`` (B, 1, Y, X) is ``t - t'`` where a pixel was
-    replaced, scaled as said above, and 0 elsewhere.
+    replaced, scaled as above, and 0 elsewhere.
     """
 
     slabs: Tensor
@@ -59,7 +59,7 @@ class NoiseResampler:
     Parameters
     ----------
     denoiser : Denoiser
-        Gives the estimates; not to be trained.
+        Gives the estimates; it is not trained.
     """
 
     def __init__(self, denoiser: Denoiser) -> None:
@@ -67,38 +67,38 @@ class NoiseResampler:
 
     @torch.no_grad()
     def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
-        """Replace a quarter of the pixels of the middle planes.
+        """Replace a quarter of the pixels of the central planes.
 
         Parameters
         ----------
         slabs : (B, P, Y, X) float32
-            Patches in the unit-noise coordinate; Y and X alike.
+            Patches in the unit-noise coordinate; Y and X are equal.
         image : (B,) int64
-            Which image each is from; noise is lent within an image only.
+            Number of the image of each; residuals are used within an image only.
         generator : torch.Generator
             Source of the random numbers, on the CPU.
         """
         replaced = _lattice(slabs, generator)
         lending = replaced & _inner(slabs)
         noisy = central_plane(slabs)
-        seen = self._denoiser.denoise(slabs, image)
+        first = self._denoiser.denoise(slabs, image)
         other = _put(
-            slabs, replaced, self._noisy(noisy, seen, image, replaced, lending, generator)
+            slabs, replaced, self._noisy(noisy, first, image, replaced, lending, generator)
         )
-        unseen = self._denoiser.denoise(other, image)
-        fresh = self._noisy(noisy, unseen, image, replaced, lending, generator)
-        variance = self._denoiser.variance(unseen, image, positive=False)
+        independent = self._denoiser.denoise(other, image)
+        fresh = self._noisy(noisy, independent, image, replaced, lending, generator)
+        variance = self._denoiser.variance(independent, image, positive=False)
         change = torch.where(replaced, noisy - fresh, 0.0)
         for number in sorted(set(image.tolist())):
             of_it = image == number
             at = lending[of_it]
             wanted = 2 * _SAFE * variance[of_it][at].sum()
-            found = change[of_it][at].square().sum()
-            change[of_it] *= (wanted / found.clamp_min(1e-12)).clamp_max(1.0)
+            power = change[of_it][at].square().sum()
+            change[of_it] *= (wanted / power.clamp_min(1e-12)).clamp_max(1.0)
         return Resampled(_put(slabs, replaced, fresh), change)
 
     def draw_from_cpu(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
-        """`draw` for tensors on the CPU, with a result on the CPU, wherever the network is."""
+        """`draw` for tensors on the CPU, with a result on the CPU, for a network on any device."""
         where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
         return Resampled(drawn.slabs.cpu(), drawn.change.cpu())
@@ -124,7 +124,7 @@ class NoiseResampler:
 
 
 def _alike(levels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """Where, among increasing levels (N,), others about as high as those wanted (M,) are."""
+    """Random indices in increasing levels (N,) near those of the wanted levels (M,)."""
     count = len(levels)
     reach = max(1, round(_ALIKE * count))
     away = torch.randint(1, reach + 1, wanted.shape, generator=generator)
@@ -138,7 +138,7 @@ def _alike(levels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor
 
 
 def _put(slabs: Tensor, replaced: Tensor, fresh: Tensor) -> Tensor:
-    """Slabs with other values (B, 1, Y, X) in their middle planes, where replaced."""
+    """Slabs with other values (B, 1, Y, X) in their central planes, where ``replaced``."""
     half = slabs.shape[1] // 2
     other = slabs.clone()
     other[:, half : half + 1] = torch.where(replaced, fresh, central_plane(slabs))
@@ -146,7 +146,9 @@ def _put(slabs: Tensor, replaced: Tensor, fresh: Tensor) -> Tensor:
 
 
 def _lattice(slabs: Tensor, generator: torch.Generator) -> Tensor:
-    """Which pixels are replaced, (B, 1, Y, X) bool: a grid of `SPACING`, shifted for each one."""
+    """Pixels to replace, (B, 1, Y, X) bool: a grid of `SPACING`, shifted at random for each
+    patch.
+    """
     shifts = torch.randint(SPACING, (2, len(slabs), 1), generator=generator)
     rows, columns = (
         torch.arange(size) % SPACING == shift
@@ -157,7 +159,7 @@ def _lattice(slabs: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _inner(slabs: Tensor) -> Tensor:
-    """Where pixels may lend their noise, (1, 1, Y, X) bool."""
+    """Pixels whose residuals may be used, (1, 1, Y, X) bool."""
     inner = torch.zeros(1, 1, *slabs.shape[-2:], dtype=torch.bool, device=slabs.device)
     rows, columns = (round(_BORDER * size) for size in slabs.shape[-2:])
     inner[..., rows:-rows, columns:-columns] = True

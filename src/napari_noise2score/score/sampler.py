@@ -1,4 +1,4 @@
-"""Random training patches from planes that are read when they are needed."""
+"""Random training patches from planes that are read on demand."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 
 _CACHE_BYTES = 1 << 29
 _REUSE = 16
-"""Patches for which a plane is read where not all fit in memory."""
+"""Number of patches from a plane that is read, if not all planes fit in memory."""
 _TRIES = 32
 _LARGER = 0.5
-"""Least share of a patch that holds an image, where such a place exists."""
+"""Minimum share of valid pixels of a patch, if such a place exists."""
 _FIRST = 8
-"""Planes that are read one after the other at the beginning."""
+"""Number of planes that are read at the beginning."""
 
 Bools = NDArray[np.bool_]
 
@@ -40,20 +40,22 @@ class Planes(Protocol):
         ...
 
     def plane(self, index: int) -> NDArray[np.float32]:
-        """Plane ``index``, (Y, X) float32, noise standard deviations; NaN where nothing is."""
+        """Plane ``index``, (Y, X) float32, noise standard deviations; NaN where there is no
+        image.
+        """
         ...
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` neighbouring planes, ``index`` in their middle.
+        """Numbers of ``count`` adjacent planes, centred on ``index``.
 
-        None for those beyond the end of a stack. Raises InputError if ``count`` is above 1 and
+        None for planes beyond the end of a stack. Raises InputError if ``count`` is above 1 and
         planes have no neighbours.
         """
         ...
 
 
 class NoisyPlanes(Planes, Protocol):
-    """Planes and what is known of their noise: what a training needs of a channel."""
+    """Planes and the properties of their noise: the input of a training."""
 
     @property
     def curve(self) -> VarianceCurve:
@@ -67,7 +69,9 @@ class NoisyPlanes(Planes, Protocol):
 
     @property
     def recorruptible(self) -> bool:
-        """Whether the noise is near enough to Gaussian here for a recorrupted risk."""
+        """Whether the noise is nearly Gaussian in the coordinate, as a recorrupted risk
+        requires.
+        """
         ...
 
     @property
@@ -77,10 +81,11 @@ class NoisyPlanes(Planes, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldPlanes:
+class PlanesInMemory:
     """Slabs (N, P, Y, X) float32 in memory, with the noise of a channel; no two of one scene.
 
-    Number n is the middle plane of slab n; from N on come all planes of all slabs, only seen.
+    Number n < N is the central plane of slab n. From N on, the numbers are those of all planes of
+    all slabs, which are only inputs of the network.
     """
 
     array: NDArray[np.float32]
@@ -90,7 +95,7 @@ class HeldPlanes:
     pairs: tuple[PlanePair, ...] = ()
 
     @classmethod
-    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> HeldPlanes:
+    def like(cls, channel: NoisyPlanes, array: NDArray[np.floating]) -> PlanesInMemory:
         """These slabs (N, P, Y, X), with the noise of ``channel``."""
         values = array.astype(np.float32, copy=False)
         return cls(values, channel.curve, channel.correlation, channel.recorruptible)
@@ -109,7 +114,7 @@ class HeldPlanes:
         return plane
 
     def slab(self, index: int, count: int) -> tuple[int, ...]:
-        """Numbers of ``count`` planes of slab ``index``, its middle plane in their middle."""
+        """Numbers of ``count`` planes of slab ``index``, centred on its central plane."""
         slabs, planes = self.array.shape[:2]
         if count > planes:
             raise InputError(f'slabs of {planes} planes are held, and {count} are to be seen')
@@ -128,7 +133,7 @@ class Box(NamedTuple):
     size: int
 
     def inside(self, margin: int) -> Box:
-        """Without a margin of so many pixels."""
+        """The square without a margin of ``margin`` pixels."""
         top, left = self.top + margin, self.left + margin
         return self._replace(top=top, left=left, size=self.size - 2 * margin)
 
@@ -136,8 +141,8 @@ class Box(NamedTuple):
 class Patches(NamedTuple):
     """A batch: ``values`` (B, P, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
     and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
-    pixels of the middle plane are held back from the training, or hold no image. Planes beyond
-    the end of a stack, and empty ones, are NaN.
+    pixels of the central plane are excluded from the training, or blank. Planes beyond the end of
+    a stack, and blank ones, are NaN.
     """
 
     values: Tensor
@@ -147,7 +152,7 @@ class Patches(NamedTuple):
 
 
 class SamplerState(NamedTuple):
-    """Random numbers to come, planes drawn so far, and which are at hand of each image."""
+    """State of the random numbers, number of drawn planes, and cached planes of each image."""
 
     random: Tensor
     drawn: int
@@ -155,23 +160,23 @@ class SamplerState(NamedTuple):
 
 
 class PatchSampler:
-    """Draws patches, each pixel of every image as likely as any other, turned and mirrored.
+    """Draws patches, rotated and mirrored; each pixel of every image has the same probability.
 
-    Places without an image are filled in by their surroundings, and weigh nothing; what holds
-    hardly anything else is not drawn.
+    Blank places are filled from their surroundings and have the weight 0. Patches that are mostly
+    blank are avoided.
 
     Parameters
     ----------
     images : sequence of Planes
-        What to draw from.
+        Images to draw from.
     size : int
         Height and width of a patch, pixels. Smaller planes are mirrored up to it.
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     held : sequence of Box
-        Pixels that are held back from the training.
+        Pixels that are excluded from the training.
     planes : int
-        Neighbouring planes that a patch is cut from, odd.
+        Number of adjacent planes of a patch, odd.
     """
 
     def __init__(
@@ -195,45 +200,47 @@ class PatchSampler:
 
     @property
     def state(self) -> SamplerState:
-        """What the next draws depend on."""
+        """State on which the next draws depend."""
         shelves = {image: list(shelf) for image, shelf in self._shelves.items()}
         return SamplerState(self.generator.get_state(), self._drawn, shelves)
 
     def restore(self, state: SamplerState) -> None:
-        """Draw again what was drawn since ``state`` was taken."""
+        """Return to a ``state``, so that the same patches are drawn again."""
         self.generator.set_state(state.random)
         self._drawn = state.drawn
         self._shelves = {image: list(shelf) for image, shelf in state.shelves.items()}
 
     def draw(self, count: int) -> Patches:
-        """``count`` patches, turned and mirrored at random."""
+        """``count`` patches, rotated and mirrored at random."""
         return self.draw_of(self.images(count))
 
     def draw_of(self, chosen: Tensor) -> Patches:
-        """A patch of each of these images, (B,) int64, turned and mirrored at random."""
-        ways = torch.randint(ORIENTATIONS, (len(chosen),), generator=self.generator)
+        """A patch of each of these images, (B,) int64, rotated and mirrored at random."""
+        orientations = torch.randint(ORIENTATIONS, (len(chosen),), generator=self.generator)
         drawn, weights = [], []
-        for image, way in zip(chosen.tolist(), ways.tolist(), strict=True):
+        for image, orientation in zip(chosen.tolist(), orientations.tolist(), strict=True):
             box = self.draw_box(image)
-            drawn.append(turned(self.slab(box), way))
-            weights.append(turned(self.weight(box), way))
-        return Patches(torch.stack(drawn), chosen, ways, torch.stack(weights)[:, None])
+            drawn.append(turned(self.slab(box), orientation))
+            weights.append(turned(self.weight(box), orientation))
+        return Patches(torch.stack(drawn), chosen, orientations, torch.stack(weights)[:, None])
 
     def images(self, count: int) -> Tensor:
-        """Numbers of ``count`` images, (count,) int64, each pixel as likely as any other."""
+        """Numbers of ``count`` images, (count,) int64, with the same probability for each
+        pixel.
+        """
         return torch.multinomial(self._weights, count, True, generator=self.generator)
 
     def draw_box(self, image: int) -> Box:
-        """A random place in a random plane, with an image for the larger part if it can be."""
+        """A random place in a random plane, mostly with valid pixels if possible."""
         for _ in range(_TRIES):
             box = self.place(image, self._pick(image))
             if self.image_share(box) > 0:
                 return box
         every = (self.place(image, plane) for plane in range(self._images[image].shape[0]))
-        return next((found for found in every if self.image_share(found) > 0), box)
+        return next((candidate for candidate in every if self.image_share(candidate) > 0), box)
 
     def place(self, image: int, plane: int) -> Box:
-        """A random place in a plane, with an image for the larger part if it can be."""
+        """A random place in a plane, mostly with valid pixels if possible."""
         sides = self._images[image].shape[1:]
         best: tuple[float, Box] | None = None
         for _ in range(_TRIES):
@@ -248,12 +255,12 @@ class PatchSampler:
         return best[1]
 
     def image_share(self, box: Box) -> float:
-        """Share of the pixels of a box that hold an image."""
+        """Share of valid pixels of a box."""
         there = self.there(box)
         return 1.0 if there is None else float(there.float().mean())
 
     def there(self, box: Box) -> Tensor | None:
-        """Which pixels of a box hold an image, (size, size) bool; None if all do."""
+        """Valid pixels of a box, (size, size) bool; None if all are valid."""
         self._plane(box.image, box.plane)
         blank = self._blank.get((box.image, box.plane))
         if blank is None:
@@ -268,7 +275,7 @@ class PatchSampler:
     def slab(self, box: Box) -> Tensor:
         """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
 
-        NaN beyond the end of a stack, and where a neighbour is empty.
+        NaN beyond the end of a stack, and where a neighbour is blank.
         """
         numbers = self._images[box.image].slab(box.plane, self._planes)
         nothing = torch.full((box.size, box.size), torch.nan)
@@ -276,7 +283,7 @@ class PatchSampler:
         return torch.stack(planes)
 
     def weight(self, box: Box) -> Tensor:
-        """(size, size) float32: 0 for pixels that are held back, or hold no image, else 1."""
+        """(size, size) float32: 0 for pixels that are excluded or blank, else 1."""
         there = self.there(box)
         weight = torch.ones(box.size, box.size) if there is None else there.float()
         for rows, columns in self._held.get((box.image, box.plane), ()):
@@ -286,9 +293,9 @@ class PatchSampler:
         return weight
 
     def still(self, box: Box, pair: PlanePair) -> Tensor:
-        """(size, size) float32: 0 where the planes of a pair do not show the same, else 1.
+        """(size, size) float32: 1 where the planes of a pair show the same scene, else 0.
 
-        Nor do they where one of them holds no image.
+        It is 0 too where one of them is blank.
         """
         both = [self.there(box._replace(plane=plane)) for plane in (pair.first, pair.second)]
         weight = torch.ones(box.size, box.size)
@@ -303,23 +310,23 @@ class PatchSampler:
         return weight * torch.from_numpy(pair.still.at(rows, columns))
 
     def _origins(self, image: int) -> list[NDArray[np.intp]]:
-        """Rows and columns that the pixels of a plane come from, in mirrored copies too."""
+        """Original rows and columns of the pixels of a plane, mirrored copies included."""
         return [
             np.pad(np.arange(side), (0, max(0, self.size - side)), mode='symmetric')
             for side in self._images[image].shape[1:]
         ]
 
     def _rows_and_columns(self, box: Box) -> tuple[Bools, Bools]:
-        """Which rows and columns hold its pixels, in mirrored copies too."""
-        found = []
+        """Rows and columns of the pixels of a box, mirrored copies included."""
+        axes = []
         for origin, first in zip(self._origins(box.image), box[2:4], strict=True):
-            found.append(np.isin(origin, origin[first : first + box.size]))
-        return found[0], found[1]
+            axes.append(np.isin(origin, origin[first : first + box.size]))
+        return axes[0], axes[1]
 
     def _pick(self, image: int) -> int:
-        """A random plane; of images that do not fit in memory one of those that are at hand.
+        """A random plane; for images that do not fit in memory, one of the cached planes.
 
-        These change bit by bit, so that each is read once for many patches.
+        The cached planes change gradually, so that each is read once for many patches.
         """
         count = self._images[image].shape[0]
         room = int(_CACHE_BYTES / self._weights.sum() / 4 * count) // self._planes

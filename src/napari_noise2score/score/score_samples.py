@@ -1,4 +1,4 @@
-r"""Samples of the learned score, at the pixels of an image and a small step beside them.
+r"""Samples of the learned score, at the values of the pixels of an image and at nearby values.
 
 A score is learned for data smoothed by the perturbation ``sigma_a`` of the training; without
 perturbation it is extrapolated, and depends on the noise model that it was trained with. To
@@ -20,12 +20,12 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.from_score import closed_forms as adaptive
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, LevelTable
 from napari_noise2score.noise.local_score import LocalScore
+from napari_noise2score.progress import relay
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.sampler import HeldPlanes, NoisyPlanes
+from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.slabs import read_slab
-from napari_noise2score.steps import relay
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ BLOCK = 32
 """Side of the blocks into which the samples are cut, pixels."""
 
 _STEP = 0.05
-"""Step beside a pixel at which the score is sampled again, noise standard deviations."""
+"""Distance of the second value of a pixel, noise standard deviations."""
 _LEVELS = 8
 _LEAST_FALL = 1e-3
 
@@ -50,7 +50,7 @@ class ScoreSamples:
     noisy : (1, B, S, S) float64
         The image ``t``.
     z, moved : (K, B, S, S) float64
-        Perturbed image, and the same a little beside it.
+        Perturbed image, and the same with a small step.
     score, moved_score : (K, B, S, S) float64
         Score of the smoothed data at both.
     level : (K, B, S, S) float64
@@ -78,25 +78,27 @@ class ScoreSamples:
         return ScoreSamples(**values, smoothing=self.smoothing)
 
     def noise_variance(self) -> tuple[Array, Array]:
-        """Noise variance by clean level, from how fast the score falls.
+        """Noise variance by clean level, from the slope of the score.
 
         Returns
         -------
         level, variance : (L,) float64
-            In the unit-noise coordinate, where the noise model in force says about 1; too large
-            by the bias of `napari_noise2score.noise.from_score.closed_forms`.
+            In the unit-noise coordinate, in which it is about 1 for a correct noise model; too
+            large by the bias of `napari_noise2score.noise.from_score.closed_forms`.
         """
         order = np.argsort(self.level, axis=None, kind='stable')
         groups = np.array_split(order, min(_LEVELS, max(1, order.size // BLOCK**2)))
         flat = [a.ravel() for a in (self.z, self.score, self.moved, self.moved_score)]
         extra = self.smoothing**2
         most = 1 / _LEAST_FALL
-        found = [adaptive.gaussian_variance(*(a[g] for a in flat), extra=extra) for g in groups]
-        variance = np.nan_to_num(np.array(found), nan=most).clip(SMALLEST_VARIANCE, most)
+        variances = [
+            adaptive.gaussian_variance(*(a[g] for a in flat), extra=extra) for g in groups
+        ]
+        variance = np.nan_to_num(np.array(variances), nan=most).clip(SMALLEST_VARIANCE, most)
         return np.array([self.level.ravel()[group].mean() for group in groups]), variance
 
     def local_score(self, coordinate: UnitNoise, table: LevelTable) -> LocalScore:
-        """Score of the image itself, (B, S, S), with the noise variance that the score shows.
+        """Score of the image itself, (B, S, S), with the noise variance estimated from the score.
 
         The clean estimate is ``z + (v + sigma_a^2) R(z)``, Gaussian Tweedie for the smoothed data.
         """
@@ -116,7 +118,7 @@ def sample_score(
     seed: int = 0,
     device: str = 'auto',
 ) -> Generator[PredictProgress, None, ScoreSamples]:
-    """Sample the score in the middle of a few planes; about 4 s on a CPU core.
+    """Sample the score in the centre of a few planes; about 4 s on a CPU core.
 
     Parameters
     ----------
@@ -125,28 +127,28 @@ def sample_score(
     channel : NoisyPlanes
         The channel, (N, Y, X), in its unit-noise coordinate.
     table : LevelTable
-        Noise there, level by level, as in training.
+        Mean and variance of the noise by level, as in the training.
     size : int
         Largest height and width to sample, pixels.
     planes : int
-        Planes to sample, spread over the channel.
+        Number of planes to sample, evenly spaced in the channel.
     draws : int
-        Perturbations of each; the time goes with it.
+        Number of perturbations of each plane; the time is proportional to it.
     seed : int
-        Start of the random numbers.
+        Seed of the random numbers.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     """
     rng = np.random.default_rng(seed)
     spread = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
-    rows, columns = (_middle(side, size) for side in channel.shape[1:])
+    rows, columns = (_central_part(side, size) for side in channel.shape[1:])
     indices = [int(i) for i in spread if not np.isnan(channel.plane(int(i))).all()]
     if not indices:
         every = range(channel.shape[0])
         indices = [next(i for i in every if not np.isnan(channel.plane(i)).all())]
-    seen = model.network.settings.planes
-    half = seen // 2
-    numbers = [channel.slab(i, seen) for i in indices]
+    depth = model.network.settings.planes
+    half = depth // 2
+    numbers = [channel.slab(i, depth) for i in indices]
     slabs = [
         read_slab(slab, lambda n: filled(channel.plane(n))[rows, columns]) for slab in numbers
     ]
@@ -166,7 +168,7 @@ def sample_score(
         step = np.zeros(window.shape)
         step[:, half] = _STEP * rng.choice([-1.0, 1.0], window[:, half].shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
-            planes_at = HeldPlanes.like(channel, window + noise + place * step)
+            planes_at = PlanesInMemory.like(channel, window + noise + place * step)
             steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
 
             def of_all(tile: PredictProgress, part: int = 2 * number + place) -> PredictProgress:
@@ -187,15 +189,15 @@ def sample_score(
     return ScoreSamples(noisy=noisy, smoothing=smoothing, **blocks)
 
 
-def _middle(side: int, size: int) -> slice:
-    kept = min(side, size)
-    kept -= kept % BLOCK if kept >= BLOCK else 0
-    start = (side - kept) // 2
-    return slice(start, start + kept)
+def _central_part(side: int, size: int) -> slice:
+    width = min(side, size)
+    width -= width % BLOCK if width >= BLOCK else 0
+    start = (side - width) // 2
+    return slice(start, start + width)
 
 
 def _blocks(array: NDArray[Any]) -> NDArray[Any]:
-    """(N, Y, X) as (B, S, S), with S = `BLOCK`, or the whole where it is smaller than that."""
+    """(N, Y, X) as (B, S, S), with S = `BLOCK`, or the whole array if it is smaller."""
     count, height, width = array.shape
     if min(height, width) < BLOCK:
         side = min(height, width)

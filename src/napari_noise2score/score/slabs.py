@@ -1,12 +1,11 @@
-"""Slabs: neighbouring planes of a stack as channels of a tensor, the middle one predicted.
+"""Slabs: adjacent planes of a stack as channels of a tensor; the central one is predicted.
 
-For noise that is independent between planes Tweedie's formula holds plane by plane:
-``E[x_mid | t_1 .. t_P] = t_mid + v d/dt_mid log p(t_1, .., t_P)`` (the noise of the others enters
-through the density alone), so the score is needed at the middle plane only.
+For noise that is independent between planes Tweedie's formula is valid for each plane: ``E[x_mid |
+t_1 .. t_P] = t_mid + v d/dt_mid log p(t_1, .., t_P)`` (the noise of the others has an effect only
+through the density), so only the score at the central plane is needed.
 
-A plane beyond the end of a stack is not there, and is NaN. It is not replaced by its mirror image:
-a network that takes the same plane for two of independent noise trusts it too much, and takes the
-stack for symmetric there.
+A plane beyond the end of a stack is NaN. It is not replaced by its mirror image: a network would
+treat the same plane as two planes with independent noise, and the stack as symmetric there.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 HIDDEN = 0.25
-"""Share of the patches of a training whose slab is cut off somewhere, as at the end of a stack:
-ends are rare in a deep stack, and would be learned badly."""
+"""Share of the patches of a training in which outer planes are removed, as at the end of a stack:
+ends are rare in a deep stack, and would not be learned well."""
 
 
 def central_plane(z: Tensor) -> Tensor:
@@ -40,18 +39,18 @@ def read_slab(
 
 
 def cut_off(slabs: Tensor, generator: torch.Generator) -> Tensor:
-    """Slabs (B, P, Y, X), a share `HIDDEN` of them without the planes from somewhere on.
+    """Slabs (B, P, Y, X); in a share `HIDDEN` of them outer planes are NaN.
 
-    Somewhere above or below the middle; nothing is drawn if there are no neighbours.
+    Planes above or below the central one are removed; without neighbours nothing is drawn.
     """
     half = slabs.shape[1] // 2
     if not half:
         return slabs
-    kept = slabs.clone()
+    result = slabs.clone()
     chosen = torch.rand(len(slabs), generator=generator) < HIDDEN
     above = torch.rand(len(slabs), generator=generator) < 0.5
     missing = torch.randint(1, half + 1, (len(slabs),), generator=generator)
     for index in chosen.nonzero()[:, 0].tolist():
         count = int(missing[index])
-        kept[index, slice(count) if above[index] else slice(-count, None)] = torch.nan
-    return kept
+        result[index, slice(count) if above[index] else slice(-count, None)] = torch.nan
+    return result

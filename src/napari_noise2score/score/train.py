@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.noise.estimate.events import unchanging
+from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
@@ -44,9 +44,9 @@ _WARM_UP = 50
 _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.99
 _EVALUATIONS = 10
-"""Times that the risk is measured in a training."""
+"""Number of risk measurements in a training."""
 _GENTLE = 0.2
-"""Share of the learning rate at which weights that are good already are trained."""
+"""Learning rate of a training from good weights, relative to the normal one."""
 _RESTARTS = 2
 """Restarts allowed when a training is stuck at the trivial solution."""
 
@@ -79,19 +79,19 @@ def train(
     images : sequence of NoisyPlanes
         Noisy channels in their unit-noise coordinates.
     settings : TrainSettings, optional
-        How to train.
+        Settings of the training.
     start : ScoreModel, optional
-        Weights to begin with, instead of those that the settings name.
+        Initial weights, instead of those of the settings.
     stop : object with ``is_set()``, optional
-        When set, the training ends after the step under way and returns what it has learned.
+        When set, the training ends after the current step and returns its model.
     precision : Precision, optional
-        How precisely to compute, on the device of the settings; chosen if not given. A step that
-        is not finite in bfloat16 is repeated in float32, and so are all after it.
+        Precision on the device of the settings; selected if not given. A step that is not finite
+        in bfloat16 is repeated in float32, which is used for all later steps too.
 
     Yields
     ------
     TrainProgress
-        After every step. The clock of the training stands still while the caller has it.
+        After every step. The time that the caller takes does not count as training time.
 
     Returns
     -------
@@ -106,8 +106,8 @@ def train(
         If the loss is not finite from the beginning, in float32 too, or nothing was learned, also
         after restarts.
     InputError
-        If there are no images, the device does not exist, the network is to see neighbouring
-        slices and an image has none, or the start sees more slices than the settings say.
+        If there are no images, the device does not exist, the network needs adjacent slices and an
+        image has none, or the start has more slices than the settings.
     """
     settings = settings or TrainSettings()
     if not images:
@@ -136,7 +136,7 @@ def train(
             held = time.perf_counter()
             yield TrainProgress(step, seconds, run.monitor.loss, fraction, *run.risks, run.so_far)
             held = time.perf_counter() - held
-            begin += held  # a training that is held back does not age
+            begin += held  # the time of the caller does not count
             tuner.leave_out(held)
         failure = run.failure(step, restarts) if start is None else None
         if failure is not None:
@@ -149,7 +149,9 @@ def train(
 
 
 def _threads(settings: TrainSettings) -> ThreadTuner:
-    """Threads of a training: a training of so many steps must repeat exactly, so it keeps them."""
+    """Threads of a training: with a given number of steps the result must be reproducible, so they
+    do not change.
+    """
     most = usable_threads()
     chooses = settings.seconds is not None and choose_device(settings.device).type == 'cpu'
     pixels = settings.batch * settings.patch**2
@@ -159,9 +161,10 @@ def _threads(settings: TrainSettings) -> ThreadTuner:
 def beginning(
     images: Sequence[NoisyPlanes], settings: TrainSettings, start: ScoreModel | None = None
 ) -> ScoreModel | None:
-    """What a training of these images would begin with, at once; None if with random weights.
+    """The initial model of a training on these images; None for random weights.
 
-    Parameters are those of `train`. Not judged on the images, but ready to be applied to them.
+    Parameters are those of `train`. The model is not evaluated on the images, but ready to be
+    applied to them.
     """
     start = start or starting_model(settings.init)
     if start is None:
@@ -172,7 +175,7 @@ def beginning(
 
 
 def _some_patches(images: Sequence[NoisyPlanes], settings: TrainSettings) -> Tensor:
-    """(64, 1, Y, X), to tell the level of the images."""
+    """Patches (64, 1, Y, X), from which the level of the images is measured."""
     generator = torch.Generator().manual_seed(settings.seed)
     return PatchSampler(images, settings.patch, generator).draw(64).values
 
@@ -193,16 +196,18 @@ class _Run:
         self.generator = torch.Generator().manual_seed(settings.seed)
         single = [resamplable(image, settings.frames) for image in images]
         resamples = start is not None and settings.redraw and any(single)
-        # with resampled noise strong perturbations make the network forget nothing
+        # with resampled noise, strong perturbations do no harm to the pretrained weights
         gentle = start is not None and not (resamples and all(single))
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
         self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
         settings.check_patch(network.settings)
         for image in images:
-            image.slab(0, settings.slices)  # says so if it has no neighbours
+            image.slab(0, settings.slices)  # raises an error if it has no neighbours
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
-        most = PLACES if settings.trains else PLACES // 4  # to be judged, or only to be told
+        most = (
+            PLACES if settings.trains else PLACES // 4
+        )  # for an evaluation, or only for the report
         self.centre = centre_of(_some_patches(images, settings))
         resampler = self._resampler(network) if resamples else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
@@ -226,7 +231,7 @@ class _Run:
             self.evaluate(0)
 
     def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
-        """By what the training begins with."""
+        """Resampler with the initial weights of the training."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
         return NoiseResampler(self._denoiser(good))
@@ -237,7 +242,7 @@ class _Run:
 
     @property
     def advice(self) -> str:
-        """What to do where a loss is not finite."""
+        """Advice for a loss that is not finite."""
         usual = TrainSettings().learning_rate
         if self.settings.learning_rate <= usual:
             return ADVICE
@@ -263,11 +268,11 @@ class _Run:
         self.done = self.evaluations = 0
 
     def restart(self, number: int) -> None:
-        """Begin anew with other random weights and a lower rate."""
+        """Restart with other random weights and a lower rate."""
         self._begin(self._first_network(), self.settings.learning_rate / 2**number)
 
     def failure(self, steps: int, restarts: int) -> str | None:
-        """Why nothing of it can be used; None if something can."""
+        """Reason why the training failed; None if it did not fail."""
         tried = f'in {steps} steps and {restarts} restart(s)'
         if self.monitor.lost:
             return f'the loss did not stay finite {tried}: {self.advice}'
@@ -281,34 +286,36 @@ class _Run:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a training from good weights has stopped to gain anything."""
+        """Whether no further gain of a training from good weights is expected."""
         return self.start is not None and self.checkpoints.exhausted
 
     @property
     def risks(self) -> tuple[float | None, float | None]:
-        """Risk of the start, and that of the best weights since; None where there is none."""
+        """Risk of the start, and that of the best weights; None if not available."""
         if self.start is None:
             return None, None
         return known(self.checkpoints.first), known(self.checkpoints.best)
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
-        if self.optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
+        if (
+            self.optimiser is None
+        ):  # the first optimiser loads PyTorch's compiler, which takes seconds
             self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
         _set_rate(self.optimiser, self.done, progress)
         sampler = self.objective.sampler
         denoiser = self._denoiser(self.network)
         loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
-        found = gradient(self.network, loss, self.precision, self.monitor.step, rewind)
-        if self.monitor.accepts(*found):
+        outcome = gradient(self.network, loss, self.precision, self.monitor.step, rewind)
+        if self.monitor.accepts(*outcome):
             self.optimiser.step()
             self.done += 1
             memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
             _update_average(self.average, self.network, memory)
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The weights with the peaks of their rates: new ones have nothing to forget."""
+        """Groups of weights with their peak learning rates: new weights have the full rate."""
         added = []
         if self.start is not None:
             new = self.settings.slices // 2 - len(self.start.network.depth)
@@ -331,7 +338,9 @@ class _Run:
         self.evaluations += step > 0
 
     def deliver(self, step: int) -> dict[str, Any]:
-        """Put the weights to deliver into the running average; what is known of them."""
+        """Load the selected weights into the running average; returns the outcome of the
+        training.
+        """
         if step or self.start is None:
             self.evaluate(step)
         best = self.checkpoints.deliver(self.average)
@@ -343,7 +352,7 @@ class _Run:
             'delivered_step': best.step,
             'risk': {**risk.to_dict(trusted=trusted), 'two_frames': risk.two_frames},
             'noise_variance': risk.noise,
-            'unchanging': unchanging([pair for image in self.images for pair in image.pairs]),
+            'unchanging': unchanged_share([pair for image in self.images for pair in image.pairs]),
         }
         if self.start is None:
             return outcome

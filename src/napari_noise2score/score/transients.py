@@ -1,10 +1,10 @@
-"""Events to put into frames that are compared, so that a training does not forget them.
+"""Synthetic events in compared frames, so that a network learns to keep events.
 
-Where frames are targets for each other nothing happens: places where something does are left out.
-A network that has seen nothing else would take a faint spot for noise, as most of them there are.
-So spots are added to both frames of a pair, to the one that is seen and to the one that is the
-target. The pair is still one scene with independent noise, so the target stays exact (Lehtinen et
-al., ICML 2018); only the scenes become those of a sample in which things happen.
+In places where frames are targets for each other there are no events: places with events are
+excluded. A network that is trained only on such places would treat a faint spot as noise, because
+most faint spots there are noise. So spots are added to both frames of a pair, the input and the
+target. The pair is still one scene with independent noise, so the target is still exact (Lehtinen
+et al., ICML 2018); only the scenes become those of a sample with events.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor
 SHARE = 0.5
 """Share of the patches of a long recording with spots in them."""
 _LONG = 16
-"""Pairs of frames from which a recording is long. Of shorter ones fewer patches have spots: few
-captures of one field are no time series."""
+"""Minimum number of pairs of a long recording. In shorter ones fewer patches have spots: a few
+images of one field are not a time series."""
 
 _MOST = 6
-"""Spots of a patch, at most."""
+"""Maximum number of spots of a patch."""
 _RADIUS = (0.7, 8.0)
-"""Pixels: from a point source to a cell, evenly on a logarithmic scale."""
+"""Radius in pixels: from a point source to a cell, uniform on a logarithmic scale."""
 _HEIGHT = (0.5, 5.0)
-"""Noise standard deviations, likewise."""
+"""Height in noise standard deviations, uniform on a logarithmic scale."""
 _DARK = 0.25
 """Share of the spots that are darker than their surroundings."""
 
@@ -33,14 +33,14 @@ _DARK = 0.25
 def transients(pairs: Sequence[int], size: int, generator: torch.Generator) -> Tensor:
     """Spots and patches of light, (B, 1, size, size) float32, noise standard deviations.
 
-    Gaussian spots, discs and squares at random places; most are brighter than what is around.
+    Gaussian spots, discs and squares at random places; most are brighter than their surroundings.
 
     Parameters
     ----------
     pairs : sequence of int
-        How many pairs of frames the recording of each patch has.
+        Number of pairs of frames in the recording of each patch.
     size : int
-        Their height and width, pixels.
+        Height and width of a patch, pixels.
     generator : torch.Generator
         Source of the random numbers, on the CPU.
     """

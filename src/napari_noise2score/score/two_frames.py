@@ -12,20 +12,20 @@ from napari_noise2score.score.network import local_mean
 from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
 
 _TRIES = 20
-"""Places that are tried until one is mostly still."""
+"""Maximum number of places that are tested until one is mostly without motion."""
 _MOSTLY = 0.5
-"""Share of a place in which its two frames have to show the same."""
+"""Minimum share of a place in which its two frames show the same scene."""
 
 
 class TwoFrames(NamedTuple):
     """Two frames at one place.
 
-    ``boxes`` are the places in the two planes, ``slabs`` (P, S, S) float32 what is there. The
-    first is to be compared with the second's middle plane, the second with ``brought`` (S, S), the
-    first's as it would be under the second's light, where ``weight`` (S, S) is 1. ``light`` is
-    what the light changes from the first to the second, None for nothing, and ``slope`` (S, S) how
-    much the second changes with the first. ``noise`` is that of both targets together, for a mean
-    in which the first frame counts ``slope ** 2`` times.
+    ``boxes`` are the places in the two planes, ``slabs`` (P, S, S) float32 their values. The
+    target of the first slab is the central plane of the second. The target of the second is
+    ``brought`` (S, S), the central plane of the first, converted to the light of the second. They
+    are compared where ``weight`` (S, S) is 1. ``light`` is the change of the light from the first
+    to the second, None if there is none, and ``slope`` (S, S) its derivative. ``noise`` is the
+    noise variance of both targets, with the weight ``slope ** 2`` for the first frame.
     """
 
     boxes: tuple[Box, Box]
@@ -40,7 +40,7 @@ class TwoFrames(NamedTuple):
 def two_frames(
     sampler: PatchSampler, image: NoisyPlanes, number: int, margin: int, generator: torch.Generator
 ) -> TwoFrames | None:
-    """A random pair at a random place; None if no place is found that is mostly still.
+    """A random pair at a random place; None if there is no place that is mostly without motion.
 
     Parameters
     ----------
@@ -74,7 +74,9 @@ def two_frames(
 
 
 def _brought(pair: PlanePair, here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-    """The first frame under the light of the second, and how much that changes with it."""
+    """The first frame, converted to the light of the second, and the derivative of this
+    conversion.
+    """
     if pair.change is None:
         return here, torch.ones_like(here)
     brought = torch.from_numpy(pair.change(here.numpy())).float()

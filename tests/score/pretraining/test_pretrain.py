@@ -10,6 +10,7 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
+from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.pretrain import pretrain
 from napari_noise2score.score.pretraining.synthetic_pairs import places_in
 from napari_noise2score.settings import (
@@ -18,7 +19,6 @@ from napari_noise2score.settings import (
     PretrainSettings,
     TrainSettings,
 )
-from napari_noise2score.steps import finish
 
 SMALL = NetworkSettings(8, 2, 1)
 

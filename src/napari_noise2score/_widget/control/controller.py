@@ -12,7 +12,6 @@ from typing import Any
 
 from napari_noise2score._widget import jobs
 from napari_noise2score._widget.control.events import Events, Status
-from napari_noise2score._widget.control.learned import Learned
 from napari_noise2score._widget.control.messages import (
     busy_words,
     change_name,
@@ -22,6 +21,7 @@ from napari_noise2score._widget.control.messages import (
     result_name,
     update_words,
 )
+from napari_noise2score._widget.control.model_store import ModelStore
 from napari_noise2score._widget.control.runner import (
     FinishReason,
     JobKind,
@@ -53,13 +53,13 @@ class Controller:
     ----------
     events : Events
         Signals for whoever shows the results.
-    learned : Learned
+    store : ModelStore
         The model in use and the scores of layers.
     """
 
     def __init__(self, start: Start) -> None:
         self.events = Events()
-        self.learned = Learned()
+        self.store = ModelStore()
         self._runner, self._previews = Runner(start), Runner(start)
         self._stage: Stage | None = None
         self._text = 'Choose the layers, then press Train.'
@@ -76,7 +76,7 @@ class Controller:
     @property
     def status(self) -> Status:
         """A snapshot."""
-        return Status(self.run, self._text, self._fraction, self.learned.model is not None)
+        return Status(self.run, self._text, self._fraction, self.store.model is not None)
 
     def estimate(self, targets: Sequence[Target]) -> None:
         """Estimate the noise of layers."""
@@ -119,8 +119,8 @@ class Controller:
         """
         if not self._may_begin(targets):
             return
-        latest, init = self.learned.model, settings.training.init
-        start = latest.model if latest is not None and init == self.learned.init else None
+        latest, init = self.store.model, settings.training.init
+        start = latest.model if latest is not None and init == self.store.init else None
         if start is None and init == StartFrom.UNSAVED:
             self.events.error_reported.emit(
                 'There is no model to continue from yet; load one, or start from other weights.'
@@ -146,7 +146,7 @@ class Controller:
         """
         if not self._may_begin(targets):
             return
-        latest, score_by = self.learned.model, self.learned.score_by
+        latest, score_by = self.store.model, self.store.score_by
         if latest is None:
             self.events.error_reported.emit('There is no trained model yet; press Train first.')
             return
@@ -164,7 +164,7 @@ class Controller:
             return
         images = []
         for target in targets:
-            score = self.learned.score_of(target.layer)
+            score = self.store.score_of(target.layer)
             if score is not None and score.holds_for(target.source):
                 images.append((target.source, score))
         if len(images) < len(targets):
@@ -200,7 +200,7 @@ class Controller:
 
         Any other job ends a preview, and so does a later preview.
         """
-        scored = [self.learned.score_of(target.layer) for target in targets]
+        scored = [self.store.score_of(target.layer) for target in targets]
         if not self.run.idle or not any(scored):
             return False
         sources = [target.source for target in targets]
@@ -230,16 +230,16 @@ class Controller:
 
     def use(self, trained: jobs.Trained) -> None:
         """Correct with this model, and continue trainings from it, from now on."""
-        self.learned.use(trained)
+        self.store.use(trained)
         self.events.model_changed.emit(trained)
 
     def save(self, path: Path) -> bool:
         """Write the model in use to a file; whether that worked."""
-        if self.learned.model is None:
+        if self.store.model is None:
             self.events.error_reported.emit('There is no model to save yet; press Train first.')
             return False
         try:
-            saved = self.learned.save(path)
+            saved = self.store.save(path)
         except OSError as error:
             self.events.error_reported.emit(
                 f'{path}: the model could not be saved ({error.strerror or error}); the panel '
@@ -251,7 +251,7 @@ class Controller:
 
     def export(self, path: Path) -> None:
         """Write the model in use as a package for bioimage.io."""
-        latest = self.learned.model
+        latest = self.store.model
         if latest is None:
             self.events.error_reported.emit('There is no model to export yet; press Train first.')
         elif self._is_free():
@@ -306,7 +306,7 @@ class Controller:
         self._targets, self._estimates = targets, []
         self._added = self._failed = 0
         self._stage = None
-        self.learned.begin_history()
+        self.store.begin_history()
         self._runner.start(
             kind, make_job, title=title, on_event=self._handle, on_end=self._finished
         )
@@ -342,8 +342,8 @@ class Controller:
             self._show_estimates()
         if self.run.phase is Phase.PAUSED:  # sent before the job paused
             return
-        if update.stage is Stage.TRAIN and self.learned.add_loss(update):
-            self.events.loss_changed.emit(self.learned.history)
+        if update.stage is Stage.TRAIN and self.store.add_loss(update):
+            self.events.loss_changed.emit(self.store.history)
         self._stage = update.stage
         text = update_words(update)
         if self.run.phase is Phase.STOPPING:
@@ -362,7 +362,7 @@ class Controller:
         self._show_estimates()  # nothing was trained
         target, corrected = self._targets[result.number], result.corrected
         name = result_name(target.source.name, corrected.families, corrected.correction)
-        self.learned.keep_score(target.layer, result.scored)
+        self.store.store_score(target.layer, result.scored)
         self.events.result_ready.emit(target, corrected.image, name, result.report)
         self._added += 1
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
@@ -386,7 +386,7 @@ class Controller:
         self._targets = ()
         if self.run.job is JobKind.ESTIMATING and reason is FinishReason.COMPLETED:
             self.events.noise_estimated.emit(tuple(self._estimates), True)
-        words = end_words(self.run, self._added, self._failed, self.learned.model is not None)
+        words = end_words(self.run, self._added, self._failed, self.store.model is not None)
         self._show(*words)
         if error is not None:
             if not isinstance(error, (InputError, TrainingError, CheckpointError)):

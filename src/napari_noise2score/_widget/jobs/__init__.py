@@ -31,10 +31,10 @@ from napari_noise2score._widget.jobs.events import (
     View,
     Watched,
 )
+from napari_noise2score._widget.jobs.live_preview import PREVIEWED, LivePreview
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
-from napari_noise2score._widget.jobs.screen import PREVIEWED, Screen
 from napari_noise2score._widget.jobs.training import train_job
 
 __all__ = [
@@ -46,12 +46,12 @@ __all__ = [
     'Failed',
     'Job',
     'Live',
+    'LivePreview',
     'MakeJob',
     'Noted',
     'Residual',
     'Result',
     'Scored',
-    'Screen',
     'Stage',
     'Trained',
     'Update',

@@ -9,7 +9,7 @@ from napari_noise2score._widget.jobs.events import Changed, Job, Residual, Score
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.steps import relay
+from napari_noise2score.progress import relay
 
 if TYPE_CHECKING:
     from napari_noise2score.score.predict import PredictProgress

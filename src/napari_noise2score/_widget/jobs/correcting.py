@@ -21,8 +21,8 @@ from napari_noise2score._widget.jobs.events import (
 )
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.progress import relay, seconds_left
 from napari_noise2score.settings import DenoiseSettings
-from napari_noise2score.steps import relay, seconds_left
 
 if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel

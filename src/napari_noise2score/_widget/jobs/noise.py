@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari_noise2score._widget.jobs.events import Calibrated, Estimated, Job, Noted, Stage, Update
 from napari_noise2score._widget.jobs.loading import load_torch
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blanks import constant_words, nothing_but_constants
+from napari_noise2score.images.blank_places import constant_channel_message, constant_image_message
 from napari_noise2score.images.source import ImageSource
 
 
@@ -28,9 +28,11 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
         else:
             yield Estimated(channel.source, channel.place, fit)
     if len(constant) == len(channels):
-        raise InputError(f'{constant[0].source.name}: {nothing_but_constants(constant)}')
+        raise InputError(f'{constant[0].source.name}: {constant_image_message(constant)}')
     if constant:
-        yield Noted(tuple(f'{one.source.name}: {constant_words(one)}' for one in constant))
+        yield Noted(
+            tuple(f'{one.source.name}: {constant_channel_message(one)}' for one in constant)
+        )
 
 
 def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:

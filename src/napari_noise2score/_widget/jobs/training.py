@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
+from napari_noise2score._widget.autosave import Autosave
 from napari_noise2score._widget.jobs import events
 from napari_noise2score._widget.jobs.events import Job, Watched
+from napari_noise2score._widget.jobs.live_preview import LivePreview, previews
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
-from napari_noise2score._widget.jobs.screen import Screen, previews
-from napari_noise2score._widget.kept import Kept
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 
@@ -70,8 +70,8 @@ class _Audience:
     ) -> None:
         self._settings, self._stop, self._watched = settings, stop, watched
         self._start = start
-        self._autosave = Kept()
-        self._screen: Screen | None = None
+        self._autosave = Autosave()
+        self._live_preview: LivePreview | None = None
         self._ready: results.ReadyToTrain | None = None
         self._so_far: Callable[[], ScoreModel] | None = None
 
@@ -130,17 +130,22 @@ class _Audience:
             at.risk,
             event.part,
         )
-        if at.model is None or event.part is None or self._ready is None or self._screen is None:
+        if (
+            at.model is None
+            or event.part is None
+            or self._ready is None
+            or self._live_preview is None
+        ):
             return
         self._so_far = at.model
         self._autosave.sometimes(at.model)
-        yield from self._screen.show(at.model, self._ready.groups[event.part[0] - 1])
+        yield from self._live_preview.show(at.model, self._ready.groups[event.part[0] - 1])
 
     def _preview(self, ready: results.ReadyToTrain) -> Job:
         images = list(ready.images.values())
-        self._ready, self._screen = ready, Screen(images, self._settings, self._watched)
+        self._ready, self._live_preview = ready, LivePreview(images, self._settings, self._watched)
         if self._settings.training.trains and not self._stop.is_set():
-            yield from previews(images, self._screen, ready.start(), self._stop)
+            yield from previews(images, self._live_preview, ready.start(), self._stop)
 
     def _learned_so_far(self) -> Job:
         """What a training has learned until it failed can be used."""

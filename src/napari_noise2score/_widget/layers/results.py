@@ -19,7 +19,7 @@ from napari_noise2score._widget.layers.new_layers import (
     put_plane,
     turn_into_result,
 )
-from napari_noise2score._widget.layers.split_view import Curtain
+from napari_noise2score._widget.layers.split_view import SplitView
 from napari_noise2score._widget.layers.targets import (
     METADATA,
     full_data,
@@ -63,11 +63,11 @@ class Pair:
         noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]
         return [None if record is None else family_from_dict(record) for record in noise]
 
-    def curtain(self) -> Curtain:
+    def split_view(self) -> SplitView:
         """The noisy image left of the clean one, in the data of the layers."""
         noisy, axes = full_data(self.target.layer), self.target.source.axes
         part = Part(noisy, self.target.region.slices(axes, noisy.shape))
-        return Curtain(part, full_data(self.result), axes.index('X'))
+        return SplitView(part, full_data(self.result), axes.index('X'))
 
 
 class ResultLayers:

@@ -1,4 +1,4 @@
-"""An image that is one thing left of a column and another right of it. Nothing is copied."""
+"""Split view: an image with one image left of a column and another right of it, without copies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_noise2score._widget.layers.overlay import whole_index
 
 
-class Curtain:
+class SplitView:
     """Two images of one shape behind each other, the first left of a column.
 
     Parameters
@@ -33,7 +33,7 @@ class Curtain:
         """First column of the right image."""
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """What is seen there; whole numbers and slices are accepted."""
+        """Visible values; integers and slices are accepted."""
         given = whole_index(index, self.ndim)
         columns = np.arange(self.shape[self._axis])[given[self._axis]]
         left, right = (np.asarray(side[given]) for side in (self._left, self._right))

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noise2score._widget.control.messages import calibration_words
 from napari_noise2score._widget.views.form import form_of, layer_menu
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
@@ -51,7 +51,7 @@ class CalibrationBox(QWidget):
         self.dark = layer_menu(Image, 'dark', 'Dark frames', _NONE, _DARK_TIP)
         self.flat = layer_menu(Image, 'flat', 'Flat field', _NONE, _FLAT_TIP)
         self.calibrate = PushButton(text='Calibrate', tooltip=_BUTTON_TIP)
-        self.words = Text('Noise of the calibration frames')
+        self.words = WrappedText('Noise of the calibration frames')
         self.words.hide()
         self.form = form_of([self.dark, self.flat])
         layout = QVBoxLayout(self)

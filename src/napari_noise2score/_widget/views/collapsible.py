@@ -1,4 +1,4 @@
-"""A part of the panel that folds away: what is folded is left out by Tab too."""
+"""A collapsible part of the panel; Tab skips its content when it is closed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _STYLE = """
 QPushButton { text-align: left; }
 QPushButton:checked { background-color: rgba(127, 135, 144, 35%); }
 """
-"""Open, the title is a title: napari's colour of a pressed button would be too much."""
+"""When open, the title is a heading: napari's colour of a pressed button would be too strong."""
 _ANY_HEIGHT = (1 << 24) - 1
 """Qt's QWIDGETSIZE_MAX."""
 
 
-class Fold(QCollapsible):
+class Collapsible(QCollapsible):
     """A title that shows and hides what is below it, at a click or with the space bar.
 
-    superqt folds by a height of 0, where Tab still goes, and draws the triangles in the colours
-    of the theme of that moment. Here the content is hidden, and the triangles are text.
+    superqt closes with a height of 0, so Tab still reaches the content, and draws the triangles in
+    the colours of the current theme. Here the content is hidden, and the triangles are text.
 
     Parameters
     ----------
     title : str
         Always visible.
     content : QWidget
-        The part that folds away; folded at first.
+        The content; hidden at first.
     tip : str
         Tooltip of the title.
     parent : QWidget, optional

@@ -108,13 +108,13 @@ class CompareBox(QWidget):
         if not pairs:
             self.split.native.setChecked(False)
             return
-        pair, curtain = pairs[0], pairs[0].curtain()
+        pair, split_view = pairs[0], pairs[0].split_view()
         name = split_name(pair.target.source.name)
-        self._split = add_result(self._viewer, pair.target, curtain, name, {}, pair.result)
+        self._split = add_result(self._viewer, pair.target, split_view, name, {}, pair.result)
         self._slide(self.slider.value())
 
     def _slide(self, value: int) -> None:
         if self._split is not None:
-            curtain = self._split.data
-            curtain.column = round(value / _STEPS * curtain.columns)
+            split_view = self._split.data
+            split_view.column = round(value / _STEPS * split_view.columns)
             self._split.refresh(extent=False, highlight=False)

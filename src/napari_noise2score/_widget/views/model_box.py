@@ -13,12 +13,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_noise2score._widget.autosave import default_file
 from napari_noise2score._widget.control.controller import Controller
 from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
-from napari_noise2score._widget.kept import default_file
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.model_header import SUFFIX
 
@@ -68,7 +68,7 @@ class ModelBox(QWidget):
         self._controller = controller
         self._recent = recent or Recent()
         self._path: Path | None = None
-        self.words = Text('Model in use', _NONE)
+        self.words = WrappedText('Model in use', _NONE)
         self.save = _button('Save model...', _SAVE_TIP)
         self.load = _button('Load model...', _LOAD_TIP)
         self.recent = _button('Recent models', _RECENT_TIP)

@@ -13,9 +13,9 @@ from napari_noise2score._widget.control.messages import estimate_words, paramete
 from napari_noise2score._widget.jobs import Estimated
 from napari_noise2score._widget.views.calibration_box import CalibrationBox
 from napari_noise2score._widget.views.chart import Chart, photon_transfer
-from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.collapsible import Collapsible
 from napari_noise2score._widget.views.form import form_for, narrow, widget_for
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.calibration.calibrate import Calibration
@@ -65,7 +65,7 @@ class NoiseForm(QWidget):
             for name, family in FAMILIES.items()
             for one in described(family)
         }
-        self.words = Text('Estimated noise')
+        self.words = WrappedText('Estimated noise')
         self.words.hide()
         self.chart = Chart()
         self._maps: PixelMaps | None = None
@@ -160,7 +160,7 @@ class NoiseForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addWidget(self.form.native)
-        layout.addWidget(Fold('Calibration', self.calibration, _CALIBRATION_TIP))
+        layout.addWidget(Collapsible('Calibration', self.calibration, _CALIBRATION_TIP))
         layout.addWidget(self.calibration.words)
         layout.addWidget(self.chart)
         layout.addWidget(self.words)

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_noise2score._widget.views.collapsible import Fold
+from napari_noise2score._widget.views.collapsible import Collapsible
 from napari_noise2score._widget.views.form import form_for, values_in
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings
@@ -52,7 +52,7 @@ class SettingsForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.above.native)
-        layout.addWidget(Fold('More settings', self.more.native, tip))
+        layout.addWidget(Collapsible('More settings', self.more.native, tip))
 
     def __getattr__(self, name: str) -> Any:
         try:

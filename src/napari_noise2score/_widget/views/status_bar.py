@@ -9,7 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.control.events import Status
-from napari_noise2score._widget.views.wrapped_text import Text
+from napari_noise2score._widget.views.wrapped_text import WrappedText
 
 _STEPS = 1000
 _HIGHEST = 120
@@ -35,8 +35,8 @@ class StatusBar(QFrame):
         self.progress.setRange(0, _STEPS)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName('Progress')
-        self.status = Text('Status of the run')
-        self.messages = Text('Messages', highest=_HIGHEST)
+        self.status = WrappedText('Status of the run')
+        self.messages = WrappedText('Messages', highest=_HIGHEST)
         self.messages.hide()
         row = QHBoxLayout()
         for button in buttons:

@@ -1,4 +1,4 @@
-"""A column that scrolls up and down, and is never narrower than what is in it."""
+"""A vertical scroll area that is never narrower than its content."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QAbstractSpinBox, QFrame, QLineEdit, QScrollArea, QWidget
 
 
-class Column(QScrollArea):
+class VerticalScroll(QScrollArea):
     """Scrolls a widget vertically only.
 
     Parameters
     ----------
     inner : QWidget
-        What is scrolled.
+        The content.
     parent : QWidget, optional
         Qt parent.
     """
@@ -29,19 +29,19 @@ class Column(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """As wide as the widget in it needs, in the style of now, and its scroll bar."""
+        """Width of the content in the present style plus the scroll bar."""
         width = self.widget().minimumSizeHint().width()
         bar = self.verticalScrollBar().sizeHint().width()
         return QSize(width + bar, super().minimumSizeHint().height())
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """What is scrolled needs another width: so does the column."""
+        """Update the width if the width of the content changes."""
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
 
     def show_part(self, widget: QWidget) -> None:
-        """Scroll to a widget once its place is known, unless something is being typed in here."""
+        """Scroll to a widget when its position is known, unless the user is typing."""
         self._wanted = widget
         QTimer.singleShot(0, self._scroll)
 

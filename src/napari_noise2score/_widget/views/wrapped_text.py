@@ -9,7 +9,7 @@ from qtpy.QtGui import QTextOption
 from qtpy.QtWidgets import QFrame, QSizePolicy, QTextEdit, QWidget
 
 
-class Text(QTextEdit):
+class WrappedText(QTextEdit):
     """As high as its text is at its width. A QLabel would cut off words longer than a line.
 
     Parameters

@@ -1,4 +1,4 @@
-"""TIFF in and out: ImageJ hyperstacks, OME-TIFF, plain TIFF, and what microscopes write."""
+"""Reading and writing of TIFF: ImageJ hyperstacks, OME-TIFF, plain TIFF, files of microscopes."""
 
 from __future__ import annotations
 

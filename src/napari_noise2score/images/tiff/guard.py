@@ -1,4 +1,4 @@
-"""A file that cannot be read is an error of one line, whatever the libraries below raise."""
+"""Errors of unreadable files: one line of text for all exceptions of the libraries."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Whatever is raised within becomes an `InputError` that names the file."""
+    """Convert every exception into an `InputError` with the name of the file."""
     try:
         yield
     except InputError:
         raise
-    # A damaged file drives a parser into any statement that can fail: with a few bytes changed,
-    # tifffile, its codecs and the XML parser were seen to raise sixteen classes without a common
-    # one below Exception.
+    # With a damaged file any statement of a parser may fail: after changes of a few bytes,
+    # tifffile, its codecs and the XML parser raised sixteen classes without a common base below
+    # Exception.
     except Exception as error:
         raise InputError(f'{path}: not a readable TIFF ({reason(error)})') from error
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a file, in one line."""
+    """The reason why a file cannot be read, in one line."""
     text = ' '.join(str(error).split())
     if "requires the 'imagecodecs' package" in text:
         codec = text.partition(' requires')[0].strip('<>')
@@ -56,8 +56,8 @@ class _Gathering(logging.Handler):
 
 
 @contextmanager
-def heard() -> Iterator[list[str]]:
-    """What tifffile logs within: warnings and errors, which are not printed."""
+def captured_log() -> Iterator[list[str]]:
+    """Collect the warnings and errors that tifffile logs, without printing them."""
     logger, gathering = logging.getLogger('tifffile'), _Gathering()
     passed_on = logger.propagate
     logger.addHandler(gathering)

@@ -1,7 +1,7 @@
-"""ImageJ hyperstacks: sizes and channels from and into their description.
+"""ImageJ hyperstacks: sizes and channels, read from and written to their description.
 
-A hyperstack has the axes TZCYXS in this order, of 8 or 16 bit whole numbers or float32; colours
-are 8 bit. One unit stands for X, Y and Z.
+A hyperstack has the axes TZCYXS in this order, of 8 or 16 bit integers or float32; colours are 8
+bit. X, Y and Z have one unit.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ DTYPES = ('uint8', 'uint16', 'int16', 'float32')
 COLOURS = (3, 4)
 _MOST_COMPOSITE = 7
 _WORDS = {'µm': 'micron', 'in': 'inch', 'Å': 'angstrom', 's': 'sec', 'µs': 'usec', '': 'pixel'}
-"""Words for units that ImageJ itself writes; a description is ASCII."""
+"""Names of units as ImageJ writes them; a description is ASCII."""
 _PLACE = re.compile(r'^(?:[czt]:\d+/\d+\s*)+-\s*')
-"""What Bio-Formats writes before the name of a plane."""
+"""Prefix that Bio-Formats writes before the name of a plane."""
 
 
 def stated(
-    said: Mapping[str, Any], resolution: Resolution, counts: Mapping[str, int]
+    metadata: Mapping[str, Any], resolution: Resolution, counts: Mapping[str, int]
 ) -> Acquisition:
-    """What a description and the resolution tags tell.
+    """Metadata from a description and the resolution tags.
 
     Parameters
     ----------
-    said : mapping
+    metadata : mapping
         The description, as tifffile reads it, with `Labels` and `LUTs`.
     resolution : Resolution
-        Pixels for a unit along X and Y.
+        Pixels per unit along X and Y.
     counts : mapping of str to int
-        Length of the axes T, Z and C that there are.
+        Lengths of the existing axes among T, Z and C.
     """
-    unit = unit_symbol(said.get('unit', ''))
+    unit = unit_symbol(metadata.get('unit', ''))
     units = {'X': unit, 'Y': unit, 'Z': unit}
     for axis in 'YZ':
-        units[axis] = unit_symbol(said.get(f'{axis.lower()}unit', '')) or unit
+        units[axis] = unit_symbol(metadata.get(f'{axis.lower()}unit', '')) or unit
     spacing: dict[str, Spacing] = {}
     for axis in 'XY':
         step = resolution.spacing(axis, units[axis])
         if step is not None:
             spacing[axis] = step
-    depth = Spacing.of(said.get('spacing'), units['Z'] or resolution.unit)
+    depth = Spacing.of(metadata.get('spacing'), units['Z'] or resolution.unit)
     if depth is not None and (depth.unit or depth.size != 1):
         spacing['Z'] = depth
-    rate = Spacing.of(said.get('fps'))
-    interval = Spacing.of(said.get('finterval') or (1 / rate.size if rate else None))
+    rate = Spacing.of(metadata.get('fps'))
+    interval = Spacing.of(metadata.get('finterval') or (1 / rate.size if rate else None))
     if interval is not None:
-        spacing['T'] = Spacing(interval.size, unit_symbol(said.get('tunit', 's')))
-    return Acquisition(spacing, _channels(said, counts))
+        spacing['T'] = Spacing(interval.size, unit_symbol(metadata.get('tunit', 's')))
+    return Acquisition(spacing, _channels(metadata, counts))
 
 
-def _channels(said: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[ChannelInfo, ...]:
+def _channels(metadata: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[ChannelInfo, ...]:
     count, planes = counts.get('C', 1), math.prod(counts.values())
-    labels = said.get('Labels', ())
+    labels = metadata.get('Labels', ())
     labels = [labels] if isinstance(labels, str) else list(labels)
     names = [''] * count
     if len(labels) == planes:
@@ -76,14 +76,14 @@ def _channels(said: Mapping[str, Any], counts: Mapping[str, int]) -> tuple[Chann
         for place in range(count):
             own = set(texts[place::count])
             names[place] = own.pop() if len(own) == 1 else ''
-    tables = said.get('LUTs', ())
+    tables = metadata.get('LUTs', ())
     tables = list(tables) if isinstance(tables, Sequence) else [tables]
     colours = [_colour(table) for table in tables] if len(tables) == count else [None] * count
     return tuple(map(ChannelInfo, names, colours)) if any(names) or any(colours) else ()
 
 
 def _colour(table: Any) -> Colour | None:
-    """The colour of the largest value, of a table that begins with black."""
+    """The colour of the largest value in a table that begins with black."""
     values = np.asarray(table)
     if values.shape != (3, 256) or values[:, 0].any() or not values[:, -1].any():
         return None
@@ -94,38 +94,38 @@ def _colour(table: Any) -> Colour | None:
 def described(
     acquisition: Acquisition, axes: str, shape: Sequence[int]
 ) -> tuple[dict[str, Any], Resolution]:
-    """What tifffile is to write into the description, and the resolution tags.
+    """Metadata for the description, as tifffile expects it, and the resolution tags.
 
     Parameters
     ----------
     acquisition : Acquisition
-        What is known.
+        Sizes and channels.
     axes : str
-        In the order of a hyperstack.
+        Axes in the order of a hyperstack.
     shape : sequence of int
         Length of each axis.
     """
     spacing = acquisition.spacing
     first = next((spacing[axis] for axis in 'XYZ' if axis in spacing), Spacing(1))
     unit = first.unit
-    said: dict[str, Any] = {'axes': axes}
+    metadata: dict[str, Any] = {'axes': axes}
     if unit:
-        said['unit'] = _word(unit)
+        metadata['unit'] = _word(unit)
     for axis in 'YZ':
         step = spacing.get(axis)
         if step is not None and step.within(unit) is None:
-            said[f'{axis.lower()}unit'] = _word(step.unit)
+            metadata[f'{axis.lower()}unit'] = _word(step.unit)
     if 'Z' in spacing:
-        said['spacing'] = _size(spacing['Z'], unit)
+        metadata['spacing'] = _size(spacing['Z'], unit)
     if 'T' in spacing:
         step = spacing['T']
         seconds = step.within('s')
-        said['finterval'] = step.size if seconds is None else seconds
+        metadata['finterval'] = step.size if seconds is None else seconds
         if seconds is None:
-            said['tunit'] = _word(step.unit)
+            metadata['tunit'] = _word(step.unit)
     sizes = {axis: _size(spacing[axis], unit) for axis in 'XY' if axis in spacing}
-    said |= _labels(acquisition, axes, shape)
-    return said, Resolution(sizes, unit)
+    metadata |= _labels(acquisition, axes, shape)
+    return metadata, Resolution(sizes, unit)
 
 
 def _size(step: Spacing, unit: str) -> float:
@@ -134,7 +134,7 @@ def _size(step: Spacing, unit: str) -> float:
 
 
 def _word(unit: str) -> str:
-    """A unit in ASCII."""
+    """The name of a unit in ASCII."""
     return _WORDS.get(unit, unit).encode('ascii', 'backslashreplace').decode()
 
 
@@ -143,16 +143,16 @@ def _labels(acquisition: Acquisition, axes: str, shape: Sequence[int]) -> dict[s
     lengths = dict(zip(axes, shape, strict=True))
     count = lengths.get('C', 1)
     channels = acquisition.named(count)
-    said: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if any(channel.name for channel in channels):
         planes = math.prod(lengths.get(axis, 1) for axis in 'TZ')
-        said['Labels'] = [channel.name for channel in channels] * planes
+        metadata['Labels'] = [channel.name for channel in channels] * planes
     colours = [channel.colour for channel in channels if channel.colour is not None]
     if channels and len(colours) == count:
-        said['LUTs'] = [_table(colour) for colour in colours]
+        metadata['LUTs'] = [_table(colour) for colour in colours]
         if 1 < count <= _MOST_COMPOSITE:
-            said['mode'] = 'composite'
-    return said
+            metadata['mode'] = 'composite'
+    return metadata
 
 
 def _table(colour: Colour) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Sizes and channels that files of microscope programs state in words of their own."""
+"""Sizes and channels in the metadata formats of microscope programs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def stated(file: TiffFile) -> Acquisition:
-    """What the program that wrote a file tells; nothing if it is none of those known here."""
+    """Metadata of the program that wrote a file; empty if the program is not supported."""
     for kind, read in _PROGRAMS.items():
         if getattr(file, f'is_{kind}', False):
-            said = getattr(file, f'{kind}_metadata', None)
-            if isinstance(said, Mapping):
-                return read(said)
+            metadata = getattr(file, f'{kind}_metadata', None)
+            if isinstance(metadata, Mapping):
+                return read(metadata)
     return Acquisition()
 
 
@@ -33,16 +33,16 @@ def _acquired(
 
 
 def _micrometres(size: Any) -> Any:
-    """From metres."""
+    """A size in micrometres, from metres."""
     step = Spacing.of(size, 'm')
     return step and step.within('µm')
 
 
-def _lsm(said: Mapping[str, Any]) -> Acquisition:
+def _lsm(metadata: Mapping[str, Any]) -> Acquisition:
     """Zeiss."""
-    steps = {axis: (_micrometres(said.get(f'VoxelSize{axis}')), 'µm') for axis in 'XYZ'}
-    steps['T'] = said.get('TimeIntervall'), 's'
-    colours = said.get('ChannelColors') or {}
+    steps = {axis: (_micrometres(metadata.get(f'VoxelSize{axis}')), 'µm') for axis in 'XYZ'}
+    steps['T'] = metadata.get('TimeIntervall'), 's'
+    colours = metadata.get('ChannelColors') or {}
     values = colours.get('Colors') or []
     names = colours.get('ColorNames') or [''] * len(values)
     channels = [
@@ -52,17 +52,17 @@ def _lsm(said: Mapping[str, Any]) -> Acquisition:
     return _acquired(steps, channels)
 
 
-def _stk(said: Mapping[str, Any]) -> Acquisition:
+def _stk(metadata: Mapping[str, Any]) -> Acquisition:
     """MetaMorph."""
-    unit = said.get('CalibrationUnits', '')
-    steps = {axis: (said.get(f'{axis}Calibration'), unit) for axis in 'XY'}
-    distances = np.atleast_1d(said.get('ZDistance', 0))
+    unit = metadata.get('CalibrationUnits', '')
+    steps = {axis: (metadata.get(f'{axis}Calibration'), unit) for axis in 'XY'}
+    distances = np.atleast_1d(metadata.get('ZDistance', 0))
     steps['Z'] = (distances[-1] if distances.size else 0), unit
     return _acquired(steps if unit else {})
 
 
-def _micromanager(said: Mapping[str, Any]) -> Acquisition:
-    summary = said.get('Summary') or {}
+def _micromanager(metadata: Mapping[str, Any]) -> Acquisition:
+    summary = metadata.get('Summary') or {}
     steps = {axis: (summary.get('PixelSize_um'), 'µm') for axis in 'XY'}
     steps['Z'] = summary.get('z-step_um'), 'µm'
     steps['T'] = summary.get('Interval_ms'), 'ms'
@@ -71,9 +71,9 @@ def _micromanager(said: Mapping[str, Any]) -> Acquisition:
     return _acquired(steps, [ChannelInfo(str(name)) for name in names])
 
 
-def _fei(said: Mapping[str, Any]) -> Acquisition:
+def _fei(metadata: Mapping[str, Any]) -> Acquisition:
     """Thermo Fisher electron microscopes."""
-    scan = said.get('Scan') or said.get('EScan') or {}
+    scan = metadata.get('Scan') or metadata.get('EScan') or {}
     return _acquired(
         {
             'X': (_micrometres(scan.get('PixelWidth')), 'µm'),
@@ -82,23 +82,23 @@ def _fei(said: Mapping[str, Any]) -> Acquisition:
     )
 
 
-def _sem(said: Mapping[str, Any]) -> Acquisition:
+def _sem(metadata: Mapping[str, Any]) -> Acquisition:
     """Zeiss electron microscopes."""
-    pixel = said.get('ap_image_pixel_size') or said.get('ap_pixel_size') or ('', 0, '')
+    pixel = metadata.get('ap_image_pixel_size') or metadata.get('ap_pixel_size') or ('', 0, '')
     return _acquired(dict.fromkeys('XY', (pixel[1], pixel[2])) if len(pixel) > 2 else {})
 
 
-def _sis(said: Mapping[str, Any]) -> Acquisition:
+def _sis(metadata: Mapping[str, Any]) -> Acquisition:
     """Olympus."""
     return _acquired(
-        {axis: (_micrometres(said.get(f'pixelsize{axis.lower()}')), 'µm') for axis in 'XY'}
+        {axis: (_micrometres(metadata.get(f'pixelsize{axis.lower()}')), 'µm') for axis in 'XY'}
     )
 
 
-def _fluoview(said: Mapping[str, Any]) -> Acquisition:
+def _fluoview(metadata: Mapping[str, Any]) -> Acquisition:
     """Olympus FluoView: name, length, origin, step and unit of each dimension."""
     steps = {}
-    for dimension in said.get('Dimensions') or ():
+    for dimension in metadata.get('Dimensions') or ():
         axis = str(dimension[0]).strip().upper()[:1]
         if axis in 'XYZT' and len(dimension) > 4:
             steps[axis] = dimension[3], dimension[4]

@@ -1,7 +1,7 @@
-"""OME-TIFF: sizes and channels from and into OME-XML.
+"""OME-TIFF: sizes and channels, read from and written to OME-XML.
 
-The planes of an image are ordered along T, Z and C in any order, and each may hold samples S of a
-pixel. Whole numbers have 8, 16 or 32 bits, real ones 32 or 64.
+The planes of an image are ordered along T, Z and C in any order, and each may contain samples S of
+a pixel. Integers have 8, 16 or 32 bits, real numbers 32 or 64.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ DTYPES = (
     *('float32', 'float64', 'bool', 'complex64', 'complex128'),
 )
 FURTHER = 'PRAEH'
-"""Axes besides T, Z and C that have a word in OME-XML."""
+"""Axes other than T, Z and C that OME-XML can describe."""
 _UNWRITTEN = {'cm': 'µm', 'in': 'µm'}
-"""Units of resolution tags, which readers of OME-TIFF do not expect."""
+"""Replacement of units that readers of OME-TIFF do not expect."""
 
 
 def stated(xml: str, number: int) -> Acquisition:
-    """What OME-XML tells of image ``number``, counted from 0.
+    """Metadata of image ``number``, counted from 0, from OME-XML.
 
     Raises
     ------
     ParseError
-        If it is no XML.
+        If it is not XML.
     """
     root = ET.fromstring(xml)
-    images = [found for image in _all(root, 'Image') for found in _all(image, 'Pixels')]
+    images = [
+        pixels_element for image in _all(root, 'Image') for pixels_element in _all(image, 'Pixels')
+    ]
     if not images:
         return Acquisition()
     pixels = images[number if number < len(images) else 0]
@@ -43,13 +45,13 @@ def stated(xml: str, number: int) -> Acquisition:
 
 
 def rescued(xml: str) -> tuple[Acquisition, str, dict[str, int]]:
-    """What can still be read of damaged OME-XML.
+    """Metadata that can be read from damaged OME-XML.
 
     Returns
     -------
     (Acquisition, str, dict)
-        Sizes; axes of the planes, the last one runs fastest, empty if that cannot be read; and
-        the length of each axis.
+        Sizes; axes of the planes, of which the last one changes fastest, empty if they cannot be
+        read; and the length of each axis.
     """
     opening = re.search(r'<(?:\w+:)?Pixels\b([^<>]*)', xml)
     text = opening[1] if opening else ''
@@ -64,33 +66,33 @@ def rescued(xml: str) -> tuple[Acquisition, str, dict[str, int]]:
     return Acquisition(_spacing(attributes)), order[:1:-1] if whole else '', sizes
 
 
-def from_words(said: Mapping[str, Any]) -> Acquisition:
-    """Sizes and channels that stand in a mapping with the names of OME-XML attributes."""
-    channels = said.get('Channel', ())
-    if isinstance(channels, Mapping):  # a list for each name, as tifffile takes it too
+def from_words(metadata: Mapping[str, Any]) -> Acquisition:
+    """Sizes and channels from a mapping with the names of OME-XML attributes."""
+    channels = metadata.get('Channel', ())
+    if isinstance(channels, Mapping):  # a list for each name, which tifffile accepts too
         names = channels.get('Name', ())
         names = [names] if isinstance(names, str) else names
         channels = [{'Name': name} for name in names]
     infos = tuple(_channel(channel) for channel in channels if isinstance(channel, Mapping))
-    return Acquisition(_spacing(said), infos)
+    return Acquisition(_spacing(metadata), infos)
 
 
 def _all(element: ET.Element, tag: str) -> list[ET.Element]:
-    """Children of a name, whatever the version of the schema."""
+    """Child elements with this tag, for any version of the schema."""
     return [child for child in element if child.tag.rpartition('}')[2] == tag]
 
 
 def _spacing(attributes: Mapping[str, Any]) -> dict[str, Spacing]:
-    found = {
+    spacing = {
         axis: Spacing.of(
             attributes.get(f'PhysicalSize{axis}'), attributes.get(f'PhysicalSize{axis}Unit', 'µm')
         )
         for axis in 'XYZ'
     }
-    found['T'] = Spacing.of(
+    spacing['T'] = Spacing.of(
         attributes.get('TimeIncrement'), attributes.get('TimeIncrementUnit', 's')
     )
-    return {axis: step for axis, step in found.items() if step is not None}
+    return {axis: step for axis, step in spacing.items() if step is not None}
 
 
 def _channel(attributes: Mapping[str, Any]) -> ChannelInfo:
@@ -102,7 +104,7 @@ def _channel(attributes: Mapping[str, Any]) -> ChannelInfo:
 
 
 def _colour(text: Any) -> Colour | None:
-    """From a signed whole number of 32 bits: red, green, blue, opacity."""
+    """Colour from a signed integer of 32 bits: red, green, blue, opacity."""
     try:
         value = int(text) & 0xFFFFFFFF
     except (TypeError, ValueError):
@@ -111,19 +113,19 @@ def _colour(text: Any) -> Colour | None:
 
 
 def described(acquisition: Acquisition, axes: str, shape: Sequence[int]) -> dict[str, Any]:
-    """What tifffile is to write into the OME-XML of an image."""
-    said: dict[str, Any] = {'axes': axes}
+    """Metadata for the OME-XML of an image, as tifffile expects it."""
+    metadata: dict[str, Any] = {'axes': axes}
     for axis in 'XYZ':
         step = acquisition.spacing.get(axis)
         if step is not None:
-            said |= _length(f'PhysicalSize{axis}', step)
+            metadata |= _length(f'PhysicalSize{axis}', step)
     step = acquisition.spacing.get('T')
     if step is not None:
-        said |= {'TimeIncrement': step.size, 'TimeIncrementUnit': step.unit or 's'}
+        metadata |= {'TimeIncrement': step.size, 'TimeIncrementUnit': step.unit or 's'}
     channels = acquisition.named(dict(zip(axes, shape, strict=True)).get('C', 1))
     if channels:
-        said['Channel'] = [_attributes(channel) for channel in channels]
-    return said
+        metadata['Channel'] = [_attributes(channel) for channel in channels]
+    return metadata
 
 
 def _length(name: str, step: Spacing) -> dict[str, Any]:
@@ -133,14 +135,14 @@ def _length(name: str, step: Spacing) -> dict[str, Any]:
 
 
 def _attributes(channel: ChannelInfo) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     if channel.name:
-        said['Name'] = channel.name
+        attributes['Name'] = channel.name
     if channel.colour is not None:
         red, green, blue = channel.colour
         value = red << 24 | green << 16 | blue << 8 | 0xFF
-        said['Color'] = value - (1 << 32) if value >= 1 << 31 else value
+        attributes['Color'] = value - (1 << 32) if value >= 1 << 31 else value
     for kind, wave in (('Emission', channel.emission), ('Excitation', channel.excitation)):
         if wave is not None:
-            said |= _length(f'{kind}Wavelength', wave)
-    return said
+            attributes |= _length(f'{kind}Wavelength', wave)
+    return attributes

@@ -1,6 +1,6 @@
-"""Plain TIFF: sizes and channels from and into its description, which holds JSON.
+"""Plain TIFF: sizes and channels, read from and written to its JSON description.
 
-Programs that do not read it find the size of a pixel in the resolution tags.
+For programs that do not read it, the size of a pixel is in the resolution tags.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from napari_noise2score.images.tiff.tags import Resolution
 
 
 def stated(
-    said: Mapping[str, Any], resolution: Resolution, counts: Mapping[str, int]
+    metadata: Mapping[str, Any], resolution: Resolution, counts: Mapping[str, int]
 ) -> Acquisition:
-    """What a description and the resolution tags tell.
+    """Metadata from a description and the resolution tags.
 
     Parameters
     ----------
-    said : mapping
-        The JSON of the description, with the words of OME or of ImageJ; empty if there is none.
+    metadata : mapping
+        The JSON of the description, with names of OME or of ImageJ; empty if there is none.
     resolution : Resolution
-        Pixels for a unit along X and Y.
+        Pixels per unit along X and Y.
     counts : mapping of str to int
-        Length of the axes T, Z and C that there are.
+        Lengths of the existing axes among T, Z and C.
     """
-    words = imagej.stated(said, resolution, counts)
+    words = imagej.stated(metadata, resolution, counts)
     sizes = dict(words.spacing)
-    if not said.get('unit'):
+    if not metadata.get('unit'):
         sizes |= tags.stated(resolution).spacing
-    exact = ome.from_words(said)
+    exact = ome.from_words(metadata)
     return Acquisition({**sizes, **exact.spacing}, exact.channels or words.channels)
 
 
 def described(acquisition: Acquisition, axes: str, shape: Sequence[int]) -> dict[str, Any]:
-    """What tifffile is to write into the description."""
+    """Metadata for the description, as tifffile expects it."""
     return ome.described(acquisition, axes, shape)

@@ -1,4 +1,4 @@
-"""An image is read from a TIFF file: its values, axes, sizes and channels."""
+"""Reading of an image from a TIFF file: values, axes, sizes and channels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import KNOWN, check_axes, complete_axes
 from napari_noise2score.images.tiff import imagej, microscopes, ome, plain
-from napari_noise2score.images.tiff.guard import heard, readable, reason
+from napari_noise2score.images.tiff.guard import captured_log, readable, reason
 from napari_noise2score.images.tiff.series import (
     check_size,
     choose,
@@ -31,12 +31,12 @@ from napari_noise2score.images.tiff.stored import StoredArray
 from napari_noise2score.images.tiff.tags import Resolution
 
 IN_MEMORY = 1 << 28
-"""Bytes of the largest image that is read at once; of a larger one what is looked at."""
+"""Bytes of the largest image that is read at once; a larger one is read when it is indexed."""
 _FLAGS = (
     'shaped lsm mmstack ome imagej ndtiff fluoview stk sis svs scn qpi ndpi bif avs eer philips '
     'scanimage nih mdgel'
 )
-"""Descriptions that tifffile knows."""
+"""Descriptions that tifffile parses."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +46,13 @@ class TiffImage:
     Attributes
     ----------
     data : array
-        Grey levels, in the dtype of the file; of a large image a `StoredArray`.
+        Grey levels, in the dtype of the file; a `StoredArray` for a large image.
     axes : str
         One letter for each axis, see `images.axes`.
     acquisition : Acquisition
-        What the file states of sizes and channels.
+        Sizes and channels in the metadata of the file.
     notes : tuple of str
-        What is to be said of the file: what was left out, what is missing in it.
+        Notes on the file: ignored images, missing parts.
     """
 
     data: NDArray[Any] | StoredArray
@@ -77,28 +77,28 @@ def read_tiff(
     axes : str, optional
         A letter for each axis.
     series : int, optional
-        Which image of a file with several ones, from 0. Default: the largest one, of those with
-        as many axes as are given.
+        Number of the image in a file with several images, from 0. Default: the largest one with as
+        many axes as are given.
     in_memory : int
-        Bytes up to which an image is read at once; a larger one stays in the file, and of it is
-        read what is looked at.
+        Bytes up to which an image is read at once; the values of a larger one are read when they
+        are indexed.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or no TIFF, or says nothing of its axes and none are given.
+        If the file is missing, damaged or not a TIFF, or if the axes are neither in it nor given.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f'{path}: no such file; a TIFF or OME-TIFF image is needed')
-    with readable(path), heard() as logged, ExitStack() as stack:
-        file, found, notes = _opened(path, stack)
-        chosen = choose(found, path, series, axes)
+    with readable(path), captured_log() as logged, ExitStack() as stack:
+        file, candidates, notes = _opened(path, stack)
+        chosen = choose(candidates, path, series, axes)
         notes += chosen.notes
         data, stated, more = _values(file, chosen.series, path, in_memory)
         data, stated = _relaid(data, stated, file, chosen.series)
         acquisition, described = _acquisition(file, chosen.series, chosen.number)
-        notes += more + described + _said(logged, notes + more)
+        notes += more + described + _log_notes(logged, notes + more)
     if axes is None:
         axes = stated
         if not set(stated) <= set(KNOWN) or not {'Y', 'X'} <= set(stated):
@@ -119,23 +119,23 @@ def read_tiff(
 def _opened(
     path: Path, stack: ExitStack
 ) -> tuple[TiffFile, list[TiffPageSeries], tuple[str, ...]]:
-    """A file and its images; read without its description where that cannot be read."""
+    """A file and its images; a description that cannot be parsed is ignored."""
     file = stack.enter_context(TiffFile(path))
     try:
-        found = file.series
-    # As in `readable`: a damaged description makes any statement of a parser fail, and the pixels
-    # may be whole. Where they are not, the second try fails too.
+        series = file.series
+    # As in `readable`: with a damaged description any statement of a parser may fail, but the
+    # pixels may be intact. If they are not, the second attempt fails too.
     except Exception as error:  # noqa: BLE001
         undescribed: dict[str, Any] = {f'is_{flag}': False for flag in _FLAGS.split()}
         file = stack.enter_context(TiffFile(path, **undescribed))
         return file, file.series, (f'its description is damaged and ignored ({reason(error)})',)
-    return file, found, ()
+    return file, series, ()
 
 
 def _values(
     file: TiffFile, series: TiffPageSeries, path: Path, in_memory: int
 ) -> tuple[NDArray[Any] | StoredArray, str, tuple[str, ...]]:
-    """Values, axes, and what is missing."""
+    """Values, axes, and notes on missing parts."""
     part = cut_short(file, series, path)
     if part is not None:
         stored, axes, note = part
@@ -174,14 +174,14 @@ def _acquisition(
             note = f'its OME-XML is damaged and is read as far as possible ({error})'
             return ome.rescued(xml)[0], (note,)
     if file.is_imagej:
-        found = imagej.stated(file.imagej_metadata or {}, resolution, counts)
+        acquisition = imagej.stated(file.imagej_metadata or {}, resolution, counts)
     else:
-        said = (file.shaped_metadata or ()) if file.is_shaped else ()
-        own = said[min(number, len(said) - 1)] if said else {}
-        found = plain.stated(own, resolution, counts)
+        descriptions = (file.shaped_metadata or ()) if file.is_shaped else ()
+        own = descriptions[min(number, len(descriptions) - 1)] if descriptions else {}
+        acquisition = plain.stated(own, resolution, counts)
     program = microscopes.stated(file)
-    spacing = {**found.spacing, **program.spacing}
-    return Acquisition(spacing, found.channels or program.channels), ()
+    spacing = {**acquisition.spacing, **program.spacing}
+    return Acquisition(spacing, acquisition.channels or program.channels), ()
 
 
 def _ome_xml(file: TiffFile) -> str | None:
@@ -193,7 +193,7 @@ def _ome_xml(file: TiffFile) -> str | None:
 def _relaid(
     data: NDArray[Any] | StoredArray, axes: str, file: TiffFile, series: TiffPageSeries
 ) -> tuple[NDArray[Any] | StoredArray, str]:
-    """Planes in the order that damaged OME-XML still tells, where no other description does."""
+    """Planes in the order that damaged OME-XML contains, if there is no other description."""
     xml = _ome_xml(file)
     if xml is None or set(axes) <= set(KNOWN):
         return data, axes
@@ -205,8 +205,8 @@ def _relaid(
     return data.reshape(*sides, *plane), ''.join(leading) + series.keyframe.axes
 
 
-def _said(logged: list[str], notes: tuple[str, ...]) -> tuple[str, ...]:
-    """What tifffile logged of damage, where no note speaks of it yet."""
+def _log_notes(logged: list[str], notes: tuple[str, ...]) -> tuple[str, ...]:
+    """A note on damage that tifffile logged, if there is no other note on it."""
     if any('cut short' in note or 'missing' in note for note in notes):
         return ()
     if any('invalid page offset' in text for text in logged):

@@ -1,4 +1,4 @@
-"""Which image of a file is read, what is left out, and what a file lacks of what it promises."""
+"""Selection of the image in a file, and detection of missing or damaged parts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 _LISTED = 6
-"""Most images of a file that a message lists."""
+"""Maximum number of images of a file that a message lists."""
 _DENSEST = 50_000
-"""Most values that a byte of a compressed file was seen to stand for: zeros by ZSTD, 32768."""
+"""Maximum number of values per byte of a compressed file; zeros in ZSTD have 32768."""
 _LARGEST_SEGMENT = 1 << 28
-"""Bytes of a strip or tile from which on it must not be larger than its page."""
+"""Bytes above which a strip or tile must not be larger than its page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Chosen:
     Attributes
     ----------
     series : TiffPageSeries
-        As tifffile sees it.
+        The image as an object of tifffile.
     number : int
-        Which one it is, from 0.
+        Number of the image, from 0.
     notes : tuple of str
-        What is left out.
+        Notes on images that are not read.
     """
 
     series: TiffPageSeries
@@ -45,16 +45,16 @@ class Chosen:
 
 
 def choose(
-    found: Sequence[TiffPageSeries], path: Path, wanted: int | None, axes: str | None
+    candidates: Sequence[TiffPageSeries], path: Path, wanted: int | None, axes: str | None
 ) -> Chosen:
-    """The image that is asked for; else the largest one, of those with as many axes as are given.
+    """The requested image; by default the largest one with as many axes as are given.
 
     Raises
     ------
     InputError
-        If there is none, or none of that number.
+        If there is no image, or no image of that number.
     """
-    images = [series for series in found if len(series.shape) > 1 and 0 not in series.shape]
+    images = [series for series in candidates if len(series.shape) > 1 and 0 not in series.shape]
     if not images:
         raise InputError(f'{path}: contains no image; a TIFF or OME-TIFF image is needed')
     if wanted is not None:
@@ -88,17 +88,17 @@ def _listing(images: Sequence[TiffPageSeries]) -> str:
 def cut_short(
     file: TiffFile, series: TiffPageSeries, path: Path
 ) -> tuple[StoredArray, str, str] | None:
-    """What is there of a stack that has fewer planes than its description or its pages say.
+    """The existing planes of a stack that has fewer planes than it declares.
 
     Returns
     -------
     (StoredArray, str, str) or None
-        The planes that are there, their axes, and a note; None if nothing is missing.
+        The existing planes, their axes, and a note; None if nothing is missing.
 
     Raises
     ------
     InputError
-        If they are less than those of one place along the first axis.
+        If not even one position along the first axis is complete.
     """
     if series.kind in ('generic', 'uniform'):
         broken = _broken_off(series, path)
@@ -139,12 +139,12 @@ def cut_short(
         f'along {axes[0]}, and the {whole} that {"is" if whole == 1 else "are"} present '
         f'{"is" if whole == 1 else "are"} read'
     )
-    found = StoredArray(path, (whole, *shape[1:]), pages)
-    return (found, axes, note) if whole > 1 else (found.reshape(*shape[1:]), axes[1:], note)
+    array = StoredArray(path, (whole, *shape[1:]), pages)
+    return (array, axes, note) if whole > 1 else (array.reshape(*shape[1:]), axes[1:], note)
 
 
 def _broken_off(series: TiffPageSeries, path: Path) -> tuple[StoredArray, str, str] | None:
-    """The pages before the one in which a file ends; None if the last one is whole."""
+    """The pages before the one in which a file ends; None if the last one is complete."""
     pages = list(series)
     size = series.keyframe.parent.filehandle.size
     whole = next((i for i, page in enumerate(pages) if not _within(page, size)), len(pages))
@@ -157,21 +157,21 @@ def _broken_off(series: TiffPageSeries, path: Path) -> tuple[StoredArray, str, s
 
 
 def _within(page: TiffPage | TiffFrame | None, size: int) -> bool:
-    """Whether all that a page speaks of can be in a file of that size."""
+    """Whether all data that a page refers to is within a file of that size."""
     if page is None:
         return True
     parts = zip(page.dataoffsets, page.databytecounts, strict=False)
     return all(offset + count <= size for offset, count in parts)
 
 
-def _hyperstack(said: dict[str, Any], page: TiffPage) -> tuple[str, list[int]]:
-    """Axes and, of those before the plane, sides that an ImageJ description speaks of."""
+def _hyperstack(metadata: dict[str, Any], page: TiffPage) -> tuple[str, list[int]]:
+    """Axes of an ImageJ description, and lengths of those before the plane."""
     names = {'T': 'frames', 'Z': 'slices', 'C': 'channels'}
-    counts = {axis: _whole_number(said.get(name)) for axis, name in names.items()}
+    counts = {axis: _whole_number(metadata.get(name)) for axis, name in names.items()}
     if page.axes.startswith('S') or page.shaped[-1] == counts['C'] > 1:
         counts['C'] = 1  # samples of a pixel, which Bio-Formats calls channels
     if math.prod(counts.values()) == 1:
-        counts['T'] = _whole_number(said.get('images'))
+        counts['T'] = _whole_number(metadata.get('images'))
     leading = [axis for axis in 'TZC' if counts[axis] > 1]
     return ''.join(leading) + page.axes, [counts[axis] for axis in leading]
 
@@ -181,7 +181,9 @@ def _whole_number(value: object) -> int:
 
 
 def check_size(series: TiffPageSeries, path: Path) -> None:
-    """Raise `InputError` if an image cannot be in its file: before room is made for it."""
+    """Raise `InputError` if an image is larger than its file allows, before memory is
+    allocated.
+    """
     frame, size = series.keyframe, series.nbytes
     if frame.dtype is None:
         raise InputError(
@@ -227,7 +229,9 @@ def check_size(series: TiffPageSeries, path: Path) -> None:
 
 
 def stored_array(series: TiffPageSeries, path: Path) -> StoredArray | None:
-    """The values of an image, to be read where they are looked at; None if that cannot be done."""
+    """The values of an image, which are read when they are indexed; None if that is not
+    possible.
+    """
     if series.transform is not None or series.keyframe.dtype is None:
         return None
     shape = tuple(series.shape)
@@ -250,7 +254,7 @@ def stored_array(series: TiffPageSeries, path: Path) -> StoredArray | None:
 
 
 def missing_pages(series: TiffPageSeries, file: TiffFile, path: Path) -> tuple[str, ...]:
-    """A note on planes of an OME-TIFF that are in no file, with the files that are not there."""
+    """A note on planes of an OME-TIFF that are in no file, with the missing files."""
     pages: list[TiffPage | TiffFrame | None] = list(series) if series.kind == 'ome' else []
     lacking = sum(page is None for page in pages)
     if not lacking:

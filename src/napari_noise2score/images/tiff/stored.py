@@ -1,4 +1,4 @@
-"""Values of an image that stay in their file until they are looked at."""
+"""Values of an image in a file, which are read when they are indexed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tifffile import TiffFrame, TiffPage
 
 Window = tuple[range, ...]
-"""What is wanted of a page: places along each of its axes, one after the other."""
+"""Requested part of a page: consecutive places along each of its axes."""
 
 _AT_ONCE = 1 << 26
 """Bytes that are read at once."""
 _REMEMBERED = 1 << 28
-"""Bytes of decoded segments that are kept for the next look."""
+"""Bytes of decoded segments that are cached."""
 
 
 class Pages(Protocol):
@@ -39,16 +39,16 @@ class Pages(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values, in native byte order."""
+        """Dtype of the values, in native byte order."""
         ...
 
     def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
-        """Put the window of page number ``page`` into an array of its size."""
+        """Read the window of page number ``page`` into an array of its size."""
         ...
 
 
 class Files:
-    """Files that are opened when they are needed, and closed together."""
+    """Files that are opened on first use, and closed together."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack, self._open = stack, dict[Path, IO[bytes]]()
@@ -61,7 +61,7 @@ class Files:
 
 
 class StoredArray:
-    """An array in a file; indexing reads what is asked for, and no more than that.
+    """An array in a file; indexing reads only the requested values.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class StoredArray:
     shape : tuple of int
         Shape; its last axes are those of a page, the others number the pages.
     pages : Pages
-        The pages, as many as the shape says.
+        The pages; their number agrees with the shape.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], pages: Pages) -> None:
@@ -87,7 +87,7 @@ class StoredArray:
         return StoredArray(self._path, shape, self._pages)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """A part; ``index`` holds whole numbers, slices and ``...``.
+        """A part of the array; ``index`` has integers, slices and ``...``.
 
         Raises
         ------
@@ -106,8 +106,8 @@ class StoredArray:
             for at, span in zip(window, spans, strict=True)
         )
         whole = all(at.step == 1 for at in window)
-        found = np.empty(tuple(len(at) for at in wanted), self.dtype)
-        if found.size:
+        values = np.empty(tuple(len(at) for at in wanted), self.dtype)
+        if values.size:
             with readable(self._path), ExitStack() as stack:
                 files = Files(stack)
                 for place in product(*(range(len(at)) for at in leading)):
@@ -115,19 +115,19 @@ class StoredArray:
                         [at[i] for at, i in zip(leading, place, strict=True)], self.shape[:split]
                     )
                     if whole:
-                        self._pages.read(files, number, spans, found[place])
+                        self._pages.read(files, number, spans, values[place])
                     else:
                         near = np.empty([len(span) for span in spans], self.dtype)
                         self._pages.read(files, number, spans, near)
-                        found[place] = near[picked]
-        return found[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
+                        values[place] = near[picked]
+        return values[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def _places(self, index: Any) -> tuple[list[range], set[int]]:
-        """Places along every axis, and the axes that are dropped."""
+        """Indices along every axis, and the axes that are dropped."""
         parts = index if isinstance(index, tuple) else (index,)
         if any(part is Ellipsis for part in parts):
             at = next(i for i, part in enumerate(parts) if part is Ellipsis)
@@ -148,14 +148,14 @@ class StoredArray:
 
 
 class Contiguous:
-    """Pages that lie uncompressed one after the other.
+    """Uncompressed pages that are stored one after the other.
 
     Parameters
     ----------
     path : Path
         The file.
     offset : int
-        Where they begin, bytes.
+        Position of the first page, bytes.
     shape : tuple of int
         Shape of a page.
     dtype : dtype
@@ -169,7 +169,7 @@ class Contiguous:
         self.shape, self.dtype = shape, dtype.newbyteorder('=')
 
     def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
-        """Put the window of page number ``page`` into an array, some rows at a time."""
+        """Read the window of page number ``page`` into an array, some rows at a time."""
         rows = window[0]
         row = math.prod(self.shape[1:])
         across = tuple(slice(at.start, at.stop) for at in window[1:])
@@ -189,12 +189,12 @@ class Contiguous:
 
 
 class Segmented:
-    """Pages of strips or tiles, of which those are decoded that are looked at.
+    """Pages of strips or tiles; only the requested ones are decoded.
 
     Parameters
     ----------
     pages : sequence of TiffPage, TiffFrame or None
-        Alike in shape and dtype; zeros where there is none.
+        Pages of one shape and dtype; a missing page is read as zeros.
     """
 
     def __init__(self, pages: Sequence[TiffPage | TiffFrame | None]) -> None:
@@ -207,13 +207,13 @@ class Segmented:
         self._bytes, self._lock = 0, Lock()
 
     def read(self, files: Files, page: int, window: Window, into: NDArray[Any]) -> None:
-        """Put the window of page number ``page`` into an array."""
+        """Read the window of page number ``page`` into an array."""
         segments = self._segments[page]
         if segments is None:
             into[...] = 0
             return
         full = segments.normalised(window)
-        found = np.full(tuple(len(at) for at in full), segments.nodata, self.dtype)
+        page_values = np.full(tuple(len(at) for at in full), segments.nodata, self.dtype)
         for number in segments.touching(full):
             key = page, number
             with self._lock:
@@ -223,8 +223,8 @@ class Segmented:
                 values = segments.decode(files, number)
                 self._remember(key, values)
             if values is not None:
-                segments.paste(values, number, full, found)
-        into[...] = found.reshape(into.shape)
+                segments.paste(values, number, full, page_values)
+        into[...] = page_values.reshape(into.shape)
 
     def _remember(self, key: tuple[int, int], values: NDArray[Any] | None) -> None:
         with self._lock:
@@ -236,7 +236,7 @@ class Segmented:
 
 
 class _Segments:
-    """Strips or tiles of one page: where they lie, and how they are decoded."""
+    """Strips or tiles of one page: positions and decoding."""
 
     def __init__(self, page: TiffPage | TiffFrame) -> None:
         frame = page.keyframe
@@ -265,7 +265,7 @@ class _Segments:
         return tuple(full)
 
     def touching(self, full: Window) -> list[int]:
-        """Numbers of the segments of which something is in a window."""
+        """Numbers of the segments that overlap a window."""
         counts = [
             -(-side // step) for side, step in zip(self._sides[1:4], self._strip, strict=True)
         ]
@@ -279,7 +279,7 @@ class _Segments:
         ]
 
     def decode(self, files: Files, number: int) -> NDArray[Any] | None:
-        """A segment (depth, rows, columns, samples); None if nothing is stored of it."""
+        """A segment (depth, rows, columns, samples); None if it is not stored."""
         if number >= len(self._offsets) or number >= len(self._counts):
             raise InputError(
                 f'{self._path}: it is damaged; a part of a page has no position in the file'
@@ -292,7 +292,7 @@ class _Segments:
         return self._decode(data, number, **self._options)[0]
 
     def paste(self, values: NDArray[Any], number: int, full: Window, into: NDArray[Any]) -> None:
-        """Copy what a segment has of a window."""
+        """Copy the part of a segment that is in a window."""
         (sample, *start, _), _ = self._decode(None, number, **self._options)[1:]
         start = [sample, *start, 0]
         sizes = (1, *values.shape)

@@ -1,4 +1,4 @@
-"""Resolution tags: how many pixels a unit has, which every TIFF can say of X and Y."""
+"""Resolution tags: pixels per unit along X and Y, which every TIFF can have."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _CODES = {'': 1, 'in': 2, 'cm': 3}
 _UNITS = {2: 'in', 3: 'cm', 4: 'mm', 5: 'µm'}
 _UNSCALED = 1 / 72
-"""Inches: the 72 dots per inch that programs write where they know nothing, as ImageJ has it."""
+"""Inches per pixel at 72 dots per inch, which programs such as ImageJ write for unknown sizes."""
 _MICROSCOPIC = 20.0
-"""Micrometres below which a size that stands in inches or centimetres is meant in micrometres."""
+"""Micrometres below which a size in inches or centimetres is converted to micrometres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Resolution:
 
     @classmethod
     def of(cls, page: TiffPage) -> Resolution:
-        """That of a page; empty where its tags say nothing."""
+        """Resolution of a page; empty if its tags contain none."""
         code = page.tags.valueof('ResolutionUnit', 2)
         unit = _UNITS.get(int(code) if isinstance(code, int) else 1, '')
         sizes = {}
@@ -42,14 +42,14 @@ class Resolution:
         return cls(sizes, unit)
 
     def spacing(self, axis: str, unit: str = '') -> Spacing | None:
-        """Along an axis, in a unit that is stated elsewhere or else in that of the tags."""
+        """Spacing along an axis, in the given unit, or in that of the tags."""
         size = self.sizes.get(axis)
         if size is None or (not unit and size == (_UNSCALED if self.unit == 'in' else 1)):
             return None
         return Spacing(size, unit or self.unit)
 
     def options(self) -> dict[str, Any]:
-        """What tifffile needs to write it."""
+        """Options with which tifffile writes the tags."""
         if not self.sizes:
             return {}
         x, y = (self.sizes.get(axis, next(iter(self.sizes.values()))) for axis in 'XY')
@@ -57,20 +57,20 @@ class Resolution:
 
 
 def stated(resolution: Resolution) -> Acquisition:
-    """Sizes of a plain TIFF; small ones in micrometres, which the tags have no word for."""
-    found = {}
+    """Sizes of a plain TIFF; small ones in micrometres, a unit that the tags do not have."""
+    spacing = {}
     for axis in 'XY':
         step = resolution.spacing(axis)
         if step is None:
             continue
         micrometres = step.within('µm')
         small = micrometres is not None and micrometres < _MICROSCOPIC
-        found[axis] = Spacing(micrometres, 'µm') if small and micrometres else step
-    return Acquisition(found)
+        spacing[axis] = Spacing(micrometres, 'µm') if small and micrometres else step
+    return Acquisition(spacing)
 
 
 def tagged(acquisition: Acquisition) -> Resolution:
-    """Tags of a file, in centimetres or inches where the sizes are lengths."""
+    """Tags of a file, in centimetres or inches if the sizes are lengths."""
     steps = {axis: acquisition.spacing[axis] for axis in 'XY' if axis in acquisition.spacing}
     if not steps:
         return Resolution()

@@ -1,6 +1,6 @@
-"""An image is written to a TIFF file: as an ImageJ hyperstack, an OME-TIFF, or a plain TIFF.
+"""Writing of an image to a TIFF file: as an ImageJ hyperstack, an OME-TIFF, or a plain TIFF.
 
-Which one follows from the name, the axes and the dtype, and is settled before any work is done.
+The format depends on the name, the axes and the dtype, and is checked before the work.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from napari_noise2score.images.tiff.tags import tagged
 
 SUFFIXES = ('.tif', '.tiff')
 _CLASSIC = 1 << 31
-"""Bytes up to which offsets of 32 bits are enough for the values and all that stands beside."""
+"""Bytes up to which offsets of 32 bits are sufficient for the values and the metadata."""
 _INSTEAD = {'float16': 'float32'}
-"""What holds the values of a dtype exactly, for a format that lacks it."""
+"""Replacement of a dtype that a format lacks; it contains the same values exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an image is going to lie in a file.
+    """Layout of an image in a file.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Layout:
     axes : str
         Order of the axes in the file.
     dtype : dtype
-        Of the values in the file.
+        Dtype of the values in the file.
     """
 
     form: str
@@ -52,12 +52,12 @@ class Layout:
 def layout(
     path: str | os.PathLike[str], axes: str, dtype: DTypeLike, shape: Sequence[int]
 ) -> Layout:
-    """How an image would be written to a path.
+    """The layout of an image at a path.
 
     Raises
     ------
     InputError
-        If the format of that name cannot hold it; the text says what can.
+        If the format of that name cannot store the image; the text names an alternative.
     """
     name, kind = Path(path).name.lower(), np.dtype(dtype)
     if not name.endswith(SUFFIXES):
@@ -90,30 +90,30 @@ def layout(
 
 
 def _is_stack(lengths: dict[str, int]) -> bool:
-    """Whether there is anything to stack: a hyperstack drops all axes of one plane."""
+    """Whether there are several planes: a hyperstack drops the axes of a single plane."""
     stacked = [length for axis, length in lengths.items() if axis not in 'YXS']
     return (not stacked or max(stacked) > 1) and min(lengths['Y'], lengths['X']) > 1
 
 
 def _unpacked(kind: np.dtype[Any], axes: str) -> np.dtype[Any]:
-    """Binary values are packed into bits, but for those of colours a byte each is needed."""
+    """Binary values are packed into bits, but binary colours need one byte each."""
     return np.dtype(np.uint8) if kind == np.bool_ and 'S' in axes else kind
 
 
 def check_writable_as(
     path: str | os.PathLike[str], axes: str, dtype: DTypeLike, shape: Sequence[int]
 ) -> tuple[str, ...]:
-    """Whether an image can be written to a path, to be asked before any work is done.
+    """Check before the work whether an image can be written to a path.
 
     Returns
     -------
     tuple of str
-        Notes, where the file is going to differ from the image: by another dtype.
+        Notes on differences between the file and the image: another dtype.
 
     Raises
     ------
     InputError
-        If it cannot; the text says what can.
+        If it cannot be written; the text names an alternative.
     """
     lies = layout(path, axes, dtype, shape)
     if lies.dtype == np.dtype(dtype):
@@ -126,8 +126,8 @@ def check_writable_as(
 def _planes_last(axes: str, *, nested: bool = False) -> str:
     """The axes with rows and columns at the end, as pages are stored.
 
-    Colours come after them, or stay right before them. ``nested`` puts each axis besides T, Z and
-    C behind one of them, which OME-XML counts it along.
+    Colours are after them, or directly before them. With ``nested`` each axis other than T, Z and
+    C follows one of them, with which OME-XML combines it.
     """
     others = [axis for axis in axes if axis not in 'YXS']
     if nested:
@@ -145,17 +145,17 @@ def write_tiff(
     axes: str,
     acquisition: Acquisition = NOTHING_STATED,
 ) -> None:
-    """Write an image with its axes; an existing file stays whole until the new one is complete.
+    """Write an image with its axes; an existing file is not changed until the new one is complete.
 
-    A name that ends in ``.ome.tif(f)`` makes an OME-TIFF; any other an ImageJ hyperstack where
-    that can hold the image, and else a plain TIFF with the axes and sizes in its description. A
-    hyperstack has no axes of length 1; a single plane with such axes is a plain TIFF. The order
-    of the axes becomes that of the format.
+    A name that ends in ``.ome.tif(f)`` makes an OME-TIFF; any other name makes an ImageJ
+    hyperstack if this format can store the image, otherwise a plain TIFF with the axes and sizes
+    in its description. A hyperstack has no axes of length 1; a single plane with such axes is a
+    plain TIFF. The order of the axes becomes that of the format.
 
     Parameters
     ----------
     path : path
-        Where to.
+        Path of the file.
     data : array
         Grey levels.
     axes : str
@@ -166,7 +166,7 @@ def write_tiff(
     Raises
     ------
     InputError
-        If the format cannot hold the image.
+        If the format cannot store the image.
     """
     path = Path(path)
     lies = layout(path, axes, data.dtype, data.shape)
@@ -199,7 +199,7 @@ def write_tiff(
 
 
 def _samples(axes: str, shape: Sequence[int]) -> dict[str, Any]:
-    """How the samples of a pixel lie."""
+    """Options for the samples of a pixel."""
     if 'S' not in axes:
         return {'photometric': 'minisblack'}
     count = shape[axes.index('S')]
@@ -210,7 +210,7 @@ def _samples(axes: str, shape: Sequence[int]) -> dict[str, Any]:
 
 
 def _pages(turned: NDArray[Any], lies: Layout) -> Iterator[NDArray[Any]]:
-    """Page by page: an image may be larger than the memory."""
+    """The pages one by one: an image may be larger than the memory."""
     side = 3 if 'S' in lies.axes else 2
     for place in product(*(range(length) for length in turned.shape[:-side])):
         yield np.ascontiguousarray(turned[place], lies.dtype)

@@ -1,4 +1,4 @@
 """Gain, offset and read noise measured on dark frames and flat fields.
 
-`calibrate` is where to begin.
+`calibrate` has the entry point.
 """

@@ -1,4 +1,4 @@
-"""The noise of a camera from calibration frames, and what is to be asked for with it."""
+"""The noise of a camera from calibration frames, and the noise model to request with it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from napari_noise2score.noise.pixels.maps import PixelMaps, measure_pixels
 from napari_noise2score.noise.request import AUTO, NoiseRequest
 
 _ALIKE = 0.03
-"""Relative difference of gains or read noises that one set of numbers may stand for."""
+"""Relative difference of gains or read noises up to which channels share one calibration."""
 _ALIKE_OFFSET = 0.2
-"""The same for offsets, in read noises."""
+"""The same for offsets, relative to the read noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +34,11 @@ class Calibration:
         ``offset`` and ``read_noise`` from dark frames, ``gain`` from flat-field frames, and their
         standard errors; grey levels, and grey levels per photon.
     correlation : Correlation
-        Of the noise between pixels; white if little.
+        Correlation of the noise between pixels; white if it is small.
     source : str
-        What it was measured on, in words.
+        Description of the frames that were measured.
     notes : tuple of str
-        What a user should know.
+        Warnings for the user.
     maps : PixelMaps or None
         Offset and read noise of each pixel, where dark frames show that they differ.
     """
@@ -52,19 +52,19 @@ class Calibration:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Parameters that are left to the image."""
+        """Parameters that are estimated from the image."""
         return tuple(n for n in parameters_of(PoissonGaussian) if n not in self.parameters)
 
     def request(self, asked: NoiseRequest | None = None) -> NoiseRequest:
-        """The noise model that is asked for, with what was measured.
+        """The requested noise model, completed with the measured parameters.
 
-        Parameters that ``asked`` gives win; what neither gives is estimated from the image. Maps
-        are used unless an offset or a read noise is given.
+        Parameters of ``asked`` take precedence; parameters that were neither given nor measured
+        are estimated from the image. Maps are used unless an offset or a read noise is given.
 
         Raises
         ------
         InputError
-            If noise is asked for that is none of photons.
+            If the requested family is not photon noise.
         """
         asked = asked or NoiseRequest()
         photons = (AUTO, Poisson.name, PoissonGaussian.name)
@@ -105,19 +105,18 @@ def calibrate(
     Parameters
     ----------
     dark : (Y, X) or (T, Y, X) array, optional
-        Grey levels without light: they tell the offset and the read noise; 20 or more of them
-        also those of each pixel, where pixels differ.
+        Grey levels without light: they give the offset and the read noise; 20 frames or more also
+        give those of each pixel, if pixels differ.
     flat : (T, Y, X) array, optional
-        Grey levels of even light, two frames or more of each light level: they tell the gain.
-        Without dark frames at two light levels or more.
+        Grey levels of even light, two frames or more of each light level: they give the gain.
+        Without dark frames two light levels or more are needed.
     whole : iterable of (Y, X) arrays, optional
-        All dark frames in full, for the pixels one by one, where ``dark`` is a part of them.
+        All dark frames in full, to measure single pixels, if ``dark`` is only a part of them.
 
     Raises
     ------
     InputError
-        If neither is given, or they do not tell what they should; see `measure_dark` and
-        `measure_flat`.
+        If neither is given, or nothing can be measured; see `measure_dark` and `measure_flat`.
 
     Examples
     --------
@@ -127,8 +126,8 @@ def calibrate(
     >>> rng, camera = np.random.default_rng(0), PoissonGaussian(2.0, 100.0, 3.0)
     >>> dark = camera.sample(np.full((8, 64, 64), 100.0), rng)
     >>> flat = camera.sample(np.full((8, 64, 64), 900.0), rng)
-    >>> found = calibrate(dark, flat).request().known()
-    >>> bool(abs(found.gain - 2) < 0.1)
+    >>> noise = calibrate(dark, flat).request().known()
+    >>> bool(abs(noise.gain - 2) < 0.1)
     True
     """
     if dark is None and flat is None:
@@ -163,8 +162,8 @@ def calibrate(
     return Calibration(parameters, errors, correlation, ' and '.join(source), notes, maps)
 
 
-def together(calibrations: Sequence[Calibration]) -> Calibration:
-    """One calibration for several channels, where they are alike.
+def combined_calibration(calibrations: Sequence[Calibration]) -> Calibration:
+    """One calibration for several similar channels.
 
     Raises
     ------
@@ -183,11 +182,11 @@ def together(calibrations: Sequence[Calibration]) -> Calibration:
         scale = first.parameters.get('read_noise', 0.0) if name == 'offset' else abs(mean)
         share = _ALIKE_OFFSET if name == 'offset' else _ALIKE
         if (np.abs(values - mean) > np.maximum(3 * doubts, share * scale)).any():
-            told = ', '.join(digits(value, float(np.ptp(values)) / 10) for value in values)
+            different = ', '.join(digits(value, float(np.ptp(values)) / 10) for value in values)
             raise InputError(
                 f'the channels of the calibration frames differ: {name.replace("_", " ")} '
-                f'{told}; one noise model is used for all channels, so measure one channel at a '
-                'time'
+                f'{different}; one noise model is used for all channels, so measure one channel '
+                'at a time'
             )
         parameters[name] = mean
         errors[name] = float(np.maximum(doubts.max(), np.abs(values - mean).max()))

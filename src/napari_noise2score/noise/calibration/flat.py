@@ -1,4 +1,4 @@
-"""Flat-field frames: even light, and from its noise the gain (photon transfer)."""
+"""Flat-field frames: the gain from the noise under even light (photon transfer)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.calibration.dark import Dark
-from napari_noise2score.noise.calibration_frames import block_means, blocks, captures
+from napari_noise2score.noise.calibration_frames import block_means, blocks, checked_frames
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.digits import digits
 from napari_noise2score.noise.line_fit import fit_line, reweighted
@@ -20,42 +20,44 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FLICKER, _ONE_LEVEL = 1.05, 1.2
-"""Ratio of the light of two frames that follow in brightness, and of any two, of one level."""
+"""Maximum ratio of the light of frames of one level: of two next in brightness, and of any two."""
 _PARTLY_CLIPPED = 1e-3
 _COMPRESSED = 0.9
-"""Noise variance of a light level, over that of a darker one, that shows a sensor near its full
-well."""
+"""Noise variance of a light level, relative to a darker one, below which the sensor is near its
+full well."""
 _SIGNIFICANT = 5.0
 _OUTLYING = 4.5
-"""Standard deviations from which a value is left out; noise loses 1e-4 of its variance by it."""
+"""Standard deviations from which a value is excluded; this reduces the variance of the noise by
+1e-4."""
 _MOST_FIELDS = 8
 _LEAST = 1e-6
-"""Share of the largest expected variance below which no variance is expected to be."""
+"""Minimum of the expected variance, relative to the largest one."""
 _NO_ZERO = 20.0
-"""Values that are so many times further from 0 than from each other do not begin there."""
+"""Ratio of the distance from 0 to the range of the values above which the offset is not near 0."""
 _ROUNDS = 4
 """Rounds of the weighted fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flat:
-    """What flat-field frames tell.
+    """Measurements on flat-field frames.
 
     Attributes
     ----------
     gain, gain_error : float
-        Grey levels for one photon and its standard error.
+        Grey levels per photon and its standard error.
     zero, zero_error : float
-        Level at which the line of the noise variance is zero, grey levels: without read noise the
-        offset, else lower by ``read_noise^2 / gain``. With dark frames it is theirs.
+        Level at which the line of the noise variance is zero, grey levels: without read noise this
+        is the offset, otherwise it is lower by ``read_noise^2 / gain``. With dark frames it comes
+        from them.
     levels : tuple of float
         Mean grey levels of the light levels used.
     frames : int
-        Frames used.
+        Number of frames used.
     correlation : Correlation
-        Of the noise between pixels; white if little.
+        Correlation of the noise between pixels; white if it is small.
     notes : tuple of str
-        What a user should know.
+        Warnings for the user.
     """
 
     gain: float
@@ -70,11 +72,11 @@ class Flat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Light:
-    """Frames of one light level: mean (Y, X), what they differ from it by, usable pixels."""
+    """Frames of one light level: mean (Y, X), residuals (T, Y, X), usable pixels (Y, X)."""
 
     mean: Array
     rest: Array
-    kept: Mask
+    valid: Mask
 
     @property
     def variance(self) -> Array:
@@ -83,7 +85,7 @@ class _Light:
 
     def points(self) -> tuple[Array, ...]:
         """Mean, variance and number of measurements by block, (B,) each."""
-        level, variance, count = block_means(self.kept, self.mean, self.variance)
+        level, variance, count = block_means(self.valid, self.mean, self.variance)
         return level, variance, count * (len(self.rest) - 1)
 
 
@@ -93,26 +95,26 @@ def measure_flat(frames: ArrayLike, dark: Dark | None = None) -> Flat:
     Parameters
     ----------
     frames : (T, Y, X) array
-        Grey levels, any real dtype, at least 16 x 16 pixels; of each light level two frames or
-        more, in any order. The light may be uneven over the field.
+        Grey levels, any real dtype, at least 16 x 16 pixels; two frames or more of each light
+        level, in any order. The light may be uneven over the field.
     dark : Dark, optional
-        What dark frames of the same camera tell.
+        Measurements on dark frames of the same camera.
 
     Raises
     ------
     InputError
-        If there are not two frames of a light level, all are saturated or darker than the dark
-        frames, or the noise does not tell the gain.
+        If no light level has two frames, all frames are saturated or darker than the dark frames,
+        or the gain cannot be measured.
 
     Notes
     -----
     The variance at a pixel over the frames of a light level, after each is scaled to their common
-    light, is ``gain (mean - offset) + read_noise^2``: uneven light and a fixed pattern are no part
-    of it (Janesick, "Photon Transfer", 2007, ch. 5; EMVA Standard 1288, release 4.0, sec. 6.6).
-    With dark frames the line goes through their point, else it needs light of several levels, or
-    that is uneven enough.
+    light, is ``gain (mean - offset) + read_noise^2``: it does not contain uneven light or a fixed
+    pattern (Janesick, "Photon Transfer", 2007, ch. 5; EMVA Standard 1288, release 4.0, sec. 6.6).
+    With dark frames the line goes through their point; without them several light levels are
+    needed, or light that is uneven enough.
     """
-    raw = captures(frames, 'flat field')
+    raw = checked_frames(frames, 'flat field')
     if dark is not None:
         return _measured(raw, dark.offset, dark)
     lowest = float(raw.mean(axis=(1, 2), dtype=np.float64).min())
@@ -123,7 +125,7 @@ def measure_flat(frames: ArrayLike, dark: Dark | None = None) -> Flat:
 
 
 def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
-    """What frames tell if ``base`` is their grey level without light."""
+    """Measurements if ``base`` is the grey level without light."""
     notes: list[str] = []
     lights, levels, count = _lights(raw, base, notes)
     points = [light.points() for light in lights]
@@ -145,7 +147,7 @@ def _measured(raw: NDArray[Any], base: float, dark: Dark | None) -> Flat:
 def _lights(
     raw: NDArray[Any], base: float, notes: list[str]
 ) -> tuple[list[_Light], list[float], int]:
-    """The light levels that can be used, the darkest first, their means and number of frames."""
+    """The usable light levels, the darkest first, their means and their number of frames."""
     means = raw.mean(axis=(1, 2), dtype=np.float64)
     if means.max() <= base:
         raise InputError(
@@ -210,21 +212,21 @@ def _saturated(rail: float) -> str:
 
 def _grouped(means: Array, base: float, lit: Mask) -> list[list[int]]:
     """Numbers of the frames of each light level."""
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     for place in np.argsort(means, kind='stable').tolist():
         if not lit[place]:
             continue
-        if found:
-            lowest, last = (means[found[-1][i]] - base for i in (0, -1))
+        if groups:
+            lowest, last = (means[groups[-1][i]] - base for i in (0, -1))
             if means[place] - base <= min(_FLICKER * last, _ONE_LEVEL * lowest):
-                found[-1].append(place)
+                groups[-1].append(place)
                 continue
-        found.append([place])
-    return found
+        groups.append([place])
+    return groups
 
 
 def _rail(raw: NDArray[Any]) -> float:
-    """Grey level of saturation; ``inf`` if none is seen."""
+    """Grey level of saturation; ``inf`` if no values are saturated."""
     values, counts = np.unique(raw, return_counts=True)
     if raw.dtype.kind in 'ui' and values[-1] == np.iinfo(raw.dtype).max:
         return float(values[-1])
@@ -233,7 +235,7 @@ def _rail(raw: NDArray[Any]) -> float:
 
 
 def _light(frames: NDArray[Any], means: Array, base: float, rail: float) -> _Light:
-    """Frames of one light level, scaled to the light that they have in common."""
+    """Frames of one light level, scaled to their mean light."""
     light = float(means.mean()) - base
     scale = (light / (means - base))[:, None, None]
     scaled = base + (frames.astype(np.float64) - base) * scale
@@ -243,18 +245,18 @@ def _light(frames: NDArray[Any], means: Array, base: float, rail: float) -> _Lig
     variance = (rest**2).sum(axis=0) / (count - 1)
     # median of a chi-square over its mean (Wilson & Hilferty, 1931): hot pixels do not count
     median = float(np.median(variance)) / (1 - 2 / (9 * (count - 1))) ** 3
-    middle = max(median, 0.5 * float(np.median(blocks(variance).mean(axis=1))))
+    typical = max(median, 0.5 * float(np.median(blocks(variance).mean(axis=1))))
     # the light may be uneven: its noise is that of the brightest pixels at most
-    most = max(middle, middle * float(np.quantile(mean, 0.999) - base) / light)
+    most = max(typical, typical * float(np.quantile(mean, 0.999) - base) / light)
     limit = _OUTLYING * (most**0.5 + most / light)
-    kept = (np.abs(rest).max(axis=0) <= limit) & (frames < rail).all(axis=0)
-    return _Light(mean, rest, kept)
+    valid = (np.abs(rest).max(axis=0) <= limit) & (frames < rail).all(axis=0)
+    return _Light(mean, rest, valid)
 
 
 def _line_from(
     dark: Dark, level: Array, variance: Array, count: Array
 ) -> tuple[float, float, float, float]:
-    """Gain, its error, zero of the line and its error, by the line through the dark frames."""
+    """Gain, its error, zero of the line and its error, from the line through the dark frames."""
     x, y = level - dark.offset, variance - dark.read_noise**2
 
     def weights(gain: float) -> Array:
@@ -291,7 +293,7 @@ def _line_from(
 def _free_line(
     level: Array, variance: Array, count: Array, lights: list[_Light], levels: list[float]
 ) -> tuple[float, float, float, float]:
-    """The same, by a line through the flat-field frames alone."""
+    """Gain, its error, zero of the line and its error, from the flat-field frames only."""
     mean = float(np.average(variance, weights=count))
     if not mean > 0:
         raise InputError('flat field: its frames contain no noise; unprocessed frames are needed')
@@ -315,9 +317,9 @@ def _free_line(
 
 
 def _one_level(levels: list[float]) -> str:
-    told = ', '.join(digits(level, (max(levels) - min(levels)) / 100) for level in levels)
+    known = ', '.join(digits(level, (max(levels) - min(levels)) / 100) for level in levels)
     return (
-        f'flat field: the gain cannot be measured at {told} grey levels alone, because the '
+        f'flat field: the gain cannot be measured at {known} grey levels alone, because the '
         'offset is not known; give dark frames too, or frames at two light levels that are far '
         'apart'
     )
@@ -328,4 +330,4 @@ def _correlation(light: _Light, gain: float, zero: float) -> Correlation:
     noise = np.sqrt(np.maximum(variance, _LEAST * float(variance.max())))
     count = max(1, min(_MOST_FIELDS, len(light.rest) - 1))
     fields = [rest / noise for rest in light.rest[:count]]
-    return correlation_of(fields, [light.kept] * len(fields)).noticed
+    return correlation_of(fields, [light.valid] * len(fields)).relevant

@@ -1,5 +1,5 @@
 """The blind estimate of the noise of images: gain, offset, read noise, correlation, patterns.
 
-`blind` is where to begin; points come from frame differences or single frames, lines from the
-points, and a `noise_fit` holds the result.
+`blind` has the entry point. `frame_differences` and `single_frames` measure points,
+`photon_transfer_fit` fits a line to them, and `noise_fit` has the result.
 """

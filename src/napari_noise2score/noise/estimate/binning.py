@@ -4,8 +4,8 @@ Pixels are binned by a level that does not contain their own noise (the mean of 
 neighbours), so that the mean intensity and the mean variance of a bin lie on the photon-transfer
 line without bias, however noisy a pixel is. Binning by the pixel's own value would tilt the line.
 
-Every frame (or pair of frames) may have an offset of its own: `offsets` finds them
-as the shifts that put the lines of all frames on one.
+Every frame (or pair of frames) may have its own offset: `offsets` estimates them as the shifts
+between the lines of the frames.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_noise2score.noise.robust_weights import absolute
 Array = NDArray[np.float64]
 
 SECOND_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
-"""Filter of unit energy that leaves the noise and removes what is straight in y or x."""
+"""Filter of unit energy that removes functions that are linear in y or x, and keeps the noise."""
 
 _THIRD_SCATTER: dict[Method, float] = {
     # k-statistic of three or more frames; filtered residual cubed: 15 over the squared response
@@ -35,11 +35,11 @@ _THIRD_SCATTER: dict[Method, float] = {
 }
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
 _GROUP = 32
-"""Samples averaged before the median in a median of means."""
+"""Number of samples in a mean of a median of means."""
 _SIGNIFICANT = 5.0
-"""Standard deviations by which a chi-square must exceed its mean to count."""
+"""Standard deviations by which a significant chi-square exceeds its mean."""
 _ROUNDS = 6
-"""Fits of the lines of all frames, the first one without weights."""
+"""Number of fits of the lines of all frames; the first one has no weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class Sample:
     Attributes
     ----------
     key : (N,) float64
-        Level by which a pixel is binned, without its own noise, grey levels.
+        Level for the binning, without the noise of the pixel itself, grey levels.
     level : (N,) float64
         Intensity of the pixel, grey levels.
     variance : (N,) float64
@@ -64,7 +64,7 @@ class Sample:
     third: Array | None = None
 
     def lowered(self, by: float) -> Sample:
-        """The same at an offset lower by so many grey levels."""
+        """The same with an offset that is lower by ``by`` grey levels."""
         return Sample(self.key - by, self.level - by, self.variance, self.third)
 
 
@@ -85,11 +85,11 @@ class Bins:
 
     def index(self, key: Array) -> NDArray[np.intp]:
         """Number of the bin of every key."""
-        found = np.searchsorted(self.edges, key, side='right') - 1
-        return np.asarray(np.clip(found, 0, len(self) - 1))
+        number = np.searchsorted(self.edges, key, side='right') - 1
+        return np.asarray(np.clip(number, 0, len(self) - 1))
 
     def means(self, key: Array, *values: Array) -> tuple[Array, ...]:
-        """Mean of each of the values, and in the end their number, by bin."""
+        """Mean of each of the values by bin, and last the number of samples by bin."""
         index = self.index(key)
         count = np.bincount(index, minlength=len(self)).astype(np.float64)
         totals = (np.bincount(index, weights=each, minlength=len(self)) for each in values)
@@ -98,27 +98,27 @@ class Bins:
     def median_of_means(self, key: Array, values: Array) -> Array:
         """Median over groups of neighbouring samples of the group's mean, by bin; NaN if empty.
 
-        Keeps its value while less than half of the groups hold an outlier, and unlike a median
-        of single squares it hardly depends on the shape of the distribution (Lugosi &
-        Mendelson, 2019).
+        It does not change if fewer than half of the groups contain an outlier. Unlike a median of
+        single squares, it hardly depends on the shape of the distribution (Lugosi & Mendelson,
+        2019).
         """
         index = self.index(key)
         order = np.argsort(index, kind='stable')
         limits = np.searchsorted(index[order], np.arange(len(self) + 1))
-        found = np.full(len(self), np.nan)
+        medians = np.full(len(self), np.nan)
         for place, (start, stop) in enumerate(pairwise(limits)):
             inside = values[order[start:stop]]
             groups = len(inside) // _GROUP
             if groups:
-                found[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))
-        return found
+                medians[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))
+        return medians
 
 
 def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
-    """Slope, intercept and least variance of a photon-transfer line that outliers do not move.
+    """Slope, intercept and minimum variance of an outlier-resistant photon-transfer line.
 
-    A first approximation, to tell outliers by: a least absolute deviations line through the
-    median of means of each bin. The least variance is that of the lowest bin.
+    A first approximation, used to detect outliers: a line of least absolute deviations through the
+    median of means of each bin. The minimum variance is that of the lowest bin.
     """
     key, level, variance = (
         np.concatenate([getattr(s, name) for s in sample]) for name in ('key', 'level', 'variance')
@@ -147,9 +147,10 @@ def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
 def offsets(sample: Sequence[Sample]) -> Array:
     """Offset of every frame (or pair) against their mean, grey levels; 0 if they do not differ.
 
-    An analysis of covariance: one slope for all, an intercept for each. The intercepts say how
-    far the lines of the frames are apart along the level axis, which light, bleaching and motion
-    do not change. They must explain the points significantly better than one for all.
+    An analysis of covariance: one slope for all, an intercept for each. The intercepts give the
+    distances between the lines of the frames along the level axis, which light, bleaching and
+    motion do not change. They must explain the points significantly better than a common
+    intercept.
     """
     nothing = np.zeros(len(sample))
     if len(sample) < 2 or min(s.key.size for s in sample) < 20 * _GROUP:
@@ -195,7 +196,7 @@ def binned(
     sample : sequence of Sample
         At least one; offsets aligned.
     method : str
-        Where they come from.
+        Source of the samples.
     third : ((M,), (M,)) float64, optional
         Keys and third cumulants; by default those of the samples.
     """
@@ -209,11 +210,13 @@ def binned(
         third = key, np.concatenate(own)
     skewness, thirds = bins.means(*third)
     skewness = np.where(thirds > 0, skewness, np.nan)
-    kept = count >= 50
-    if not kept.any():
-        kept = count > 0
+    populated = count >= 50
+    if not populated.any():
+        populated = count > 0
     scatter = _THIRD_SCATTER[method]
-    return PhotonTransfer(mean[kept], square[kept], skewness[kept], scatter, count[kept], method)
+    return PhotonTransfer(
+        mean[populated], square[populated], skewness[populated], scatter, count[populated], method
+    )
 
 
 def neighbour_mean(image: Array) -> Array:

@@ -22,8 +22,8 @@ from napari_noise2score.noise.estimate.single_frames import from_single_frames
 from napari_noise2score.noise.estimate.usable_frames import (
     UsableFrames,
     ValueRange,
-    enough_is_left,
-    is_cut_off,
+    enough_pixels,
+    is_clipped_below,
 )
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
@@ -34,15 +34,16 @@ SMALLEST = 9
 """Smallest height and width, pixels, from which noise can be estimated."""
 
 _NO_NOISE = (
-    'no noise was found: the image is constant or noise-free; a noisy, unprocessed image is needed'
+    'no noise was detected: the image is constant or noise-free; a noisy, unprocessed image is '
+    'needed'
 )
 _FEWEST_LEVELS = 3
 _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
 _HIDDEN_MOTION = 1.2
-"""A line from frame differences this much steeper than that of single frames shows motion."""
+"""Ratio of the slopes of frame differences and single frames above which there is motion."""
 _MOST_CHECKED = 4
-"""Single frames that are compared with the frame differences."""
+"""Maximum number of single frames that are compared with the frame differences."""
 
 
 def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
@@ -115,13 +116,13 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
         raise InputError(_NO_NOISE)
     line = photon_transfer_line(evidence)
     cut = 0.0
-    if values.piles_up_below:
+    if values.may_be_clipped_below:
         lit = [frames.without(values.bottom) for frames in usable]
-        if enough_is_left(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
+        if enough_pixels(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
             other, of_other = _evidence(lit, counts, saturation)
             if other.level.size >= _FEWEST_LEVELS:
                 lit_line = photon_transfer_line(other)
-                if is_cut_off(line, lit_line, values.bottom):
+                if is_clipped_below(line, lit_line, values.bottom):
                     line, evidence, pairs = lit_line, other, of_other
                     cut = values.at_bottom / values.count
     numbered: list[tuple[FramePair, ...]] = [()] * len(stacks)
@@ -146,10 +147,11 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
 def _evidence(
     fields: Sequence[UsableFrames], counts: Sequence[int], saturation: float
 ) -> tuple[PhotonTransfer, Sequence[tuple[FramePair, ...]]]:
-    """Frame differences where they can be trusted, else single frames, and the pairs of frames.
+    """Evidence from frame differences if they are reliable, else from single frames; and the
+    pairs.
 
-    Motion that no test of a difference notices adds to its variance, structure adds to that of
-    single frames. On independent pixels the lower of the two lines is therefore the better one.
+    Undetected motion adds to the variance of differences, and structure adds to that of single
+    frames. For independent pixels the lower of the two lines is therefore the better one.
     """
     every = (f for field, count in zip(fields, counts, strict=True) for f in field[:count])
     single_frames = [frame for frame in every if not np.isnan(frame).all()]
@@ -157,7 +159,9 @@ def _evidence(
     step = -(-len(single_frames) // _MOST_CHECKED)
     no_pairs: list[tuple[FramePair, ...]] = [()] * len(fields)
     differences, pairs = None, no_pairs
-    with ThreadPoolExecutor(1) as beside:  # mostly needed too, and each takes one processor core
+    with ThreadPoolExecutor(
+        1
+    ) as beside:  # mostly both are needed, and each uses one processor core
         checked = beside.submit(from_single_frames, single_frames[::step], saturation)
         if several:
             differences, pairs = from_frames(fields, saturation, counts)
@@ -165,7 +169,7 @@ def _evidence(
         single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
         return (_unsteady(single) if several else single), no_pairs
     measured = differences.correlation or Correlation.white()
-    correlated = not measured.noticed.is_white
+    correlated = not measured.relevant.is_white
     if correlated or differences.level.size < 3:
         return differences, pairs
     single = checked.result()
@@ -196,7 +200,7 @@ def _checked(field: ArrayLike) -> NDArray[Any]:
 
 
 def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
-    """Those frames that are not equal to an earlier one."""
+    """Numbers of the frames that are not equal to an earlier one."""
     seen: dict[bytes, int] = {}
     for number in numbers:
         seen.setdefault(stack[number].tobytes(), number)
@@ -204,7 +208,7 @@ def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
 
 
 def _fewer(fields: Sequence[UsableFrames]) -> list[int]:
-    """Of how many frames of each field the noise is measured, so that it stays quick."""
+    """Number of frames of each field on which the noise is measured, limited for speed."""
     share = max(2, _MOST_FRAMES // len(fields))
     budget = max(1, _MOST_PIXELS // (fields[0].shape[0] * fields[0].shape[1]))
     step = max(1, len(fields) * 2 // max(2, min(_MOST_FRAMES, budget)))

@@ -1,21 +1,20 @@
-r"""What happens in single frames of a recording: where frames are no targets for each other.
+r"""Events in single frames of a recording: places where frames cannot be targets for each other.
 
-A frame that teaches a network what its neighbour shows teaches it to take away what happens once:
-the minimiser of ``(D(t_1) - t_2)^2`` is the mean of the *next* frame. So a place is left out of a
-pair of frames where the two differ by more than noise does. A single pixel shows that for strong
-events only. Means over windows show weaker ones: an event of ``d`` noise standard deviations over
-all of a window of ``w x w`` pixels puts the mean of the difference ``d w / sqrt(2)`` standard
-errors away from 0 (a matched filter). Windows of several sizes are tried, and three statistics in
-each:
+If the next frame is the target of a frame, the network learns to remove everything that happens
+once: the minimiser of ``(D(t_1) - t_2)^2`` is the mean of the *next* frame. So places where the
+two frames of a pair differ by more than noise are excluded. A single pixel shows only strong
+events. Means over windows show weaker ones: for an event of ``d`` noise standard deviations over
+all of a window of ``w x w`` pixels, the mean of the difference is ``d w / sqrt(2)`` standard
+errors away from 0 (a matched filter). Three statistics are tested in windows of several sizes:
 
-- the difference of the two frames;
-- the second difference in time about each of the two, ``2 t_k - t_{k-1} - t_{k+1}``, to which an
-  event of one frame contributes twice, where the recording goes on;
-- the mean square of all differences over the recording, for places where it happens again and
-  again, each time too weakly to be seen.
+- the difference of the two frames; - the second difference in time about each of the two, ``2 t_k
+- t_{k-1} - t_{k+1}``, to which an event of one frame contributes twice, if the recording
+continues; - the mean square of all differences over the recording, for places where events are
+frequent, but each is too weak to be detected.
 
-Chance leaves out a tenth of the places, which costs nothing. Weaker events stay. Nothing is left
-out for being bright or dark: the statistics are even in the difference.
+Noise excludes a tenth of the places by chance, without any cost. Weaker events are not detected.
+No place is excluded because it is bright or dark: the statistics are even functions of the
+difference.
 """
 
 from __future__ import annotations
@@ -39,16 +38,16 @@ WINDOWS = (3, 5, 9, 15)
 """Widths in pixels: from a diffraction-limited spot to a cell."""
 
 _STANDS_OUT = 3.5
-"""Standard errors from which a window counts as changed. A lower bound would cut the noise of what
-is left: at 3.5 a window mean keeps 99 % of its variance."""
+"""Standard errors from which a window counts as changed. A lower bound would truncate the noise of
+the other windows: at 3.5 a window mean keeps 99 % of its variance."""
 _SMALL, _STANDS_OUT_SMALL = 3, 4.0
-"""Windows so small are many, and noise of few photons is skewed in them."""
+"""The same for small windows: they are many, and noise of few photons is skewed in them."""
 _CHANCE = 1e-5
-"""Share of places whose mean square over a recording is that large by chance."""
+"""Share of places that are excluded by chance because of their mean square over a recording."""
 _FEWEST = 4
-"""Pairs from which a mean square tells something."""
+"""Minimum number of pairs to test the mean square."""
 _CELL = 2
-"""Side in pixels of the cells of a mask."""
+"""Side of the cells of a mask, pixels."""
 
 
 def without_events(
@@ -57,7 +56,7 @@ def without_events(
     table: LevelTable,
     corner: tuple[int, int] = (0, 0),
 ) -> tuple[PlanePair, ...]:
-    """Pairs that leave out the places where something happens in one of their frames.
+    """The pairs, without the places where an event happens in one of their frames.
 
     Parameters
     ----------
@@ -66,9 +65,9 @@ def without_events(
     frames : mapping of int to (Y, X) array
         The planes of all pairs, or one part of them, in the unit-noise coordinate.
     table : LevelTable
-        What the noise is there.
+        Mean and variance of the noise in that coordinate.
     corner : (int, int)
-        Row and column of the planes where that part begins.
+        First row and column of that part.
     """
     units = [_unit(frames[pair.first], frames[pair.second], pair, table) for pair in pairs]
     calm = [np.ones(unit.shape, bool) for unit in units]
@@ -79,7 +78,9 @@ def without_events(
         before: tuple[PlanePair, Array] | None = None
         for number, (pair, unit) in enumerate(zip(pairs, units, strict=True)):
             mean = _window_means(unit, width)
-            square += np.minimum(mean**2, bound**2)  # once is seen by itself
+            square += np.minimum(
+                mean**2, bound**2
+            )  # a single large difference is detected separately
             away[number] |= np.abs(mean) > bound
             if before is not None and _follow(before[0], pair):
                 # two differences that share a frame: their variance is 1 + 1 + 2 / 2
@@ -96,8 +97,8 @@ def without_events(
     )
 
 
-def unchanging(pairs: Sequence[PlanePair]) -> float | None:
-    """Share of the compared places that was taken as unchanging; None without pairs."""
+def unchanged_share(pairs: Sequence[PlanePair]) -> float | None:
+    """Share of the compared places that count as unchanged; None without pairs."""
     if not pairs:
         return None
     shares = [1.0 if pair.still is None else float(pair.still.blocks.mean()) for pair in pairs]
@@ -115,16 +116,17 @@ def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Ar
         before = pair.change.reversed(level)
         slope = pair.change.slope(before)
         variance = slope**2 * table.variance_at(before) + table.variance_at(level)
-    least = 1e-2 * float(np.nan_to_num(variance).max())  # a plane may hold no image at all
+    least = 1e-2 * float(np.nan_to_num(variance).max())  # a plane may be blank everywhere
     unit = (brought - second) / np.sqrt(np.maximum(variance, least))
-    # blank places differ by nothing
+    # the difference of blank places is 0
     return np.where(np.isfinite(unit), unit, 0).astype(np.float32)
 
 
 def _window_means(unit: Array, width: int) -> Array:
     """Means over windows in their own standard errors.
 
-    These are larger than those of white noise where the noise is correlated or its model too low.
+    The standard errors are larger than those of white noise if the noise is correlated or stronger
+    than its model.
     """
     inside = ndimage.uniform_filter(np.ones_like(unit), width, mode='constant')
     mean = width * ndimage.uniform_filter(unit, width, mode='constant') / np.sqrt(inside)
@@ -133,12 +135,12 @@ def _window_means(unit: Array, width: int) -> Array:
 
 
 def _follow(one: PlanePair, other: PlanePair) -> bool:
-    """Whether the second frame of a pair is the first of another, under the same light."""
+    """Whether the second frame of a pair is the first of the other, under the same light."""
     return one.second == other.first and one.change is None and other.change is None
 
 
 def _often(square: Array, count: int) -> Mask:
-    """Places where the differences of all ``count`` pairs together are larger than noise."""
+    """Places where the differences of all ``count`` pairs are larger than noise."""
     if count < _FEWEST:
         return np.zeros(square.shape, bool)
     # neighbouring differences are correlated by -1/2, so their squares by 1/4
@@ -147,12 +149,12 @@ def _often(square: Array, count: int) -> Mask:
 
 
 def _widened(mask: Mask, width: int) -> Mask:
-    """Everything that a window of this width about a marked pixel may have seen."""
+    """All pixels in windows of this width around the marked pixels."""
     return np.asarray(ndimage.maximum_filter(mask, width + 2))
 
 
 def _cells(mask: Mask, still: StillBlocks | None, corner: tuple[int, int]) -> StillBlocks | None:
-    """The mask, and what was known before, cell by cell."""
+    """The mask together with the places known before, by cells."""
     if still is not None:
         mask = mask & still.pixels
     if mask.all():

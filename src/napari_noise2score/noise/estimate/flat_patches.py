@@ -1,10 +1,10 @@
 """Correlation of the noise of a single image, from its flattest patches.
 
-Where an image is flat, what is left after a low-order polynomial is noise. Which patches are
-flat, and whether any are, shows in their power: structure makes it vary from patch to patch,
-noise of one correlation gives all the same, within the scatter of a variance of so many
-independent values. So the patches at the low end must be as alike as noise makes them; only then
-is their correlation taken for that of the noise.
+Where an image is flat, the residual from a low-order polynomial is noise. Flat patches are
+detected by their power: with structure it differs from patch to patch, but for noise of one
+correlation it is the same in all patches, within the scatter of a variance of so many independent
+values. So the powers of the patches with the lowest power must scatter as those of noise; only
+then is their correlation used as that of the noise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from napari_noise2score.noise.correlation import NOTICED, Correlation
+from napari_noise2score.noise.correlation import RELEVANT, Correlation
 from napari_noise2score.noise.estimate.binning import SECOND_DIFFERENCE
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
 
@@ -27,27 +27,27 @@ SIDE = 16
 """Side of a patch, pixels."""
 
 _REACH = 4
-"""Largest distance in pixels at which noise is taken to be correlated."""
+"""Largest distance in pixels at which noise may be correlated."""
 _DEGREE = 2
 _FEWEST = 24
-"""Patches alike from which a correlation is believed."""
+"""Minimum number of patches of the same power to measure a correlation."""
 _ALIKE = 1.15
-"""Ratio of the powers of alike patches that slight structure may cause."""
+"""Ratio of powers of flat patches that slight structure may cause."""
 _LOW, _MIDDLE = 0.05, 0.25
-"""Quantiles of the patches' power that are compared."""
+"""Quantiles of the power of the patches that are compared."""
 
 
 def from_flat_patches(
     frames: Sequence[Array], masks: Sequence[Mask], evidence: PhotonTransfer
 ) -> Correlation | None:
-    """Correlation of the noise, or None if no patches are flat for certain.
+    """Correlation of the noise, or None if no patches are certainly flat.
 
     Parameters
     ----------
     frames : sequence of (Y, X) float64
         Grey levels.
     masks : sequence of (Y, X) bool
-        Where pixels are usable.
+        Usable pixels.
     evidence : PhotonTransfer
         Variance by level, up to a common factor.
     """
@@ -63,8 +63,8 @@ def from_flat_patches(
     kernel[_REACH, _REACH] = 1.0
     for _ in range(4):
         freedom = _freedom(kernel, project)
-        low, middle, high = special.chdtri(freedom, [1 - _LOW, 1 - _MIDDLE, _LOW]) / freedom
-        lowest, common = np.quantile(power, _LOW) / low, np.quantile(power, _MIDDLE) / middle
+        low, quarter, high = special.chdtri(freedom, [1 - _LOW, 1 - _MIDDLE, _LOW]) / freedom
+        lowest, common = np.quantile(power, _LOW) / low, np.quantile(power, _MIDDLE) / quarter
         flat = patches[power < common * high]
         kernel = _unprojected(_by_distance(flat.T @ flat / len(flat)))
         kernel /= kernel[_REACH, _REACH]
@@ -72,37 +72,40 @@ def from_flat_patches(
     doubt = 2 * (2 / freedom / len(patches)) ** 0.5 / low
     if common > lowest * (_ALIKE + 3 * doubt):
         return None
-    found = Correlation(kernel)
-    return found if smeared(found) else Correlation.white()
+    correlation = Correlation(kernel)
+    return correlation if is_smoothed(correlation) else Correlation.white()
 
 
-def smeared(found: Correlation) -> bool:
-    """Whether the correlation falls off from pixel to pixel, as of noise that was smeared.
+def is_smoothed(correlation: Correlation) -> bool:
+    """Whether the correlation decreases from pixel to pixel, as that of smoothed noise.
 
-    What structure adds to white noise reaches as far as the point spread function: a plateau
-    under a spike of one pixel. Without a spike, correlation falls at least exponentially.
+    White noise with structure has a peak of one pixel on a plateau as wide as the point spread
+    function. The correlation of smoothed noise decreases at least exponentially, without such a
+    peak.
     """
-    kernel, nearest = found.kernel, found.neighbours
-    if nearest <= NOTICED:
+    kernel, nearest = correlation.kernel, correlation.neighbours
+    if nearest <= RELEVANT:
         return False
     here = len(kernel) // 2
     further = max(kernel[here, here + 2], kernel[here + 2, here])
     diagonal = max(kernel[here + 1, here + 1], kernel[here + 1, here - 1])
-    return bool(nearest - further > NOTICED and diagonal < nearest ** (2**0.5))
+    return bool(nearest - further > RELEVANT and diagonal < nearest ** (2**0.5))
 
 
 def response(correlation: Correlation) -> float:
     """Share of the variance of noise that the second-difference filter passes; 1 if white."""
     if correlation.is_white:
         return 1.0
-    middle = len(correlation.kernel) // 2
-    near = correlation.kernel[middle - 2 : middle + 3, middle - 2 : middle + 3]
+    centre = len(correlation.kernel) // 2
+    near = correlation.kernel[centre - 2 : centre + 3, centre - 2 : centre + 3]
     own = ndimage.convolve(np.pad(SECOND_DIFFERENCE, 1), SECOND_DIFFERENCE, mode='constant')
     return float((near * own).sum())
 
 
 def _residuals(frame: Array, mask: Mask, evidence: PhotonTransfer) -> Array:
-    """What a polynomial leaves of each whole patch, in noise standard deviations, (P, SIDE^2)."""
+    """Residuals of each complete patch from a polynomial, noise standard deviations, (P,
+    SIDE^2).
+    """
     rows, columns = (side // SIDE for side in frame.shape)
 
     def tiles(image: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -119,7 +122,7 @@ def _residuals(frame: Array, mask: Mask, evidence: PhotonTransfer) -> Array:
 
 @lru_cache(maxsize=1)
 def _projection() -> Array:
-    """Matrix (SIDE^2, SIDE^2) that takes the polynomials out of a patch."""
+    """Matrix (SIDE^2, SIDE^2) that subtracts the polynomials from a patch."""
     place = np.linspace(-1, 1, SIDE)
     y, x = (grid.ravel() for grid in np.meshgrid(place, place, indexing='ij'))
     terms = [y**a * x**b for a in range(_DEGREE + 1) for b in range(_DEGREE + 1 - a)]
@@ -132,13 +135,13 @@ def _covariance(kernel: Array) -> Array:
     y, x = (grid.ravel() for grid in np.mgrid[:SIDE, :SIDE])
     away_y, away_x = y[:, None] - y, x[:, None] - x
     near = (np.abs(away_y) <= _REACH) & (np.abs(away_x) <= _REACH)
-    found = np.zeros(near.shape)
-    found[near] = kernel[away_y[near] + _REACH, away_x[near] + _REACH]
-    return found
+    covariance = np.zeros(near.shape)
+    covariance[near] = kernel[away_y[near] + _REACH, away_x[near] + _REACH]
+    return covariance
 
 
 def _freedom(kernel: Array, project: Array) -> float:
-    """Independent values in the power of a patch (Welch-Satterthwaite)."""
+    """Number of independent values in the power of a patch (Welch-Satterthwaite)."""
     left = project @ _covariance(kernel)
     return float(np.trace(left) ** 2 / (left * left.T).sum())
 
@@ -146,29 +149,29 @@ def _freedom(kernel: Array, project: Array) -> float:
 def _by_distance(covariance: Array) -> Array:
     """Mean of a covariance matrix over all pairs of pixels of the same distance."""
     tensor = covariance.reshape(SIDE, SIDE, SIDE, SIDE)
-    found = np.zeros((2 * _REACH + 1,) * 2)
+    mean = np.zeros((2 * _REACH + 1,) * 2)
     for dy in range(-_REACH, _REACH + 1):
         for dx in range(-_REACH, _REACH + 1):
             by_row = np.diagonal(tensor, dy, 0, 2)
-            found[dy + _REACH, dx + _REACH] = np.diagonal(by_row, dx, 0, 1).mean()
-    return (found + found[::-1, ::-1]) / 2
+            mean[dy + _REACH, dx + _REACH] = np.diagonal(by_row, dx, 0, 1).mean()
+    return (mean + mean[::-1, ::-1]) / 2
 
 
 def _unprojected(measured: Array) -> Array:
-    """Autocovariance of the noise from that of what the polynomials left of it.
+    """Autocovariance of the noise from that of its residuals from the polynomials.
 
-    The fit takes noise along, of slow noise more than of white: a linear map of the
-    autocovariance, which is inverted.
+    The fit removes a part of the noise too, more of slow noise than of white noise. This is a
+    linear map of the autocovariance, which is inverted.
     """
-    found = np.linalg.solve(_projected_lags(), measured.ravel()[: measured.size // 2 + 1])
-    return np.concatenate([found, found[-2::-1]]).reshape(measured.shape)
+    half = np.linalg.solve(_projected_lags(), measured.ravel()[: measured.size // 2 + 1])
+    return np.concatenate([half, half[-2::-1]]).reshape(measured.shape)
 
 
 @lru_cache(maxsize=1)
 def _projected_lags() -> Array:
-    """Column: autocovariance that the polynomials leave of a unit at one distance and its mirror.
+    """Columns: autocovariance of the residuals for noise with the value 1 at one distance.
 
-    Distances in raster order up to zero distance; the others are their mirror images.
+    Distances are in raster order up to zero; the others are their mirror images.
     """
     project = _projection()
     size = (2 * _REACH + 1) ** 2

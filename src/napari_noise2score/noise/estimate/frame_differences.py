@@ -1,8 +1,8 @@
-"""Photon-transfer evidence from frame differences: what differs between two frames is noise.
+"""Photon-transfer evidence from frame differences: two frames of one scene differ by noise.
 
-Unless something changed. Which frames can be compared and where is found by `matching`. What is
-left of motion is smooth, as every image is, while noise is not, and so a second-difference filter
-tells how much of the variance it makes up.
+`frame_matching` detects the frames and places that can be compared. Motion that remains in a
+difference is smooth, as every image is, but noise is not, so a second-difference filter measures
+the share of motion in the variance.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from napari_noise2score.noise.estimate.frame_matching import Compared, matched
 from napari_noise2score.noise.estimate.outliers import FAR, isolated
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.patterns.offsets import (
-    measured_in_frames,
     offsets_of,
     shared_noise,
-    standing,
+    waves_of_single_frames,
+    with_fixed_part,
     without_waves,
 )
 from napari_noise2score.noise.patterns.shared import RowNoise
@@ -41,7 +41,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _SIGNIFICANT = 4.0
-"""Standard errors from which a surplus of variance is taken for real."""
+"""Standard errors from which a surplus of variance is significant."""
 # Variance of a mean of filtered squares over that of a mean of squares of as many white values.
 _FILTER_COST = float(
     (ndimage.convolve(np.pad(SECOND_DIFFERENCE, 4), SECOND_DIFFERENCE, mode='constant') ** 2).sum()
@@ -50,16 +50,16 @@ _FILTER_COST = float(
 
 @dataclass(slots=True, eq=False)
 class _Field:
-    """A stack of frames and what was found in it.
+    """A stack of frames and its pairs of frames.
 
     Attributes
     ----------
     frames : sequence of (Y, X) float64
         In time order.
     pairs : list of FramePair
-        All of one scene.
+        All pairs of frames of one scene.
     compared : list of Compared
-        Those that the noise is measured on.
+        The pairs on which the noise is measured.
     """
 
     frames: Sequence[Array]
@@ -83,7 +83,7 @@ class _Field:
 def from_frames(
     fields: Sequence[Sequence[Array]], saturation: float, counts: Sequence[int]
 ) -> tuple[PhotonTransfer | None, list[tuple[FramePair, ...]]]:
-    """Evidence from frames of one scene, and all the pairs of such frames.
+    """Evidence from frames of one scene, and all pairs of such frames.
 
     Parameters
     ----------
@@ -92,30 +92,31 @@ def from_frames(
     saturation : float
         Grey level at and above which values are clipped; ``inf`` if none are.
     counts : sequence of int
-        Of how many frames of each field the noise is measured, from the first that show one scene.
+        Number of frames of each field on which the noise is measured, from the first of one scene
+        on.
 
     Returns
     -------
     evidence : PhotonTransfer or None
-        None when too little stood still.
+        None if too few places did not move.
     pairs : list of tuple of FramePair
-        For each field the pairs of its frames, numbered as they are given.
+        For each field the pairs of its frames, by their numbers in the field.
     """
-    found = [_compared(frames, saturation, n) for frames, n in zip(fields, counts, strict=True)]
-    pairs = [tuple(each.pairs) for each in found]
-    compared = [pair for each in found for pair in each.compared]
+    stacks = [_compared(frames, saturation, n) for frames, n in zip(fields, counts, strict=True)]
+    pairs = [tuple(each.pairs) for each in stacks]
+    compared = [pair for each in stacks for pair in each.compared]
     if not compared:
         return None, pairs
-    hot = _leave_out_hot(compared)
+    hot = _exclude_hot(compared)
     shifts = offsets([pair.sample(pair.difference**2 / 2, pair.mask) for pair in compared])
     raw = [
         pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
         for pair, by in zip(compared, shifts, strict=True)
     ]
-    evidence = binned(raw, 'frame differences', _third_cumulants(found))
-    rows = _rows_taken_off(evidence, compared, shifts)
-    rows = _with_those_that_stay(rows, evidence, found)
-    if rows.found:
+    evidence = binned(raw, 'frame differences', _third_cumulants(stacks))
+    rows = _subtract_row_noise(evidence, compared, shifts)
+    rows = _with_fixed_offsets(rows, evidence, stacks)
+    if rows.detected:
         _level_means(rows, evidence, compared)
         raw = [
             pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
@@ -126,10 +127,10 @@ def from_frames(
         rows = replace(rows, noise=evidence.mean_variance)
     correlation = _correlation(evidence, compared, shifts)
     evidence = _without_smooth_surplus(evidence, compared, shifts)
-    fading, flicker = _bleaching_and_flicker(found)
+    fading, flicker = _bleaching_and_flicker(stacks)
     disturbances = Disturbances(
         moving=float(np.mean([pair.moving for pair in compared])),
-        other_scenes=_other_scenes(found),
+        other_scenes=_other_scenes(stacks),
         bleaching=fading,
         flicker=flicker,
         offset_range=float(np.ptp(shifts)),
@@ -140,17 +141,17 @@ def from_frames(
 
 
 def _compared(frames: Sequence[Array], saturation: float, count: int) -> _Field:
-    """The pairs of a field, and what those consist of that the noise is to be measured on."""
-    found = _Field(frames)
+    """The pairs of a field, and the data of those on which the noise is measured."""
+    stack = _Field(frames)
     for pair in matched(frames, saturation):
-        found.pairs.append(pair.pair)
-        if len(found.compared) < count - 1:
-            found.compared.append(pair)
-    return found
+        stack.pairs.append(pair.pair)
+        if len(stack.compared) < count - 1:
+            stack.compared.append(pair)
+    return stack
 
 
 def _other_scenes(fields: Iterable[_Field]) -> float:
-    """Share of the neighbouring frames between which no pair was found, nor across them."""
+    """Share of the adjacent frames that no pair contains or spans."""
     steps = same = 0
     for each in fields:
         steps += len(each.frames) - 1
@@ -162,10 +163,10 @@ def _other_scenes(fields: Iterable[_Field]) -> float:
 
 
 def _bleaching_and_flicker(fields: Iterable[_Field]) -> tuple[float, float]:
-    """Light lost over the frames of a scene, and by how much single frames are off that trend.
+    """Light lost over the frames of a scene, and largest deviation of a frame from that trend.
 
     The trend is the median of the slopes of the logarithm between all frames (Theil and Sen).
-    The light of single frames that is further from it than it goes itself is no bleaching.
+    If the deviations of single frames are larger than the trend, it does not count as bleaching.
     """
     fading, flicker = 0.0, 0.0
     for time, light in (scene for each in fields for scene in each.light()):
@@ -179,8 +180,8 @@ def _bleaching_and_flicker(fields: Iterable[_Field]) -> tuple[float, float]:
     return fading, flicker
 
 
-def _leave_out_hot(pairs: Sequence[Compared]) -> float:
-    """Take hot pixels and lasting outliers out of the masks; their share."""
+def _exclude_hot(pairs: Sequence[Compared]) -> float:
+    """Exclude hot pixels and constant outliers from the masks; returns their share."""
     slope, intercept, least = robust_line(
         [pair.sample(pair.difference**2 / 2, pair.mask) for pair in pairs]
     )
@@ -197,25 +198,25 @@ def _leave_out_hot(pairs: Sequence[Compared]) -> float:
     return 1 - sum(int(pair.mask.sum()) for pair in pairs) / before
 
 
-def _rows_taken_off(
+def _subtract_row_noise(
     evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
 ) -> RowNoise:
-    """Offsets in common that differ between frames; the differences are rid of them."""
+    """Row noise that differs between frames; it is subtracted from the differences in place."""
     weights = [
         evidence.weight(pair.level - by, pair.mask) for pair, by in zip(pairs, shifts, strict=True)
     ]
     fields = [pair.difference / 2**0.5 for pair in pairs]
     rows = shared_noise(fields, weights, [pair.level for pair in pairs], evidence.mean_variance)
-    if rows.found:
+    if rows.detected:
         for pair, field, weight in zip(pairs, fields, weights, strict=True):
             pair.difference -= 2**0.5 * offsets_of(field, weight, rows).plane
     return rows
 
 
-def _with_those_that_stay(
+def _with_fixed_offsets(
     rows: RowNoise, evidence: PhotonTransfer, fields: Sequence[_Field]
 ) -> RowNoise:
-    """Also the offsets that are the same in every frame: the means of the frames show them."""
+    """Row noise with the part that is the same in every frame, measured in means of frames."""
     runs: list[list[Array]] = []
     means: list[Array] = []
     weights: list[Array] = []
@@ -227,12 +228,12 @@ def _with_those_that_stay(
             weights.append(evidence.weight(neighbour_mean(means[-1]), mask))
     if not runs:
         return rows
-    rows = measured_in_frames(rows, runs, weights)
-    return standing(means, weights, rows, float(np.mean([len(run) for run in runs])))
+    rows = waves_of_single_frames(rows, runs, weights)
+    return with_fixed_part(means, weights, rows, float(np.mean([len(run) for run in runs])))
 
 
 def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
-    """Rid the levels of waves: what is binned by a wrong level tilts the line."""
+    """Subtract waves from the levels: a wrong level in the binning would change the slope."""
     if rows.waves:
         weights = [evidence.weight(pair.level, pair.mask) for pair in pairs]
         means = without_waves([pair.mean for pair in pairs], weights, rows.waves)
@@ -255,12 +256,12 @@ def _correlation(
 def _without_smooth_surplus(
     evidence: PhotonTransfer, pairs: Sequence[Compared], shifts: Array
 ) -> PhotonTransfer:
-    """The evidence with variances after a second-difference filter, if something moved.
+    """The evidence with variances after a second-difference filter, if there is motion.
 
-    The filter passes the same share of the noise at every level, all of it if it is white; of
-    what moved, which is smooth, it passes less. The share is read off the darker half of the
-    bins. If the rest falls short of it, by more than the two estimates scatter about
-    each other (Hausman, Econometrica 46, 1978), what the filter leaves is the better estimate.
+    The filter passes the same share of the noise at every level (all of it if it is white), but
+    less of motion, which is smooth. The share is measured in the darker half of the bins. If it is
+    significantly smaller in the other bins, given the scatter of the two estimates about each
+    other (Hausman, Econometrica 46, 1978), the filtered variance is the better estimate.
     """
     low, high = [], []
     for pair, by in zip(pairs, shifts, strict=True):
@@ -292,7 +293,9 @@ def _without_smooth_surplus(
 
 
 def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
-    """(key, third cumulant) over three or more frames in a row, at the pixels all pairs keep."""
+    """(key, third cumulant) over three or more consecutive frames, at the pixels that are valid in
+    all pairs.
+    """
     keys: list[Array] = []
     thirds: list[Array] = []
     for each in fields:
@@ -311,15 +314,16 @@ def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
 
 
 def _third_cumulant(frames: Sequence[Array], mean: Array, mask: Mask) -> Array:
-    """Third cumulant at the level of the mean (Y, X), pixel by pixel.
+    """Third cumulant at the level of the mean (Y, X), for each pixel.
 
-    With ``l_t`` the light of a frame over that of the mean, and T frames, what is left of a frame
-    is ``n_t - l_t sum_u n_u / T``, and its third cumulant the sum of the cubes of these weights
-    times those of the noise, which are ``l_u`` times the one that is wanted. Under one light that
-    is the k-statistic. Frames count by what they tell over the variance of their cubes.
+    With ``l_t`` the light of a frame relative to that of the mean, and T frames, the residual of a
+    frame is ``n_t - l_t sum_u n_u / T``. Its third cumulant is the sum of the cubes of these
+    weights times the cumulants of the noise, which are ``l_u`` times the wanted one. Under one
+    light this is the k-statistic. The weight of a frame is its sensitivity over the variance of
+    its cubes.
     """
     count = len(frames)
-    cubes, told = np.zeros_like(mean), 0.0
+    cubes, sensitivity = np.zeros_like(mean), 0.0
     light = np.empty(count)
     rests = []
     for number, frame in enumerate(frames):
@@ -332,12 +336,12 @@ def _third_cumulant(frames: Sequence[Array], mean: Array, mask: Mask) -> Array:
     shares = np.eye(count) - light[:, None] / count
     for rest, own, weight in zip(rests, shares, importance, strict=True):
         cubes += weight * rest**3
-        told += weight * float((own**3 * light).sum())
-    return cubes / told
+        sensitivity += weight * float((own**3 * light).sum())
+    return cubes / sensitivity
 
 
 def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
-    """Pairs in rows, each of which begins with the frame that the one before it ends with."""
+    """Chains of pairs: each pair begins with the frame with which the previous one ends."""
     runs: list[list[Compared]] = []
     for pair in compared:
         for run in runs:

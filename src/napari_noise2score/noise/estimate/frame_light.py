@@ -1,8 +1,8 @@
-"""The line that light and offset draw between two frames of one scene.
+"""Change of light and offset between two frames of one scene, as a straight line.
 
-A lamp that flickers, fluorophores that bleach and an offset that drifts change every pixel by a
-straight line in its intensity. Places that change in a way of their own are not on that line, and
-must not tilt it, however bright they are.
+A lamp that flickers, fluorophores that bleach and an offset that drifts change every pixel
+linearly in its intensity. Places that change otherwise are not on that line, and must not change
+its slope, even if they are bright.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _CELL = 8
-"""Side in pixels of the cells whose means show the line."""
+"""Side of the cells whose means the line is fitted to, pixels."""
 _FEWEST = 16
-"""Cells from which a line can be told; from fewer an offset."""
+"""Minimum number of cells to fit a line; from fewer cells only an offset is estimated."""
 _LEVELS = 8
-"""Ranges of intensity, at most, that the scatter of the cells is told of."""
+"""Maximum number of intensity ranges in which the scatter of the cells is measured."""
 _SIGNIFICANT = 4.0
-"""Standard errors from which a change is taken for real."""
+"""Standard errors from which a change is significant."""
 _ROUNDS = 20
 _CONVERGED = 1e-3
-"""Standard deviations by which a line still moves when it is taken for found."""
+"""Change of the line, standard deviations, below which the fit has converged."""
 
 
 class Line(NamedTuple):
@@ -39,19 +39,19 @@ class Line(NamedTuple):
     base : float
         Grey levels.
     change : float
-        Light lost, as a share of that of the mean of the two frames: -2 to 2 as long as both
-        have light. 0 if the change is not significant.
-    alike : bool
+        Lost light, relative to that of the mean of the two frames: -2 to 2 if both have light. 0
+        if the change is not significant.
+    same_light : bool
         Whether neither is significant.
     """
 
     base: float
     change: float
-    alike: bool
+    same_light: bool
 
     @property
     def light(self) -> float:
-        """Light of the second frame over that of the first."""
+        """Light of the second frame relative to that of the first."""
         return (1 - self.change / 2) / (1 + self.change / 2)
 
     @property
@@ -61,33 +61,34 @@ class Line(NamedTuple):
 
 
 def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
-    """Fit the line to the means of cells.
+    """The line, fitted to the means of cells.
 
     Parameters
     ----------
     difference, mean : (Y, X) float64
         First frame minus the second, and the mean of the two, grey levels.
     mask : (Y, X) bool
-        Pixels that are no image are False.
+        Valid pixels.
 
     Notes
     -----
-    Iterated weighted least squares with Tukey's biweight: once from the plain fit and once from
-    no change of light, and the better one counts. For the noise of photons the error of the
-    mean and that of what is left are uncorrelated, so that the noise does not tilt the line.
+    Iterated weighted least squares with Tukey's biweight: it starts once from the unweighted fit
+    and once from a constant light, and the better result is returned. For photon noise the errors
+    of the mean and of the difference are uncorrelated, so the noise does not change the slope of
+    the line.
     """
     cells = _cells(difference, mean, mask)
     if cells is None:
         inside = difference[mask]
         if inside.size == 0:
-            return Line(0.0, 0.0, alike=True)
+            return Line(0.0, 0.0, same_light=True)
         base = float(inside.mean())
-        alike = abs(base) < _SIGNIFICANT * float(inside.std()) / inside.size**0.5
-        return Line(base, 0.0, alike)
+        same_light = abs(base) < _SIGNIFICANT * float(inside.std()) / inside.size**0.5
+        return Line(base, 0.0, same_light)
     starts = cells.weighted(np.ones_like(cells.y)), np.array([np.median(cells.y), 0.0])
-    fits = [cells.fit(found) for found in starts]
-    scatter = np.minimum(*(cells.scatter(cells.rest(found)) for found in fits))
-    best = min(fits, key=lambda found: float(biweight_loss(cells.rest(found) / scatter).sum()))
+    fits = [cells.fit(line) for line in starts]
+    scatter = np.minimum(*(cells.scatter(cells.rest(line)) for line in fits))
+    best = min(fits, key=lambda line: float(biweight_loss(cells.rest(line) / scatter).sum()))
     rest = cells.rest(best)
     weight = biweight(rest / scatter) / scatter**2
     centre = float(np.average(cells.x, weights=weight))
@@ -95,10 +96,10 @@ def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
     pull, lever = (weight * rest) ** 2, (cells.x - centre) ** 2
     error = (pull * lever).sum() ** 0.5 / max(float((weight * lever).sum()), 1e-300)
     if abs(best[1]) >= _SIGNIFICANT * error:
-        return Line(float(best[0]), float(best[1]), alike=False)
+        return Line(float(best[0]), float(best[1]), same_light=False)
     base = float(np.average(cells.y, weights=weight))
     error = float((weight**2 * (cells.y - base) ** 2).sum() ** 0.5 / weight.sum())
-    return Line(base, 0.0, alike=abs(base) < _SIGNIFICANT * error)
+    return Line(base, 0.0, same_light=abs(base) < _SIGNIFICANT * error)
 
 
 class _Cells:
@@ -110,9 +111,9 @@ class _Cells:
         self._groups = np.array_split(np.argsort(x, kind='stable'), count)
         self._centres = np.array([x[group].mean() for group in self._groups])
 
-    def rest(self, found: Array) -> Array:
-        """Distance from a line of intercept and slope."""
-        return np.asarray(self.y - found[0] - found[1] * self.x)
+    def rest(self, line: Array) -> Array:
+        """Residual from a line with an intercept and a slope."""
+        return np.asarray(self.y - line[0] - line[1] * self.x)
 
     def weighted(self, weight: Array) -> Array:
         """Intercept and slope by weighted least squares."""
@@ -120,28 +121,30 @@ class _Cells:
         return np.array([fit.intercept, fit.slope])
 
     def scatter(self, rest: Array) -> Array:
-        """Standard deviation about a line at every x, by the median: noise grows with light."""
+        """Standard deviation about a line at every x, from the median: noise increases with
+        light.
+        """
         widths = np.array([1.4826 * np.median(np.abs(rest[group])) for group in self._groups])
         least = max(1e-3 * float(widths.max()), 1e-12 * float(np.abs(self.x).max()), 1e-300)
         return np.asarray(np.interp(self.x, self._centres, np.maximum(widths, least)))
 
-    def fit(self, found: Array) -> Array:
-        """The line that is reached from another one."""
+    def fit(self, line: Array) -> Array:
+        """The line of the iteration that starts from another line."""
         for _ in range(_ROUNDS):
-            rest = self.rest(found)
+            rest = self.rest(line)
             scatter = self.scatter(rest)
             weight = biweight(rest / scatter) / scatter**2
             if np.count_nonzero(weight) < _FEWEST / 2:
                 break
-            last, found = found, self.weighted(weight)
-            moved = (found - last) @ np.array([[1, 1], [self.x.min(), self.x.max()]])
+            last, line = line, self.weighted(weight)
+            moved = (line - last) @ np.array([[1, 1], [self.x.min(), self.x.max()]])
             if np.abs(moved).max() < _CONVERGED * float(np.median(scatter)):
                 break
-        return found
+        return line
 
 
 def _cells(difference: Array, mean: Array, mask: Mask) -> _Cells | None:
-    """The whole cells of two frames in which they differ at all; None if they are too few."""
+    """The complete cells in which two frames differ; None if there are too few."""
     rows, columns = (side // _CELL for side in difference.shape)
 
     def means(image: NDArray[np.generic]) -> Array:

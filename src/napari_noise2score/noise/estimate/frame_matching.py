@@ -1,7 +1,7 @@
-"""Which frames show one scene: apart from light and offset they differ by noise alone.
+"""Detection of frames that show one scene: except for light and offset they differ only by noise.
 
-Motion changes some places more than others; blocks where it shows are left out. Frames that
-differ in most places, by motion, a jump of the stage, another scene or a dark frame, are no pair.
+Motion changes some places more than others; blocks with motion are excluded. Frames that differ in
+most places, by motion, a jump of the stage, another scene or a dark frame, are not a pair.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.noise.correlation import NOTICED
+from napari_noise2score.noise.correlation import RELEVANT
 from napari_noise2score.noise.estimate.binning import Sample, neighbour_mean
 from napari_noise2score.noise.estimate.frame_light import Line, light_line
 from napari_noise2score.noise.estimate.outliers import away_from, unclipped
@@ -25,26 +25,28 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 BLOCKS = 8
-"""Blocks along each side of an image, at least, that are tested for motion."""
+"""Minimum number of blocks along each side of an image that are tested for motion."""
 SMALLEST_BLOCK, BLOCK = 16, 32
-"""Their least and greatest side in pixels; the greatest is that of all larger images."""
+"""Minimum and maximum side of a block, pixels; all larger images have blocks of the maximum
+side."""
 
 _REACH = 2
-"""Frames ahead among which a partner is looked for, so that a dark one or a flash is stepped
-over."""
+"""Number of following frames among which a partner is searched, so that a dark frame or a flash is
+skipped."""
 _SEEN = 0.25
-"""Least share of a block that must be image, so that it says whether it moved."""
+"""Minimum share of valid pixels of a block that is tested for motion."""
 _MOVING = 0.1
 _WIDE = 0.2
 _MOVING_OVERALL = 0.035
-"""Share explained by motion, over all blocks together, that rules a pair out."""
+"""Share of the variance explained by motion, over all blocks together, above which frames are not
+a pair."""
 _MOST_MOVING = 0.5
-"""Share of the blocks with noise that may be left out."""
+"""Maximum share of the blocks with noise that may be excluded."""
 _GENTLE = 0.4
-"""Change of the light, as a share of the mean one, up to which no better partner is looked for: a
-factor of one and a half."""
+"""Change of the light, relative to the mean light, up to which no better partner is searched: a
+factor of 1.5."""
 _FURTHEST = 1.6
-"""Change beyond which frames have little in common: a factor of nine."""
+"""Change of the light beyond which frames are not compared: a factor of nine."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,21 +56,21 @@ class Compared:
     Attributes
     ----------
     pair : FramePair
-        Which frames, and the light between them.
+        Numbers of the frames, and their relative light.
     first, second : (Y, X) float64
         The frames.
     mean : (Y, X) float64
-        Mean of the two frames; a little less where their light differs, so that the noise of the
+        Mean of the two frames; slightly lower if their light differs, so that the noise of the
         difference is that of this level.
     difference : (Y, X) float64
-        First minus second, without what light and offset changed; its variance is twice that of
-        a frame of the level ``mean``.
+        First minus second, without the change of light and offset; its variance is twice that of a
+        frame of the level ``mean``.
     mask : (Y, X) bool
-        Where it is noise alone.
+        Places where the difference is noise only.
     line : Line
-        What light and offset changed.
+        Change of light and offset.
     moving : float
-        Share of the blocks with noise that were left out.
+        Share of the blocks with noise that were excluded.
     """
 
     pair: FramePair
@@ -82,19 +84,19 @@ class Compared:
     _level: Array | None = None
 
     @property
-    def gentle(self) -> bool:
-        """Whether the light of the two is much the same."""
+    def similar_light(self) -> bool:
+        """Whether the light of the two frames is similar."""
         return abs(self.line.change) <= _GENTLE
 
     @property
     def level(self) -> Array:
-        """Mean of the neighbours in the mean of the two frames, (Y, X)."""
+        """Mean of the neighbours of each pixel in `mean`, (Y, X)."""
         if self._level is None:
             self._level = neighbour_mean(self.mean)
         return self._level
 
     def level_at(self, mean: Array) -> None:
-        """Take another image, (Y, X), for the mean of the two frames."""
+        """Set another image, (Y, X), as the mean of the two frames."""
         self.mean, self._level = mean, None
 
     def sample(self, square: Array, mask: Mask) -> Sample:
@@ -103,9 +105,9 @@ class Compared:
 
 
 def matched(frames: Sequence[Array], saturation: float) -> Iterator[Compared]:
-    """Every frame with the next one that shows the same scene, if there is one near.
+    """Every frame with a following frame of the same scene, if there is one among the next two.
 
-    One under much the same light is taken before one under another.
+    A frame with a similar light is preferred.
 
     Parameters
     ----------
@@ -117,10 +119,10 @@ def matched(frames: Sequence[Array], saturation: float) -> Iterator[Compared]:
     for number in range(len(frames)):
         best: Compared | None = None
         for other in range(number + 1, min(number + _REACH, len(frames) - 1) + 1):
-            found = compare(number, other, frames[number], frames[other], saturation)
-            if best is None or (found is not None and found.gentle):
-                best = found
-            if best is not None and best.gentle:
+            candidate = compare(number, other, frames[number], frames[other], saturation)
+            if best is None or (candidate is not None and candidate.similar_light):
+                best = candidate
+            if best is not None and best.similar_light:
                 break
         if best is not None:
             yield best
@@ -131,7 +133,7 @@ def compare(
 ) -> Compared | None:
     """Compare two frames (Y, X); None if they do not show one scene in most places.
 
-    NaN is no image. Each of the two may be.
+    NaN marks places without image. They may contain such places.
     """
     blank = np.isnan(first) | np.isnan(second)
     there = away_from(blank)
@@ -148,9 +150,9 @@ def compare(
     raw = difference.copy()
     changed = line.base + line.change * mean
     difference -= changed
-    # Each is scaled to the light of the mean. With q the square of half the change, the variance
-    # of photon noise is 2 (1 - q) times that of a frame, that of read noise 2 (1 + q) times. So
-    # it is 2 (1 + q) times that of a level lower by 2 q / (1 + q) of the light.
+    # Each frame is scaled to the light of the mean. With q the square of half the change, the
+    # variance of photon noise is 2 (1 - q) times that of a frame, that of read noise 2 (1 + q)
+    # times. So it is 2 (1 + q) times that of a level lower by 2 q / (1 + q) of the light.
     surplus = 1 + line.change**2 / 4
     difference /= surplus**0.5
     mean -= changed * (line.change / 2) / surplus
@@ -160,9 +162,9 @@ def compare(
     blocks, moving, motion = _still(difference, mean, noisy, side)
     if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
         rows = shared_noise([difference], [mask.astype(np.float64)], [mean], 1.0)
-        if not rows.found:
+        if not rows.detected:
             return None
-        # offsets that whole rows have in common reach as far as what moves does
+        # row noise is correlated over distances as large as motion
         weight = mask / max(float(difference[mask].var()) - rows.variance, 1e-300)
         level = difference - offsets_of(difference, weight, rows).plane
         blocks, moving, motion = _still(level, mean, noisy, side)
@@ -173,15 +175,15 @@ def compare(
         mask &= still.pixels
     if not mask.any():
         return None
-    offset, light = (0.0, 1.0) if line.alike else (line.offset, line.light)
+    offset, light = (0.0, 1.0) if line.same_light else (line.offset, line.light)
     pair = FramePair(number, other, offset, light, None if blocks.all() else still)
     return Compared(pair, first, second, mean, difference, mask, line, moving)
 
 
 def _side(difference: Array) -> int:
-    """Side of the blocks, pixels: in a small image smaller ones, unless the noise is correlated.
+    """Side of the blocks, pixels: smaller in a small image, unless the noise is correlated.
 
-    A block of correlated noise holds too few independent values to tell motion by.
+    A small block of correlated noise has too few independent values to detect motion.
     """
     side = int(np.clip(min(difference.shape) // BLOCKS, SMALLEST_BLOCK, BLOCK))
     if side == BLOCK:
@@ -194,19 +196,18 @@ def _side(difference: Array) -> int:
     if not some.any():
         return side
     usual = max(float(np.median(beside[some] / power[some])) for beside in (down, across))
-    return BLOCK if usual > NOTICED else side
+    return BLOCK if usual > RELEVANT else side
 
 
 def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask, float, float]:
-    """Which blocks of a frame difference hold noise alone, and what share of the others there is.
+    """Blocks of a frame difference that are noise only, share of the others, and remaining motion.
 
-    Last comes the share of motion in those that hold noise alone.
+    The remaining motion is the share of the variance that it explains in the blocks of noise only.
+    ``noisy`` marks the blocks that contain noise: padded frames have blocks without noise.
 
-    ``noisy`` says which hold any: where frames are padded there is none.
-
-    Something that moves leaves its gradient in the difference, something that bleaches unlike
-    the rest its intensity; what appears or vanishes leaves patches wider than any correlation
-    of the noise.
+    Motion adds the gradient of the image to the difference, local bleaching adds its intensity. A
+    structure that appears or disappears adds patches that are wider than any correlation of the
+    noise.
     """
     smooth = ndimage.gaussian_filter(mean, 1.5)
     images = difference, smooth, *np.gradient(smooth)
@@ -228,7 +229,7 @@ def _still(difference: Array, mean: Array, noisy: Mask, side: int) -> tuple[Mask
 
 
 def _blocks(image: Array, side: int) -> Array:
-    """(rows, height, columns, width): blocks; what is left over is cut off."""
+    """Blocks (rows, height, columns, width); a remainder at the edges is excluded."""
     rows, columns = (max(1, size // side) for size in image.shape)
     height, width = image.shape[0] // rows, image.shape[1] // columns
     cut = image[: rows * height, : columns * width]
@@ -242,7 +243,9 @@ def _centred(image: Array, side: int) -> Array:
 
 
 def _wide_correlation(noise: Array) -> Array:
-    """Mean covariance at distances of 5 to 8 pixels, which no detector noise reaches, by block."""
+    """Mean covariance at 5 to 8 pixels, by block; correlation of detector noise does not reach so
+    far.
+    """
     lags = [lag for lag in (5, 6, 7, 8) if lag < min(noise.shape[1], noise.shape[3])]
     down = [(noise[:, lag:] * noise[:, :-lag]).mean(axis=(1, 3)) for lag in lags]
     across = [(noise[..., lag:] * noise[..., :-lag]).mean(axis=(1, 3)) for lag in lags]

@@ -1,8 +1,8 @@
-"""A unit of intensity in which an estimate can compute: near 0, with steps near 1.
+"""A unit of intensity for accurate computations: values near 0, with steps near 1.
 
-Grey levels may be heights in metres, or counts upon an offset of 2^31. A sum of their squares is
-then far from 1, or loses the noise in the rounding. So an offset is taken off first, exactly, and
-what is left is scaled by a power of two; what was found is brought back.
+Grey levels may be heights in metres, or counts with an offset of 2^31. A sum of their squares is
+then far from 1, or loses the noise in the rounding. So an offset is subtracted first, exactly, and
+the difference is scaled by a power of two. Results are converted back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTrans
 Array = NDArray[np.float64]
 
 _EXACT = 1 << 53
-"""Whole numbers up to this are exact in double precision."""
+"""Integers up to this are exact in double precision."""
 _STEPS = 8
 """Binary logarithm of the range of the values in the unit."""
 
@@ -33,9 +33,9 @@ class IntensityUnit:
     Attributes
     ----------
     base : int or float
-        Grey level that becomes 0; a whole number for whole numbers.
+        Grey level that becomes 0; an integer for integer data.
     step : float
-        Grey levels of one, a power of two.
+        Grey levels per unit, a power of two.
     """
 
     base: int | float = 0
@@ -43,7 +43,7 @@ class IntensityUnit:
 
     @classmethod
     def of(cls, stacks: Sequence[NDArray[Any]]) -> IntensityUnit:
-        """The unit for these arrays of one kind, each with a number in it."""
+        """The unit for arrays of one dtype, each with at least one finite value."""
         finite = [s if s.dtype.kind != 'f' else s[np.isfinite(s)] for s in stacks]
         low = min(_number(values.min()) for values in finite)
         high = max(_number(values.max()) for values in finite)
@@ -55,19 +55,22 @@ class IntensityUnit:
     def within(self, values: NDArray[Any]) -> Array:
         """Grey levels of any real dtype in the unit, float64."""
         if values.dtype.kind in 'iu' and isinstance(self.base, int):
-            # exact also where a float64 is not: differences modulo 2^64 are those of the numbers
+            # exact also for numbers that float64 cannot represent: differences are computed modulo
+            # 2^64
             above = values.astype(np.uint64) - np.uint64(self.base % (1 << 64))
             return np.asarray(above.astype(np.float64) / self.step)
         return np.asarray((values.astype(np.float64) - self.base) / self.step)
 
     def last(self, dtype: np.dtype[Any]) -> float:
-        """The largest whole number of a dtype in the unit; infinite for a floating one."""
+        """The largest value of an integer dtype in the unit; infinite for a floating-point
+        dtype.
+        """
         if dtype.kind not in 'iu':
             return float('inf')
         return float(np.iinfo(dtype).max - self.base) / self.step
 
     def line(self, fitted: PhotonTransferLine) -> PhotonTransferLine:
-        """A photon-transfer line in grey levels."""
+        """A photon-transfer line, converted to grey levels."""
         offset = float(self.base) + fitted.offset * self.step if fitted.rises else 0.0
         return PhotonTransferLine(
             fitted.slope * self.step,
@@ -78,23 +81,23 @@ class IntensityUnit:
             fitted.read_noise_error * self.step,
         )
 
-    def pair(self, found: FramePair) -> FramePair:
-        """Two frames, and what changed between them in grey levels."""
-        if found.alike:
-            return found
-        offset = float(self.base) * (1 - found.light) + found.offset * self.step
-        return replace(found, offset=offset)
+    def pair(self, pair: FramePair) -> FramePair:
+        """A pair of frames, converted to grey levels."""
+        if pair.same_light:
+            return pair
+        offset = float(self.base) * (1 - pair.light) + pair.offset * self.step
+        return replace(pair, offset=offset)
 
-    def evidence(self, found: PhotonTransfer) -> PhotonTransfer:
-        """What was measured, in grey levels."""
+    def evidence(self, points: PhotonTransfer) -> PhotonTransfer:
+        """The measured points, converted to grey levels."""
         by = self.step
-        disturbances = found.disturbances
+        disturbances = points.disturbances
         return replace(
-            found,
-            level=float(self.base) + found.level * by,
-            variance=found.variance * by**2,
-            third=found.third * by**3,
-            rows=found.rows.scaled(by),
+            points,
+            level=float(self.base) + points.level * by,
+            variance=points.variance * by**2,
+            third=points.third * by**3,
+            rows=points.rows.scaled(by),
             disturbances=replace(disturbances, offset_range=disturbances.offset_range * by),
         )
 
@@ -104,5 +107,7 @@ def _number(value: Any) -> int | float:
 
 
 def lost_in_double(dtype: np.dtype[Any], most: float) -> float:
-    """Step of double precision at numbers up to ``most``; 0 if those of a dtype are exact."""
+    """Step of double precision at values up to ``most``; 0 if the values of the dtype are
+    exact.
+    """
     return float(np.spacing(most)) if dtype.kind in 'iu' and most > _EXACT else 0.0

@@ -1,8 +1,7 @@
 """Noise variance by level, measured in the unit-noise coordinate from frames of one scene.
 
-The noise model says what the variance should be. Detectors differ: photomultipliers have excess
-noise at a few photons, cameras clip and compress. Where frames show one scene, the variance is
-there to be read.
+Real detectors differ from the noise model: photomultipliers have excess noise at a few photons,
+cameras clip and compress. Where frames show one scene, the variance can be measured directly.
 """
 
 from __future__ import annotations
@@ -21,32 +20,32 @@ from napari_noise2score.noise.pairs import LevelChange, PlanePair
 Array = NDArray[np.float64]
 
 _LEAST = 2000
-"""Pixels of a bin: the variance is known to 3 %."""
+"""Minimum number of pixels of a bin: the standard error of the variance is 3 %."""
 _BINS = 48
 _FURTHEST = 2.0
-"""Factor between measured and expected variance that is believed; beyond, something moved."""
+"""Maximum factor between measured and expected variance; larger factors are due to motion."""
 
 
 def measured_table(
     table: LevelTable, pairs: Sequence[tuple[Array, Array, PlanePair]], clipped: float
 ) -> LevelTable:
-    """The table with its variances as frames of one scene show them.
+    """The table with the variances measured in frames of one scene.
 
     Parameters
     ----------
     table : LevelTable
-        What the noise model says.
+        Mean and variance of the noise model.
     pairs : sequence of ((Y, X) float64, (Y, X) float64, PlanePair)
-        Frames of one scene in the unit-noise coordinate, NaN where there is no image, and what
-        changed between them.
+        Frames of one scene in the unit-noise coordinate, NaN where there is no image, and their
+        pair.
     clipped : float
         Coordinate from which values are clipped by the detector; ``inf`` if none are. Pixels with
-        such a value near them are left out.
+        such a value near them are excluded.
 
     Returns
     -------
     LevelTable
-        The same one where there are too few pixels.
+        The given table if there are too few pixels.
     """
     keys, squares = [np.empty(0)], [np.empty(0)]
     for first, second, pair in pairs:
@@ -80,7 +79,7 @@ def _squares(
     before = change.reversed(after)
     expected = change.slope(before) ** 2 * table.variance_at(before) + table.variance_at(after)
     level = (before + after) / 2
-    # where the model knows of no noise there is nothing to compare with, and it stays in force
+    # where the model has no noise, a ratio is not defined, and the value of the model is used
     share = np.ones_like(expected)
     np.divide((brought - second) ** 2, expected, out=share, where=expected > SMALLEST_VARIANCE)
     return level, share * table.variance_at(level)

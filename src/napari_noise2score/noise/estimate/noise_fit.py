@@ -21,7 +21,7 @@ from napari_noise2score.noise.photon_transfer import (
 Array = NDArray[np.float64]
 
 _DARKEST = 1e-3
-"""Noise variance, as a share of the mean one, below which none is expected or seen."""
+"""Noise variance below which a level counts as noise-free, relative to the mean variance."""
 _MISFIT = 0.25
 """Relative distance of the variance from a noise model that is reported as a warning."""
 
@@ -37,22 +37,21 @@ class NoiseFit:
     evidence : PhotonTransfer
         The binned points that the line was fitted to.
     frames : int
-        Frames that were used.
+        Number of frames that were used.
     repeated : int
-        Frames left out because an identical one was there already.
+        Number of frames that were excluded because they repeat an earlier one.
     clipped : float
-        Share of values at the upper rail of the detector.
+        Share of values at the upper end of the range of the detector.
     pairs : tuple of tuple of FramePair
-        For each field of the image its frames of one scene, by their numbers in it; none if the
-        evidence is not from frame differences.
+        For each field of the image the pairs of its frames of one scene; empty if the evidence is
+        not from frame differences.
     blank : float
-        Share of values that hold no noise (see `napari_noise2score.noise.blank`) and were left
-        out.
+        Share of values without noise (see `napari_noise2score.noise.blank`), which were excluded.
     cut : float
-        Share of values that were cut off at the lower end of the range; they, and what is near
-        them, were left out.
+        Share of values that are clipped at the lower end of the range; they and the pixels around
+        them were excluded.
     refined : bool
-        Whether the correlation was measured on what a denoiser removes
+        Whether the correlation was measured on the residual of a denoiser
         (`napari_noise2score.noise.estimate.residual_correlation`).
     family : NoiseFamily
         The noise model of the line: `PoissonGaussian`, or `Gaussian` if the variance does not
@@ -98,7 +97,7 @@ class NoiseFit:
 
     @property
     def compared(self) -> bool:
-        """Whether frames were found to show one scene and compared with each other."""
+        """Whether there are frames of one scene that were compared with each other."""
         return self.evidence.method == 'frame differences'
 
     @property
@@ -111,9 +110,9 @@ class NoiseFit:
 
     @property
     def correlation(self) -> Correlation:
-        """Correlation of the noise between pixels; white if little or unknown."""
+        """Correlation of the noise between pixels; white if it is small or unknown."""
         measured = self.evidence.correlation
-        return Correlation.white() if measured is None else measured.noticed
+        return Correlation.white() if measured is None else measured.relevant
 
     @property
     def rows(self) -> RowNoise:
@@ -122,16 +121,16 @@ class NoiseFit:
 
     @property
     def correlation_words(self) -> str:
-        """What is known of the correlation between next neighbours."""
+        """Description of the correlation of adjacent pixels."""
         if self.evidence.correlation is None:
             return 'correlation unknown, treated as independent pixels'
         return self.evidence.correlation.words
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know before relying on the fit, in plain sentences."""
+        """Warnings of the fit for the user, as sentences."""
         sentences = self.warnings_for(self.family)
-        if self.rows.found:
+        if self.rows.detected:
             sentences = (*sentences, f'{self.rows.sentence}; denoising removes them.')
         if self.blank:
             share = f'{100 * self.blank:.2g} % of the pixels'
@@ -156,12 +155,14 @@ class NoiseFit:
         evidence = self.evidence
         expected = np.asarray(family.variance(evidence.level), dtype=np.float64)
         least = _DARKEST * float(evidence.variance.mean())
-        seen = np.maximum(expected, evidence.variance) > least  # else no noise, and none expected
+        seen = (
+            np.maximum(expected, evidence.variance) > least
+        )  # otherwise no noise is measured, and none expected
         off = (evidence.variance / np.maximum(expected, least) - 1) ** 2
         return off[seen], evidence.count[seen]
 
     def warnings_for(self, family: NoiseFamily) -> tuple[str, ...]:
-        """What a user should know before relying on a noise model for this image."""
+        """Warnings for the user if this noise model is used for the image."""
         sentences = []
         off, count = self._distances(family)
         # a mean of N squares scatters by 3 / N: a difference of few pixels is not significant
@@ -213,7 +214,7 @@ class NoiseFit:
 
 
 def _sentences(seen: Disturbances) -> list[str]:
-    """Effects besides noise, one sentence each."""
+    """Warnings of effects other than noise, one sentence each."""
     sentences = []
     if seen.unsteady:
         sentences.append(

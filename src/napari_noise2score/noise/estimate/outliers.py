@@ -1,7 +1,7 @@
-"""Pixels that are no image: clipped at the rail, hot, blinking, hit by a cosmic ray.
+"""Pixels without valid data: clipped, hot, blinking, hit by a cosmic ray.
 
-Whatever a lens has imaged is as wide as its point spread function. A pixel that stands far above
-all its neighbours is therefore the detector's, and its statistics say nothing about the noise.
+An image of a lens is never sharper than its point spread function. A pixel far above all its
+neighbours is therefore an artefact of the detector, and its statistics are not those of the noise.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ FAR = 6.0
 """Noise standard deviations that noise alone never reaches."""
 
 _REACH = 11
-"""Width of the widest filter, and two pixels more on each side."""
+"""Width of the widest filter plus two pixels on each side."""
 _SHARP = 0.5
-"""Share of its height above the surroundings by which a peak exceeds all its neighbours. A point
-source sampled at Nyquist's rate exceeds them by a third."""
+"""Share of its height above the surroundings by which a hot pixel exceeds all its neighbours. A
+point source sampled at Nyquist's rate exceeds them by a third."""
 
 
 def unclipped(frame: Array, saturation: float) -> Mask:
     """Pixels of (Y, X) with no clipped value near them.
 
-    The neighbourhood decides, not the pixel itself alone: leaving out a pixel because its own
-    noise reached the rail would cut the distribution.
+    The whole neighbourhood counts: to exclude only pixels that are clipped by their own noise
+    would truncate the distribution of the noise.
     """
     if not np.isfinite(saturation):
         return np.ones(frame.shape, dtype=bool)
@@ -38,9 +38,11 @@ def unclipped(frame: Array, saturation: float) -> Mask:
 
 
 def away_from(blank: Mask) -> Mask:
-    """Pixels of (Y, X) that no filter of the estimate brings together with a blank place.
+    """Pixels of (Y, X) whose value after any filter of the estimate is independent of blank
+    places.
 
-    Nor with its edge, where an image that was turned or moved is mixed with what is around it.
+    Pixels at the edge of a blank place are excluded too: there a rotated or shifted image is mixed
+    with its surroundings.
     """
     if not blank.any():
         return np.ones(blank.shape, dtype=bool)
@@ -48,7 +50,7 @@ def away_from(blank: Mask) -> Mask:
 
 
 def isolated(frame: Array, unit: UnitNoise) -> Mask:
-    """Pixels of (Y, X) that stand out from all their neighbours more than noise or optics can.
+    """Pixels of (Y, X) that exceed all their neighbours by more than noise or optics can explain.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def isolated(frame: Array, unit: UnitNoise) -> Mask:
     unit : UnitNoise
         Coordinate in which the noise has about unit variance.
     """
-    # eight shifted views: the candidates are few, a rank filter would sort everywhere
+    # eight shifted views: there are few candidates, but a rank filter would sort all pixels
     padded = np.pad(frame, 1, mode='reflect')
     height, width = frame.shape
     around = [
@@ -72,6 +74,6 @@ def isolated(frame: Array, unit: UnitNoise) -> Mask:
     usual = np.median([view[places] for view in around], axis=0)
     far = unit.forward(peak) - unit.forward(next_highest) > FAR
     sharp = peak - next_highest > _SHARP * (peak - usual)
-    found = np.zeros(frame.shape, dtype=bool)
-    found[places] = far & sharp
-    return found
+    mask = np.zeros(frame.shape, dtype=bool)
+    mask[places] = far & sharp
+    return mask

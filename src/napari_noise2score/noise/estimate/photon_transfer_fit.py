@@ -2,8 +2,8 @@ r"""Gain, offset and read noise from photon-transfer points: the photon-transfer
 
 Noise of a photon detector has the variance ``gain (x - offset) + read_noise^2``, a straight line
 in the clean intensity ``x`` (Janesick, "Photon Transfer", 2007). The line gives the gain and one
-combination of offset and read noise. What separates these two is the third cumulant: photons are
-skewed, ``gain^2 (x - offset)``, read noise is not.
+combination of offset and read noise. The third cumulant separates these two: that of photon noise
+is ``gain^2 (x - offset)``, that of read noise is 0.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from napari_noise2score.noise.robust_weights import huber
 Array = NDArray[np.float64]
 
 _LEAST_LINE = 3.0
-"""A slope below this many standard errors is no photon-transfer line."""
+"""A slope below this many standard errors is not significant."""
 _LEAST_RISE = 0.02
-"""A line that rises by less than this share over the levels seen is flat."""
+"""A line that increases by less than this share over the measured levels counts as flat."""
 _ONE_LEVEL = 1e-9
-"""Standard deviation of the levels, as a share of their mean, below which they are one."""
+"""Standard deviation of the levels, as a share of their mean, below which they count as a single
+level."""
 _ROUNDS = 12
 
 
@@ -47,7 +48,7 @@ def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
     whole = np.maximum(line, 1e-3 * variance.mean())
     line_offset = fit.zero
     offset, offset_error = _offset(evidence, slope, whole, line_offset)
-    # on the line's own zero there is no read noise, whatever the rounding says
+    # at the zero of the line there is no read noise; rounding may give another value
     read_noise = max(float(fit.at(offset)), 0.0) ** 0.5 if offset > line_offset else 0.0
     offset_error = float(np.hypot(offset_error, fit.zero_error(covariance)))
     return PhotonTransferLine(
@@ -63,7 +64,7 @@ def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
 def robust_fit(points: PhotonTransfer) -> tuple[LineFit, Array]:
     """Robust weighted line of variance against level; and the covariance of slope and height.
 
-    Points far from the line (texture, hot pixels) lose weight after Huber. The scatter of the
+    Points far from the line (texture, hot pixels) get Huber's weights. The scatter of the
     points about the line scales the covariance where it is larger than expected.
     """
     level, variance, count = points.level, points.variance, points.count
@@ -72,7 +73,7 @@ def robust_fit(points: PhotonTransfer) -> tuple[LineFit, Array]:
     floor = max(0.02 * float(np.median(variance)), 1e-6 * float(variance.max()))
 
     def assessed(fit: LineFit) -> tuple[Array, Array, float]:
-        """Weights by the line alone, distances in standard deviations, and their scatter."""
+        """Weights from the line, distances in standard deviations, and their scatter."""
         weight = variance_weight(np.maximum(fit.fitted, floor), count)
         away = np.abs(fit.residual) * np.sqrt(weight)
         return weight, away, max(1.4826 * float(np.median(away)), 1.0)
@@ -90,7 +91,7 @@ def robust_fit(points: PhotonTransfer) -> tuple[LineFit, Array]:
 def _offset(
     evidence: PhotonTransfer, gain: float, variance: Array, line_offset: float
 ) -> tuple[float, float]:
-    """Offset and its standard error; what lies above the line's zero is read noise.
+    """Offset and its standard error; its distance from the zero of the line is due to read noise.
 
     With read noise the line crosses zero below the offset, at ``offset - read_noise^2 / gain``.
     Each level gives the offset as ``level - third cumulant / gain^2``.

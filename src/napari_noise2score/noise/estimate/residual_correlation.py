@@ -1,10 +1,10 @@
-"""Correlation of the noise of a single image, from what a denoiser removes.
+"""Correlation of the noise of a single image, from the residual of a denoiser.
 
-What a denoiser removes is not the noise: it keeps part of the noise, and removes fine structure.
-How much of a correlation it leaves in the residual is therefore measured on synthetic noise, added
-to the denoised image and denoised again (a parametric bootstrap, Efron and Tibshirani 1993,
-section 6.5). The estimate is corrected by the difference between the two autocorrelations, and the
-measurement is repeated with noise of that correlation.
+The residual is not the noise: a denoiser leaves part of the noise in the image, and removes fine
+structure. The part of a correlation that is in the residual is therefore measured on synthetic
+noise, added to the denoised image and denoised again (a parametric bootstrap, Efron and Tibshirani
+1993, section 6.5). The estimate is corrected by the difference between the two autocorrelations,
+and the measurement is repeated with noise of that correlation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.correlation import REACH, Correlation, lagged_products
-from napari_noise2score.noise.estimate.flat_patches import response, smeared
+from napari_noise2score.noise.estimate.flat_patches import is_smoothed, response
 from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 
 Array = NDArray[np.float64]
@@ -29,7 +29,8 @@ Denoise = Callable[[Array], Array]
 _ROUNDS = 3
 """Measurements with synthetic noise."""
 _FLATTEST = 0.4
-"""Share of the pixels that is used: those around which the denoised image varies least."""
+"""Share of the pixels that are used: those with the least variation of the denoised image around
+them."""
 _SMOOTHED, _AROUND = 3.0, 15
 """Standard deviation of the smoothing whose remainder is structure, and side of its mean."""
 _NEAR = 4
@@ -37,11 +38,11 @@ _NEAR = 4
 _STANDARD_ERRORS = 4.0
 """Correlations below this many standard errors are set to zero."""
 _FEWEST = 1000
-"""Pixels from which a correlation is measured."""
+"""Minimum number of pixels to measure a correlation."""
 _FAR = 4.0
-"""Noise standard deviations at which the residual is cut off: hot pixels, structure."""
+"""Noise standard deviations at which the residual is clipped: hot pixels, structure."""
 _LEAST_RESPONSE = 0.05
-"""Smallest share of the noise that the filter of single frames is taken to pass."""
+"""Lower limit of the share of the noise that the filter of single frames passes."""
 
 
 def from_residual(
@@ -86,24 +87,24 @@ def from_residual(
         estimate[np.abs(estimate) < _STANDARD_ERRORS * error] = 0.0
         estimate[REACH, REACH] = 1.0
         noise = noise * (power / again) ** 0.5
-    found = Correlation(estimate)
-    if not found.noticed.is_white and not smeared(found):
+    correlation = Correlation(estimate)
+    if not correlation.relevant.is_white and not is_smoothed(correlation):
         return None
-    return found if found.slight else Correlation.white()
+    return correlation if correlation.detectable else Correlation.white()
 
 
 def with_correlation(fit: NoiseFit, correlation: Correlation) -> NoiseFit:
-    """An estimate from single frames whose noise has this correlation.
+    """An estimate from single frames, corrected for this correlation.
 
-    The filter of single frames passes little of correlated noise, which is why the variance comes
-    out too small where the correlation is not known.
+    The filter of single frames passes only a small part of correlated noise, so the variance is
+    too small where the correlation is not known.
 
     Parameters
     ----------
     fit : NoiseFit
-        The estimate, its variance corrected for its own correlation.
+        The estimate; its variance is corrected for its own correlation.
     correlation : Correlation
-        What was measured instead.
+        The correlation measured on the residual.
     """
     before, now = (
         max(response(each), _LEAST_RESPONSE)
@@ -117,7 +118,7 @@ def with_correlation(fit: NoiseFit, correlation: Correlation) -> NoiseFit:
 
 
 def _flattest(clean: Array, there: Mask) -> Mask:
-    """Where the denoised image varies least."""
+    """Pixels with the least variation of the denoised image around them."""
     rough = ndimage.uniform_filter(
         (clean - ndimage.gaussian_filter(clean, _SMOOTHED)) ** 2, _AROUND
     )
@@ -127,7 +128,7 @@ def _flattest(clean: Array, there: Mask) -> Mask:
 def _autocorrelation(residual: Array, mask: Mask, most: Array) -> tuple[float, Array, Array]:
     """Variance, autocorrelation (2 R + 1, 2 R + 1) and pairs of pixels at every distance.
 
-    Without the means of rows and columns, which row noise would add to every distance.
+    The means of rows and columns are subtracted first: row noise would add to every distance.
     """
     rest = np.where(mask, np.clip(residual, -most, most), 0.0)
     for axis in (0, 1):

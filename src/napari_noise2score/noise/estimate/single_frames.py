@@ -1,4 +1,4 @@
-"""Photon-transfer evidence from single frames: what second differences leave in flat places."""
+"""Photon-transfer evidence from single frames: second differences in flat places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_noise2score.noise.estimate.binning import (
 from napari_noise2score.noise.estimate.flat_patches import from_flat_patches, response
 from napari_noise2score.noise.estimate.outliers import away_from, isolated, unclipped
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.noise.patterns.offsets import waves_taken_off
+from napari_noise2score.noise.patterns.offsets import separate_waves
 from napari_noise2score.noise.patterns.rows import row_noise
 from napari_noise2score.noise.patterns.shared import Wave
 from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
@@ -31,14 +31,14 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FLATTEST = 0.3
-"""Share of the pixels of every level that is used."""
+"""Share of the pixels of every level that are used."""
 
 
 def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTransfer:
-    """Evidence from each frame by itself, by second differences in its flattest places.
+    """Evidence from each frame separately, by second differences in its flattest places.
 
-    The filter passes little of correlated noise. The variance is divided by the share it passes,
-    if the flattest patches show for certain that the noise is correlated.
+    The filter passes only a small part of correlated noise. If the flattest patches show a
+    reliable correlation, the variance is divided by that part.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
 def _from_single_frames(
     frames: Sequence[Array], saturation: float, known: tuple[Wave, ...]
 ) -> PhotonTransfer:
-    """The same of frames that are rid of known waves."""
+    """Evidence from frames from which known waves were subtracted."""
     blanks = [np.isnan(frame) for frame in frames]
     frames = [filled(frame) for frame in frames]
     masks = [_inner(f, blank, saturation) for f, blank in zip(frames, blanks, strict=True)]
@@ -62,9 +62,9 @@ def _from_single_frames(
     hot = 0.0
     if least > 0:
         unit = Anscombe(slope, intercept if slope > 0 else least, least)
-        found = [isolated(frame, unit) for frame in frames]
-        hot = float(np.mean([places.mean() for places in found]))
-        reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in found]
+        hot_pixels = [isolated(frame, unit) for frame in frames]
+        hot = float(np.mean([places.mean() for places in hot_pixels]))
+        reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in hot_pixels]
         masks = [mask & ~near for mask, near in zip(masks, reached, strict=True)]
         sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
     shifts = offsets(sample)
@@ -78,12 +78,12 @@ def _from_single_frames(
         evidence = replace(evidence, variance=evidence.variance / passed, correlation=correlation)
     if not evidence.level.size:
         return evidence
-    # the filter takes offsets of rows and columns out: the variances are without them
+    # the filter removes offsets of rows and columns: the variances are without them
     weights = [
         evidence.weight(neighbour_mean(frame), mask)
         for frame, mask in zip(levelled, masks, strict=True)
     ]
-    waves, even = waves_taken_off(levelled, weights, evidence.mean_variance)
+    waves, even = separate_waves(levelled, weights, evidence.mean_variance)
     if waves and not known:
         rest = [
             np.where(blank, np.nan, np.where(frame < saturation, without + by, frame))

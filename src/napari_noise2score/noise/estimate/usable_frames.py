@@ -1,4 +1,4 @@
-"""The values of an image that its noise can be estimated from: not blank, and within the range."""
+"""Values of an image from which its noise can be estimated: not blank, and within the range."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from napari_noise2score.noise.photon_transfer import PhotonTransferLine
 Array = NDArray[np.float64]
 
 _FEWEST = 20
-"""Values at an end of the range from which they may be cut off there."""
+"""Minimum number of values at an end of the range that may be clipped there."""
 _NEAR_THE_END = 0.02
-"""Share of the range of the values; as many there as at the end itself, and the end is none."""
+"""Width of the neighbourhood of an end, relative to the range: with as many values there as at the
+end itself, values are not clipped."""
 _ENOUGH = 0.02
-"""Share of the pixels from which the noise is told, if the others are cut off."""
+"""Minimum share of the pixels to estimate the noise, if the others are clipped."""
 _SIGNIFICANT = 2.0
 
 
 class UsableFrames(Sequence[Array]):
     """Frames of a field, (Y, X) float64 each, in a unit of intensity; NaN where there is no image.
 
-    They are converted whenever one is asked for.
+    A frame is converted each time it is read.
 
     Parameters
     ----------
     stack : (T, Y, X) array
         Grey levels, any real dtype.
     numbers : sequence of int
-        Which of its frames.
+        Numbers of its frames that are used.
     unit : IntensityUnit
         The unit.
     lowest : float, optional
-        A value in the unit that is no image either.
+        A clipped value in the unit, which does not count as image.
     """
 
     def __init__(
@@ -72,10 +73,10 @@ class UsableFrames(Sequence[Array]):
         return values if self._lowest is None else _without(values, self._lowest)
 
     def without(self, lowest: float) -> UsableFrames:
-        """The same frames without a value that many are cut off at."""
-        found = UsableFrames(self._stack, self._numbers, self._unit, lowest)
-        found._blank = self._blank
-        return found
+        """The same frames without the value at which many pixels are clipped."""
+        frames = UsableFrames(self._stack, self._numbers, self._unit, lowest)
+        frames._blank = self._blank
+        return frames
 
 
 def _without(values: Array, lowest: float) -> Array:
@@ -83,14 +84,14 @@ def _without(values: Array, lowest: float) -> Array:
 
 
 class ValueRange:
-    """The ends of the values of some frames, and how many values are there.
+    """Smallest and largest value of some frames, and the number of values there.
 
     Parameters
     ----------
     frames : iterable of (Y, X) float64
-        Frames; NaN does not count. Gone through twice.
+        Frames; NaN does not count. They are read twice.
     last : float
-        The largest value that there can be.
+        The largest possible value.
     """
 
     def __init__(self, frames: Iterable[Array], last: float) -> None:
@@ -101,12 +102,12 @@ class ValueRange:
         self.count = sum(int(np.isfinite(frame).sum()) for frame in every)
         self.at_top = sum(int((frame == self.top).sum()) for frame in every)
         self.at_bottom = sum(int((frame == self.bottom).sum()) for frame in every)
-        # up to the next value at least: where photons are few, there are few values, far apart
+        # at least up to the next value: with few photons there are few different values, far apart
         below = max(_largest(frame, self.bottom, frame < self.top) for frame in every)
         above = -max(_largest(-frame, -self.top, frame > self.bottom) for frame in every)
         near = _NEAR_THE_END * (self.top - self.bottom)
         upper, lower = min(self.top - near, below), max(self.bottom + near, above)
-        self._binary = below == self.bottom  # binary frames have no rail
+        self._binary = below == self.bottom  # binary frames are not clipped
         self._below = sum(int(((f >= upper) & (f < self.top)).sum()) for f in every)
         self._above = sum(int(((f <= lower) & (f > self.bottom)).sum()) for f in every)
 
@@ -119,8 +120,8 @@ class ValueRange:
         return float('inf'), 0.0
 
     @property
-    def piles_up_below(self) -> bool:
-        """Whether so many values are at the lower end that they may be cut off there."""
+    def may_be_clipped_below(self) -> bool:
+        """Whether there are so many values at the lower end that they may be clipped there."""
         return self.at_bottom > max(_FEWEST, self._above) and not self._binary
 
 
@@ -128,8 +129,8 @@ def _largest(frame: Array, least: float, where: NDArray[np.bool_]) -> float:
     return float(np.max(frame, where=where, initial=least))
 
 
-def enough_is_left(frames: Iterable[Array]) -> bool:
-    """Whether pixels far from all that is no image suffice to tell the noise."""
+def enough_pixels(frames: Iterable[Array]) -> bool:
+    """Whether there are enough pixels away from blank places to estimate the noise."""
     left = total = 0
     for frame in frames:
         left += int(away_from(np.isnan(frame)).sum())
@@ -137,11 +138,11 @@ def enough_is_left(frames: Iterable[Array]) -> bool:
     return left > _ENOUGH * total
 
 
-def is_cut_off(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
-    """Whether values below the lowest one were cut off, by the noise of brighter places.
+def is_clipped_below(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom: float) -> bool:
+    """Whether values below the lowest one were clipped, from the noise of brighter places.
 
-    Then the line of the brighter places reaches zero below the lowest value, and is less steep
-    than the line of all places, which ends at it.
+    In this case the line of the brighter places is zero below the lowest value, and has a smaller
+    slope than the line of all places, which is zero at the lowest value.
 
     Parameters
     ----------

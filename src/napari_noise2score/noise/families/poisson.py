@@ -105,7 +105,7 @@ class Poisson(AffineVarianceFamily):
             clean = tweedie.poisson_gaussian_chained(
                 y, shifted, ratio, gain=self.gain, offset=self.offset, read_noise=0.0
             )
-        return score.possible(clean)
+        return score.clipped(clean)
 
     @classmethod
     def fitted(

@@ -127,7 +127,7 @@ class PoissonGaussian(AffineVarianceFamily):
             clean = tweedie.poisson_gaussian_chained(
                 y, shifted, ratio, gain=gain, offset=offset, read_noise=read_noise
             )
-        return score.possible(clean)
+        return score.clipped(clean)
 
     @classmethod
     def fitted(

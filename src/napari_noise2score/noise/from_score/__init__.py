@@ -1,4 +1,4 @@
 """Noise parameters from a learned score: closed forms, search by a criterion, comparison.
 
-The blind estimates of the paper (Noise2Score, section 3.3) and what they disagree on.
+The blind estimates of the paper (Noise2Score, section 3.3) and their disagreements.
 """

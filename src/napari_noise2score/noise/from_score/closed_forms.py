@@ -7,33 +7,34 @@ estimate is, with the score ``s`` at ``y`` ([1]_, from the saddle point approxim
           a = \phi y^{\rho-1} \left(\frac{\rho}{2y} + s\right)
 
 The one assumption of [1]_: when a little noise is added, ``y' = y + delta``, the clean estimate
-stays where it is. Setting both estimates equal,
+does not change. Setting both estimates equal,
 
 .. math:: \frac{y'^{1-\rho} - y^{1-\rho}}{1-\rho}
           = -\phi \left[ s' - s + \frac{\rho}{2} \left(\frac1{y'} - \frac1y\right) \right]
 
-has the level in closed form for each family. In the limit it reads ``V(y) = -1 / (ds/dy)``: how
-fast the score falls is one over the noise variance.
+gives the level in closed form for each family. In the limit it is ``V(y) = -1 / (ds/dy)``: the
+slope of the score is minus one over the noise variance.
 
-**Bias.** A clean estimate does depend on its own pixel, with a slope ``b = d xhat / dy`` between
-0 and 1 that is small where the surroundings tell the pixel. For Gaussian noise ``ds/dy`` is
-exactly ``-(1 - b) / sigma^2``, so the variance comes out too large by ``1 / (1 - b)``: the closed
-form is an upper bound of the noise. Nothing in the score can tell ``b`` from less noise.
+**Bias.** A clean estimate does depend on its own pixel, with a slope ``b = d xhat / dy`` between 0
+and 1 that is small where the surroundings determine the pixel. For Gaussian noise ``ds/dy`` is
+exactly ``-(1 - b) / sigma^2``, so the variance is too large by ``1 / (1 - b)``: the closed form is
+an upper bound of the noise. The score does not contain the information to separate ``b`` from a
+lower noise.
 
-**Aggregation.** The authors take the median over pixels of a ratio, whose denominator changes
-sign when the score of a pixel depends on its neighbours. Here sums over pixels are divided; the
-influence of the neighbours, as often positive as negative, then averages out. All functions take
-arrays of one shape, any number of axes, in one intensity unit, and return floats; NaN where the
-score does not fall with ``y``, so that no noise fits.
+**Aggregation.** The authors use the median over pixels of a ratio, whose denominator changes sign
+if the score of a pixel depends on its neighbours. Here sums over pixels are divided: the influence
+of the neighbours, as often positive as negative, averages out. All functions take arrays of one
+shape, any number of axes, in one intensity unit, and return floats; NaN where the score does not
+decrease with ``y``, so that no noise agrees with it.
 
 References
 ----------
 .. [1] Kim, Kwon & Ye, "Noise distribution adaptive self-supervised image denoising using
-   Tweedie distribution and score matching", CVPR 2022, arXiv 2112.03696. Levels as in the
-   authors' code (``forward_search_gau``, ``_poi``, ``_gamma``), pooled as above. Their equation
-   for rho, ``c rho^2 + c (2ys - 2) rho + 2 (y's' - ys) - 4 c ys = 0`` with ``c = log(y'/y)``,
-   follows if ``a`` instead of the clean estimate stays the same, which scores of noise of known
-   rho do not obey; `tweedie_power` keeps to the clean estimate.
+   Tweedie distribution and score matching", CVPR 2022, arXiv 2112.03696. Levels as in the authors'
+   code (``forward_search_gau``, ``_poi``, ``_gamma``), pooled as above. Their equation for rho,
+   ``c rho^2 + c (2ys - 2) rho + 2 (y's' - ys) - 4 c ys = 0`` with ``c = log(y'/y)``, follows if
+   ``a`` instead of the clean estimate does not change, which is wrong for scores of noise of known
+   rho; `tweedie_power` uses the clean estimate.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ Array = NDArray[np.floating[Any]]
 
 _BINS = 24
 _DARKEST = 0.02
-"""Share of the range of intensities from 0 up that says nothing about a power of it."""
+"""Lower end of the range of intensities, relative to the range, that is not used for a power
+law."""
 _LEAST_SIGNAL = 2.0
 """Intensity over noise below which the limit of small noise does not hold."""
 _LEAST_CONTRAST = 1.5
-"""Brightest over darkest pool below which no power can be told."""
+"""Minimum ratio of the brightest to the darkest pool to measure a power."""
 
 
 def gaussian_variance(
@@ -88,12 +90,12 @@ def poisson_gain(
     offset: float,
     read_noise: float = 0.0,
 ) -> float:
-    r"""Gain of photon noise, with offset and read noise held.
+    r"""Gain of photon noise for a given offset and read noise.
 
-    The first-order estimate ``(y - o + g/2 + r^2 s) exp(g s)`` stays the same if
-    ``-(ds/dy) (g (y - o) + g^2/2 + g r^2 s + r^2) = 1``, a quadratic equation in ``g`` once
-    averaged over pixels. Without read noise and for one pixel it is the authors'
-    ``g = -y + sqrt(y^2 - 2 (y'-y)/(s'-s))``.
+    The first-order estimate ``(y - o + g/2 + r^2 s) exp(g s)`` does not change if ``-(ds/dy) (g (y
+    - o) + g^2/2 + g r^2 s + r^2) = 1``, which is a quadratic equation in ``g`` after averaging
+    over pixels. Without read noise and for one pixel it is the authors' ``g = -y + sqrt(y^2 - 2
+    (y'-y)/(s'-s))``.
 
     Parameters
     ----------
@@ -107,8 +109,8 @@ def poisson_gain(
     Returns
     -------
     float
-        Grey levels for a photon. Besides the common bias, the first-order form is off by a
-        share of about a photon in a few: do not rely on it below 3 photons a pixel.
+        Grey levels per photon. In addition to the common bias, the first-order form has a relative
+        error of about one over the number of photons: do not rely on it below 3 photons per pixel.
     """
     fall = _fall(y, score, moved, moved_score)
     light = _fall(y, score, moved, moved_score, weight=y - offset + read_noise**2 * score)
@@ -132,7 +134,7 @@ def gamma_shape(y: Array, score: Array, moved: Array, moved_score: Array) -> flo
     Returns
     -------
     float
-        Too small, for ``k - 1`` comes out as ``(k - 1) (1 - b) - b`` with
+        Too small: ``k - 1`` becomes ``(k - 1) (1 - b) - b`` with
         ``b = d log xhat / d log y``.
     """
     inverse = 1 / moved - 1 / y
@@ -143,11 +145,11 @@ def gamma_shape(y: Array, score: Array, moved: Array, moved_score: Array) -> flo
 def tweedie_power(
     y: Array, score: Array, moved: Array, moved_score: Array, *, offset: float = 0.0
 ) -> tuple[float, float]:
-    r"""Power and dispersion of a variance ``phi x^rho``: which family it is.
+    r"""Power and dispersion of a variance ``phi x^rho``; the power shows the family.
 
-    In the limit of small noise the equation of the module reads
-    ``y^-rho = phi (rho / (2 y^2) - ds/dy)``. Pixels are pooled by intensity, and its logarithm is
-    a straight line of the slope ``-rho`` in ``log y``, solved again as ``rho`` gets known.
+    In the limit of small noise the equation of the module is ``y^-rho = phi (rho / (2 y^2) -
+    ds/dy)``. Pixels are pooled by intensity, and its logarithm is a straight line of the slope
+    ``-rho`` in ``log y``, which is fitted again with each new ``rho``.
 
     Parameters
     ----------
@@ -156,14 +158,14 @@ def tweedie_power(
     moved, moved_score : array
         The same pixels with a little noise added, and the score there.
     offset : float
-        Intensity of a pixel without light; taken off, for a power needs a zero.
+        Intensity of a pixel without light; it is subtracted, because a power law needs a zero.
 
     Returns
     -------
     power, dispersion : float
-        ``rho`` (0 Gaussian, 1 Poisson, 2 Gamma) and ``phi``, in intensity units to the power
-        ``2 - rho``. Unbiased in ``rho`` if ``b`` is the same at all intensities. NaN if the
-        pixels that are twice as bright as their noise differ too little to tell.
+        ``rho`` (0 Gaussian, 1 Poisson, 2 Gamma) and ``phi``, in intensity units to the power ``2 -
+        rho``. Unbiased in ``rho`` if ``b`` is the same at all intensities. NaN if the pixels that
+        are twice as bright as their noise have too small a range of intensities.
     """
     light = (y - offset).ravel()
     change, step = (a.ravel() for a in (moved_score - score, moved - y))

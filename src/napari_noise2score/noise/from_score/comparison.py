@@ -1,4 +1,4 @@
-"""What each way of finding noise parameters says, side by side, and where they disagree."""
+"""Noise parameters from several methods side by side, and their disagreements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POWER_TOLERANCE = 0.5
 
 
 class Method(StrEnum):
-    """Where a value comes from."""
+    """Source of a value."""
 
     GIVEN = 'value given'
     PHOTON_TRANSFER = 'photon-transfer fit'
@@ -25,25 +25,25 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParameterEvidence:
-    """What one way says of one parameter.
+    """The value of one parameter from one method.
 
     Attributes
     ----------
     method : Method
-        The way.
+        The method.
     parameter : str
         Name of the parameter, as in the family.
     value : float
-        Its value, grey levels (no unit for a shape).
+        Value, grey levels (no unit for a shape).
     error : float
         Standard error, from parts of the image.
     below, above : float
-        How much smaller or larger than the value the truth may be because of the known bias of
-        the way, in the unit of the value.
+        By how much the true value may be smaller or larger because of the known bias of the
+        method, in the unit of the value.
     search : Minimum or None
         The curve of the criterion, for a plot.
     doubt : str
-        Why this value is not to be trusted here; empty if it is.
+        Reason why this value is not reliable here; empty if it is reliable.
     """
 
     method: Method
@@ -57,16 +57,16 @@ class ParameterEvidence:
 
     @property
     def low(self) -> float:
-        """Smallest value that does not contradict it: two standard errors and the bias."""
+        """Smallest value in agreement with it: two standard errors and the bias."""
         return self.value - math.hypot(2 * self.error, self.below)
 
     @property
     def high(self) -> float:
-        """Largest value that does not contradict it."""
+        """Largest value in agreement with it."""
         return self.value + math.hypot(2 * self.error, self.above)
 
     def agrees(self, other: ParameterEvidence) -> bool:
-        """Whether the two ranges have a value in common, or one of the two is in doubt."""
+        """Whether the two ranges overlap, or one of the two values is not reliable."""
         overlap = self.low <= other.high and other.low <= self.high
         return overlap or bool(self.doubt or other.doubt)
 
@@ -106,14 +106,15 @@ class ParameterEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PowerEvidence:
-    """Which family the score shows: noise variance goes as intensity to this power.
+    """The family that the score shows: the noise variance is proportional to this power of the
+    intensity.
 
     Attributes
     ----------
     value, error : float
         The power (0 Gaussian, 1 Poisson, 2 Gamma) and its standard error.
     expected : (float, float)
-        Least and largest power that the family in force has.
+        Smallest and largest power of the noise model in use.
     """
 
     value: float
@@ -127,7 +128,7 @@ class PowerEvidence:
 
     @property
     def agrees(self) -> bool:
-        """Whether the power is one of the family in force."""
+        """Whether the power agrees with the noise model in use."""
         low, high = self.expected
         return low - self.spread <= self.value <= high + self.spread
 
@@ -148,11 +149,11 @@ class ChannelParameters:
     place : dict
         Position on the channel axes, by letter.
     family : NoiseFamily
-        Noise model in force.
+        Noise model in use.
     evidence : tuple of ParameterEvidence
-        All that was found, for each parameter the value in force first.
+        The values of all methods; for each parameter the value in use first.
     power : PowerEvidence or None
-        Which family the score shows; None if light or contrast do not suffice to tell.
+        The family that the score shows; None if light or contrast are not sufficient.
     """
 
     place: dict[str, int]
@@ -162,26 +163,26 @@ class ChannelParameters:
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Where a way contradicts the value in force beyond its spread, in plain sentences."""
-        found = []
-        in_force: dict[str, ParameterEvidence] = {}
+        """Sentences on methods that disagree with the value in use beyond their spread."""
+        sentences = []
+        in_use: dict[str, ParameterEvidence] = {}
         for item in self.evidence:
-            first = in_force.setdefault(item.parameter, item)
+            first = in_use.setdefault(item.parameter, item)
             if not item.agrees(first):
                 name = item.parameter.replace('_', ' ').capitalize()
-                found.append(
+                sentences.append(
                     f'{name}: the {item.method} gives {item.words}, the {first.method} is '
                     f'{first.words}.'
                 )
         if self.power is not None and not self.power.agrees:
             low, high = self.power.expected
             expected = f'{low:g}' if low == high else f'{low:g} to {high:g}'
-            found.append(
+            sentences.append(
                 'The noise variance is proportional to the intensity to the power '
                 f'{self.power.value:.1f} +- {self.power.spread:.1f}; with {self.family.label} '
                 f'noise it is {expected}.'
             )
-        return tuple(found)
+        return tuple(sentences)
 
     def __str__(self) -> str:
         lines: list[Any] = [self.family, *self.evidence]

@@ -1,4 +1,4 @@
-"""Smallest value of a noisy criterion over a positive parameter: grid, then golden section."""
+"""Minimum of a noisy criterion over a positive parameter: grid, then golden section."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LARGE = 1e100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minimum:
-    """Where a criterion is smallest.
+    """The minimum of a criterion.
 
     Attributes
     ----------
     value : float
         The parameter.
     error : float
-        Its standard error, from leaving out parts of the image; 0 with one part.
+        Its standard error, from a jackknife over parts of the image; 0 with one part.
     grid, criterion : (G,) float64
-        Parameters that were tried and the criterion there, for a plot.
+        Parameters on the grid and the criterion there, for a plot.
     at_edge : bool
-        The smallest value lies at an end of the grid, so it is no minimum.
+        Whether the smallest value is at an end of the grid, so that it is not a minimum.
     """
 
     value: float
@@ -51,14 +51,14 @@ def minimise(
     Parameters
     ----------
     criterion : callable
-        Parameter to the criterion of each part of the image, (K,). Their mean is minimised;
-        parts that are no number count as 1e100.
+        Gives the criterion of each part of the image, (K,), for a parameter. The mean is
+        minimised; values that are not finite count as 1e100.
     low, high : float
         Ends of the grid, 0 < low < high.
     points : int
-        Points of the grid, and calls of the criterion.
+        Number of points of the grid, and of calls of the criterion.
     refinements : int
-        Steps of the golden section, one call each.
+        Number of steps of the golden section, one call each.
     """
     grid = np.geomspace(low, high, points)
     each = np.stack([_finite(criterion(float(value))) for value in grid])
@@ -77,7 +77,7 @@ def minimise(
 
 
 def _finite(values: NDArray[np.floating[Any]]) -> Array:
-    """Values with those that are no number replaced by a very large one."""
+    """Values in which those that are not finite are replaced by a very large one."""
     values = np.atleast_1d(np.asarray(values, dtype=np.float64))
     return np.where(np.isfinite(values), values, _LARGE)
 
@@ -99,13 +99,13 @@ def _golden(criterion: Callable[[float], float], low: float, high: float, steps:
 
 
 def _jackknife(grid: Array, each: Array, value: float) -> float:
-    """Standard error of the minimum from the minima without one part of the image each."""
+    """Standard error of the minimum, from the minima with one part of the image left out."""
     count = each.shape[1]
     if count < 2:
         return 0.0
     total = each.sum(axis=1)
-    found = np.log([_parabola(grid, total - each[:, part]) for part in range(count)])
-    variance = (count - 1) / count * float(((found - found.mean()) ** 2).sum())
+    minima = np.log([_parabola(grid, total - each[:, part]) for part in range(count)])
+    variance = (count - 1) / count * float(((minima - minima.mean()) ** 2).sum())
     return value * float(variance**0.5)
 
 

@@ -1,5 +1,5 @@
-"""Offsets that whole rows, columns or waves have in common: found, estimated, taken off.
+"""Offsets that whole rows, columns or waves have in common: detection, estimation, subtraction.
 
-`shared` has the types; `rows`, `waves` and `spectrum` find them; `sinusoids` and `offsets`
-estimate them.
+`shared` has the types; `rows`, `waves` and `spectrum` detect the offsets; `sinusoids` and
+`offsets` estimate them.
 """

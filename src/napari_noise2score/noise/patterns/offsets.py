@@ -1,7 +1,7 @@
-"""Offsets that pixels have in common, of all kinds: found in noise, and estimated in a plane.
+"""Offsets of rows, columns and waves together: detected in noise, and estimated in a plane.
 
-Waves are found first and taken off: rows are told by what is white from row to row, which a wave
-hides.
+Waves are detected and subtracted first: row noise is detected because it is white from row to row,
+and a wave would hide this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise.patterns.rows import row_noise, row_offsets
 from napari_noise2score.noise.patterns.shared import Offsets, RowNoise, Sinusoid, Wave
-from napari_noise2score.noise.patterns.sinusoids import beside, smeared, solved, wave_offsets
+from napari_noise2score.noise.patterns.sinusoids import (
+    power_around,
+    relative_power,
+    solved,
+    wave_offsets,
+)
 from napari_noise2score.noise.patterns.waves import (
     LEAST,
     flattened,
@@ -27,15 +32,16 @@ Array = NDArray[np.float64]
 
 _WHITE = np.ones((1, 1))
 _LEAST_SMEAR = 0.1
-"""Variance of a mean over that for independent pixels, of which no less is believed."""
-_STANDING = 2.0
-"""Rows of a mean of frames have to be so many times what is left of those of single frames."""
+"""Lower limit of the variance of a mean, relative to that for independent pixels."""
+_FIXED = 2.0
+"""Row noise counts as fixed if its variance in a mean of frames is at least this many times the
+variance that row noise of single frames leaves there."""
 
 
 def shared_noise(
     fields: Sequence[Array], weights: Sequence[Array], levels: Sequence[Array], noise: float
 ) -> RowNoise:
-    """What differences of frames have in common along rows, columns and waves.
+    """Row noise, column noise and waves of differences of frames.
 
     Parameters
     ----------
@@ -55,16 +61,16 @@ def shared_noise(
     """
     waves = waves_in(fields, weights, levels)
     if waves:
-        found = RowNoise(noise=noise, waves=waves)
+        detected = RowNoise(noise=noise, waves=waves)
         pairs = zip(fields, weights, strict=True)
-        fields = [field - offsets_of(field, weight, found).plane for field, weight in pairs]
+        fields = [field - offsets_of(field, weight, detected).plane for field, weight in pairs]
     return replace(row_noise(fields, weights, noise), waves=waves)
 
 
 def shared_noise_of_images(
     images: Sequence[Array], weights: Sequence[Array], noise: float
 ) -> RowNoise:
-    """The same in images, whose structure is left out of it.
+    """Row noise, column noise and waves of images; their structure does not count.
 
     Parameters
     ----------
@@ -80,14 +86,14 @@ def shared_noise_of_images(
     RowNoise
         In the unit of the images.
     """
-    waves, images = waves_taken_off(images, weights, noise)
+    waves, images = separate_waves(images, weights, noise)
     return replace(row_noise(images, weights, noise), waves=waves)
 
 
-def waves_taken_off(
+def separate_waves(
     images: Sequence[Array], weights: Sequence[Array], noise: float
 ) -> tuple[tuple[Wave, ...], list[Array]]:
-    """The waves of images, and these without them; see `shared_noise_of_images`."""
+    """The waves of images, and the images without these waves; see `shared_noise_of_images`."""
     flat = [flattened(*pair) for pair in zip(images, weights, strict=True)]
     waves = waves_in(
         [each.field for each in flat],
@@ -101,7 +107,7 @@ def waves_taken_off(
 def without_waves(
     images: Sequence[Array], weights: Sequence[Array], waves: Sequence[Wave]
 ) -> list[Array]:
-    """Images without waves that were found, by what their rest has of them; see `flattened`."""
+    """Images without the given waves, whose phases come from `flattened` images."""
     rest = []
     for image, weight in zip(images, weights, strict=True):
         plane = np.zeros_like(image)
@@ -112,54 +118,55 @@ def without_waves(
 
 
 def first_waves(image: Array, weight: Array, waves: Sequence[Wave]) -> tuple[Sinusoid, ...]:
-    """Waves of an image whose structure is not known, by what `flattened` leaves of it.
+    """Waves of an image whose structure is not known, estimated from the `flattened` image.
 
-    What else it leaves next to their frequencies, structure too, counts as noise.
+    All other power next to their frequencies, structure included, counts as noise.
     """
-    field, kept, _ = flattened(image, weight)
+    field, counted, _ = flattened(image, weight)
     passed = [response(wave.frequency) for wave in waves]
-    total = max(float(kept.sum()), 1e-300)
-    noise = [beside(field * kept, wave.frequency) / total for wave in waves]
+    total = max(float(counted.sum()), 1e-300)
+    noise = [power_around(field * counted, wave.frequency) / total for wave in waves]
     variances = [wave.variance * by**2 for wave, by in zip(waves, passed, strict=True)]
-    found = solved(field, kept, variances, noise, waves)
+    sinusoids = solved(field, counted, variances, noise, waves)
     return tuple(
         replace(wave, amplitude=wave.amplitude / by)
-        for wave, by in zip(found, passed, strict=True)
+        for wave, by in zip(sinusoids, passed, strict=True)
     )
 
 
-def measured_in_frames(
-    found: RowNoise, runs: Sequence[Sequence[Array]], weights: Sequence[Array]
+def waves_of_single_frames(
+    row_noise: RowNoise, runs: Sequence[Sequence[Array]], weights: Sequence[Array]
 ) -> RowNoise:
-    """Waves as large as they are in single frames: phases may be much the same in those compared.
+    """Waves with their variance in single frames: frames that were compared may have similar
+    phases.
 
     Parameters
     ----------
-    found : RowNoise
+    row_noise : RowNoise
         What differs between frames.
     runs : sequence of sequence of (Y, X) float64
         Frames of one scene each.
     weights : sequence of (Y, X) float64
         One over the noise variance of each pixel of the frames of a scene.
     """
-    if not found.waves:
-        return found
+    if not row_noise.waves:
+        return row_noise
     powers = [
-        wave_powers(*flattened(frame, weight)[:2], found.waves)
+        wave_powers(*flattened(frame, weight)[:2], row_noise.waves)
         for frames, weight in zip(runs, weights, strict=True)
         for frame in frames
     ]
     waves = tuple(
         replace(wave, variance=max(wave.variance / 2, variance))
-        for wave, variance in zip(found.waves, np.mean(powers, axis=0), strict=True)
+        for wave, variance in zip(row_noise.waves, np.mean(powers, axis=0), strict=True)
     )
-    return replace(found, waves=waves)
+    return replace(row_noise, waves=waves)
 
 
-def standing(
+def with_fixed_part(
     images: Sequence[Array], weights: Sequence[Array], changing: RowNoise, frames: float
 ) -> RowNoise:
-    """What differs between frames, and what is the same in all of them, by the mean of frames.
+    """Row noise that differs between frames, and the fixed part, measured in means of frames.
 
     Parameters
     ----------
@@ -168,18 +175,18 @@ def standing(
     weights : sequence of (Y, X) float64
         One over the noise variance of each pixel of a mean, but for a factor.
     changing : RowNoise
-        What differs between frames.
+        Row noise that differs between frames.
     frames : float
-        Of how many frames the images are the mean.
+        Number of frames in each mean.
     """
-    found = shared_noise_of_images(images, weights, changing.noise)
-    rows = _standing(found.rows, changing.rows / frames)
-    columns = _standing(found.columns, changing.columns / frames)
+    measured = shared_noise_of_images(images, weights, changing.noise)
+    rows = _fixed_part(measured.rows, changing.rows / frames)
+    columns = _fixed_part(measured.columns, changing.columns / frames)
     known = [wave.frequency for wave in changing.waves]
     sides = images[0].shape
     waves = [
         replace(wave, fixed=True)
-        for wave in found.waves
+        for wave in measured.waves
         if wave.variance >= LEAST * changing.noise
         and not any(_same(wave.frequency, other, sides) for other in known)
     ]
@@ -193,9 +200,9 @@ def standing(
     )
 
 
-def _standing(found: float, left: float) -> float:
-    """Variance that is the same in every frame, of that in a mean and what others left of it."""
-    return found - left if found > _STANDING * left else 0.0
+def _fixed_part(variance: float, left: float) -> float:
+    """Fixed part of the variance in a mean; ``left`` is what the changing part leaves there."""
+    return variance - left if variance > _FIXED * left else 0.0
 
 
 def _same(one: tuple[float, float], other: tuple[float, float], sides: Sequence[int]) -> bool:
@@ -204,7 +211,7 @@ def _same(one: tuple[float, float], other: tuple[float, float], sides: Sequence[
 
 
 def offsets_of(residual: Array, weight: Array, noise: RowNoise, kernel: Array = _WHITE) -> Offsets:
-    """Offsets of the rows, columns and waves of a plane, given what it is without noise.
+    """Offsets of the rows, columns and waves of a plane, given its clean image.
 
     Parameters
     ----------
@@ -220,19 +227,19 @@ def offsets_of(residual: Array, weight: Array, noise: RowNoise, kernel: Array = 
     Returns
     -------
     Offsets
-        Rows and columns have a weighted mean of 0: the light of the plane stays.
+        Rows and columns have a weighted mean of 0, so the mean of the plane does not change.
     """
     shape = residual.shape[0], residual.shape[1]
     waves = wave_offsets(residual, weight, noise.waves, kernel)
     left = residual - sum(wave.on(shape) for wave in waves) if waves else residual
-    down, across = smear_of(kernel)
+    down, across = variance_of_means(kernel)
     rows = row_offsets(left, weight, noise.rows, down)
     left = left - rows[:, None]
     return Offsets(rows, row_offsets(left.T, weight.T, noise.columns, across), waves)
 
 
 def first_offsets(image: Array, weight: Array, noise: RowNoise) -> Offsets:
-    """Waves of a plane alone, before it is known what the plane is without noise.
+    """Waves of a plane, before its clean image is known.
 
     Parameters
     ----------
@@ -246,21 +253,21 @@ def first_offsets(image: Array, weight: Array, noise: RowNoise) -> Offsets:
     return Offsets(np.zeros(rows), np.zeros(columns), waves)
 
 
-def smear_of(kernel: Array) -> tuple[float, float]:
-    """Variance of the mean of a row, and of a column, over that for independent pixels."""
-    middle = len(kernel) // 2
-    along, down = float(kernel[middle].sum()), float(kernel[:, middle].sum())
+def variance_of_means(kernel: Array) -> tuple[float, float]:
+    """Variance of the mean of a row, and of a column, relative to that for independent pixels."""
+    centre = len(kernel) // 2
+    along, down = float(kernel[centre].sum()), float(kernel[:, centre].sum())
     return max(along, _LEAST_SMEAR), max(down, _LEAST_SMEAR)
 
 
 def unknown_of(noise: RowNoise, kernel: Array, shape: tuple[int, int]) -> float:
-    """Variance of the offsets of a pixel about their estimate: what chance leaves of them."""
+    """Variance of the error of the estimated offsets of a pixel."""
     height, width = shape
-    along, down = smear_of(kernel)
+    along, down = variance_of_means(kernel)
     left = _left(noise.rows, noise.noise * along / width)
     left += _left(noise.columns, noise.noise * down / height)
     for wave in noise.waves:
-        chance = 2 * noise.noise * smeared(kernel, wave.frequency) / (height * width)
+        chance = 2 * noise.noise * relative_power(kernel, wave.frequency) / (height * width)
         left += _left(wave.variance, chance)
     return left
 
@@ -272,7 +279,7 @@ def _left(variance: float, chance: float) -> float:
 def levelled_pair(
     first: Array, second: Array, mask: NDArray[np.bool_], noise: RowNoise
 ) -> tuple[Array, Array]:
-    """Two frames of one scene under one light, without what their rows and columns differ by.
+    """Two frames of one scene under one light, without the offsets that differ between them.
 
     Parameters
     ----------

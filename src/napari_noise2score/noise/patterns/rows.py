@@ -1,9 +1,9 @@
-"""Offsets that whole rows, or whole columns, have in common: found and measured.
+"""Offsets that whole rows, or whole columns, have in common: detection and measurement.
 
-Such noise is read out with a row and drawn anew for each: white from row to row, and the same all
-along it. Nothing else in an image is both. What correlates neighbouring pixels does not reach from
-one part of a row to another part far off; structure is smooth from row to row, or lies in few of
-them, or in parts of them.
+Such noise arises when a row is read out. It is independent from row to row, and constant along a
+row. Nothing else in an image has both properties: correlation of neighbouring pixels does not
+reach from one part of a row to a distant part, and structure is smooth from row to row, or lies in
+few rows, or in parts of rows.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from napari_noise2score.noise.patterns.shared import RowNoise
 Array = NDArray[np.float64]
 
 _PARTS = 8
-"""Parts of a row that are compared with each other, those next to each other left out."""
+"""Parts of a row that are compared with each other; adjacent parts are not compared."""
 _NARROWEST, _FEWEST_PARTS = 8, 3
-"""Least width of a part, pixels, and least number of them: shorter rows tell nothing."""
+"""Minimum width of a part, pixels, and minimum number of parts; shorter rows are not tested."""
 _FEWEST_ROWS = 32
 _SEEN = 0.5
-"""Share of a part that has to be image, so that it counts."""
+"""Minimum share of a part with valid pixels."""
 _FAR = 3.0
-"""Standard deviations that what a part shows is cut off at: structure."""
+"""Limit, in standard deviations, to which the value of a part is clipped: structure is larger."""
 _OUTLYING = 4.0
-"""Standard deviations beyond which a row is left out: a straight edge along it."""
+"""Standard deviations beyond which a row is excluded: a straight edge along it."""
 _SIGNIFICANT = 4.0
-"""Standard errors from which rows are taken for having offsets in common."""
+"""Significance threshold of row noise, standard errors."""
 _WHITE, _SIGNIFICANT_NEXT = 0.5, 3.0
-"""Least share of the variance that next rows have to show by their opposite signs, and standard
-errors: what is not white from row to row is structure."""
+"""Minimum share of the variance that adjacent rows have to confirm, and its significance
+threshold, standard errors: an offset that is not white from row to row is structure."""
 _SHIFTS, _FEWEST_SHIFTS = 64, 8
-"""Ways in which parts are moved along each other to see what chance gives, over all fields, and
-least number of them for each."""
+"""Number of shifts of the parts against each other, from which the standard error is measured:
+over all fields, and the minimum for each field."""
 _WAVES = 7
-"""Neighbouring waves over which the power of what is left of the noise is averaged."""
+"""Adjacent frequencies over which the power of the remaining noise is averaged."""
 _LEAST_LEFT = 0.05
-"""Share of the noise that has to be left of a wave so that half of its offsets is believed."""
+"""Share of the noise left in the residual at a frequency for which offsets get the weight 1/2."""
 _MAD = 1.4826
-"""Standard deviation of Gaussian values over the median of their sizes."""
+"""Standard deviation of Gaussian values over the median of their absolute values."""
 
 
 class _Parts(NamedTuple):
@@ -54,14 +54,14 @@ class _Parts(NamedTuple):
 
 
 class _Variance(NamedTuple):
-    """A variance, and its standard error where there is none."""
+    """A variance, and its standard error under the null hypothesis of no offsets."""
 
     value: float
     error: float
 
 
 class _Product(NamedTuple):
-    """Products of second differences of parts of rows that are so far ``apart``.
+    """Products of second differences of parts of rows with the distance ``apart``.
 
     For offsets of variance one that are white from row to row they are ``expected``, and for white
     noise they scatter by ``scatter`` times the sum of their weights (squares of correlations of
@@ -78,7 +78,7 @@ _NEXT = _Product(1, -1.0, 2.72)
 
 
 def row_noise(fields: Sequence[Array], weights: Sequence[Array], noise: float) -> RowNoise:
-    """Whether rows and columns have offsets in common, and of which variance.
+    """Variance of the offsets that rows and columns have in common; 0 if it is not significant.
 
     Parameters
     ----------
@@ -97,11 +97,11 @@ def row_noise(fields: Sequence[Array], weights: Sequence[Array], noise: float) -
     Notes
     -----
     With ``m_ib`` the mean of part ``b`` of row ``i``, and ``d`` its second difference along the
-    column, ``E d_ib d_ic = 1.5 s^2`` for two parts of the same row that are not side by side,
-    ``E d_ib d_jc = -s^2`` for those of the next one. Both have to show a variance ``s^2``. Noise
-    that is correlated between pixels adds nothing; a gradient has no second difference; smooth
-    structure that reaches all along a row, such as stripes of the sample, makes the second
-    positive. The standard error is that of the same parts moved along each other by many rows.
+    column, ``E d_ib d_ic = 1.5 s^2`` for two parts of one row that are not adjacent, ``E d_ib d_jc
+    = -s^2`` for those of the next row. Both have to give a positive variance ``s^2``. Noise that
+    is correlated between pixels adds nothing; a gradient has no second difference; smooth
+    structure along a whole row, such as stripes of the sample, makes the second product positive.
+    The standard error is measured on the same parts, shifted against each other by many rows.
     """
     pairs = list(zip(fields, weights, strict=True))
     rows = _common([_parts(field, weight) for field, weight in pairs])
@@ -123,8 +123,8 @@ def _parts(field: Array, weight: Array) -> _Parts | None:
 
     seen = summed(weight)
     there = summed((weight > 0).astype(np.float64)) > _SEEN * side
-    middle = float(np.average(field, weights=weight)) if weight.any() else 0.0
-    mean = np.divide(summed((field - middle) * weight), seen, out=np.zeros_like(seen), where=there)
+    centre = float(np.average(field, weights=weight)) if weight.any() else 0.0
+    mean = np.divide(summed((field - centre) * weight), seen, out=np.zeros_like(seen), where=there)
     there = there[1:-1] & there[:-2] & there[2:]
     spread = np.divide(1, seen, out=np.zeros_like(seen), where=seen > 0)
     spread = spread[1:-1] + (spread[:-2] + spread[2:]) / 4
@@ -150,7 +150,7 @@ def _scale(values: Array) -> float:
 
 
 def _common(parts: Sequence[_Parts | None]) -> float:
-    """Variance of the offsets that the rows of some fields have in common; 0 if none is shown."""
+    """Variance of the offsets that rows of some fields have in common; 0 if not significant."""
     fields = [each for each in parts if each is not None]
     own, following = _measured(fields, _OWN), _measured(fields, _NEXT)
     if own.value <= _SIGNIFICANT * own.error:
@@ -161,13 +161,13 @@ def _common(parts: Sequence[_Parts | None]) -> float:
 
 
 def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
-    """From the products of parts of rows, by what is expected of them."""
+    """Variance from the products of parts of rows, relative to their expected value."""
     power = total = chance = 0.0
     shifts = max(_FEWEST_SHIFTS, _SHIFTS // max(len(fields), 1))
     for field in fields:
-        found, weight = _products(field, which.apart)
-        power, total = power + found, total + weight
-        # those moved along each other have the same structure in each part, and no common offset
+        product, weight = _products(field, which.apart)
+        power, total = power + product, total + weight
+        # shifted parts have the same structure, and no common offset
         moved = (_products(_moved(field, n, shifts), which.apart)[0] for n in range(shifts))
         chance += max(float(np.mean([each**2 for each in moved])), which.scatter * weight)
     if total == 0:
@@ -176,7 +176,7 @@ def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
 
 
 def _products(field: _Parts, apart: int) -> tuple[float, float]:
-    """Sum of the products of parts that are not side by side, and that of their weights."""
+    """Sum of the products of parts that are not adjacent, and sum of their weights."""
     place = np.arange(field.values.shape[1])
     far = np.abs(place[:, None] - place) > 1
     rows = len(field.values) - apart
@@ -186,7 +186,7 @@ def _products(field: _Parts, apart: int) -> tuple[float, float]:
 
 
 def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
-    """Every part moved down by another number of rows; ``number`` is which of so many ways."""
+    """Every part shifted down by another number of rows; ``number`` of ``shifts`` variants."""
     rows, count = field.values.shape
     step = (rows / (2 * count)) * (1 + (number + 0.5) / shifts)
     by = [round(step * part) for part in range(count)]
@@ -196,12 +196,13 @@ def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
 
 
 def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -> Array:
-    """Offsets of the rows of a residual, (Y,), given what the plane is without noise.
+    """Offsets of the rows of a residual, (Y,), given the clean image of the plane.
 
     The mean of the offsets given the clean image (a Gaussian unknown in Gaussian noise): the mean
     of the residual over a row, times ``s^2 / (s^2 + u)`` for its own variance ``u``. So they are
-    never larger than what the rows show. Waves of offsets that are so slow that the clean image
-    holds them, as it holds slow waves of the noise, cannot be told from structure: they are left.
+    never larger than the mean of the residual. Slow variations of the offsets cannot be separated
+    from structure, because the clean image contains them, as it contains slow variations of the
+    noise: they are not estimated.
 
     Parameters
     ----------
@@ -210,9 +211,9 @@ def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -
     weight : (Y, X) float64
         One over the noise variance of each pixel; 0 where it does not count.
     variance : float
-        That of the offsets, ``s^2``.
+        Variance of the offsets, ``s^2``.
     smear : float
-        Variance of the mean of a row over that for independent pixels.
+        Variance of the mean of a row, relative to that for independent pixels.
     """
     seen = weight.sum(axis=1)
     if variance <= 0 or not seen.any():
@@ -220,19 +221,20 @@ def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -
     share = variance * seen / (variance * seen + smear)
     total = (residual * weight).sum(axis=1)
     mean = np.divide(total, seen, out=np.zeros(len(seen)), where=seen > 0)
-    found = np.where(seen > 0, share * (mean - np.average(mean, weights=seen)), 0.0)
+    offsets = np.where(seen > 0, share * (mean - np.average(mean, weights=seen)), 0.0)
     left = _left_over(residual, weight, mean, smear)
     if left is not None:
-        waves = fft.dct(found, norm='ortho')
-        found = np.asarray(fft.idct(waves * left / (left + _LEAST_LEFT), norm='ortho'))
-    return np.asarray(np.where(seen > 0, found - np.average(found, weights=seen), 0.0))
+        waves = fft.dct(offsets, norm='ortho')
+        offsets = np.asarray(fft.idct(waves * left / (left + _LEAST_LEFT), norm='ortho'))
+    return np.asarray(np.where(seen > 0, offsets - np.average(offsets, weights=seen), 0.0))
 
 
 def _left_over(residual: Array, weight: Array, mean: Array, smear: float) -> Array | None:
-    """Share of the power of noise that a residual still has, wave by wave down the rows, (Y,).
+    """Share of the noise power left in a residual, by frequency along the column, (Y,).
 
-    By what parts of the rows differ from their ``mean``, (Y,), where noise alone would have one
-    over the weight. Waves of the cosine transform; None where the rows are too short to tell.
+    It compares the differences of parts of a row from its ``mean``, (Y,), with the variance of
+    noise, which is one over the weight. Frequencies are those of the cosine transform; None where
+    the rows are too short.
     """
     rows, width = residual.shape
     count = min(_PARTS, width // _NARROWEST)

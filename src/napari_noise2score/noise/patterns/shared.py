@@ -1,4 +1,4 @@
-"""What the pixels of a plane have in common beside its image: offsets of rows, columns, waves."""
+"""Offsets that pixels of a plane have in common: types for offsets of rows, columns and waves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _STRAIGHT = 1e-3
-"""Cycles per pixel below which a wave is told as one along the other axis alone."""
+"""Cycles per pixel below which a wave counts as constant along an axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Wave:
 
     @property
     def period(self) -> tuple[float, float]:
-        """Pixels from crest to crest, down and across; infinite along its crests."""
+        """Distance of two crests, pixels, down (Y) and across (X); infinite along an axis without
+        change.
+        """
         down, across = (
             1 / abs(each) if abs(each) > _STRAIGHT else np.inf for each in self.frequency
         )
@@ -43,7 +45,7 @@ class Wave:
 
     @property
     def words(self) -> str:
-        """Its period, such as ``a wave with a period of 7.3 x 12 pixels``."""
+        """Description of its period, such as ``a wave with a period of 7.3 x 12 pixels``."""
         down, across = self.period
         if np.isinf(across):
             length = f'{down:.3g} pixels down'
@@ -61,13 +63,13 @@ class RowNoise:
     Attributes
     ----------
     rows, columns : float
-        Variance of the offsets in a frame, grey levels squared; 0 where none were found.
+        Variance of the offsets in a frame, grey levels squared; 0 where none were detected.
     noise : float
         Mean variance of the other noise.
     waves : tuple of Wave
         Single frequencies, the strongest first.
     fixed_rows, fixed_columns : float
-        The part of the variances that is the same in every frame.
+        Part of the variances that is the same in every frame.
     """
 
     rows: float = 0.0
@@ -78,18 +80,18 @@ class RowNoise:
     fixed_columns: float = 0.0
 
     @property
-    def found(self) -> bool:
-        """Whether there are such offsets."""
+    def detected(self) -> bool:
+        """Whether any such offsets were detected."""
         return self.rows > 0 or self.columns > 0 or bool(self.waves)
 
     @property
     def variance(self) -> float:
-        """Variance of all of them together."""
+        """Variance of all these offsets together."""
         return self.rows + self.columns + sum(wave.variance for wave in self.waves)
 
     @property
     def changing(self) -> RowNoise:
-        """That part of it which differs between frames."""
+        """The part that differs between frames."""
         return RowNoise(
             max(self.rows - self.fixed_rows, 0.0),
             max(self.columns - self.fixed_columns, 0.0),
@@ -99,7 +101,7 @@ class RowNoise:
 
     @property
     def words(self) -> str:
-        """What was found, such as ``row noise 7 % of the noise``; empty if nothing was."""
+        """Description, such as ``row noise 7 % of the noise``; empty if nothing was detected."""
         named = [
             (f'{name} noise', value, fixed > value / 2)
             for name, value, fixed in (
@@ -108,17 +110,17 @@ class RowNoise:
             )
             if value > 0
         ]
-        told = [f'{name} {self._percent(value)}' for name, value, _ in named]
-        told += [f'{wave.words}, {self._percent(wave.variance)}' for wave in self.waves]
-        if not told:
+        parts = [f'{name} {self._percent(value)}' for name, value, _ in named]
+        parts += [f'{wave.words}, {self._percent(wave.variance)}' for wave in self.waves]
+        if not parts:
             return ''
         fixed = [steady for *_, steady in named] + [wave.fixed for wave in self.waves]
         same = ', the same in every frame' if all(fixed) else ''
-        return f'{", ".join(told)} of the noise{same}'
+        return f'{", ".join(parts)} of the noise{same}'
 
     @property
     def sentence(self) -> str:
-        """The same as the beginning of a sentence that says what it is."""
+        """The description with an explanation, as the beginning of a sentence."""
         lines = ' and '.join(
             name for name, value in (('rows', self.rows), ('columns', self.columns)) if value
         )
@@ -161,8 +163,8 @@ class RowNoise:
         return f'{100 * share:.2g} %' if share < 1 else f'{100 * share:.0f} %'
 
 
-NO_ROWS = RowNoise()
-"""Nothing was found that pixels have in common."""
+NO_ROW_NOISE = RowNoise()
+"""No common offsets were detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Sinusoid:
         return np.asarray((self.amplitude * down[:, None] * across).real)
 
     def from_corner(self, row: int, column: int) -> Sinusoid:
-        """The same, counted from another pixel."""
+        """The same wave with another pixel as origin."""
         turns = self.frequency[0] * row + self.frequency[1] * column
         return replace(self, amplitude=complex(self.amplitude * np.exp(2j * np.pi * turns)))
 
@@ -196,7 +198,7 @@ def carriers(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offsets:
-    """The offsets of one plane, grey levels: of its rows (Y,), its columns (X,), its waves."""
+    """Offsets of one plane, grey levels: of its rows (Y,), its columns (X,), its waves."""
 
     rows: Array
     columns: Array
@@ -204,14 +206,14 @@ class Offsets:
 
     @property
     def plane(self) -> Array:
-        """(Y, X): what every pixel has of them."""
+        """Sum of the offsets at each pixel, (Y, X)."""
         plane = self.rows[:, None] + self.columns
         for wave in self.waves:
             plane += wave.on((len(self.rows), len(self.columns)))
         return plane
 
     def part(self, rows: slice, columns: slice) -> Offsets:
-        """Those of a part of the plane."""
+        """Offsets of a part of the plane."""
         corner = (
             slice_.indices(len(line))[0]
             for slice_, line in ((rows, self.rows), (columns, self.columns))
@@ -221,7 +223,9 @@ class Offsets:
         return Offsets(self.rows[rows], self.columns[columns], waves)
 
     def beyond(self, last: Offsets, share: float) -> Offsets:
-        """These, moved on from those before by a share of the step; both of the same waves."""
+        """Extrapolation from ``last`` over these by a share of the step; both have the same
+        waves.
+        """
         waves = self.waves
         if last.waves:
             waves = tuple(
@@ -236,12 +240,12 @@ class Offsets:
 
 
 class PlaneOffsets:
-    """Offsets of planes, found when they are first asked for.
+    """Offsets of planes, estimated on first request.
 
     Parameters
     ----------
     find : callable, optional
-        The offsets of a plane, by its number; there are none if it is not given.
+        Estimates the offsets of a plane from its number; without it planes have none.
     """
 
     def __init__(self, find: Callable[[int], Offsets] | None = None) -> None:
@@ -250,28 +254,28 @@ class PlaneOffsets:
 
     @property
     def any(self) -> bool:
-        """Whether planes may have some."""
+        """Whether planes may have offsets."""
         return self._find is not None
 
     def of(self, index: int) -> Offsets | None:
-        """Those of plane number ``index``; None if it has none."""
+        """Offsets of plane number ``index``; None if it has none."""
         if self._find is not None and index not in self._known:
             self._known[index] = self._find(index)
         return self._known.get(index)
 
     def part(self, rows: slice, columns: slice) -> PlaneOffsets:
-        """Those of a part of every plane."""
+        """Offsets of a part of every plane."""
         find = self._find
         if find is None:
             return self
 
         def of_part(index: int) -> Offsets:
             whole = self.of(index)
-            assert whole is not None  # they are found where there is a way to
+            assert whole is not None  # `find` is given
             return whole.part(rows, columns)
 
         return PlaneOffsets(of_part)
 
 
 NO_OFFSETS = PlaneOffsets()
-"""Of planes that have none."""
+"""Offsets of planes that have none."""

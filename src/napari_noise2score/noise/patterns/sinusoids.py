@@ -1,4 +1,4 @@
-"""Waves of known frequencies in a plane: amplitude and phase, given what it is without noise."""
+"""Waves of known frequencies in a plane: amplitude and phase, given the clean image."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from napari_noise2score.noise.patterns.shared import Sinusoid, Wave, carriers
 Array = NDArray[np.float64]
 
 _HELD = 0.05
-"""Share of the noise that has to be left of a frequency so that half of a wave is believed."""
+"""Share of the noise left in the residual at a frequency for which a wave gets the weight 1/2."""
 _NEAR, _AWAY = 2, 6
-"""Frequencies in the neighbourhood of a wave, in waves across the plane, that tell that share."""
+"""Inner and outer distance of the frequencies around a wave from which that share is measured, in
+cycles per plane."""
 
-_LEAST_SMEARED = 0.1
-"""Power of noise at a frequency over that of white noise, of which no less is believed."""
+_LEAST_POWER = 0.1
+"""Lower limit of the power of noise at a frequency, relative to white noise."""
 
 
 def wave_offsets(
     residual: Array, weight: Array, waves: Sequence[Wave], kernel: Array
 ) -> tuple[Sinusoid, ...]:
-    """Amplitudes and phases of waves in a plane, given what it is without noise.
+    """Amplitudes and phases of waves in a plane, given its clean image.
 
     Cosine and sine of each are Gaussian unknowns, of the variance of the wave: the normal
-    equations of weighted least squares have one over it added, so that they are never larger
-    than the plane shows. What of noise of their frequencies the clean image holds tells nothing:
-    where a share ``q`` of it is left in the residual, they count by ``1.05 q / (q + 0.05)``.
+    equations of weighted least squares have one over it added, so that they are never larger than
+    without it. The clean image may contain a part of the noise at their frequencies: where the
+    residual has a share ``q`` of it, they are multiplied by ``1.05 q / (q + 0.05)``.
 
     Parameters
     ----------
@@ -42,12 +43,12 @@ def wave_offsets(
     kernel : (2 R + 1, 2 R + 1) float64
         Correlation of the noise between pixels.
     """
-    smear = [smeared(kernel, wave.frequency) for wave in waves]
-    found = solved(residual, weight, [wave.variance for wave in waves], smear, waves)
+    smear = [relative_power(kernel, wave.frequency) for wave in waves]
+    estimated = solved(residual, weight, [wave.variance for wave in waves], smear, waves)
     total = float(weight.sum())
     sinusoids = []
-    for wave, by in zip(found, smear, strict=True):
-        left = min(beside(residual * weight, wave.frequency) / max(by * total, 1e-300), 1.0)
+    for wave, by in zip(estimated, smear, strict=True):
+        left = min(power_around(residual * weight, wave.frequency) / max(by * total, 1e-300), 1.0)
         sinusoids.append(
             replace(wave, amplitude=wave.amplitude * left * (1 + _HELD) / (left + _HELD))
         )
@@ -61,16 +62,16 @@ def solved(
     smear: Sequence[float],
     waves: Sequence[Wave],
 ) -> tuple[Sinusoid, ...]:
-    """The same without regard to what the clean image holds.
+    """Amplitudes and phases for a clean image that contains no noise.
 
     Parameters
     ----------
     residual, weight : (Y, X) float64
         As in `wave_offsets`.
     variances : sequence of float
-        Those of the waves in the residual.
+        Variances of the waves in the residual.
     smear : sequence of float
-        Power of the noise at each frequency over that of independent pixels.
+        Power of the noise at each frequency, relative to that of independent pixels.
     waves : sequence of Wave
         Their frequencies.
     """
@@ -97,23 +98,23 @@ def solved(
             normal[2 * one : 2 * one + 2, 2 * two : 2 * two + 2] = block / 2
             normal[2 * two : 2 * two + 2, 2 * one : 2 * one + 2] = block.T / 2
     prior = np.repeat(np.asarray(smear) / np.asarray(variances), 2)
-    found = np.linalg.solve(normal + np.diag(prior), common)
+    solution = np.linalg.solve(normal + np.diag(prior), common)
     return tuple(
         Sinusoid(wave.frequency, complex(cosine, -sine))
-        for wave, (cosine, sine) in zip(waves, found.reshape(-1, 2), strict=True)
+        for wave, (cosine, sine) in zip(waves, solution.reshape(-1, 2), strict=True)
     )
 
 
-def smeared(kernel: Array, frequency: tuple[float, float]) -> float:
-    """Power of noise at a frequency over that of white noise of the same variance."""
+def relative_power(kernel: Array, frequency: tuple[float, float]) -> float:
+    """Power of noise at a frequency, relative to white noise of the same variance."""
     reach = len(kernel) // 2
     lag = np.arange(-reach, reach + 1)
     down, across = (np.exp(2j * np.pi * each * lag) for each in frequency)
-    return float(max((down @ kernel @ across).real, _LEAST_SMEARED))
+    return float(max((down @ kernel @ across).real, _LEAST_POWER))
 
 
-def beside(values: Array, frequency: tuple[float, float]) -> float:
-    """Power of a weighted field (Y, X) next to a frequency, that of the wave itself left out."""
+def power_around(values: Array, frequency: tuple[float, float]) -> float:
+    """Power of a weighted field (Y, X) around a frequency, without that of the wave itself."""
     turns = np.arange(-_AWAY, _AWAY + 1)
     down, across = (
         each * np.exp(2j * np.pi * np.outer(turns, np.arange(len(each))) / len(each))

@@ -1,4 +1,4 @@
-"""Peaks in the spectrum of noise that are no chance, and one place alone."""
+"""Significant isolated peaks in the spectrum of noise."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Array = NDArray[np.float64]
 Frequency = tuple[float, float]
 
 MOST = 8
-"""Peaks that are looked at, at most."""
+"""Maximum number of peaks that are tested."""
 _CHANCE = 1e-4
-"""Chance that noise alone shows a peak in an image."""
+"""Probability that noise alone gives a peak in an image."""
 _SLOWEST = 4
-"""Waves across a plane from which they are looked for: slower ones are structure or light."""
+"""Lowest frequency of a peak, cycles per plane: lower ones are structure or illumination."""
 _AROUND, _ALONG, _CORE = 15, 31, 5
-"""Sides of the squares and lines of frequencies that a peak is compared with, and of the core of
-them that is left out."""
+"""Sides of the squares and lines of frequencies that a peak is compared with, and of their core,
+which is excluded."""
 _ALONE = 1 / 3
-"""Share of its power that may be next to a peak."""
+"""Maximum power next to a peak, relative to that of the peak."""
 
 
 class Peak(NamedTuple):
@@ -33,7 +33,7 @@ class Peak(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """Power (K_y, K_x) by frequency over that around it, and how sharp the fields make it."""
+    """Power (K_y, K_x) of each frequency relative to the frequencies around it."""
 
     ratio: Array
     around: Array
@@ -43,7 +43,7 @@ class Spectrum(NamedTuple):
 
     @classmethod
     def of(cls, fields: Sequence[Array], weights: Sequence[Array]) -> Spectrum:
-        """Mean over the fields; white noise has a power of 1 where the weights are right."""
+        """Mean over the fields; white noise has a power of 1 if the weights are correct."""
         rows, columns = fields[0].shape
         sides = fft.next_fast_len(rows, real=True), fft.next_fast_len(columns, real=True)
         down, across = (np.sin(np.pi * (np.arange(side) + 0.5) / side) for side in fields[0].shape)
@@ -60,7 +60,7 @@ class Spectrum(NamedTuple):
         return cls(ratio, around, sides, (rows, columns), len(fields))
 
     def peak(self, refused: Sequence[Frequency], sure: float) -> Peak | None:
-        """The largest peak that is no chance and stands alone."""
+        """The largest peak that is significant and isolated."""
         shape = _shape(self.fields)
         chance = float(special.gammainccinv(shape, _CHANCE / self.ratio.size)) / shape
         limit = max(chance, sure / self.fields)
@@ -93,11 +93,11 @@ class Spectrum(NamedTuple):
 
 
 def _square(ratio: Array, row: int, column: int) -> Array:
-    """The 17 x 17 places around one, of a spectrum of which a half is kept."""
+    """The 17 x 17 places around one, of a spectrum of which one half is stored."""
     away = np.arange(-8, 9)
     rows, columns = np.meshgrid(row + away, column + away, indexing='ij')
     last = ratio.shape[1] - 1
-    beyond = (columns < 0) | (columns > last)  # there a place is that of the opposite frequency
+    beyond = (columns < 0) | (columns > last)  # a place there has the opposite frequency
     columns = last - np.abs(last - np.abs(columns))
     return np.array(ratio[np.where(beyond, -rows, rows) % len(ratio), columns])
 
@@ -108,7 +108,7 @@ def _shape(fields: int) -> float:
 
 
 def _around(power: Array, shape: float) -> Array:
-    """Power around each frequency, the largest of that in a square and along two lines."""
+    """Power around each frequency: the largest of the means in a square and along two lines."""
     log = np.log(np.maximum(power, np.float32(1e-30)))
     modes = 'wrap', 'mirror'
 

@@ -1,8 +1,8 @@
-"""Single frequencies that lie over whole planes (hum of the mains, clocks): found and measured.
+"""Single frequencies over whole planes (mains hum, clocks): detection and measurement.
 
-Such a wave is one place in the spectrum, far above what lies around it, and as large in one part
-of the plane as in any other, in the dark as in the light. Structure is none of the two: edges and
-lines are ridges, what the sample repeats ends where the sample does, and shines with it.
+Such a wave is an isolated peak of the spectrum. Its amplitude is the same in every part of the
+plane, dark or bright. Structure has neither property: edges and lines are ridges in the spectrum,
+and a periodic structure ends where the sample ends, and depends on its intensity.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from napari_noise2score.noise.patterns.spectrum import MOST, Frequency, Spectrum
 Array = NDArray[np.float64]
 
 _SMALLEST = 32
-"""Height and width, pixels, from which waves are looked for."""
+"""Minimum height and width of a plane, pixels, to detect waves."""
 _SURE = 40.0
-"""Power of a peak in structured images, over what lies around it, so that its parts tell enough
-whether it is the same all over the plane."""
+"""Minimum power of a peak in structured images, relative to its surroundings; below it, the parts
+of a plane do not show whether the wave is the same everywhere."""
 _UNEVEN = 0.15
-"""Share of the amplitude by which parts of a plane may differ, beside what noise explains."""
+"""Share of the amplitude by which parts of a plane may differ, in addition to noise."""
 _STANDARD = 4.0
-"""Standard deviations that what parts differ by may exceed what noise explains."""
+"""Standard deviations by which the differences of parts may exceed those of noise."""
 _LEVELS = 3
 """Classes of dark, medium and bright pixels."""
 _SMOOTH = 2.0
-"""Standard deviation of the Gaussian that an image is smoothed with, pixels."""
+"""Standard deviation of the Gaussian filter for an image, pixels."""
 _FAR = 3.5
-"""Noise standard deviations that the rest of an image is cut off at."""
+"""Noise standard deviations at which the rest of an image is clipped."""
 _ROUGH = 2.0
-"""Times the median power from which a place counts as structure."""
+"""Power from which a place counts as structure, relative to the median power."""
 LEAST = 1e-3
-"""Smallest variance of a wave that is told, as a share of that of the noise: what is left of it in
-a denoised image is below what is left of the noise."""
+"""Smallest variance of a detected wave, relative to that of the noise: a weaker wave leaves less
+in a denoised image than the noise does."""
 _LARGEST = 0.5
-"""Largest variance of a wave in structured images, as a share of that of the noise."""
+"""Largest variance of a wave in structured images, relative to that of the noise."""
 _OWN_MIRROR = 0.3
-"""Waves across the plane by which a frequency may differ from one that is its own mirror image."""
+"""Cycles per plane by which a frequency may differ from one that is its own mirror image."""
 
 
 class Flat(NamedTuple):
-    """An image without its structure, (Y, X): what is left, its weights, and the structure."""
+    """An image without its structure, (Y, X): the rest, its weights, and the structure."""
 
     field: Array
     weight: Array
@@ -55,7 +55,7 @@ class Flat(NamedTuple):
 
 
 def flattened(image: Array, weight: Array) -> Flat:
-    """An image less its smoothed self; rough places do not count.
+    """An image minus its Gaussian-smoothed version; places with structure get the weight 0.
 
     Parameters
     ----------
@@ -70,10 +70,10 @@ def flattened(image: Array, weight: Array) -> Flat:
     power = ndimage.uniform_filter(square, 7, mode='mirror')
     there = weight > 0
     usual = float(np.median(power[there][:: max(1, power.size // 65536)])) if there.any() else 0.0
-    kept = np.where(power < _ROUGH * usual, weight, 0.0)
+    counted = np.where(power < _ROUGH * usual, weight, 0.0)
     limit = np.divide(usual, weight, out=np.zeros_like(weight), where=there)
     limit = _FAR * np.sqrt(limit)
-    return Flat(np.clip(field, -limit, limit), kept, level)
+    return Flat(np.clip(field, -limit, limit), counted, level)
 
 
 def response(frequency: Frequency) -> float:
@@ -88,19 +88,19 @@ def waves_in(
     levels: Sequence[Array],
     most: float | None = None,
 ) -> tuple[Wave, ...]:
-    """Single frequencies that some fields of noise hold, with a phase of its own in each.
+    """Single frequencies in some fields of noise, with another phase in each.
 
     Parameters
     ----------
     fields : sequence of (Y, X) float64
-        Noise, or with ``most`` images without structure, see `flattened`. Those of the most usual
-        shape are looked at.
+        Noise, or with ``most`` images without structure, see `flattened`. Only those of the most
+        frequent shape count.
     weights : sequence of (Y, X) float64
         One over the noise variance of each pixel, but for a factor; 0 where it does not count.
     levels : sequence of (Y, X) float64
         Intensities without noise, roughly.
     most : float, optional
-        Variance of the noise in images, of which structure may be left.
+        Variance of the noise in images; required where structure may be left in them.
 
     Returns
     -------
@@ -109,9 +109,9 @@ def waves_in(
 
     Notes
     -----
-    The periodogram of white noise is exponentially distributed. Here it is that of the weighted
-    fields under a sine window, over the geometric mean of what lies around each frequency, be it
-    in a square or along a line, so that the spectrum of the noise may have any smooth shape.
+    The periodogram of white noise has an exponential distribution. Here it is that of the weighted
+    fields under a sine window, over the geometric mean of the frequencies around each, in a square
+    or along a line, so that the spectrum of the noise may have any smooth shape.
     """
     shapes = Counter(weight.shape for weight in weights if weight.any())
     if not shapes:
@@ -123,10 +123,10 @@ def waves_in(
     held = _Fields(
         [fields[n] for n in used], [weights[n] for n in used], [levels[n] for n in used]
     )
-    found: list[Wave] = []
+    waves: list[Wave] = []
     refused: list[Frequency] = []
     spectrum = Spectrum.of(held.fields, held.weights)
-    while len(found) < MOST and len(refused) < MOST:
+    while len(waves) < MOST and len(refused) < MOST:
         peak = spectrum.peak(refused, _SURE if most else 0.0)
         if peak is None:
             break
@@ -135,10 +135,10 @@ def waves_in(
         if wave is None:
             refused.append(peak.frequency)
             continue
-        found.append(wave)
+        waves.append(wave)
         held = held.without(frequency)
         spectrum = Spectrum.of(held.fields, held.weights)
-    return tuple(sorted(found, key=lambda wave: -wave.variance))
+    return tuple(sorted(waves, key=lambda wave: -wave.variance))
 
 
 class _Fields(NamedTuple):
@@ -155,13 +155,13 @@ class _Fields(NamedTuple):
 
     @property
     def power(self) -> float:
-        """Their mean variance."""
+        """Mean variance of the fields."""
         pairs = list(zip(self.fields, self.weights, strict=True))
         power = sum(float((field**2 * weight).sum()) for field, weight in pairs)
         return power / sum(float(weight.sum()) for _, weight in pairs)
 
     def without(self, frequency: Frequency) -> _Fields:
-        """Fields without what they have of a wave."""
+        """The fields without a wave."""
         rest = []
         for field, weight in zip(self.fields, self.weights, strict=True):
             share = _sum(field * weight, frequency) / float(weight.sum())
@@ -194,7 +194,8 @@ def _refined(held: _Fields, frequency: Frequency) -> Frequency:
         row, column = np.unravel_index(int(np.argmax(power)), (7, 7))
         best = np.array([steps[0][row], steps[1][column]])
         reach = reach / 3
-    # a wave that is its own mirror image is flat there: odd and even rows, a chessboard
+    # the power is flat around a frequency that is its own mirror image: alternate rows, a
+    # chessboard
     half = np.round(2 * best) / 2
     if (np.abs(best - half) * held.shape < _OWN_MIRROR).all():
         best = half
@@ -202,12 +203,12 @@ def _refined(held: _Fields, frequency: Frequency) -> Frequency:
 
 
 def _sides(frequency: Frequency) -> int:
-    """Places of the whole spectrum that a wave has: one if it has no phase, else two."""
+    """Number of peaks of a wave in the whole spectrum: one if it has no phase, else two."""
     return 1 if all(2 * each == round(2 * each) for each in frequency) else 2
 
 
 def _wave(held: _Fields, frequency: Frequency, around: float, most: float | None) -> Wave | None:
-    """The wave of a frequency, None if it is uneven over the plane, too small or large."""
+    """The wave of a frequency; None if it is too small, too large, or uneven over the plane."""
     shares: list[complex] = []
     square = 0.0
     for field, weight in zip(held.fields, held.weights, strict=True):
@@ -225,7 +226,7 @@ def _wave(held: _Fields, frequency: Frequency, around: float, most: float | None
 
 
 def wave_powers(field: Array, weight: Array, waves: Sequence[Wave]) -> list[float]:
-    """Variances of known waves in an image, from what `flattened` leaves of it."""
+    """Variances of known waves in an image that was `flattened`."""
     total = float(weight.sum())
     if total <= 0:
         return [wave.variance for wave in waves]
@@ -244,7 +245,7 @@ Division = Callable[[int], tuple[NDArray[np.intp], int]]
 
 
 def _divisions(held: _Fields) -> tuple[Division, ...]:
-    """Ways to part a plane: by place in 4 and 16, and by intensity in 3."""
+    """Divisions of a plane: by place into 4 and 16 parts, and by intensity into 3."""
     rows, columns = held.shape
 
     def by_place(count: int) -> Division:
@@ -266,7 +267,7 @@ def _even(
     around: float,
     division: Division,
 ) -> bool:
-    """Whether a wave is the same in all parts, within what noise explains."""
+    """Whether a wave is the same in all parts, within the noise."""
     chi, freedom = 0.0, 0.0
     down, across = carriers(frequency, held.shape)
     carrier = down.conj()[:, None] * across.conj()

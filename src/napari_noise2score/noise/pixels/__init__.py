@@ -1,4 +1,5 @@
 """Cameras whose pixels differ (sCMOS): maps of offset and read noise, and their use.
 
-`maps` measures them, `even_noise` and `even_planes` give all pixels the noise of the median one.
+`maps` measures the maps; `even_noise` and `even_planes` give all pixels the noise of the median
+pixel.
 """

@@ -1,4 +1,4 @@
-"""Generators of progress: run one within another, or to its end."""
+"""Generators that yield progress: run one within another, or to its end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ R = TypeVar('R')
 
 
 def seconds_left(begin: float, fraction: float) -> float | None:
-    """Seconds until work is done of which this share is done; None before the first part.
+    """Estimated seconds until the end of the work, of which ``fraction`` is done; None at the
+    start.
 
-    ``begin`` is when it began, by `time.perf_counter`.
+    ``begin`` is the start time, by `time.perf_counter`.
     """
     return (time.perf_counter() - begin) * (1 / fraction - 1) if fraction else None
 
@@ -22,7 +23,7 @@ def seconds_left(begin: float, fraction: float) -> float | None:
 def relay(steps: Generator[P, None, R], convert: Callable[[P], Q]) -> Generator[Q, None, R]:
     """Run a generator within another: yield its progress converted, return what it returns.
 
-    It is closed at once if the outer generator is.
+    It is closed when the outer generator is closed.
     """
     try:
         while True:

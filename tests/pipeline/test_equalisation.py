@@ -15,13 +15,13 @@ from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.evening import evened
+from napari_noise2score.pipeline.equalisation import equalised
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.progress import finish
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.steps import finish
 
 GAIN, OFFSET = 2.0, 100.0
 SIZE = 128
@@ -113,10 +113,10 @@ def test_an_image_of_another_size_gets_single_numbers_and_is_told_so(camera, mea
 
 def test_a_window_is_evened_as_the_whole(camera, measured):
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
-    prepared = evened(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu')
+    prepared = equalised(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu')
     (channel,) = prepared.channels
-    assert evened(prepared) is prepared
-    again = evened(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu').channels[0]
+    assert equalised(prepared) is prepared
+    again = equalised(model_noise(ImageSource(camera.noisy, 'YX'), request), 'cpu').channels[0]
     np.testing.assert_array_equal(again.plane(0), channel.plane(0))
     window = Region({'Y': (32, 96), 'X': (48, 128)})
     part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
@@ -175,6 +175,6 @@ def test_row_noise_is_taken_off_beside_the_maps(camera, measured):
     noisy = np.rint(camera.noisy + rows - rows.mean()).astype(np.int16)
     request = measured.request(NoiseRequest('auto', {'gain': GAIN}))
     (channel,) = levelled(model_noise(ImageSource(noisy, 'YX'), request), 'cpu').channels
-    assert channel.rows.found
+    assert channel.rows.detected
     left = channel.offsets.of(0).rows - (rows - rows.mean())[:, 0]
     assert left.var() < 0.4 * rows.var()

@@ -1,4 +1,6 @@
-"""The last training on disk, so that a crash costs half a minute of it. No Qt in here."""
+"""Autosave of the model during a training, so that a crash loses half a minute of it. Without
+Qt.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +16,23 @@ if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
 
 EVERY = 30.0
-"""Time between two savings, s."""
+"""Interval of the autosave, s."""
 
 log = logging.getLogger(__name__)
 
 
 def default_file() -> Path:
-    """Where it is kept: the folder that the system has for data of programs."""
+    """Path of the autosave, in the folder of the system for data of programs."""
     return Path(user_data_path('napari-noise2score', appauthor=False)) / 'last.safetensors'
 
 
-class Kept:
-    """Saves the model of a training now and then. What cannot be written is not kept, no more.
+class Autosave:
+    """Saves the model of a training at intervals. Write errors are logged and ignored.
 
     Parameters
     ----------
     file : Path, optional
-        Where to; `default_file` if not given. What was kept there before is replaced.
+        Path; `default_file` if not given. An existing file is replaced.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -38,7 +40,7 @@ class Kept:
         self._last = time.perf_counter()
 
     def sometimes(self, model: Callable[[], ScoreModel]) -> None:
-        """Save what ``model`` gives, if it is time."""
+        """Save the model that ``model`` returns, if the interval is over."""
         if time.perf_counter() - self._last >= EVERY:
             self.save(model())
 

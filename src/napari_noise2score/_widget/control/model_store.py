@@ -1,6 +1,6 @@
-"""What the trainings of a panel have given: the model in use, scores of layers, a loss curve.
+"""Models and scores of a panel: the model in use, the scores of layers, the loss curve.
 
-Models and scores stay until others replace them. A failed run changes nothing here.
+Models and scores are stored until others replace them. A failed run changes nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from napari_noise2score._widget.jobs import Scored, Trained, Update
 from napari_noise2score.settings import StartFrom
 
 
-class Learned:
-    """The model in use, the scores of layers, and the course of the latest training."""
+class ModelStore:
+    """The model in use, the scores of layers, and the loss curve of the latest training."""
 
     def __init__(self) -> None:
         self._model: Trained | None = None
@@ -62,8 +62,8 @@ class Learned:
         self._model.model.save(path)
         return replace(self._model, path=path)
 
-    def keep_score(self, layer: Any, scored: Scored) -> None:
-        """Keep the score of a layer as long as the layer exists."""
+    def store_score(self, layer: Any, scored: Scored) -> None:
+        """Store the score of a layer as long as the layer exists."""
         self._scores[layer] = scored
 
     def score_of(self, layer: Any) -> Scored | None:
@@ -81,7 +81,7 @@ class Learned:
         return scored
 
     def begin_history(self) -> None:
-        """Forget the course of the last training."""
+        """Delete the loss curve of the last training."""
         self._history = []
 
     def add_loss(self, update: Update) -> bool:

@@ -84,7 +84,7 @@ def test_dropped_frames_count_for_nothing(lost):
 @pytest.mark.parametrize('value', [0, 7.5, np.nan, np.inf])
 def test_nothing_but_one_value_is_refused(value):
     for image in (np.full((64, 64), value), np.full((3, 64, 64), value)):
-        with pytest.raises(InputError, match='no noise was found'):
+        with pytest.raises(InputError, match='no noise was detected'):
             estimate_noise(image)
 
 

@@ -1,9 +1,9 @@
-"""Planes of a camera whose pixels differ, brought to the noise of the median pixel.
+"""Equalisation of the noise of a camera whose pixels differ, to that of the median pixel.
 
-A noisier pixel is resampled, given its value and the clean image
-(`noise/pixels/even_noise.py`); the pretrained weights make the clean image from such samples. The
-two are estimated in turn, as in `napari_noise2score.pipeline.levelling`, and the clean images of
-the last turns are averaged.
+A noisier pixel is resampled, given its value and the clean image (`noise/pixels/even_noise.py`);
+the pretrained weights estimate the clean image from such samples. The two are estimated in
+alternation, as in `napari_noise2score.pipeline.levelling`, and the clean images of the last
+iterations are averaged.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.storage import room
+from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.pixels.even_noise import local_mean
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.score.sampler import HeldPlanes
-from napari_noise2score.steps import finish, relay
+from napari_noise2score.score.sampler import PlanesInMemory
 
 Array = NDArray[np.float64]
 
 _ROUNDS = 5
-"""Times that a plane is looked at."""
+"""Number of iterations for a plane."""
 _SETTLING = 2
-"""Of these, how many are not part of the mean."""
+"""Number of first iterations that are not part of the mean."""
 _DRAWS = 4
-"""Least number of draws that a result is the mean over."""
+"""Minimum number of realisations that are averaged in a result."""
 
 
-def evened(prepared: Prepared, device: str = 'auto') -> Prepared:
-    """An image whose pixels have the noise of the median one, where maps of them are known.
+def equalised(prepared: Prepared, device: str = 'auto') -> Prepared:
+    """An image whose pixels all have the noise of the median pixel, if there are maps of the
+    pixels.
 
-    A plane is brought to it when it is first looked at, by the weights that ship, whatever the
-    model that is applied to it: five times a single view. What it is without noise is kept, four
-    bytes a pixel, in a temporary file where that is much.
+    A plane is equalised when it is first read, always with the pretrained weights: five
+    predictions of a single view. Its clean estimate is stored with four bytes per pixel, in a
+    temporary file if it is large.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def evened(prepared: Prepared, device: str = 'auto') -> Prepared:
     """
     if not any(_concerned(channel) for channel in prepared.channels):
         return prepared
-    channels = (_evened(c, device) if _concerned(c) else c for c in prepared.channels)
+    channels = (_equalised(c, device) if _concerned(c) else c for c in prepared.channels)
     return replace(prepared, channels=tuple(channels))
 
 
@@ -62,10 +63,10 @@ def clean_levels(
     orientations: int = 8,
     sigma_a: float = 0.0,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
-    """Clean level of every plane of a channel, as `predict_clean` finds it.
+    """Clean level of every plane of a channel, from `predict_clean`.
 
-    Where its planes were brought to even noise, each of the views sees another draw, and there
-    are at least four: the mean over what noisy pixels may be is what is sought.
+    If its noise was equalised, each view uses another realisation, and there are at least four
+    views: the result is the mean over the possible values of the noisy pixels.
     """
     if channel.even is None:
         return (
@@ -75,9 +76,9 @@ def clean_levels(
         )
     draws, total = max(orientations, _DRAWS), None
     for number in range(draws):
-        seen = replace(channel, even=channel.even.drawn(number))
+        equal = replace(channel, even=channel.even.drawn(number))
         steps = predict_clean(
-            model, seen, device=device, orientations=1, first_view=number, sigma_a=sigma_a
+            model, equal, device=device, orientations=1, first_view=number, sigma_a=sigma_a
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
@@ -96,24 +97,24 @@ def clean_levels(
 def level_by_warm_start(
     channel: PreparedChannel, plane: NDArray[np.float32], device: str
 ) -> NDArray[np.float32]:
-    """Clean level (Y, X) that the pretrained weights give one plane (Y, X), seen once.
+    """Clean level (Y, X) of one plane (Y, X) from the pretrained weights, with a single view.
 
     Both are in the unit-noise coordinate of the channel; NaN where the plane is NaN.
     """
-    held = HeldPlanes.like(channel, plane[None, None])
-    (level,) = finish(predict_clean(warm_start(), held, device=device, orientations=1))
+    single = PlanesInMemory.like(channel, plane[None, None])
+    (level,) = finish(predict_clean(warm_start(), single, device=device, orientations=1))
     return np.asarray(level)
 
 
 def clean_by_warm_start(
     channel: PreparedChannel, plane: NDArray[np.float32], device: str
 ) -> Array:
-    """What the weights that ship make of one plane, seen once.
+    """Clean values of one plane from the pretrained weights, with a single view.
 
     Parameters
     ----------
     channel : PreparedChannel
-        The channel that it is of.
+        The channel of the plane.
     plane : (Y, X) float32
         The plane in the unit-noise coordinate of the channel; NaN where it is blank.
     device : str
@@ -122,7 +123,7 @@ def clean_by_warm_start(
     Returns
     -------
     (Y, X) float64
-        Grey levels; a usual one where the plane is blank.
+        Grey levels; a typical one where the plane is blank.
     """
     clean = channel.table.clean_value(level_by_warm_start(channel, plane, device))
     return np.where(np.isnan(clean), channel.table.base, clean)
@@ -132,27 +133,27 @@ def _concerned(channel: PreparedChannel) -> bool:
     return channel.maps is not None and channel.even is None
 
 
-def _evened(channel: PreparedChannel, device: str) -> PreparedChannel:
+def _equalised(channel: PreparedChannel, device: str) -> PreparedChannel:
     assert channel.maps is not None  # only such channels are concerned
     even = EvenPlanes(channel.maps, channel.family, _CleanPlanes(channel, device))
     return replace(channel, even=even)
 
 
 class _CleanPlanes:
-    """What planes are without noise, (Y, X) float32 grey levels, each found once."""
+    """Clean planes, (Y, X) float32 grey levels; each is computed once."""
 
     def __init__(self, channel: PreparedChannel, device: str) -> None:
         self._channel, self._device = channel, device
-        self._found: NDArray[np.float32] | None = None
+        self._planes: NDArray[np.float32] | None = None
         self._known: set[int] = set()
 
     def __call__(self, index: int) -> NDArray[np.float32]:
-        if self._found is None:
-            self._found = room(self._channel.shape, np.float32)
+        if self._planes is None:
+            self._planes = allocate(self._channel.shape, np.float32)
         if index not in self._known:
-            self._found[index] = _clean(self._channel, self._device, index)
+            self._planes[index] = _clean(self._channel, self._device, index)
             self._known.add(index)
-        plane: NDArray[np.float32] = self._found[index]
+        plane: NDArray[np.float32] = self._planes[index]
         return plane
 
 
@@ -162,20 +163,20 @@ def _clean(channel: PreparedChannel, device: str, index: int) -> Array:
     assert maps is not None  # only such channels are concerned
     raw = channel.channel.raw_plane(index)
     values, blank = channel.measured(raw), channel.blanks.of(index, raw)
-    seen = np.isfinite(values) if blank is None else ~blank
-    if not seen.any():
+    there = np.isfinite(values) if blank is None else ~blank
+    if not there.any():
         return np.full(values.shape, channel.table.base)
-    values = np.where(seen, values, np.nan)
-    usual = np.asarray(family.variance(np.nanmedian(values)), np.float64)
+    values = np.where(there, values, np.nan)
+    reference = np.asarray(family.variance(np.nanmedian(values)), np.float64)
     excess = maps.excess(family.parameters()['read_noise'])
-    clean = local_mean(values, np.maximum(usual + excess, 1e-3 * usual))
-    found: list[Array] = []
+    clean = local_mean(values, np.maximum(reference + excess, 1e-3 * reference))
+    estimates: list[Array] = []
     for turn in range(_ROUNDS):
         even = even_noise(values, clean, maps, family, (index, turn, 1))
         even = np.where(raw < channel.rail, even, values)
         plane = channel.coordinate.forward(even).astype(np.float32)
-        now = clean_by_warm_start(channel, plane, device)
+        estimate = clean_by_warm_start(channel, plane, device)
         if turn >= _SETTLING:
-            found.append(now)
-        clean = np.mean(found, axis=0) if found else now
+            estimates.append(estimate)
+        clean = np.mean(estimates, axis=0) if estimates else estimate
     return clean

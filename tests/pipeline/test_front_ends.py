@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_noise2score._widget import jobs, kept
+from napari_noise2score._widget import autosave, jobs
 from napari_noise2score.cli import main
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.region import Region
@@ -26,9 +26,9 @@ from napari_noise2score.pipeline.results import (
 )
 from napari_noise2score.pipeline.run import denoise_steps, single, train_steps
 from napari_noise2score.pipeline.stages import score_image_steps
+from napari_noise2score.progress import finish
 from napari_noise2score.score.threads import using
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
-from napari_noise2score.steps import finish
 
 STEPS = DenoiseSettings(training=TrainSettings(seconds=None, steps=3, device='cpu', seed=5))
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
@@ -38,7 +38,7 @@ EACH = replace(AT_ONCE, model_per=ModelPer.IMAGE)
 @pytest.fixture(autouse=True)
 def _quick_and_with_an_autosave_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
-    monkeypatch.setattr(kept, 'default_file', lambda: tmp_path / 'last.safetensors')
+    monkeypatch.setattr(autosave, 'default_file', lambda: tmp_path / 'last.safetensors')
 
 
 @pytest.fixture(scope='module')
@@ -180,7 +180,5 @@ def test_train_steps_end_with_the_model_and_apply_nothing(images, monkeypatch):
     assert kinds(events)[-1] is Trained
     trained = events[-1]
     assert trained.numbers == (0, 1, 2)
-    image = events[1].image
-    assert finish(score_image_steps(trained.model, image, orientations=1)).models == (
-        trained.model,
-    )
+    score = finish(score_image_steps(trained.model, events[1].image, orientations=1))
+    assert score.models == (trained.model,)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.progress import finish
 from napari_noise2score.score import train as module
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
-from napari_noise2score.steps import finish
 from tests.score.helpers import ArrayPlanes, noisy_planes, smooth_image
 
 QUICK = TrainSettings(seconds=None, steps=12, device='cpu')

@@ -1,4 +1,4 @@
-"""Which of the pixels of a camera an image shows."""
+"""Maps of the pixels of a camera that an image shows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def maps_for(
     Parameters
     ----------
     maps : PixelMaps or None
-        Those of the whole camera.
+        Maps of the whole camera.
     image : ImageSource
         The image, or a region of one.
 
     Returns
     -------
     PixelMaps or None, tuple of str
-        None where the whole image is of another size, and a sentence that says so.
+        Maps of the image; None with an explanation if the whole image has another size.
     """
     if maps is None:
         return None, ()

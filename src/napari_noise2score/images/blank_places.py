@@ -1,4 +1,4 @@
-"""Where the planes of a channel hold no noise, and how that is said."""
+"""Places without noise in the planes of a channel, and their description for the user."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from napari_noise2score.noise.digits import digits
 
 Mask = NDArray[np.bool_]
 
-_KEPT_BYTES = 1 << 27
+_STORED_BYTES = 1 << 27
 _LISTED, _VALUES = 12, 3
-"""Planes, and values, that are named one by one."""
+"""Maximum numbers of planes, and of values, that a message lists."""
 
 
 class BlankPlaces:
-    """Blank places of planes that are looked at more than once."""
+    """Blank places of planes, stored for repeated use."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, NDArray[np.uint8] | None] = OrderedDict()
         self._bytes = 0
 
     def of(self, index: int, raw: NDArray[Any]) -> Mask | None:
-        """Where plane number ``index``, (Y, X), is blank; None if nowhere."""
+        """Blank places of plane number ``index``, (Y, X); None if there are none."""
         if index not in self._known:
-            found = blank(raw)
-            packed = None if found is None else np.packbits(found)
+            mask = blank(raw)
+            packed = None if mask is None else np.packbits(mask)
             self._known[index] = packed
             self._bytes += 0 if packed is None else packed.nbytes
-            while self._bytes > _KEPT_BYTES:
+            while self._bytes > _STORED_BYTES:
                 _, gone = self._known.popitem(last=False)
                 self._bytes -= 0 if gone is None else gone.nbytes
-            return found
+            return mask
         bits = self._known[index]
         if bits is None:
             return None
         return np.unpackbits(bits, count=raw.size).view(bool).reshape(raw.shape)
 
 
-class HandedThrough:
-    """What of a channel is returned as it is, gathered plane by plane.
+class UnchangedPlaces:
+    """Planes and pixels of a channel that are returned unchanged, collected plane by plane.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class HandedThrough:
         self._of_pixels: set[float] = set()
 
     def add(self, index: int, raw: NDArray[Any], none: Mask | None) -> None:
-        """Plane number ``index``, (Y, X), and where it is blank."""
+        """Add plane number ``index``, (Y, X), and its blank places."""
         if none is None:
             return
         if none.all():
@@ -78,12 +78,12 @@ class HandedThrough:
         return len(self._planes) / count + self._pixels / (count * rows * columns)
 
     def sentences(self) -> list[str]:
-        """What a user should know of it."""
+        """Notes for the user."""
         where = f'{self._channel.words}: ' if self._channel.place else ''
-        found = []
+        sentences = []
         if self._planes:
             one = len(self._planes) == 1
-            found.append(
+            sentences.append(
                 f'{where}{_planes(self._channel, self._planes)} {"holds" if one else "hold"} no '
                 f'noise ({_value_words(self._of_planes)}) and {"is" if one else "are"} returned '
                 f'as {"it is" if one else "they are"}.'
@@ -91,41 +91,41 @@ class HandedThrough:
         if self._pixels:
             count, rows, columns = self._channel.shape
             share = self._pixels / ((count - len(self._planes)) * rows * columns)
-            found.append(
+            sentences.append(
                 f'{where}{100 * share:.2g} % of the pixels hold no noise (padding, a mask: '
                 f'{_value_words(self._of_pixels)}); they are returned unchanged and are not '
                 'used.'
             )
-        return found
+        return sentences
 
 
-def constant_words(channel: Channel) -> str:
-    """A sentence for a channel of which each plane has a single value, or none."""
+def constant_channel_message(channel: Channel) -> str:
+    """A sentence for a channel whose planes all have a single value, or none."""
     what = _value_words(_values_of(channel), 'constant ({})')
     return f'{channel.words or "The image"} is {what} and is returned as it is.'
 
 
-def nothing_but_constants(channels: Sequence[Channel]) -> str:
-    """Why an image of nothing but such channels is refused."""
+def constant_image_message(channels: Sequence[Channel]) -> str:
+    """Error message for an image in which all channels are constant."""
     several = len(channels) > 1
     each = ', '.join(f'{c.words}: {_value_words(_values_of(c))}' for c in channels[:_LISTED])
     one = _value_words(_values_of(channels[0]), 'constant ({})')
     what = f'constant in every channel ({each})' if several else one
-    return f'no noise was found: the image is {what}; a noisy, unprocessed image is needed'
+    return f'no noise was detected: the image is {what}; a noisy, unprocessed image is needed'
 
 
 def _values_of(channel: Channel) -> set[float]:
     count = min(channel.shape[0], _VALUES + 1)
-    found = (_values(channel.raw_plane(index)) for index in range(count))
-    return set().union(*found)
+    values = (_values(channel.raw_plane(index)) for index in range(count))
+    return set().union(*values)
 
 
 def _values(pixels: NDArray[Any]) -> set[float]:
-    """The values of some pixels; NaN stands for all that are no numbers."""
+    """The values of some pixels; NaN represents all values that are not finite."""
     finite = np.isfinite(pixels)
     few = np.unique(pixels[finite])[: _VALUES + 1]
-    found = {float(value) for value in few}
-    return found if finite.all() else found | {np.nan}
+    numbers = {float(value) for value in few}
+    return numbers if finite.all() else numbers | {np.nan}
 
 
 def _value_words(values: set[float], form: str = 'constant {}') -> str:
@@ -140,7 +140,7 @@ def _value_words(values: set[float], form: str = 'constant {}') -> str:
 
 
 def _planes(channel: Channel, planes: Sequence[int]) -> str:
-    """Planes by their places on the axes: ``T 2, 3``, or ``T 0 Z 1, T 0 Z 2``."""
+    """Planes by their positions on the axes: ``T 2, 3``, or ``T 0 Z 1, T 0 Z 2``."""
     places = [channel.position(plane) for plane in planes[:_LISTED]]
     more = f' and {len(planes) - _LISTED} more' if len(planes) > _LISTED else ''
     letters = list(places[0])

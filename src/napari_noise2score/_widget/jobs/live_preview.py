@@ -1,4 +1,4 @@
-"""What is looked at, corrected again and again while a training runs."""
+"""Live previews: the visible planes, corrected repeatedly during a training."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 
 
 PREVIEWED = 1 << 23
-"""Largest image that is previewed, pixels: some seconds' work on a CPU."""
+"""Size of the largest image with a preview, pixels: some seconds of work on a CPU."""
 
 _SHOWN_EVERY = 10
-"""Least time from one showing of an image to the next, in times that one takes."""
+"""Minimum time between two previews of an image, relative to the time of one preview."""
 
 
 log = logging.getLogger(__name__)
 
 
-class Screen:
-    """Corrects the planes that are looked at while a training runs, in little of its time.
+class LivePreview:
+    """Corrects the visible planes during a training, in a small part of its time.
 
-    At once where another plane is looked at, else after some times as long as the last one took.
+    Immediately if another plane becomes visible, otherwise after `_SHOWN_EVERY` times the time of
+    the last preview.
 
     Parameters
     ----------
     prepared : sequence of Prepared
         The images.
     settings : DenoiseSettings
-        How to correct.
+        Settings of the correction.
     watched : callable
-        What is looked at.
+        Gives the visible part of an image.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class Screen:
         model: ScoreModel | Callable[[], ScoreModel],
         channels: Sequence[PreparedChannel] | None = None,
     ) -> Job:
-        """The planes whose turn it is, by a model or by what gives one; of these channels.
+        """Correct the planes that are due, of the given channels; ``model`` may be a function.
 
-        A training does not end because one of them cannot be shown while it runs.
+        During a training, planes that cannot be corrected are logged and ignored.
         """
         for number, image in enumerate(self._prepared):
             view = self._watched(number)
@@ -106,16 +107,16 @@ class Screen:
 
 
 def previews(
-    prepared: Sequence[Prepared], screen: Screen, model: ScoreModel | None, stop: Stop
+    prepared: Sequence[Prepared], preview: LivePreview, model: ScoreModel | None, stop: Stop
 ) -> Job:
-    """What comes of the weights that the training begins with, for images of moderate size.
+    """Results of the initial weights of a training, for images of moderate size.
 
-    What is looked at comes first.
+    The visible planes are first.
     """
     if model is None:
         return
     shown = []
-    for live in screen.show(model):
+    for live in preview.show(model):
         if isinstance(live, Live):
             shown.append((live.number, live.index))
         yield live
@@ -131,4 +132,4 @@ def previews(
         if stop.is_set():
             return
         yield Update(Stage.PREVIEW, done / len(planes))
-        yield from screen.plane(number, channel, plane, model)
+        yield from preview.plane(number, channel, plane, model)
