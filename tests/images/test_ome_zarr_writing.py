@@ -242,3 +242,13 @@ def test_a_place_that_is_taken_during_the_work_is_left_as_it_is(tmp_path):
     with pytest.raises(FileExistsError):
         interfere()
     assert list(tmp_path.rglob('*')) == [taken]
+
+
+def test_chunks_that_are_missing_are_counted_at_a_url_too(monkeypatch):
+    monkeypatch.setattr(writer, 'SHARD', 1)
+    place = f'memory://{secrets.token_hex(4)}/o.zarr'
+    write_ome_zarr(place, noisy(3, 20, 20), 'ZYX')
+    assert read_ome_zarr(place).notes == ()
+    fsspec.filesystem('memory').rm_file(f'{place.removeprefix("memory:/")}/0/c/1/0/0')
+    (note,) = read_ome_zarr(place).notes
+    assert note.startswith('1 of the 3 chunks')

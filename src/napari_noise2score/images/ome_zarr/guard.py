@@ -36,4 +36,7 @@ def readable(location: Location, part: str = '') -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """What is wrong, in one line."""
     text = ' '.join(str(error).split())
-    return f'{type(error).__name__}: {text}' if text else type(error).__name__
+    kind = type(error).__name__
+    if kind == 'NoCredentialsError':
+        text += '; for a public bucket, set the environment variable FSSPEC_S3_ANON=true'
+    return f'{kind}: {text}' if text else kind

@@ -48,14 +48,18 @@ def reduced(plane: NDArray[Any]) -> NDArray[Any]:
     those that are not NaN.
     """
     by = factors(plane.shape)
-    rows, columns = (-(-side // step) for side, step in zip(plane.shape, by, strict=True))
-    padded = np.full((rows * by[0], columns * by[1]), np.nan)
-    padded[: plane.shape[0], : plane.shape[1]] = plane
-    blocks = padded.reshape(rows, by[0], columns, by[1]).swapaxes(1, 2).reshape(rows, columns, -1)
-    there = ~np.isnan(blocks)
-    count = there.sum(axis=-1)
-    total = np.where(there, blocks, 0).sum(axis=-1)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    missing = [(0, -side % step) for side, step in zip(plane.shape, by, strict=True)]
+    padded = np.pad(plane, missing, mode='edge')  # a pixel twice, or once: the mean is the same
+    parts = [
+        padded[row :: by[0], column :: by[1]].astype(np.float64)
+        for row, column in product(*map(range, by))
+    ]
+    mean = sum(parts[1:], start=parts[0]) / len(parts)
+    if np.isnan(mean).any():
+        there = [~np.isnan(part) for part in parts]
+        total = sum(np.where(known, part, 0) for known, part in zip(there, parts, strict=True))
+        count = np.sum(there, axis=0)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return as_dtype(mean, plane.dtype)[0]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,7 @@ from napari_noise2score.images.ome_zarr.stored import REMEMBERED, ChunkedArray
 
 _LISTED = 6
 """Most images of a store that a message lists."""
-_COUNTED = 100_000
+_COUNTED = 20_000
 """Most chunks of an array that are looked for before it is read."""
 
 
@@ -254,10 +253,10 @@ def _absent(array: Any, location: Location, dataset: str) -> tuple[str, ...]:
     """
     sides = array.shards or array.chunks
     count = math.prod(-(-side // step) for side, step in zip(array.shape, sides, strict=True))
-    if location.remote or count > _COUNTED:
+    names = None if count > _COUNTED else _files(location.child(dataset))
+    if names is None:
         return ()
-    folder = os.path.join(location.where, dataset)  # noqa: PTH118
-    there = sum(1 for _ in _chunk_files(folder))
+    there = sum(not name.startswith('.') and name != 'zarr.json' for name in names)
     if not there:
         raise InputError(
             f'{location}: none of the {count} chunks of its array {dataset!r} is stored; the '
@@ -271,9 +270,14 @@ def _absent(array: Any, location: Location, dataset: str) -> tuple[str, ...]:
     )
 
 
-def _chunk_files(folder: str) -> Iterator[str]:
-    """Files below the folder of an array that are not its metadata."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if not name.startswith('.') and name != 'zarr.json':
-                yield os.path.join(parent, name)  # noqa: PTH118
+def _files(location: Location) -> list[str] | None:
+    """Names of all files below a location; None where they cannot be listed."""
+    if not location.remote:
+        return [name for _, _, names in os.walk(location.where) for name in names]
+    if location.where.lower().startswith(('http:', 'https:')):
+        return None
+    system, path = location.filesystem()
+    try:
+        return [found.rpartition('/')[2] for found in system.find(path)]
+    except Exception:  # noqa: BLE001 (some may read and not list; see `guard.readable`)
+        return None
