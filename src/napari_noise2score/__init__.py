@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+    from napari_noise2score.images.formats import read_image, write_image
     from napari_noise2score.noise.calibration.calibrate import calibrate
     from napari_noise2score.noise.estimate.blind import estimate_noise
     from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
@@ -47,8 +48,10 @@ __all__ = [
     'denoise',
     'estimate_noise',
     'export_bioimageio',
+    'read_image',
     'score_image',
     'train_score',
+    'write_image',
 ]
 
 _HOME = {
@@ -66,8 +69,10 @@ _HOME = {
     'denoise': 'pipeline.run',
     'estimate_noise': 'noise.estimate.blind',
     'export_bioimageio': 'analysis.bioimageio',
+    'read_image': 'images.formats',
     'score_image': 'pipeline.stages',
     'train_score': 'pipeline.stages',
+    'write_image': 'images.formats',
 }
 
 

@@ -210,6 +210,16 @@ def test_channels_of_another_number_are_not_taken_over():
     assert labels == ['DAPI', 'GFP']
 
 
+def test_displays_that_are_not_understood_do_no_harm():
+    shown = [{'color': 255, 'window': {'start': 'low', 'end': 4}}, None]
+    ome = {'omero': {'channels': shown}}
+    assert read(image(), ome).acquisition.channels == ()
+    assert read(image(), {'omero': {'channels': 7}}).acquisition.channels == ()
+    omero = written(inherited=Inherited(omero=ome['omero']))['ome']['omero']
+    assert [one['color'] for one in omero['channels']] == ['0000FF', 'FF00FF']
+    assert omero['channels'][0]['window'] == {'min': 0, 'max': 9, 'start': 0, 'end': 4}
+
+
 def test_nothing_is_said_of_channels_that_nothing_is_known_of():
     assert 'omero' not in written(acquisition=Acquisition())['ome']
 

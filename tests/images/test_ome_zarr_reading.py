@@ -227,6 +227,8 @@ def test_what_is_no_image_is_told(tmp_path, attributes, words):
 def test_what_is_no_group_is_told(store, tmp_path):
     assert 'is a single Zarr array without axes' in refused(store / '0')
     assert 'no such folder' in refused(tmp_path / 'missing.zarr')
+    (tmp_path / 'file.zarr').write_bytes(b'')
+    assert 'is a file, but an OME-Zarr is a folder' in refused(tmp_path / 'file.zarr')
     (tmp_path / 'empty.zarr').mkdir()
     assert 'there is no Zarr store' in refused(tmp_path / 'empty.zarr')
 

@@ -252,3 +252,26 @@ def test_chunks_that_are_missing_are_counted_at_a_url_too(monkeypatch):
     fsspec.filesystem('memory').rm_file(f'{place.removeprefix("memory:/")}/0/c/1/0/0')
     (note,) = read_ome_zarr(place).notes
     assert note.startswith('1 of the 3 chunks')
+
+
+def test_python_reads_denoises_and_writes(tmp_path):
+    import napari_noise2score as n2s
+
+    source, result = tmp_path / 'in.zarr', tmp_path / 'out.zarr'
+    n2s.write_image(source, noisy(2, 48, 48), 'TYX', ACQUISITION)
+    image = n2s.read_image(source)
+    training = n2s.TrainSettings(seconds=0, device='cpu')
+    clean = n2s.denoise(image.data, image.axes, n2s.DenoiseSettings(training=training))
+    n2s.write_image(
+        result,
+        clean.image,
+        image.axes,
+        image.acquisition,
+        inherited=image.inherited,
+        record=clean.report,
+    )
+    found = read_image(result)
+    np.testing.assert_array_equal(np.asarray(found.data), clean.image)
+    assert found.acquisition.spacing['T'] == Spacing(2, 's')
+    stored = json.loads((result / 'zarr.json').read_text())['attributes']['noise2score']
+    assert stored['shape'] == [2, 48, 48]

@@ -280,17 +280,23 @@ def _spacing(size: float, unit: Any) -> Spacing | None:
 
 
 def _channels(omero: Mapping[str, Any]) -> tuple[ChannelInfo, ...]:
-    listed = omero.get('channels')
-    channels = [one if isinstance(one, Mapping) else {} for one in listed or ()]
     infos = tuple(
-        ChannelInfo(str(one.get('label') or ''), _colour(one.get('color'))) for one in channels
+        ChannelInfo(str(one.get('label') or ''), _colour(one.get('color')))
+        for one in _displayed(omero)
     )
     return infos if any(info != ChannelInfo() for info in infos) else ()
 
 
+def _displayed(omero: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """How each channel is displayed; nothing of one where that is not understood."""
+    listed = omero.get('channels')
+    channels = listed if isinstance(listed, list) else []
+    return [one if isinstance(one, Mapping) else {} for one in channels]
+
+
 def _colour(text: Any) -> Colour | None:
     """From six hexadecimal digits."""
-    digits = str(text or '').lstrip('#')
+    digits = text.lstrip('#') if isinstance(text, str) else ''
     try:
         red, green, blue = bytes.fromhex(digits[:6])
     except ValueError:
@@ -405,8 +411,7 @@ def _omero(
     infos: Sequence[ChannelInfo], limits: Sequence[Limits], before: Mapping[str, Any]
 ) -> dict[str, Any]:
     """How channels are displayed: as the source says, else by their names, colours and values."""
-    listed = before.get('channels')
-    known = [dict(one) for one in listed or () if isinstance(one, Mapping)]
+    known = _displayed(before)
     count = len(limits)
     if not count or (not infos and len(known) != count):
         return {}
@@ -417,14 +422,22 @@ def _omero(
         zip(known, infos, limits, strict=True)
     ):
         usual = _WHITE if count == 1 else _PALETTE[number % len(_PALETTE)]
-        window = channel.get('window')
-        values = {'min': least, 'max': most, 'start': least, 'end': most}
+        shown = _colour(channel.get('color')) or info.colour
         drawn = {
-            'color': usual if info.colour is None else bytes(info.colour).hex().upper(),
             'active': True,
             **({'label': info.name} if info.name else {}),
             **channel,
-            'window': {**values, **(window if isinstance(window, Mapping) else {})},
+            'color': usual if shown is None else bytes(shown).hex().upper(),
+            'window': {
+                **{'min': least, 'max': most, 'start': least, 'end': most},
+                **_window(channel.get('window')),
+            },
         }
         channels.append(drawn)
     return {**before, 'channels': channels}
+
+
+def _window(stated: Any) -> dict[str, Any]:
+    """What is understood of a display range."""
+    entries = stated.items() if isinstance(stated, Mapping) else ()
+    return {key: value for key, value in entries if isinstance(value, int | float)}

@@ -82,7 +82,8 @@ def read_ome_zarr(
     """
     location = Location.of(path)
     load_zarr()
-    with readable(location):
+    with readable(location), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
         group, location, series = _image_group(_opened(location), location, series)
         ome, others = _attributes(group, location)
         multiscale, notes = _multiscale(ome, location, series)
@@ -106,16 +107,16 @@ def _opened(location: Location) -> Any:
     """The group or array at a location."""
     zarr = load_zarr()
     if not location.remote and not os.path.isdir(location.where):  # noqa: PTH112 (never raises)
-        raise InputError(f'{location}: no such folder; an OME-Zarr image is needed')
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
-        try:
-            return zarr.open(store=location.store(read_only=True), mode='r')
-        except (FileNotFoundError, KeyError) as error:
-            raise InputError(
-                f'{location}: there is no Zarr store (no zarr.json and no .zgroup); an OME-Zarr '
-                'image is needed'
-            ) from error
+        there = os.path.exists(location.where)  # noqa: PTH110
+        words = 'is a file, but an OME-Zarr is a folder' if there else 'no such folder'
+        raise InputError(f'{location}: {words}; an OME-Zarr image is needed')
+    try:
+        return zarr.open(store=location.store(read_only=True), mode='r')
+    except (FileNotFoundError, KeyError) as error:
+        raise InputError(
+            f'{location}: there is no Zarr store (no zarr.json and no .zgroup); an OME-Zarr '
+            'image is needed'
+        ) from error
 
 
 def _attributes(group: Any, location: Location) -> tuple[dict[str, Any], dict[str, Any]]:

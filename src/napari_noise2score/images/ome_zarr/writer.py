@@ -327,8 +327,8 @@ class Writer:
         load_zarr().create_group(store, attributes=attributes, zarr_format=3)
 
     def _limits(self) -> list[Limits]:
-        pairs = zip(self._least.tolist(), self._most.tolist(), strict=True)
-        return [(low, high) if low <= high else (0.0, 1.0) for low, high in pairs]
+        found = zip(self._least.tolist(), self._most.tolist(), strict=True)
+        return [pair if np.isfinite(pair).all() else (0.0, 1.0) for pair in found]
 
     def _new_array(self, level: int) -> Any:
         """An array of its own store: the group above it is not there before the end."""
