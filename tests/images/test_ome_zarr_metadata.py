@@ -7,7 +7,8 @@ from yaozarrs import v05
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import Acquisition, ChannelInfo, Spacing
-from napari_noise2score.images.ome_zarr.metadata import Inherited, described, ome_part, stated
+from napari_noise2score.images.ome_zarr.attributes import described
+from napari_noise2score.images.ome_zarr.metadata import Inherited, ome_part, stated
 from napari_noise2score.images.region import Region
 
 TYPES = {'t': 'time', 'c': 'channel', 'z': 'space', 'y': 'space', 'x': 'space'}

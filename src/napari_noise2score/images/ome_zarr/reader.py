@@ -92,14 +92,15 @@ def read_ome_zarr(
         except InputError as error:
             raise InputError(f'{location}: {error}') from error
         array = _array(group, found.dataset, location)
+        absent = _absent(array, location, found.dataset)
+        data = ChunkedArray(array, location, found.dataset, in_memory)
     try:
         chosen = check_axes(found.axes if axes is None else axes, array.shape)
     except InputError as error:
         known = f'its metadata name the axes {found.axes}'
         raise InputError(f'{location}: {error}; {known}') from error
-    notes += (*found.notes, *_absent(array, location, found.dataset))
     acquisition = found.acquisition.renamed(found.axes, chosen)
-    data = ChunkedArray(array, location, found.dataset, in_memory)
+    notes += (*found.notes, *absent)
     return OmeZarrImage(data, chosen, acquisition, notes, found.inherited)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_noise2score import files
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
+from napari_noise2score.images.ome_zarr.attributes import Limits, described
 from napari_noise2score.images.ome_zarr.guard import reason
 from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
@@ -31,12 +32,7 @@ from napari_noise2score.images.ome_zarr.location import (
     load_zarr,
     url_of,
 )
-from napari_noise2score.images.ome_zarr.metadata import (
-    NOTHING_INHERITED,
-    Inherited,
-    Limits,
-    described,
-)
+from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
 from napari_noise2score.images.ome_zarr.pyramid import (
     Shape,
     Window,
