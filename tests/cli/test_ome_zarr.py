@@ -206,6 +206,16 @@ def test_reports_and_models_are_local_files_outside_of_inputs(cells, capsys):
     assert not Path('out.zarr').exists()
 
 
+def test_stores_of_any_name_are_left_as_they_are(cells, capsys):
+    cells.rename('experiment')
+    for output in ('experiment/new.tif', 'experiment/0/new.tif', 'experiment/new.zarr'):
+        words = refused(capsys, 'denoise', 'experiment', '--output', output, *AT_ONCE)
+        assert 'lies inside' in words
+    tifffile.imwrite('a.tif', np.zeros((8, 8), np.uint8))
+    words = refused(capsys, 'denoise', 'a.tif', '--output', 'experiment/labels/new.tif', *AT_ONCE)
+    assert 'lies inside the Zarr store' in words
+
+
 def test_a_damaged_chunk_is_one_line(cells, capsys):
     (cells / '0' / 'c' / '0' / '0' / '0' / '0').write_bytes(b'nonsense')
     line = refused(capsys, 'denoise', str(cells), '--output', 'out.zarr', *AT_ONCE)

@@ -1,5 +1,6 @@
 """OME-Zarr is written: valid, sharded, whole or not at all, and never over anything."""
 
+import errno
 import json
 import secrets
 from pathlib import Path
@@ -211,6 +212,18 @@ def test_after_an_interruption_nothing_is_left(place, monkeypatch):
     with pytest.raises(KeyboardInterrupt), recorded() as complete:
         write_ome_zarr(place, data, 'ZYX')
     assert names(place) == complete == []
+
+
+def test_a_failure_names_the_place_and_leaves_nothing(place, monkeypatch):
+    def fail(self, window, values) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device', f'{self._location}/0/c/0')
+
+    monkeypatch.setattr(writer.Writer, 'write', fail)
+    with pytest.raises((OSError, InputError)) as caught:
+        write_ome_zarr(place, noisy(20, 20), 'YX')
+    assert place in str(caught.value)
+    assert 'No space left on device' in str(caught.value)
+    assert names(place) == []
 
 
 def test_the_metadata_of_the_group_come_last(place, monkeypatch):

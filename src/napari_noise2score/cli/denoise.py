@@ -95,7 +95,7 @@ def _write_clean(
             image.tell(*notes)
             sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             places = [path for path, _ in written]
-            known = image.acquisition, image.inherited, image.image.notes
+            known = image.acquisition, image.inherited, image.file.notes
             tasks.append(_Task(files[number], places, *known))
 
         images = Images(files, options, together)

@@ -107,25 +107,25 @@ class Images:
 class Opened:
     """An image, and the file that it is from."""
 
-    image: ImageFile
+    file: ImageFile
     source: ImageSource
 
     @property
     def acquisition(self) -> Acquisition:
         """What the file states of sizes and channels, of the region."""
-        return self.image.acquisition.part(self.source.region)
+        return self.file.acquisition.part(self.source.region)
 
     @property
     def inherited(self) -> Inherited:
         """What else the file hands on to a result, of the region."""
         from napari_noise2score.images.formats import inherited_of
 
-        spacing = self.image.acquisition.spacing
-        return inherited_of(self.image).part(self.source.region, spacing)
+        spacing = self.file.acquisition.spacing
+        return inherited_of(self.file).part(self.source.region, spacing)
 
     def tell(self, *more: str) -> None:
         """Say what is to be said of the file, before the work."""
-        for text in (*self.image.notes, *more):
+        for text in (*self.file.notes, *more):
             note(f'{self.source.name}: {text}')
 
 

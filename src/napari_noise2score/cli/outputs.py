@@ -14,7 +14,15 @@ from pathlib import Path
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import obstacle, os_words, real, temporary
-from napari_noise2score.images.ome_zarr import is_ome_zarr, named, root_of, try_to_write, url_of
+from napari_noise2score.images.ome_zarr import (
+    inside_words,
+    inside_zarr,
+    is_ome_zarr,
+    named,
+    root_of,
+    try_to_write,
+    url_of,
+)
 from napari_noise2score.images.ome_zarr import obstacle as zarr_obstacle
 from napari_noise2score.memory import in_words
 
@@ -211,8 +219,7 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
     """
     _check_names(outputs, [path for path in inputs if path is not None])
     for output in outputs:
-        zarr = is_ome_zarr(output.path)
-        words = zarr_obstacle(output.path) if zarr else obstacle(output.path)
+        words = _obstacle(output.path)
         if words is not None:
             raise InputError(f'{named(output.path)}: {words}')
     made: list[Path] = []
@@ -230,6 +237,14 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
         for folder in reversed(made):
             with suppress(OSError):  # it is of use
                 folder.rmdir()
+
+
+def _obstacle(path: Path) -> str | None:
+    """What is known to keep an output from being written; None if nothing is."""
+    if is_ome_zarr(path):
+        return zarr_obstacle(path)
+    store = inside_zarr(path)
+    return obstacle(path) if store is None else inside_words(store)
 
 
 def check_space(sizes: Sequence[tuple[Path, int]]) -> None:

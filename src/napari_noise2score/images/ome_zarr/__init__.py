@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_noise2score.images.ome_zarr.location import (
+    inside_words,
     inside_zarr,
     is_ome_zarr,
     is_zarr_folder,
@@ -23,6 +24,7 @@ __all__ = [
     'Inherited',
     'OmeZarrImage',
     'check_writable_as',
+    'inside_words',
     'inside_zarr',
     'is_ome_zarr',
     'is_zarr_folder',

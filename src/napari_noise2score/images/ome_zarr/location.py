@@ -76,6 +76,11 @@ def inside_zarr(path: PathLike) -> Path | None:
     return None
 
 
+def inside_words(store: Path) -> str:
+    """Why nothing is written below the root of a store."""
+    return f'lies inside the Zarr store {store}, which is left as it is; give another place'
+
+
 def is_zarr_folder(folder: PathLike) -> bool:
     """Whether a local folder is a Zarr store or a part of one."""
     return any(os.path.isfile(os.path.join(folder, mark)) for mark in _MARKS)  # noqa: PTH113, PTH118

@@ -28,6 +28,7 @@ from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
     Location,
     PathLike,
+    inside_words,
     inside_zarr,
     load_zarr,
     url_of,
@@ -157,7 +158,7 @@ def obstacle(path: PathLike) -> str | None:
         return 'exists already; an OME-Zarr is not overwritten: give another name, or remove it'
     outer = inside_zarr(path)
     if outer is not None:
-        return f'lies inside the Zarr store {outer}, which is left as it is; give another place'
+        return inside_words(outer)
     return files.obstacle(Path(path))
 
 
@@ -254,12 +255,14 @@ def writer(path: PathLike, lies: Layout) -> Iterator[Writer]:
     location = Location.of(path)
     try:
         yield Writer(location, lies, location.name)
-    except BaseException:
+    except BaseException as error:
         system, name = location.filesystem()
         with suppress(Exception):
             system.invalidate_cache()
             system.rm(name, recursive=True)
-        raise
+        if not isinstance(error, Exception) or isinstance(error, InputError | MemoryError):
+            raise
+        raise InputError(f'{location}: cannot be written ({reason(error)})') from error
     files.note_written(Path(path))
 
 
