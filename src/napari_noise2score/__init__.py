@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+    from napari_noise2score.images.formats import read_image, write_image
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.noise.calibration.calibrate import calibrate
     from napari_noise2score.noise.estimate.blind import estimate_noise
@@ -66,8 +67,10 @@ __all__ = [
     'estimate_noise',
     'export_bioimageio',
     'prepare',
+    'read_image',
     'score_image',
     'train_score',
+    'write_image',
 ]
 
 _HOME = {
@@ -94,8 +97,10 @@ _HOME = {
     'estimate_noise': 'noise.estimate.blind',
     'export_bioimageio': 'analysis.bioimageio',
     'prepare': 'pipeline.api',
+    'read_image': 'images.formats',
     'score_image': 'pipeline.api',
     'train_score': 'pipeline.api',
+    'write_image': 'images.formats',
 }
 
 

@@ -21,6 +21,9 @@ _MOUNTS = Path('/proc/self/mountinfo')
 _BLOCK, _BLOCKS = 1 << 16, 16
 """What is written to learn why no more could be, bytes and how often."""
 
+_REMOVALS = 3
+"""How often the removal of an incomplete folder is tried."""
+
 _WRITTEN: ContextVar[list[Path] | None] = ContextVar('_WRITTEN', default=None)
 
 
@@ -66,9 +69,49 @@ def written_whole(path: PathLike) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+    note_written(asked)
+
+
+@contextmanager
+def folder_written_whole(path: PathLike) -> Iterator[Path]:
+    """A folder to write into, which takes the name ``path`` when all went well.
+
+    Nothing of that name may exist. After an error nothing is left behind.
+
+    Raises
+    ------
+    OSError
+        With the name ``path`` and the reason, if the folder cannot be written.
+    """
+    asked = Path(path)
+    asked.parent.mkdir(parents=True, exist_ok=True)
+    part = temporary(asked.parent)
+    part.mkdir()
+    try:
+        yield part
+        for file in part.rglob('*'):
+            if file.is_file():
+                _to_disk(file)
+        if os.path.lexists(asked):
+            raise FileExistsError(errno.EEXIST, 'appeared during the work', str(asked))
+        part.rename(asked)
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(part)):
+            raise
+        code = error.errno or errno.EIO
+        raise OSError(code, os.strerror(code), str(asked)) from error
+    finally:
+        for _ in range(_REMOVALS):  # writing in other threads may go on for a moment
+            if part.exists():
+                shutil.rmtree(part, ignore_errors=True)
+    note_written(asked)
+
+
+def note_written(path: Path) -> None:
+    """Add a file or folder that is complete to the list of `recorded`."""
     written = _WRITTEN.get()
     if written is not None:
-        written.append(asked)
+        written.append(path)
 
 
 def real(path: Path) -> Path:

@@ -40,7 +40,7 @@ def _bytes(number: str, unit: str) -> float:
 
 def available() -> int:
     """Bytes that this process may still take: what is free, and what limits leave of it."""
-    return min(_free(), *_left_by_limits())
+    return min([_free(), *_left_by_limits()])
 
 
 def address_space() -> int | None:

@@ -69,7 +69,7 @@ def test_what_stands_for_nothing_is_told(folder, tmp_path):
     (other / 'a.png').write_bytes(b'')
     assert 'a folder without TIFF files (it has no files)' in refused(empty)
     assert 'files of .png' in refused(other)
-    assert 'is a zarr store' in refused(zarr)
+    assert found(zarr) == ['image.zarr']
     assert 'no file matches it' in refused(folder / '*.nd2')
     assert 'only folders match it' in refused(folder / 'deep*')
     assert 'no such file' in refused(folder / 'missing.tif')

@@ -33,6 +33,7 @@ from napari_noise2score.cli.options import (
 from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
+from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import add_fields
@@ -100,7 +101,7 @@ _NAMED = 8
 
 def _written_words(written: Sequence[Path]) -> str:
     """What is there after an interruption."""
-    files = list(dict.fromkeys(map(str, written)))  # some are written again and again
+    files = list(dict.fromkeys(map(named, written)))  # some are written again and again
     if not files:
         return 'nothing was written'
     names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
@@ -158,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Place.parse,
         metavar='D',
         help=(
-            'write the change by the training, in noise standard deviations, to this TIFF or '
-            'folder'
+            'write the change by the training, in noise standard deviations, to this TIFF, '
+            'OME-Zarr or folder'
         ),
     )
     denoise.set_defaults(command=run_denoise)
@@ -186,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
 
     estimate = commands.add_parser('estimate', help='estimate the noise of an image')
     estimate.add_argument(
-        'images', nargs=1, type=Path, metavar='IN', help='TIFF or OME-TIFF image'
+        'images', nargs=1, type=Path, metavar='IN', help='TIFF, OME-TIFF or OME-Zarr image'
     )
     add_reading(estimate)
     estimate.add_argument(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import os_words
+from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.memory import ran_out, shortage
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ class Batch:
         Exception
             ``error``, if there is no other image.
         """
+        from napari_noise2score.images.formats import image_name
+
         if self.single:
             raise error
-        text = words_of(error).removeprefix(f'{path}: ').removeprefix(f'{path.name}: ')
-        self.failed[str(path)] = text
+        name = named(path)
+        text = words_of(error).removeprefix(f'{name}: ').removeprefix(f'{image_name(path)}: ')
+        self.failed[name] = text
         self._refused = self._refused and isinstance(error, InputError)
-        note(f'{path}: skipped: {text}')
+        note(f'{name}: skipped: {text}')
 
     def look_at(self, images: Images, check: Callable[[int, Opened], object]) -> None:
         """Leave out the images that cannot be opened or do not pass a check, before any work.

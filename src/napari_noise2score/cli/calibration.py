@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.console import note
-from napari_noise2score.cli.inputs import existing_file
+from napari_noise2score.cli.inputs import existing_image
 from napari_noise2score.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def calibration(options: argparse.Namespace) -> Calibration | None:
         return None
     from napari_noise2score.pipeline.calibration import calibrate_images
 
-    dark, flat = (path and _frames(existing_file(path)) for path in (options.dark, options.flat))
+    dark, flat = (path and _frames(existing_image(path)) for path in (options.dark, options.flat))
     found = calibrate_images(dark, flat)
     for text in found.notes:
         note(f'calibration: {text}')
@@ -68,16 +68,16 @@ def calibration_lines(found: Calibration) -> list[str]:
 
 def _frames(path: Path) -> ImageSource:
     """A file whose planes are frames, also where it does not say so."""
+    from napari_noise2score.images.formats import image_name, read_image
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.images.tiff import read_tiff
 
     try:
-        image = read_tiff(path)
+        image = read_image(path)
     except InputError as error:
         try:
-            image = read_tiff(path, 'TYX')
+            image = read_image(path, 'TYX')
         except InputError:
             raise error from None
     for text in image.notes:
-        note(f'{path.name}: {text}')
-    return ImageSource(image.data, image.axes, path.name)
+        note(f'{image_name(path)}: {text}')
+    return ImageSource(image.data, image.axes, image_name(path))

@@ -20,11 +20,13 @@ from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
 from napari_noise2score.cli.progress import run
 from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
+    from napari_noise2score.images.ome_zarr import Inherited
     from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
@@ -60,7 +62,7 @@ def _write_clean(
     options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
 ) -> int:
     from napari_noise2score.images.footprint import check_footprint
-    from napari_noise2score.images.tiff import check_writable_as
+    from napari_noise2score.images.formats import check_writable_as
     from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
@@ -93,7 +95,8 @@ def _write_clean(
             image.tell(*notes)
             sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
             places = [path for path, _ in written]
-            tasks.append(_Task(files[number], places, image.acquisition, image.tiff.notes))
+            known = image.acquisition, image.inherited, image.file.notes
+            tasks.append(_Task(files[number], places, *known))
 
         images = Images(files, options, together)
         batch.look_at(images, check)
@@ -137,6 +140,8 @@ class _Task:
         Where the clean image goes, and what the training changed, if that is asked for.
     acquisition : Acquisition
         Sizes and channels.
+    inherited : Inherited
+        What else the file hands on to a result.
     notes : tuple of str
         What is to be said of the file.
     """
@@ -144,6 +149,7 @@ class _Task:
     file: Path
     targets: list[Path]
     acquisition: Acquisition
+    inherited: Inherited
     notes: tuple[str, ...]
 
 
@@ -195,18 +201,25 @@ class _Results:
 
     def _result(self, result: Denoised) -> Generator[Any, None, None]:
         """Write what belongs to an image, then say what there is to say of it."""
-        from napari_noise2score.images.tiff import write_tiff
+        from napari_noise2score.images.formats import write_image
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
 
         def write(path: Path, values: NDArray[Any]) -> None:
-            write_tiff(path, values, source.axes, task.acquisition)
+            write_image(
+                path,
+                values,
+                source.axes,
+                task.acquisition,
+                inherited=task.inherited,
+                record={**result.report, 'warnings': [*task.notes, *warnings]},
+            )
 
+        warnings, trained_on = result.report['warnings'], result.report['trained_on']
         clean, *maps = task.targets
         self._write(clean, lambda path: write(path, result.image))
         for path in maps:
             yield from self._map(path, result, write)
-        warnings, trained_on = result.report['warnings'], result.report['trained_on']
         report = {**result.report, 'warnings': [*task.notes, *warnings]}
         if self._reports and self._reports[-1]['trained_on'] == trained_on:
             report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
@@ -263,5 +276,6 @@ class _Results:
 
     def _lost(self, path: Path, error: Exception) -> None:
         text = words_of(error)
-        note(text if str(path) in text else f'{path}: {text}')
+        name = named(path)
+        note(text if name in text else f'{name}: {text}')
         self.batch.unwritten.append(path)

@@ -14,8 +14,9 @@ from napari_noise2score.memory import available
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
+    from napari_noise2score.images.formats import ImageFile
+    from napari_noise2score.images.ome_zarr import Inherited
     from napari_noise2score.images.source import ImageSource
-    from napari_noise2score.images.tiff import TiffImage
 
 T = TypeVar('T')
 
@@ -68,14 +69,15 @@ class Images:
         return self._open[1]
 
     def _read(self, path: Path) -> Opened:
+        from napari_noise2score.images.formats import image_name, read_image
         from napari_noise2score.images.source import ImageSource
-        from napari_noise2score.images.tiff.reading import IN_MEMORY, read_tiff
+        from napari_noise2score.images.tiff.reading import IN_MEMORY
 
         share = min(IN_MEMORY, available() // (_SHARE * self._count))
         axes, series = self._options.axes, self._options.series
-        tiff = read_tiff(path, axes, series, in_memory=share)
-        source = ImageSource(tiff.data, tiff.axes, path.name).part(self._region)
-        return Opened(tiff, source)
+        image = read_image(path, axes, series, in_memory=share)
+        source = ImageSource(image.data, image.axes, image_name(path)).part(self._region)
+        return Opened(image, source)
 
     @property
     def sources(self) -> Sequence[ImageSource]:
@@ -105,17 +107,25 @@ class Images:
 class Opened:
     """An image, and the file that it is from."""
 
-    tiff: TiffImage
+    file: ImageFile
     source: ImageSource
 
     @property
     def acquisition(self) -> Acquisition:
         """What the file states of sizes and channels, of the region."""
-        return self.tiff.acquisition.part(self.source.region)
+        return self.file.acquisition.part(self.source.region)
+
+    @property
+    def inherited(self) -> Inherited:
+        """What else the file hands on to a result, of the region."""
+        from napari_noise2score.images.formats import inherited_of
+
+        spacing = self.file.acquisition.spacing
+        return inherited_of(self.file).part(self.source.region, spacing)
 
     def tell(self, *more: str) -> None:
         """Say what is to be said of the file, before the work."""
-        for text in (*self.tiff.notes, *more):
+        for text in (*self.file.notes, *more):
             note(f'{self.source.name}: {text}')
 
 

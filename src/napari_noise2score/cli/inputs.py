@@ -11,9 +11,10 @@ from pathlib import Path
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr import is_ome_zarr, is_zarr_folder, url_of
 from napari_noise2score.settings import StartFrom
 
-NEEDED = 'a TIFF or OME-TIFF image is needed'
+NEEDED = 'a TIFF, OME-TIFF or OME-Zarr image is needed'
 _MAGIC = frozenset('*?[')
 
 
@@ -22,9 +23,10 @@ def files_of(
 ) -> tuple[list[Path], list[tuple[Path, InputError]]]:
     """The files that are meant, in the order in which they are named, and what is no file and why.
 
-    A folder stands for the TIFF files in it, sorted by name, without hidden ones and without
-    those of folders in it; a pattern such as ``data/*.tif`` for the files that match it. What is
-    found in these ways is told.
+    A folder stands for the TIFF files and OME-Zarr images in it, sorted by name, without hidden
+    ones and without those of folders in it; a pattern such as ``data/*.tif`` for those that match
+    it. What is found in these ways is told. An OME-Zarr, which is a folder or a URL, counts as one
+    file.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def files_of(
     wrong: list[tuple[Path, InputError]] = []
     for path in named:
         try:
-            found += _expanded(path, outputs) if stands_for_files(path) else [existing_file(path)]
+            found += _expanded(path, outputs) if stands_for_files(path) else [existing_image(path)]
         except InputError as error:
             wrong.append((path, error))
     if not found:
@@ -58,10 +60,12 @@ def other_inputs(options: argparse.Namespace, *names: str) -> list[Path]:
 
 
 def stands_for_files(path: Path) -> bool:
-    """Whether a folder or a pattern is named."""
-    return os.path.isdir(path) or (  # noqa: PTH112 (of names that cannot be, it says no)
-        not os.path.lexists(path) and not _MAGIC.isdisjoint(str(path))
-    )
+    """Whether a folder or a pattern is named, and no OME-Zarr."""
+    if url_of(path) is not None:
+        return False
+    if os.path.isdir(path):  # noqa: PTH112 (of names that cannot be, it says no)
+        return not _is_zarr(path)
+    return not os.path.lexists(path) and not _MAGIC.isdisjoint(str(path))
 
 
 def _expanded(path: Path, outputs: Collection[Path]) -> list[Path]:
@@ -76,6 +80,19 @@ def _expanded(path: Path, outputs: Collection[Path]) -> list[Path]:
     words = f', without {left} with the name of an output' if left else ''
     note(f'{path}: a {kind} of {len(inputs)} file{s}{words}')
     return inputs
+
+
+def existing_image(path: Path) -> Path:
+    """The path, if there is a file or an OME-Zarr to be read; at a URL, the reading will tell.
+
+    Raises
+    ------
+    InputError
+        If there is none, saying what there is instead.
+    """
+    if url_of(path) is not None or (os.path.isdir(path) and _is_zarr(path)):  # noqa: PTH112
+        return path
+    return existing_file(path)
 
 
 def existing_file(path: Path) -> Path:
@@ -110,10 +127,6 @@ def existing_file(path: Path) -> Path:
 def _of_folder(folder: Path) -> list[Path]:
     from tifffile import TIFF
 
-    if _is_zarr(folder):
-        raise InputError(
-            f'{folder}: is a zarr store; {NEEDED}. Open it in napari, or save it as TIFF'
-        )
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith('.'))
     except OSError as error:
@@ -121,7 +134,7 @@ def _of_folder(folder: Path) -> list[Path]:
     found = [
         path
         for path in inside
-        if path.suffix.lower().lstrip('.') in TIFF.FILE_EXTENSIONS and not path.is_dir()
+        if (_is_zarr(path) if path.is_dir() else _extension(path) in TIFF.FILE_EXTENSIONS)
     ]
     if not found:
         others = sorted({path.suffix for path in inside if path.is_file()} - {''})
@@ -142,13 +155,17 @@ def _of_pattern(pattern: Path) -> list[Path]:
         there = there.parent
     rest = str(pattern.relative_to(there))
     found = [there / name for name in sorted(glob.glob(rest, root_dir=there, recursive=True))]  # noqa: PTH207
-    files = [path for path in found if not path.is_dir()]
+    files = [path for path in found if not path.is_dir() or _is_zarr(path)]
     if not files:
         matched = f'only folders match it, such as {found[0]}' if found else 'no file matches it'
         raise InputError(f'{pattern}: {matched}; {NEEDED}')
     return files
 
 
+def _extension(path: Path) -> str:
+    return path.suffix.lower().lstrip('.')
+
+
 def _is_zarr(folder: Path) -> bool:
-    marks = ('.zgroup', '.zarray', '.zattrs', 'zarr.json')
-    return folder.suffix.lower() == '.zarr' or any((folder / mark).exists() for mark in marks)
+    """Whether a folder is meant as an OME-Zarr: by its name, or by what there is in it."""
+    return is_ome_zarr(folder) or is_zarr_folder(folder)

@@ -26,8 +26,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         type=Path,
         metavar='IN',
-        help='TIFF or OME-TIFF files; a folder means all TIFF files in it, and a pattern such '
-        "as 'data/*.tif' all files that match it",
+        help='TIFF, OME-TIFF or OME-Zarr images; an OME-Zarr may be a URL (s3://, http://). A '
+        "folder means all images in it, and a pattern such as 'data/*.tif' all that match it",
     )
     add_reading(parser)
 
@@ -64,7 +64,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar='OUT',
         help=(
-            'TIFF file to write, or a folder for several; a folder is created if it does not exist'
+            'TIFF (.tif) or OME-Zarr (.zarr, also s3://) to write, or a folder for several; a '
+            'folder is created if it does not exist'
         ),
     )
     add_fields(parser, DenoiseSettings, only=('output',))

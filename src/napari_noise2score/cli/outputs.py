@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +14,19 @@ from pathlib import Path
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import obstacle, os_words, real, temporary
+from napari_noise2score.images.ome_zarr import (
+    inside_words,
+    inside_zarr,
+    is_ome_zarr,
+    named,
+    root_of,
+    try_to_write,
+    url_of,
+)
+from napari_noise2score.images.ome_zarr import obstacle as zarr_obstacle
 from napari_noise2score.memory import in_words
 
+_ZARR = '.ome.zarr'
 _HEADER = 1 << 16
 """What a file has besides the values of an image, bytes, at most but for very many planes."""
 
@@ -64,6 +76,8 @@ class Place:
         """
         from napari_noise2score.images.tiff import SUFFIXES
 
+        if is_ome_zarr(self.path):
+            return self._is_remote_folder(inputs)
         image = self.path.suffix.lower() in SUFFIXES
         there = os.path.exists(self.path)  # noqa: PTH110 (of a name that cannot be, it says no)
         if (there and self.path.is_dir()) or (self.folder and not there):
@@ -78,8 +92,18 @@ class Place:
             return True
         raise InputError(
             f'{self.path}: images are written as {" or ".join(SUFFIXES)}; for a folder, write '
-            f'{self.path}{os.sep}'
+            f'{self.path}{os.sep}; for an OME-Zarr, {self.path.stem}.ome.zarr'
         )
+
+    def _is_remote_folder(self, inputs: Sequence[Path]) -> bool:
+        """Of a URL or the name of an OME-Zarr, which is one image."""
+        if not self.path.name.lower().endswith('.zarr') and url_of(self.path) is not None:
+            return True
+        if len(inputs) > 1:
+            raise InputError(
+                f'{named(self.path)}: is one image; {len(inputs)} images need a folder'
+            )
+        return False
 
 
 def _ends_like_folder(text: str) -> bool:
@@ -96,6 +120,10 @@ def file_named(text: str) -> Path:
     """
     if not text or _ends_like_folder(text):
         raise argparse.ArgumentTypeError(f'{text!r} is not a file name; a file name is needed')
+    if url_of(text) is not None or text.lower().endswith('.zarr'):
+        raise argparse.ArgumentTypeError(
+            f'{text} is a URL or the name of an OME-Zarr; a local file is needed here'
+        )
     return Path(text)
 
 
@@ -111,25 +139,35 @@ def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list
         return [place.path]
     found: dict[str, tuple[Path, Path]] = {}
     for path in inputs:
-        target = place.path / result_name(path)
+        target = place.path / result_name(path, remote=url_of(place.path) is not None)
         name = _folded(target.name)
         if name in found:
             other = found[name][0]
             raise InputError(
-                f'{target}: the results of {other} and {path} would have this name and overwrite '
-                'each other; denoise them in two calls, with two outputs'
+                f'{named(target)}: the results of {named(other)} and {named(path)} would have '
+                'this name and overwrite each other; denoise them in two calls, with two outputs'
             )
         found[name] = path, target
     return [target for _, target in found.values()]
 
 
-def result_name(path: Path) -> str:
-    """What the result of an image is called: a TIFF, whatever the name of the image was.
+def result_name(path: Path, *, remote: bool = False) -> str:
+    """What the result of an image is called: OME-Zarr of an OME-Zarr, TIFF of all else.
 
-    A number at the end of a name is part of it, as in ``scan.001``.
+    A number at the end of a name is part of it, as in ``scan.001``. ``remote`` results are
+    OME-Zarr, whatever the image was.
     """
+    from napari_noise2score.images.formats import is_zarr
     from napari_noise2score.images.tiff import SUFFIXES
 
+    if is_zarr(path):
+        root = root_of(path) or path
+        inner = path.relative_to(root).parts
+        if not inner and root.name.lower().endswith('.zarr'):
+            return root.name
+        return '_'.join([re.sub(r'(\.ome)?\.zarr$', '', root.name, flags=re.I), *inner]) + _ZARR
+    if remote:
+        return re.sub(r'\.ome$', '', path.stem, flags=re.I) + _ZARR
     if path.suffix.lower() in SUFFIXES:
         return path.name
     is_number = path.suffix[1:].isdigit()
@@ -181,12 +219,15 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
     """
     _check_names(outputs, [path for path in inputs if path is not None])
     for output in outputs:
-        words = obstacle(output.path)
+        words = _obstacle(output.path)
         if words is not None:
-            raise InputError(f'{output.path}: {words}')
+            raise InputError(f'{named(output.path)}: {words}')
     made: list[Path] = []
     try:
         for output in outputs:
+            if url_of(output.path) is not None:
+                try_to_write(output.path)
+                continue
             try:
                 _try(real(output.path), made)
             except OSError as error:
@@ -196,6 +237,14 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
         for folder in reversed(made):
             with suppress(OSError):  # it is of use
                 folder.rmdir()
+
+
+def _obstacle(path: Path) -> str | None:
+    """What is known to keep an output from being written; None if nothing is."""
+    if is_ome_zarr(path):
+        return zarr_obstacle(path)
+    store = inside_zarr(path)
+    return obstacle(path) if store is None else inside_words(store)
 
 
 def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
@@ -215,8 +264,11 @@ def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
     total: dict[int, int] = {}
     most = _largest_file()
     for path, values in sizes:
-        size = values + _HEADER
-        if most is not None and size > most:
+        if url_of(path) is not None:
+            continue
+        zarr = is_ome_zarr(path)
+        size = (values * 4 // 3 if zarr else values) + _HEADER  # with the smaller levels
+        if most is not None and size > most and not zarr:
             raise InputError(
                 f'{path}: would have {in_words(size)}, but files may have at most '
                 f'{in_words(most)} here (ulimit -f)'
@@ -256,13 +308,20 @@ def _largest_file() -> int | None:
 def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     """Raise if two outputs are one file, or a file and its folder, or one is an input."""
     read = {_identity(path) for path in inputs}
-    named: dict[str, Output] = {}
+    known: dict[str, Output] = {}
     there: dict[object, Output] = {}
+    stores = [_folded(os.path.realpath(root_of(path) or path)) for path in inputs]
     for output in outputs:
         if _identity(output.path) in read:
-            raise InputError(f'{output.path}: is also an input; give another output')
+            raise InputError(f'{named(output.path)}: is also an input; give another output')
+        folders = {_folded(str(one)) for one in Path(os.path.realpath(output.path)).parents}
+        if not folders.isdisjoint(stores):
+            raise InputError(
+                f'{named(output.path)}: lies inside an input, which is left as it is; give '
+                'another output'
+            )
         name = _folded(os.path.realpath(output.path))
-        twin = named.get(name) or there.get(_identity(output.path))
+        twin = known.get(name) or there.get(_identity(output.path))
         if twin is not None:
             both = output.role if output.role == twin.role else f'{twin.role} and {output.role}'
             words = f'is named twice, by {both}'
@@ -272,10 +331,10 @@ def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
                     'not distinguish capital and small letters'
                 )
             raise InputError(f'{output.path}: {words}; give each its own name')
-        named[name] = there[_identity(output.path)] = output
+        known[name] = there[_identity(output.path)] = output
     for output in outputs:
         for parent in Path(os.path.realpath(output.path)).parents:
-            above = named.get(_folded(str(parent)))
+            above = known.get(_folded(str(parent)))
             if above is not None:
                 raise InputError(
                     f'{above.path}: is named as a file by {above.role} and as a folder by '

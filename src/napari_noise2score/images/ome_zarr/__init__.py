@@ -1,0 +1,38 @@
+"""OME-Zarr in and out: versions 0.4 and 0.5 are read, 0.5 is written, local and by URL."""
+
+from __future__ import annotations
+
+from napari_noise2score.images.ome_zarr.location import (
+    inside_words,
+    inside_zarr,
+    is_ome_zarr,
+    is_zarr_folder,
+    named,
+    root_of,
+    url_of,
+)
+from napari_noise2score.images.ome_zarr.metadata import Inherited
+from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
+from napari_noise2score.images.ome_zarr.writer import (
+    check_writable_as,
+    obstacle,
+    try_to_write,
+    write_ome_zarr,
+)
+
+__all__ = [
+    'Inherited',
+    'OmeZarrImage',
+    'check_writable_as',
+    'inside_words',
+    'inside_zarr',
+    'is_ome_zarr',
+    'is_zarr_folder',
+    'named',
+    'obstacle',
+    'read_ome_zarr',
+    'root_of',
+    'try_to_write',
+    'url_of',
+    'write_ome_zarr',
+]

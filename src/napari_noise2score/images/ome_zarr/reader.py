@@ -1,0 +1,285 @@
+"""An image is read from an OME-Zarr: its values, which stay in their chunks, and its metadata."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
+from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.ome_zarr.guard import readable
+from napari_noise2score.images.ome_zarr.location import Location, load_zarr
+from napari_noise2score.images.ome_zarr.metadata import (
+    NOTHING_INHERITED,
+    Inherited,
+    multiscales_of,
+    ome_part,
+    stated,
+)
+from napari_noise2score.images.ome_zarr.stored import REMEMBERED, ChunkedArray
+
+_LISTED = 6
+"""Most images of a store that a message lists."""
+_COUNTED = 20_000
+"""Most chunks of an array that are looked for before it is read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OmeZarrImage:
+    """An image of an OME-Zarr.
+
+    Attributes
+    ----------
+    data : ChunkedArray
+        Grey levels in full resolution; chunks are read when they are looked at.
+    axes : str
+        One letter for each axis, see `images.axes`.
+    acquisition : Acquisition
+        What the metadata state of sizes and channels.
+    notes : tuple of str
+        What is to be said of it: what is left out or missing.
+    inherited : Inherited
+        What its metadata hand on to a result.
+    """
+
+    data: ChunkedArray
+    axes: str
+    acquisition: Acquisition = NOTHING_STATED
+    notes: tuple[str, ...] = ()
+    inherited: Inherited = NOTHING_INHERITED
+
+
+def read_ome_zarr(
+    path: str | os.PathLike[str],
+    axes: str | None = None,
+    series: int | None = None,
+    *,
+    in_memory: int = REMEMBERED,
+) -> OmeZarrImage:
+    """Open an image of an OME-Zarr of version 0.4 or 0.5; its values are read when looked at.
+
+    Parameters
+    ----------
+    path : path or URL
+        The group of the image, such as ``in.ome.zarr``, ``in.zarr/0`` or
+        ``s3://bucket/in.ome.zarr``.
+    axes : str, optional
+        A letter for each axis, instead of those that the metadata state.
+    series : int, optional
+        Which image of several ones, from 0.
+    in_memory : int
+        Bytes of decoded chunks that are kept for the next look.
+
+    Raises
+    ------
+    InputError
+        If there is no OME-Zarr image, there are several and none is chosen, its metadata are
+        damaged, or a package is missing.
+    """
+    location = Location.of(path)
+    load_zarr()
+    with readable(location), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
+        group, location, series = _image_group(_opened(location), location, series)
+        ome, others = _attributes(group, location)
+        multiscale, notes = _multiscale(ome, location, series)
+        try:
+            found = stated(multiscale, ome, others, axes)
+        except InputError as error:
+            raise InputError(f'{location}: {error}') from error
+        array = _array(group, found.dataset, location)
+        absent = _absent(array, location, found.dataset)
+        data = ChunkedArray(array, location, found.dataset, in_memory)
+    try:
+        chosen = check_axes(found.axes if axes is None else axes, array.shape)
+    except InputError as error:
+        known = f'its metadata name the axes {found.axes}'
+        raise InputError(f'{location}: {error}; {known}') from error
+    acquisition = found.acquisition.renamed(found.axes, chosen)
+    notes += (*found.notes, *absent)
+    return OmeZarrImage(data, chosen, acquisition, notes, found.inherited)
+
+
+def _opened(location: Location) -> Any:
+    """The group or array at a location."""
+    zarr = load_zarr()
+    if not location.remote and not os.path.isdir(location.where):  # noqa: PTH112 (never raises)
+        there = os.path.exists(location.where)  # noqa: PTH110
+        words = 'is a file, but an OME-Zarr is a folder' if there else 'no such folder'
+        raise InputError(f'{location}: {words}; an OME-Zarr image is needed')
+    try:
+        return zarr.open(store=location.store(read_only=True), mode='r')
+    except (FileNotFoundError, KeyError) as error:
+        raise InputError(
+            f'{location}: there is no Zarr store (no zarr.json and no .zgroup); an OME-Zarr '
+            'image is needed'
+        ) from error
+
+
+def _attributes(group: Any, location: Location) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        return ome_part(group.attrs.asdict())
+    except InputError as error:
+        raise InputError(f'{location}: {error}') from error
+
+
+def _image_group(
+    node: Any, location: Location, series: int | None
+) -> tuple[Any, Location, int | None]:
+    """The group that holds the image, where it is, and the number that is still to be chosen by.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one of several has to be chosen.
+    """
+    if not hasattr(node, 'attrs') or not hasattr(node, 'members'):
+        raise InputError(
+            f'{location}: is a single Zarr array without axes; the group of an OME-Zarr image is '
+            'needed, most often the folder above'
+        )
+    ome, _ = _attributes(node, location)
+    if multiscales_of(ome):
+        return node, location, series
+    if 'bioformats2raw.layout' in ome:
+        return _of_series(node, location, series)
+    if 'plate' in ome or 'well' in ome:
+        kind, fields = ('plate', 'A/1/0') if 'plate' in ome else ('well of a plate', '0')
+        raise InputError(
+            f'{location}: is a {kind}; one of its images is needed, such as {location}/{fields}'
+        )
+    if 'labels' in ome:
+        raise InputError(f'{location}: holds labels; an OME-Zarr image is needed')
+    raise InputError(
+        f"{location}: is a Zarr group without 'multiscales' metadata; an OME-Zarr image is needed"
+    )
+
+
+def _of_series(
+    node: Any, location: Location, series: int | None
+) -> tuple[Any, Location, int | None]:
+    """One image of a store that bioformats2raw laid out: groups 0, 1, ..."""
+    names = _series_names(node)
+    if not names:
+        raise InputError(f'{location}: contains no image; an OME-Zarr image is needed')
+    if series is None and len(names) > 1:
+        raise InputError(
+            f'{location}: contains {len(names)} images; choose one by its path, such as '
+            f'{location}/{names[0]}, or with --series: {_listing(node, names)}'
+        )
+    if series is not None and not 0 <= series < len(names):
+        raise InputError(
+            f'{location}: has no image number {series}; numbers 0 to {len(names) - 1} are '
+            f'accepted: {_listing(node, names)}'
+        )
+    name = names[series or 0]
+    inner = location.child(name)
+    if name not in node:
+        raise InputError(f'{location}: its image {name!r} is missing')
+    return node[name], inner, None
+
+
+def _series_names(node: Any) -> list[str]:
+    """Names of the groups that are images, as the store states them, else as they are counted."""
+    if 'OME' in node:
+        listed = ome_part(node['OME'].attrs.asdict())[0].get('series')
+        if isinstance(listed, list) and listed:
+            return [str(name) for name in listed]
+    found: list[str] = []
+    while str(len(found)) in node:
+        found.append(str(len(found)))
+    return found
+
+
+def _listing(node: Any, names: list[str]) -> str:
+    lines = [f'{name}{_outline(node, name)}' for name in names[:_LISTED]]
+    more = len(names) - _LISTED
+    return '; '.join(lines) + (f'; and {more} more' if more > 0 else '')
+
+
+def _outline(node: Any, name: str) -> str:
+    """Axes and shape of an image, for a listing; empty where they cannot be read."""
+    try:
+        group = node[name]
+        ome, others = ome_part(group.attrs.asdict())
+        found = stated(multiscales_of(ome)[0], ome, others)
+        sides = 'x'.join(map(str, group[found.dataset].shape))
+    except (KeyError, IndexError, ValueError, OSError):
+        return ''
+    return f': {found.axes} {sides}'
+
+
+def _multiscale(
+    ome: dict[str, Any], location: Location, series: int | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The image that is asked for, else the first one, and a note if there are others."""
+    images = multiscales_of(ome)
+    if not images:
+        raise InputError(f"{location}: has no 'multiscales' metadata; an OME-Zarr image is needed")
+    if series is not None and not 0 <= series < len(images):
+        raise InputError(
+            f'{location}: has no image number {series}; numbers 0 to {len(images) - 1} are '
+            'accepted'
+        )
+    if series is not None or len(images) == 1:
+        return images[series or 0], ()
+    listed = '; '.join(f'{i}: {image.get("name", "")}' for i, image in enumerate(images))
+    return images[0], (
+        f'the group states {len(images)} images; number 0 is read, the others are ignored '
+        f'(--series chooses another): {listed}',
+    )
+
+
+def _array(group: Any, dataset: str, location: Location) -> Any:
+    with readable(location, dataset):
+        found = group.get(dataset)
+    if found is None or not hasattr(found, 'chunks'):
+        raise InputError(
+            f'{location}: its array {dataset!r} in full resolution is missing; the store is '
+            'incomplete'
+        )
+    return found
+
+
+def _absent(array: Any, location: Location, dataset: str) -> tuple[str, ...]:
+    """A note on chunks that are not stored, which Zarr reads as the fill value.
+
+    Raises
+    ------
+    InputError
+        If not one is stored.
+    """
+    sides = array.shards or array.chunks
+    count = math.prod(-(-side // step) for side, step in zip(array.shape, sides, strict=True))
+    names = None if count > _COUNTED else _files(location.child(dataset))
+    if names is None:
+        return ()
+    there = sum(not name.startswith('.') and name != 'zarr.json' for name in names)
+    if not there:
+        raise InputError(
+            f'{location}: none of the {count} chunks of its array {dataset!r} is stored; the '
+            'store is incomplete'
+        )
+    if there >= count:
+        return ()
+    return (
+        f'{count - there} of the {count} chunks of its array {dataset!r} are not stored; their '
+        f'pixels are read as {array.fill_value}',
+    )
+
+
+def _files(location: Location) -> list[str] | None:
+    """Names of all files below a location; None where they cannot be listed."""
+    if not location.remote:
+        return [name for _, _, names in os.walk(location.where) for name in names]
+    if location.where.lower().startswith(('http:', 'https:')):
+        return None
+    system, path = location.filesystem()
+    try:
+        return [found.rpartition('/')[2] for found in system.find(path)]
+    except Exception:  # noqa: BLE001 (some may read and not list; see `guard.readable`)
+        return None

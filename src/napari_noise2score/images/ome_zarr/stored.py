@@ -1,0 +1,164 @@
+"""Values of a Zarr array that stay in their chunks until they are looked at."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import product
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_noise2score.images.ome_zarr.guard import readable
+from napari_noise2score.images.ome_zarr.location import Location
+
+REMEMBERED = 1 << 28
+"""Bytes of decoded chunks that are kept for the next look."""
+
+Chunk = tuple[int, ...]
+"""Which chunk of the grid: a number along every axis."""
+
+
+class ChunkedArray:
+    """A Zarr array; indexing reads the chunks that are touched, and no others.
+
+    A plane of a volume lies in chunks that hold its neighbours too, so decoded chunks are kept for
+    the next look. Chunks that are needed together are read together: from a server they come at
+    the same time.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    location : Location
+        Of its image, for messages.
+    name : str
+        Of the array in its image, for messages.
+    remembered : int
+        Bytes of decoded chunks that are kept.
+    """
+
+    def __init__(
+        self, array: Any, location: Location, name: str, remembered: int = REMEMBERED
+    ) -> None:
+        self._array, self._location, self._name = array, location, name
+        self.shape = tuple(int(side) for side in array.shape)
+        self.dtype = np.dtype(array.dtype).newbyteorder('=')
+        self.ndim, self.size = len(self.shape), math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
+        self._chunk = tuple(int(side) for side in array.chunks)
+        self._most = remembered
+        self._remembered: OrderedDict[Chunk, NDArray[Any]] = OrderedDict()
+        self._bytes, self._lock = 0, Lock()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """A part; ``index`` holds whole numbers, slices and ``...``.
+
+        Raises
+        ------
+        InputError
+            If chunks there are damaged or out of reach.
+        """
+        wanted, single = _places(index, self.shape)
+        found = np.empty([len(at) for at in wanted], self.dtype)
+        if found.size:
+            backwards = tuple(slice(None, None, -1 if at.step < 0 else 1) for at in wanted)
+            upward = [at if at.step > 0 else at[::-1] for at in wanted]
+            with readable(self._location, self._name):
+                self._read(upward, found[backwards])
+        return found[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = self[...]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def _read(self, wanted: Sequence[range], into: NDArray[Any]) -> None:
+        touched = [
+            range(at[0] // step, at[-1] // step + 1)
+            for at, step in zip(wanted, self._chunk, strict=True)
+        ]
+        if self._box_bytes(touched) > self._most:
+            into[...] = self._array[tuple(slice(at[0], at[-1] + 1, at.step) for at in wanted)]
+            return
+        for chunk, values in self._chunks(touched).items():
+            there, here = _overlap(wanted, chunk, self._chunk)
+            into[there] = values[here]
+
+    def _chunks(self, touched: Sequence[range]) -> dict[Chunk, NDArray[Any]]:
+        """The chunks of a box of the grid, decoded."""
+        with self._lock:
+            found = {chunk: self._remembered.get(chunk) for chunk in product(*touched)}
+            for chunk in found:
+                if chunk in self._remembered:
+                    self._remembered.move_to_end(chunk)
+        missing = [chunk for chunk, values in found.items() if values is None]
+        if missing:
+            found |= self._decoded(missing)
+        return {chunk: values for chunk, values in found.items() if values is not None}
+
+    def _decoded(self, missing: Sequence[Chunk]) -> dict[Chunk, NDArray[Any]]:
+        """Read the box around chunks that are missing, and remember them."""
+        lows, highs = ([f(at) for at in zip(*missing, strict=True)] for f in (min, max))
+        spans = [
+            (low * step, min((high + 1) * step, side))
+            for low, high, step, side in zip(lows, highs, self._chunk, self.shape, strict=True)
+        ]
+        box = np.asarray(self._array[tuple(slice(*span) for span in spans)], self.dtype)
+        decoded = {}
+        for chunk in missing:
+            corner = tuple(
+                slice((number - low) * step, (number - low + 1) * step)
+                for number, low, step in zip(chunk, lows, self._chunk, strict=True)
+            )
+            decoded[chunk] = box[corner].copy()
+        with self._lock:
+            for chunk, values in decoded.items():
+                self._bytes += values.nbytes if chunk not in self._remembered else 0
+                self._remembered[chunk] = values
+            while self._bytes > self._most and len(self._remembered) > 1:
+                self._bytes -= self._remembered.popitem(last=False)[1].nbytes
+        return decoded
+
+    def _box_bytes(self, touched: Sequence[range]) -> int:
+        sides = [len(at) * step for at, step in zip(touched, self._chunk, strict=True)]
+        return math.prod([*sides, self.dtype.itemsize])
+
+
+def _places(index: Any, shape: tuple[int, ...]) -> tuple[list[range], set[int]]:
+    """Places along every axis, and the axes that are dropped."""
+    parts = index if isinstance(index, tuple) else (index,)
+    free = len(shape) - sum(part is not Ellipsis for part in parts)
+    if free < 0:
+        raise IndexError(f'{len(parts)} indices for {len(shape)} axes')
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts = (*parts[:at], *(slice(None),) * free, *parts[at + 1 :])
+    wanted, single = [], set()
+    for axis, (part, side) in enumerate(zip(parts, shape, strict=True)):
+        if isinstance(part, slice):
+            wanted.append(range(side)[part])
+        else:
+            place = range(side)[part]
+            wanted.append(range(place, place + 1))
+            single.add(axis)
+    return wanted, single
+
+
+def _overlap(
+    wanted: Sequence[range], chunk: Chunk, sides: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where the wanted places of a chunk lie among all wanted ones, and where in the chunk."""
+    there, here = [], []
+    for at, number, side in zip(wanted, chunk, sides, strict=True):
+        begin = max(0, -(-(number * side - at.start) // at.step))
+        end = min(len(at), -(-((number + 1) * side - at.start) // at.step))
+        own = at[begin:end]
+        there.append(slice(begin, end))
+        first = own.start - number * side
+        here.append(slice(first, first + len(own) * at.step, at.step) if own else slice(0, 0))
+    return tuple(there), tuple(here)
