@@ -151,7 +151,7 @@ def training_difference(
             orientations=orientations,
             sigma_a=evaluation.sigma_a,
         )
-        difference = np.nan_to_num(clean - (yield from relay(steps, of_all)))
+        difference = np.nan_to_num(np.asarray(clean) - (yield from relay(steps, of_all)))
         for index in range(channel.shape[0]):
             channel.channel.write(index, difference[index], image)
         largest.append(_largest(difference))

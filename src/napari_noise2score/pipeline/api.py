@@ -9,15 +9,17 @@ line iterate over the generators below them instead (`run`, `stages`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.array_kinds import ArrayKind
+from napari_noise2score.pipeline.notebook import notebook_bar
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.results import Denoised, Progress, ScoreMap
@@ -45,11 +47,12 @@ def prepare(
     Parameters
     ----------
     image : array-like or ImageSource
-        Grey levels, any real dtype and number of axes. Planes are read one at a time where they
-        are needed, so the array may be a memory map or lazy (dask, zarr).
+        Grey levels, any real dtype and number of axes: NumPy, a memory map, dask, zarr or xarray.
+        Planes are read one at a time where they are needed.
     axes : str
-        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. Needed for an array, and left
-        out for an `ImageSource`, which has axes of its own.
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. May be left out where the axes
+        are known: of an `ImageSource`, and of an xarray whose dimensions are such letters, or
+        ``time``, ``channel``, ``depth``, ``row``, ``column``.
     noise : NoiseRequest, optional
         What is known of the noise; the rest is estimated channel by channel.
     name : str
@@ -93,7 +96,7 @@ def prepare(
     >>> prepare(noisy, 'TYX', known, device='cpu').channels[0].family
     Gaussian(sigma=20.0)
     """
-    source = as_source(image, axes, name)
+    source, _ = _source_of(image, axes, name)
     return prepare_image(source, noise, separate, device=device)
 
 
@@ -250,10 +253,11 @@ def denoise(
     Parameters
     ----------
     image : array-like or ImageSource
-        Grey levels, any real dtype and number of axes.
+        Grey levels, any real dtype and number of axes: NumPy, dask, zarr or xarray.
     axes : str
-        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. Needed for an array, and left
-        out for an `ImageSource`, which has axes of its own.
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. May be left out where the axes
+        are known: of an `ImageSource`, and of an xarray whose dimensions are such letters, or
+        ``time``, ``channel``, ``depth``, ``row``, ``column``.
     settings : DenoiseSettings, optional
         What to do; estimates the noise and trains for a minute if not given.
     name : str
@@ -261,13 +265,18 @@ def denoise(
     seconds : float, optional
         Training time, s, instead of that in the settings; 0 applies the pretrained weights.
     on_progress : callable, optional
-        Called with every `Progress`.
+        Called with every `Progress`. In a notebook there is a progress bar if it is not given.
 
     Returns
     -------
     Denoised
         Its ``image`` has the shape, axes and grey levels of the input, float32 unless the settings
         ask for the dtype of the input; ``report`` says how it was made.
+
+        The image is of the kind of the input. Of a dask array it is a dask array with a chunk for
+        each plane, which is computed when it is asked for; of a zarr array it is a `CleanImage`,
+        which computes what is indexed; of an xarray, lazy or not, it has the same dimensions,
+        coordinates and attributes. The report of a lazy image has no checks of the removed noise.
 
     Raises
     ------
@@ -301,12 +310,15 @@ def denoise(
     settings = settings or DenoiseSettings()
     if seconds is not None:
         settings = replace(settings, training=replace(settings.training, seconds=seconds))
-    source = as_source(image, axes, name)
-    return finish(single(denoise_steps([source], settings)), on_progress)
+    source, kind = _source_of(image, axes, name)
+    steps = denoise_steps([source], settings, on_demand=kind.lazy)
+    with nullcontext(on_progress) if on_progress else notebook_bar() as listener:
+        result = finish(single(steps), listener)
+    return replace(result, corrected=replace(result.corrected, image=kind.wrap(result.image)))
 
 
-def as_source(image: Any, axes: str | None, name: str) -> ImageSource:
-    """An image with its axes.
+def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, ArrayKind]:
+    """An image with its axes, and of what kind its array is.
 
     Raises
     ------
@@ -319,11 +331,12 @@ def as_source(image: Any, axes: str | None, name: str) -> ImageSource:
             raise InputError(
                 f'{image.name} has the axes {image.axes}, but {axes} is given; leave the axes out'
             )
-        return image
-    array = image if hasattr(image, 'shape') and hasattr(image, 'dtype') else np.asarray(image)
+        return image, ArrayKind.of(image.data)
+    kind = ArrayKind.of(image)
+    axes = axes or kind.axes
     if axes is None:
         raise InputError(
-            f'the axes of an image of shape {tuple(array.shape)} are not given; '
+            f'the axes of an image of shape {tuple(kind.data.shape)} are not given; '
             "give one letter of TCZYXS for each axis, such as 'YX' or 'TYX'"
         )
-    return ImageSource(array, axes, name)
+    return ImageSource(kind.data, axes, name), kind

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blank_places import UnchangedPlaces, constant_channel_message
+from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
@@ -151,38 +152,104 @@ def correct_image(
     >>> correct_image(score_map, known).families
     (Gaussian(sigma=20.0),)
     """
-    plan = plan_correction(score_map, noise, correction)
-    dtype, words = _fine_enough(np.dtype(dtype), score_map.prepared.channels)
-    prepared = score_map.prepared
-    image = allocate(prepared.source.shape, dtype)
-    checks, clipped, passed = [], 0, []
-    for number, channel in enumerate(prepared.channels):
-        family = plan.families[number]
-        sums = ResidualSums(channel.correlation.neighbours)
-        unchanged = UnchangedPlaces(channel.channel)
-        for index in range(channel.shape[0]):
-            plane = plan.plane(number, index)
-            values, outside = as_dtype(plane.clean, image.dtype)
-            if plane.blank is not None:
-                values[plane.blank] = plane.raw[plane.blank]
-            channel.channel.write(index, values, image)
-            clipped += outside
-            unchanged.add(index, plane.raw, plane.blank)
-            if plane.blank is None or not plane.blank.all():
-                sums.add(plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess)
-        checks.append(sums.check())
-        passed.append(unchanged)
-    for constant in prepared.constant:
-        for index in range(constant.shape[0]):
-            constant.write(index, constant.raw_plane(index), image)
-    words += (
-        *map(constant_channel_message, prepared.constant),
-        *(w for h in passed for w in h.sentences()),
-    )
-    shares = tuple(each.share for each in passed)
-    return Corrected(
-        image, plan.families, plan.form, tuple(checks), plan.risks, clipped, words, shares
-    )
+    planewise = ImageCorrection(plan_correction(score_map, noise, correction), dtype)
+    image = allocate(planewise.shape, planewise.dtype)
+    for channel, index, values in planewise.planes():
+        channel.write(index, values, image)
+    return planewise.result(image)
+
+
+class ImageCorrection:
+    """An image that is corrected plane by plane, in any order, and what is noticed meanwhile.
+
+    Parameters
+    ----------
+    plan : CorrectionPlan
+        Noise and form of the correction.
+    dtype : dtype
+        Of the clean image; see `correct_image`.
+    """
+
+    def __init__(self, plan: CorrectionPlan, dtype: DTypeLike = np.float32) -> None:
+        self._plan = plan
+        prepared = plan.score_map.prepared
+        self.dtype, self._words = _fine_enough(np.dtype(dtype), prepared.channels)
+        self._channels = [_ChannelSums(channel) for channel in prepared.channels]
+
+    @property
+    def source(self) -> ImageSource:
+        """The noisy image."""
+        return self._plan.score_map.prepared.source
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the clean image: that of the noisy one."""
+        return self.source.shape
+
+    @property
+    def channels(self) -> list[Channel]:
+        """All channels, those with noise first; a number in `plane` is a place in this list."""
+        prepared = self._plan.score_map.prepared
+        return [*(one.channel for one in prepared.channels), *prepared.constant]
+
+    def planes(self) -> Iterator[tuple[Channel, int, NDArray[Any]]]:
+        """Every clean plane once: its channel, its number, and its values (Y, X)."""
+        for number, channel in enumerate(self.channels):
+            for index in range(channel.shape[0]):
+                yield channel, index, self.plane(number, index)
+
+    def plane(self, number: int, index: int) -> NDArray[Any]:
+        """Plane ``index`` of channel ``number``, clean, (Y, X) in the dtype of the result."""
+        if number >= len(self._channels):
+            return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
+        plane = self._plan.plane(number, index)
+        values, outside = as_dtype(plane.clean, self.dtype)
+        if plane.blank is not None:
+            values[plane.blank] = plane.raw[plane.blank]
+        self._channels[number].add(index, plane, self._plan.families[number], outside)
+        return values
+
+    def result(self, image: Any) -> Corrected:
+        """The clean image with what was noticed of the planes that were corrected."""
+        plan = self._plan
+        unchanged = [one.unchanged for one in self._channels]
+        messages = (
+            *self._words,
+            *map(constant_channel_message, plan.score_map.prepared.constant),
+            *(sentence for one in unchanged for sentence in one.sentences()),
+        )
+        return Corrected(
+            image,
+            plan.families,
+            plan.form,
+            tuple(one.sums.check() for one in self._channels),
+            plan.risks,
+            sum(one.clipped for one in self._channels),
+            messages,
+            tuple(one.share for one in unchanged),
+        )
+
+
+class _ChannelSums:
+    """What is noticed of the planes of a channel; each of them counts once."""
+
+    def __init__(self, channel: PreparedChannel) -> None:
+        self.sums = ResidualSums(channel.correlation.neighbours)
+        self.unchanged = UnchangedPlaces(channel.channel)
+        self.clipped = 0
+        self._counted: set[int] = set()
+
+    def add(self, index: int, plane: CleanPlane, family: NoiseFamily, clipped: int) -> None:
+        """Plane number ``index``, and how many of its values were clipped."""
+        if index in self._counted:
+            return
+        self._counted.add(index)
+        self.clipped += clipped
+        self.unchanged.add(index, plane.raw, plane.blank)
+        if plane.blank is None or not plane.blank.all():
+            self.sums.add(
+                plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess
+            )
 
 
 def _fine_enough(

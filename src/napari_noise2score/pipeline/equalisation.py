@@ -62,8 +62,9 @@ def clean_levels(
     device: str = 'auto',
     orientations: int = 8,
     sigma_a: float = 0.0,
+    only: range | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
-    """Clean level of every plane of a channel, from `predict_clean`.
+    """Clean level of every plane of a channel, or of some, from `predict_clean`.
 
     If its noise was equalised, each view uses another realisation, and there are at least four
     views: the result is the mean over the possible values of the noisy pixels.
@@ -71,14 +72,25 @@ def clean_levels(
     if channel.even is None:
         return (
             yield from predict_clean(
-                model, channel, device=device, orientations=orientations, sigma_a=sigma_a
+                model,
+                channel,
+                device=device,
+                orientations=orientations,
+                sigma_a=sigma_a,
+                only=only,
             )
         )
     draws, total = max(orientations, _DRAWS), None
     for number in range(draws):
         equal = replace(channel, even=channel.even.drawn(number))
         steps = predict_clean(
-            model, equal, device=device, orientations=1, first_view=number, sigma_a=sigma_a
+            model,
+            equal,
+            device=device,
+            orientations=1,
+            first_view=number,
+            sigma_a=sigma_a,
+            only=only,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:

@@ -168,8 +168,11 @@ class ResidualSums:
         self._noise += float(np.nansum(variance))
 
     def check(self) -> ResidualCheck:
-        """The figures over all planes so far."""
+        """The figures over all planes so far; NaN before the first one."""
         count, total, square, down, right, power, removed = self._sums
+        if not count:
+            unknown = float('nan')
+            return ResidualCheck(unknown, unknown, unknown, self._noise_correlation, unknown)
         lit = self._light > _SIGNIFICANT * self._noise**0.5
         return ResidualCheck(
             mean=float(total / count),

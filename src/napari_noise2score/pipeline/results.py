@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualCheck
 from napari_noise2score.pipeline.selection import ChannelEvaluation
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.risk import Risk
+
+Levels: TypeAlias = NDArray[np.float32] | LevelsOnDemand
+"""Clean levels (N, Y, X) of a channel; an index gives those of a plane."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,7 @@ class ScoreMap:
         The image and the noise models of the training's coordinate.
     clean : tuple of (N, Y, X) float32
         For each channel the clean level ``D`` in its unit-noise coordinate; the score there is
-        ``(D - t) / v(D)``.
+        ``(D - t) / v(D)``. Held as an array, or predicted plane by plane where it is indexed.
     evaluations : tuple of ChannelEvaluation
         For each channel its trials, with which the risk of a correction is measured.
     models : tuple of ScoreModel
@@ -41,7 +45,7 @@ class ScoreMap:
     """
 
     prepared: Prepared
-    clean: tuple[NDArray[np.float32], ...]
+    clean: tuple[Levels, ...]
     evaluations: tuple[ChannelEvaluation, ...]
     models: tuple[ScoreModel, ...]
     checksum: int
@@ -51,6 +55,11 @@ class ScoreMap:
     def distinct(self) -> list[ScoreModel]:
         """The models, each once."""
         return list({id(model): model for model in self.models}.values())
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether clean levels are predicted when they are asked for, instead of held."""
+        return any(isinstance(levels, LevelsOnDemand) for levels in self.clean)
 
     @property
     def noise_doubted(self) -> bool:
@@ -182,7 +191,8 @@ class Denoised:
     Attributes
     ----------
     image : array
-        The clean image: shape, axes and grey levels of the source, float32 or its dtype.
+        The clean image: shape, axes and grey levels of the source, float32 or its dtype. If it
+        was asked for on demand, a `CleanImage`.
     corrected : Corrected
         The image with its noise models and residual checks.
     score_map : ScoreMap

@@ -32,6 +32,7 @@ def denoise_steps(
     stop: Stop | None = None,
     go_on: bool = False,
     check_first: bool = False,
+    on_demand: bool = False,
 ) -> Generator[Event, None, None]:
     """Denoise images; every result is yielded as soon as it is done.
 
@@ -60,6 +61,9 @@ def denoise_steps(
     check_first : bool
         Hold all images at once and estimate their noise before the first training. An image that
         is not acceptable then ends the work, also with ``go_on``.
+    on_demand : bool
+        Compute the planes of a result when they are read: its image is a `CleanImage`, of which
+        nothing is held, and its report has no checks of the removed noise.
 
     Yields
     ------
@@ -93,6 +97,7 @@ def denoise_steps(
         go_on=go_on,
         check_first=check_first,
         together=together,
+        on_demand=on_demand,
     )
     yield from work.steps()
 

@@ -95,6 +95,8 @@ class Work:
         Whether all images are held at once.
     applied : bool
         Whether the models are applied to the images.
+    on_demand : bool
+        Whether planes of a result are computed when they are read.
     learned : bool
         Whether a model was trained.
     """
@@ -109,6 +111,7 @@ class Work:
     check_first: bool = False
     together: bool = False
     applied: bool = True
+    on_demand: bool = False
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
@@ -117,7 +120,7 @@ class Work:
         if not count:
             raise InputError('no image is given; at least one is needed')
         batches = [range(count)] if self.together else [range(n, n + 1) for n in range(count)]
-        if self.check_first:
+        if self.check_first and not self.on_demand:
             for source in self.images:
                 check_footprint(source, self.settings.dtype_of(source))
         for number, batch in enumerate(batches):
@@ -134,7 +137,7 @@ class Work:
         """The noise models of an image and of its lessons."""
         yield Progress('estimate', number / len(self.images))
         source, training = self.images[number], self.settings.training
-        if self.applied and not self.check_first:
+        if self.applied and not self.check_first and not self.on_demand:
             check_footprint(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons else ()
         image, *taught = (
@@ -185,7 +188,13 @@ class Work:
             left = seconds_left(score_begin, share)
             return Progress('correct', (place[0] + share) / place[1], left=left)
 
-        tiles = score_with(model, ready.image, self.settings, foreign=self.model is not None)
+        tiles = score_with(
+            model,
+            ready.image,
+            self.settings,
+            foreign=self.model is not None,
+            on_demand=self.on_demand,
+        )
         score_map = yield from relay(tiles, of_all)
         result = result_from(score_map, self.settings, begin=begin, number=ready.number)
         if ready.checksum not in (None, score_map.checksum):

@@ -8,13 +8,19 @@ from datetime import UTC, datetime
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.correct import correct_image
+from napari_noise2score.pipeline.clean_image import CleanImage
+from napari_noise2score.pipeline.correct import (
+    ImageCorrection,
+    correct_image,
+    plan_correction,
+)
 from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrained
 from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
+from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
-from napari_noise2score.pipeline.results import Denoised, ScoreMap
+from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
 from napari_noise2score.pipeline.selection import VIEWS, ChannelEvaluation, evaluate_channel
 from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
@@ -22,6 +28,8 @@ from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
+
+_NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
 
 
 def train_score_steps(
@@ -66,9 +74,14 @@ def score_image_steps(
     orientations: int = 8,
     sigma_a: float | None = None,
     foreign: bool = False,
+    on_demand: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
-    """Apply a score model to an image, tile by tile; see `api.score_image`."""
-    levels, evaluations = [], []
+    """Apply a score model to an image, tile by tile; see `api.score_image`.
+
+    With ``on_demand``, the clean levels of a plane are predicted when they are asked for.
+    """
+    levels: list[Levels] = []
+    evaluations: list[ChannelEvaluation] = []
     prepared = levelled(prepared, device)
     count = len(prepared.channels)
     models = (model,) * count if isinstance(model, ScoreModel) else tuple(model)
@@ -86,6 +99,10 @@ def score_image_steps(
             evaluate_channel(own, channel, sigma_a, device=device, orientations=orientations),
             of_channel,
         )
+        evaluations.append(evaluation)
+        if on_demand:
+            levels.append(LevelsOnDemand(own, channel, device, orientations, evaluation.sigma_a))
+            continue
         steps = clean_levels(
             own, channel, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
         )
@@ -94,7 +111,6 @@ def score_image_steps(
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
         levels.append((yield from relay(steps, of_all)))
-        evaluations.append(evaluation)
     warning = None
     if foreign and evaluations:
 
@@ -116,6 +132,7 @@ def score_with(
     settings: DenoiseSettings,
     *,
     foreign: bool = False,
+    on_demand: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image as the settings say; see `score_image_steps`."""
     return score_image_steps(
@@ -125,6 +142,7 @@ def score_with(
         orientations=settings.views(prepared.source.size),
         sigma_a=settings.left_in,
         foreign=foreign,
+        on_demand=on_demand,
     )
 
 
@@ -157,7 +175,13 @@ def result_from(
         If the noise leaves a parameter open that could not be estimated.
     """
     dtype = settings.dtype_of(score_map.prepared.source)
-    corrected = correct_image(score_map, noise, settings.correction, dtype)
+    if score_map.on_demand:
+        plan = plan_correction(score_map, noise, settings.correction)
+        corrected = CleanImage(ImageCorrection(plan, dtype)).corrected()
+    else:
+        corrected = correct_image(score_map, noise, settings.correction, dtype)
     report = describe(corrected, score_map, settings)
+    if score_map.on_demand:
+        report['warnings'].append(_NOT_CHECKED)
     report['seconds'] = round(time.perf_counter() - begin, 3)
     return Denoised(corrected, score_map, report, number)

@@ -59,6 +59,7 @@ def predict_clean(
     sigma_a: float = 0.0,
     exact: bool = False,
     precision: Precision | None = None,
+    only: range | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
 
@@ -86,6 +87,8 @@ def predict_clean(
     precision : Precision, optional
         Precision on that device; by default it follows ``exact``. A tile that is not
         finite in bfloat16 is computed again in float32.
+    only : range, optional
+        Consecutive planes to predict, instead of all; they are the same as among all.
 
     Yields
     ------
@@ -95,7 +98,7 @@ def predict_clean(
     Returns
     -------
     (N, Y, X) float32
-        ``D``, in the unit-noise coordinate; NaN where there is no image.
+        ``D`` of these planes, in the unit-noise coordinate; NaN where there is no image.
 
     Raises
     ------
@@ -107,7 +110,8 @@ def predict_clean(
     views = [(first_view + number) % 8 for number in range(orientations)]
     averaged = _ViewAverage(model.denoiser([planes], where, precision), planes, views, sigma_a)
     together = model.network.settings.planes
-    count, height, width = planes.shape
+    only = range(planes.shape[0]) if only is None else only
+    count, (height, width) = len(only), planes.shape[1:]
     multiple = model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
     result = allocate((count, height, width), np.float32)
@@ -121,14 +125,16 @@ def predict_clean(
         values, there = (np.pad(a, gaps, mode='symmetric') for a in (filled(plane), there))
         return values, there
 
-    index = 0
-    while index < count:
+    done = 0
+    while done < count:
+        index = only[done]
+        averaged.begin(index)
         cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
         blank = read(index)[1][:height, :width] == 0
         if blank.all():
-            result[index] = np.nan
-            yield PredictProgress((index + 1) * len(cuts), count * len(cuts))
-            index += 1
+            result[done] = np.nan
+            yield PredictProgress((done + 1) * len(cuts), count * len(cuts))
+            done += 1
             continue
         numbers = planes.slab(index, together)
         whole = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
@@ -140,9 +146,9 @@ def predict_clean(
                 inputs = (whole[place],) if everywhere else (whole[place], there[place])
                 clean = averaged.clean(*inputs)
                 inner = clean[0, 0, rows.inner, columns.inner].numpy()
-                part = result[index, rows.keep, columns.keep]
+                part = result[done, rows.keep, columns.keep]
                 part[...] = inner[: part.shape[0], : part.shape[1]]
-                yield PredictProgress(index * len(cuts) + number, count * len(cuts))
+                yield PredictProgress(done * len(cuts) + number, count * len(cuts))
         except RuntimeError as error:
             if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
                 raise
@@ -156,8 +162,8 @@ def predict_clean(
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
             free_memory()
             continue
-        result[index][blank] = np.nan
-        index += 1
+        result[done][blank] = np.nan
+        done += 1
     return result
 
 
@@ -171,7 +177,11 @@ class _ViewAverage:
         self._precision = denoiser.precision or Precision(denoiser.device)
         channels_last(denoiser.network)
         self._source = noise_source(channel.correlation)
-        self._generator = torch.Generator().manual_seed(0)
+        self._generator = torch.Generator()
+
+    def begin(self, plane: int) -> None:
+        """A plane is next; its perturbation does not depend on the planes before it."""
+        self._generator.manual_seed(plane)
 
     @torch.no_grad()
     def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_noise2score.images.indexing import places_of
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location
 
@@ -65,7 +66,7 @@ class ChunkedArray:
         InputError
             If chunks there are damaged or out of reach.
         """
-        wanted, single = _places(index, self.shape)
+        wanted, single = places_of(index, self.shape)
         found = np.empty([len(at) for at in wanted], self.dtype)
         if found.size:
             backwards = tuple(slice(None, None, -1 if at.step < 0 else 1) for at in wanted)
@@ -128,25 +129,6 @@ class ChunkedArray:
     def _box_bytes(self, touched: Sequence[range]) -> int:
         sides = [len(at) * step for at, step in zip(touched, self._chunk, strict=True)]
         return math.prod([*sides, self.dtype.itemsize])
-
-
-def _places(index: Any, shape: tuple[int, ...]) -> tuple[list[range], set[int]]:
-    """Places along every axis, and the axes that are dropped."""
-    parts = index if isinstance(index, tuple) else (index,)
-    free = len(shape) - sum(part is not Ellipsis for part in parts)
-    if free < 0:
-        raise IndexError(f'{len(parts)} indices for {len(shape)} axes')
-    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    parts = (*parts[:at], *(slice(None),) * free, *parts[at + 1 :])
-    wanted, single = [], set()
-    for axis, (part, side) in enumerate(zip(parts, shape, strict=True)):
-        if isinstance(part, slice):
-            wanted.append(range(side)[part])
-        else:
-            place = range(side)[part]
-            wanted.append(range(place, place + 1))
-            single.add(axis)
-    return wanted, single
 
 
 def _overlap(

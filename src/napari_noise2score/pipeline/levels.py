@@ -1,0 +1,64 @@
+"""Clean levels of the planes of a channel, each predicted when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_noise2score.pipeline.equalisation import clean_levels
+from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.progress import finish
+from napari_noise2score.score.model import ScoreModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelsOnDemand:
+    """The clean levels (N, Y, X) of a channel, of which nothing is held.
+
+    A plane equals the same plane of all of them together.
+
+    Attributes
+    ----------
+    model : ScoreModel
+        The model that predicts them.
+    channel : PreparedChannel
+        The channel.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    orientations : int
+        Rotated and mirrored views that are averaged, 1 to 8.
+    sigma_a : float
+        Perturbation at inference, noise standard deviations.
+    """
+
+    model: ScoreModel
+    channel: PreparedChannel
+    device: str
+    orientations: int
+    sigma_a: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Y, X)."""
+        return self.channel.shape
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Clean level of one plane, (Y, X)."""
+        (level,) = finish(
+            clean_levels(
+                self.model,
+                self.channel,
+                device=self.device,
+                orientations=self.orientations,
+                sigma_a=self.sigma_a,
+                only=range(index, index + 1),
+            )
+        )
+        return np.asarray(level)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = np.stack([self[index] for index in range(self.shape[0])])
+        return values if dtype is None else values.astype(dtype, copy=False)
