@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.indexing import places_of
 from napari_noise2score.images.tiff.guard import readable
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class StoredArray:
         InputError
             If the file is damaged there.
         """
-        wanted, single = self._places(index)
+        wanted, single = places_of(index, self.shape)
         split = self.ndim - len(self._pages.shape)
         leading, window = wanted[:split], wanted[split:]
         spans = tuple(
@@ -125,26 +126,6 @@ class StoredArray:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
-
-    def _places(self, index: Any) -> tuple[list[range], set[int]]:
-        """Indices along every axis, and the axes that are dropped."""
-        parts = index if isinstance(index, tuple) else (index,)
-        if any(part is Ellipsis for part in parts):
-            at = next(i for i, part in enumerate(parts) if part is Ellipsis)
-            free = self.ndim - len(parts) + 1
-            parts = (*parts[:at], *(slice(None),) * free, *parts[at + 1 :])
-        parts = (*parts, *(slice(None),) * (self.ndim - len(parts)))
-        if len(parts) > self.ndim:
-            raise IndexError(f'{len(parts)} indices for {self.ndim} axes')
-        wanted, single = [], set()
-        for axis, (part, side) in enumerate(zip(parts, self.shape, strict=True)):
-            if isinstance(part, slice):
-                wanted.append(range(side)[part])
-            else:
-                place = range(side)[part]
-                wanted.append(range(place, place + 1))
-                single.add(axis)
-        return wanted, single
 
 
 class Contiguous:
