@@ -9,7 +9,15 @@ import pytest
 import xarray
 import zarr
 
-from napari_noise2score import DenoiseSettings, InputError, TrainSettings, denoise, prepare
+from napari_noise2score import (
+    DenoiseSettings,
+    InputError,
+    TrainSettings,
+    denoise,
+    prepare,
+    read_image,
+    write_image,
+)
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.clean_image import CleanImage
@@ -156,3 +164,14 @@ def test_a_notebook_shows_a_bar(noisy, monkeypatch, capsys):
 def test_elsewhere_nothing_is_shown(noisy, capsys):
     denoise(noisy[:1, 0], 'TYX', AT_ONCE)
     assert capsys.readouterr().err == ''
+
+
+def test_a_lazy_result_is_written_shard_by_shard(noisy, whole, tmp_path):
+    for image in (noisy, dask.array.from_array(noisy)):
+        path = tmp_path / f'{type(image).__module__}.ome.zarr'
+        write_image(path, denoise(image, 'TCYX', AT_ONCE).image, 'TCYX')
+        np.testing.assert_array_equal(np.asarray(read_image(path).data), whole)
+    write_image(tmp_path / 'clean.tif', denoise(image, 'TCYX', AT_ONCE).image, 'TCYX')
+    np.testing.assert_array_equal(
+        np.asarray(read_image(tmp_path / 'clean.tif').data[:, 0]), whole[:, 0]
+    )

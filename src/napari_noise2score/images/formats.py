@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from napari_noise2score.images import ome_zarr, tiff
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
@@ -19,6 +19,7 @@ from napari_noise2score.images.ome_zarr import Inherited, OmeZarrImage
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED
 from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
+from napari_noise2score.noise.arrays import as_numpy
 
 ImageFile = TiffImage | OmeZarrImage
 """An image that was read: ``data``, ``axes``, ``acquisition`` and ``notes``."""
@@ -68,7 +69,7 @@ def read_image(
 
 def write_image(
     path: str | os.PathLike[str],
-    data: NDArray[Any],
+    data: Any,
     axes: str,
     acquisition: Acquisition = NOTHING_STATED,
     *,
@@ -82,8 +83,9 @@ def write_image(
     path : path or URL
         A name that ends in ``.tif``, ``.tiff`` or ``.zarr``. An existing TIFF file is replaced;
         an existing OME-Zarr is refused.
-    data : array
-        Grey levels.
+    data : array-like
+        Grey levels, with ``shape``, ``dtype`` and slicing. As an OME-Zarr, a lazy array is written
+        shard by shard and may be larger than the memory.
     axes : str
         A letter for each axis.
     acquisition : Acquisition
@@ -101,7 +103,7 @@ def write_image(
     if ome_zarr.is_ome_zarr(path):
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:
-        tiff.write_tiff(path, data, axes, acquisition)
+        tiff.write_tiff(path, as_numpy(data[...]), axes, acquisition)
 
 
 def check_writable_as(

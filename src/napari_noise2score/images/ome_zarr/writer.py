@@ -42,6 +42,7 @@ from napari_noise2score.images.ome_zarr.pyramid import (
     reduced_window,
     windows,
 )
+from napari_noise2score.noise.arrays import as_numpy
 
 CHUNK = 512
 """Rows and columns of a chunk, which is a part of one plane: viewers look at planes."""
@@ -196,7 +197,7 @@ def try_to_write(path: PathLike) -> None:
 
 def write_ome_zarr(
     path: PathLike,
-    data: NDArray[Any],
+    data: Any,
     axes: str,
     acquisition: Acquisition = NOTHING_STATED,
     *,
@@ -212,8 +213,9 @@ def write_ome_zarr(
     ----------
     path : path or URL
         Where to: a name that ends in ``.zarr``, of which there is nothing yet.
-    data : array
-        Grey levels.
+    data : array-like
+        Grey levels, with ``shape``, ``dtype`` and slicing; one shard is read at a time, so a lazy
+        array may be larger than the memory.
     axes : str
         A letter for each axis.
     acquisition : Acquisition
@@ -229,10 +231,11 @@ def write_ome_zarr(
         If something of that name exists, or OME-Zarr cannot hold the image.
     """
     lies = layout(path, axes, data.dtype, data.shape)
-    turned = data.transpose([axes.index(letter) for letter in lies.axes])
+    order = [axes.index(letter) for letter in lies.axes]
     with writer(path, lies) as target:
         for window in target.windows():
-            target.write(window, turned[window])
+            own = tuple(window[lies.axes.index(letter)] for letter in axes)
+            target.write(window, as_numpy(data[own]).transpose(order))
         target.finish(acquisition, inherited, record)
 
 
