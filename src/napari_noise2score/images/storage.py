@@ -16,10 +16,11 @@ IN_MEMORY = 1 << 31
 """Bytes of the largest array that is kept in memory."""
 
 
-def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def room(shape: tuple[int, ...], dtype: DTypeLike, in_memory: int | None = None) -> NDArray[Any]:
     """An array to be filled, values undefined.
 
-    One of more than `IN_MEMORY` bytes is a memory map of a temporary file, which is gone with it.
+    One of more than ``in_memory`` bytes, `IN_MEMORY` if not given, is a memory map of a temporary
+    file, which is gone with it.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    if size <= IN_MEMORY:
+    if size <= (IN_MEMORY if in_memory is None else in_memory):
         return np.empty(shape, kind)
     try:
         with tempfile.TemporaryFile(prefix='noise2score-') as file:  # the map keeps it

@@ -172,6 +172,8 @@ class PatchSampler:
         Pixels that are held back from the training.
     planes : int
         Neighbouring planes that a patch is cut from, odd.
+    in_memory : int
+        Bytes of the planes that are kept in memory.
     """
 
     def __init__(
@@ -181,8 +183,10 @@ class PatchSampler:
         generator: torch.Generator,
         held: Sequence[Box] = (),
         planes: int = 1,
+        in_memory: int = _CACHE_BYTES,
     ) -> None:
         self._images, self._planes = images, planes
+        self._in_memory = in_memory
         self.size, self.generator = size, generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._shelves: dict[int, list[int]] = {}
@@ -322,7 +326,7 @@ class PatchSampler:
         These change bit by bit, so that each is read once for many patches.
         """
         count = self._images[image].shape[0]
-        room = int(_CACHE_BYTES / self._weights.sum() / 4 * count) // self._planes
+        room = int(self._in_memory / self._weights.sum() / 4 * count) // self._planes
         if room >= count:
             return self._whole(count)
         shelf = self._shelves.setdefault(image, [])
@@ -350,7 +354,7 @@ class PatchSampler:
         self._cache[key] = plane
         if blank.any():
             self._blank[key] = torch.from_numpy(blank)
-        while len(self._cache) > 1 and self._bytes() > _CACHE_BYTES:
+        while len(self._cache) > 1 and self._bytes() > self._in_memory:
             self._forget(next(iter(self._cache)))
         return plane
 

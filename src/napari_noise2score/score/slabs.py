@@ -39,8 +39,8 @@ def read_slab(
     return np.stack([nothing if plane is None else plane for plane in planes])
 
 
-def cut_off(slabs: Tensor, generator: torch.Generator) -> Tensor:
-    """Slabs (B, P, Y, X), a share `HIDDEN` of them without the planes from somewhere on.
+def cut_off(slabs: Tensor, generator: torch.Generator, share: float = HIDDEN) -> Tensor:
+    """Slabs (B, P, Y, X), a ``share`` of them without the planes from somewhere on.
 
     Somewhere above or below the middle; nothing is drawn if there are no neighbours.
     """
@@ -48,7 +48,7 @@ def cut_off(slabs: Tensor, generator: torch.Generator) -> Tensor:
     if not half:
         return slabs
     kept = slabs.clone()
-    chosen = torch.rand(len(slabs), generator=generator) < HIDDEN
+    chosen = torch.rand(len(slabs), generator=generator) < share
     above = torch.rand(len(slabs), generator=generator) < 0.5
     missing = torch.randint(1, half + 1, (len(slabs),), generator=generator)
     for index in chosen.nonzero()[:, 0].tolist():
