@@ -1,4 +1,4 @@
-"""The panel in a real viewer, with real trainings of a few seconds."""
+"""The panel in a real viewer, with real trainings of a second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_noise2score.noise.families import FAMILIES, parameters_of
 from napari_noise2score.pipeline import schedule, stages
 from tests.napari.helpers import NOISE, noisy_stack
 
-SECONDS = 2
+SECONDS = 1
 
 
 def names(viewer):
@@ -300,7 +300,7 @@ def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle
     assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()
     assert panel.status.text() == 'Failed; see below.'
     assert names(viewer) == ['cells', 'cells preview']
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
     assert 'Error' not in panel.messages.text()
@@ -310,7 +310,7 @@ def test_two_layers_are_trained_on_together(open_panel, idle):
     viewer, panel = open_panel()
     layers = [unwrapped(viewer.add_image(noisy_stack(seed=i), name=f'cells {i}')) for i in (0, 1)]
     panel.layers.tick(layers)
-    train(panel)
+    train(panel, 0)
     idle(panel)
     label = 'denoised (Poisson-Gaussian, stabilised)'
     assert names(viewer) == ['cells 0', f'cells 0 {label}', 'cells 1', f'cells 1 {label}']
@@ -326,7 +326,7 @@ def test_layer_removed_in_training_and_another_corrected_with_its_model(
     layer = viewer.add_image(stack, name='gone')
     viewer.add_image(noisy_stack(seed=3), name='left')
     panel.layers.tick([layer])
-    train(panel, 4)
+    train(panel, 2)
     running(panel)
     viewer.layers.remove(layer)
     idle(panel)
@@ -341,7 +341,7 @@ def test_layer_removed_in_training_and_another_corrected_with_its_model(
 def test_changed_data_are_scored_again(open_panel, stack, idle):
     viewer, panel = open_panel()
     layer = unwrapped(viewer.add_image(stack, name='cells'))
-    train(panel)
+    train(panel, 0)
     idle(panel)
     before = panel.controller.learned.score_of(layer)
     panel.correct.native.click()
@@ -364,7 +364,7 @@ def test_every_family_is_offered_with_its_own_parameters(open_panel, stack, idle
     panel.noise.family.value = 'gamma'
     panel.noise.fields['gamma', 'shape'].value = '30'
     panel.noise.correlation.value = 'none'
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer)[1] == 'cells denoised (Gamma, stabilised)'
     report = viewer.layers[1].metadata[METADATA]
@@ -379,7 +379,7 @@ def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idl
     viewer.add_image(stack, name='cells')
     panel.noise.family.value = 'gaussian'
     panel.noise.fields['gaussian', 'sigma'].value = '20'
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer)[1] == 'cells denoised (Gaussian)'
     assert panel.noise.fields['gaussian', 'sigma'].value == '20'
@@ -394,7 +394,7 @@ def test_nan_is_handed_through_and_said(open_panel, stack, idle):
     holes = stack.astype(np.float32)
     holes[:, :, :20] = np.nan
     viewer.add_image(holes, name='cells')
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert 'hold no noise (padding, a mask: NaN or infinite)' in panel.messages.text()
     result = viewer.layers[1].data
@@ -408,7 +408,7 @@ def test_viewer_keeps_ticking_during_training(open_panel, stack, idle):
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(panel.status.text()))
     timer.start(10)
-    train(panel, 3)
+    train(panel, 2)
     idle(panel)
     timer.stop()
     assert sum('step' in text for text in ticks) >= 50

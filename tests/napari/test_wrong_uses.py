@@ -187,7 +187,7 @@ def test_a_layer_that_gets_another_shape_after_its_training(ready, idle):
 def test_a_second_run_is_refused_and_the_first_goes_on(ready, idle, running):
     viewer, panel, works = ready
     viewer.add_image(noisy_stack(), name='cells')
-    panel.form.seconds.value = 3
+    panel.form.seconds.value = 2
     panel.train.native.click()
     running(panel)
     panel._train()
