@@ -37,39 +37,52 @@ def train(panel, seconds=SECONDS):
     panel.train.native.click()
 
 
-def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, monkeypatch):
+LOOK = {
+    'scale': (1, 0.1, 0.1),
+    'translate': (0, 3, 4),
+    'units': ('s', 'um', 'um'),
+    'axis_labels': ('t', 'y', 'x'),
+    'colormap': 'green',
+    'contrast_limits': (0, 300),
+    'blending': 'additive',
+}
+
+
+@pytest.fixture
+def cells(open_panel, stack):
+    """A viewer with the panel and a stack that looks like no default."""
     viewer, panel = open_panel()
-    look = {
-        'scale': (1, 0.1, 0.1),
-        'translate': (0, 3, 4),
-        'units': ('s', 'um', 'um'),
-        'axis_labels': ('t', 'y', 'x'),
-        'colormap': 'green',
-        'contrast_limits': (0, 300),
-        'blending': 'additive',
-    }
-    before = stack.copy()
-    source = unwrapped(viewer.add_image(stack, name='cells', **look))
+    return viewer, panel, unwrapped(viewer.add_image(stack.copy(), name='cells', **LOOK))
+
+
+def test_what_can_be_done_before_and_during_a_training(cells, idle):
+    _, panel, source = cells
     assert panel.layers.layers() == [source]
     assert panel.train.enabled
     assert not panel.correct.enabled
     assert not panel.stop.enabled
-
-    train(panel)
+    train(panel, 0)
     assert panel.controller.run.job == 'training'
     assert panel.stop.enabled
     assert not panel.train.enabled
     idle(panel)
+    assert panel.correct.enabled
+
+
+def test_a_result_is_a_layer_like_its_source_with_a_report(cells, stack, idle):
+    viewer, panel, source = cells
+    train(panel)
+    idle(panel)
     assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
-    first = unwrapped(viewer.layers[1])
-    np.testing.assert_array_equal(source.data, before)
-    assert first.data.shape == stack.shape
-    assert first.data.dtype == np.float32
-    assert abs(first.data.mean() - stack.mean()) < 2
-    np.testing.assert_allclose(first.extent.world, source.extent.world)
+    result = unwrapped(viewer.layers[1])
+    np.testing.assert_array_equal(source.data, stack)
+    assert result.data.shape == stack.shape
+    assert result.data.dtype == np.float32
+    assert abs(result.data.mean() - stack.mean()) < 2
+    np.testing.assert_allclose(result.extent.world, source.extent.world)
     for name in ('units', 'axis_labels', 'contrast_limits', 'blending'):
-        assert getattr(first, name) == getattr(source, name)
-    report = first.metadata[METADATA]
+        assert getattr(result, name) == getattr(source, name)
+    report = result.metadata[METADATA]
     assert report['source'] == 'cells'
     assert report['seed'] == 0
     assert report['channels'][0]['noise']['family'] == 'poisson-gaussian'
@@ -77,29 +90,37 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
     assert {'torch', 'numpy', 'napari-noise2score'} <= set(report['versions'])
     assert 'gain' in panel.noise.words.text()
 
+
+def test_another_noise_and_form_need_no_network(cells, idle, monkeypatch):
+    viewer, panel, _ = cells
+    train(panel, 0)
+    idle(panel)
+    first = unwrapped(viewer.layers[1]).data
+
     def never(*arguments, **more):
         raise AssertionError('trained or predicted again')
 
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score', never)
-        patch.setattr(stages, 'score_image', never)
-        panel.noise.family.value = 'poisson'
-        panel.form.correction.value = 'paper'
-        panel.correct.native.click()
-        idle(panel)
+    monkeypatch.setattr(schedule, 'train_score', never)
+    monkeypatch.setattr(stages, 'score_image', never)
+    panel.noise.family.value = 'poisson'
+    panel.form.correction.value = 'paper'
+    panel.correct.native.click()
+    idle(panel)
     assert panel.messages.text().count('Error') == 0
     assert names(viewer)[1] == 'cells denoised (Poisson, paper)'
     second = unwrapped(viewer.layers[1])
     assert second.metadata[METADATA]['channels'][0]['noise']['family'] == 'poisson'
-    assert not np.allclose(second.data, first.data)
+    assert not np.allclose(second.data, first)
 
-    panel.noise.family.value = 'auto'
+
+def test_a_training_that_is_stopped_gives_its_result(cells, idle, running):
+    viewer, panel, _ = cells
     train(panel, 600)
     running(panel)
     panel.stop.native.click()
     idle(panel)
-    assert len(viewer.layers) == 4
-    training = unwrapped(viewer.layers[3]).metadata[METADATA]['training']
+    assert len(viewer.layers) == 2
+    training = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
     assert training['seconds'] == 600
     assert training['steps_done'] > 0
     assert panel.correct.enabled
