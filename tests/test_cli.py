@@ -167,7 +167,7 @@ def test_train_then_apply_to_several_in_a_folder(noisy, stack, tmp_path):
 def test_every_noise_and_correction_is_accepted(noisy, tmp_path, correction, noise):
     out = tmp_path / 'out.tif'
     arguments = ['denoise', str(noisy), '--output', str(out), '--correction', correction]
-    assert main([*arguments, *noise, '--steps', '1', '--device', 'cpu']) == 0
+    assert main([*arguments, *noise, '--seconds', '0', '--device', 'cpu']) == 0
     assert np.isfinite(tifffile.imread(out)).all()
 
 
