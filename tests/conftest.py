@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from napari_noise2score.score.cores import usable_cores
+
 # Tests may run in several processes (pytest -n): these share the processor, as the threads of
 # PyTorch and NumPy would not by themselves. Before anything loads those.
 if (processes := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))) > 1:
-    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // processes)))
+    cores = usable_cores() or os.cpu_count() or 1
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, cores // processes)))
 
 NAPARI_TESTS = Path(__file__).parent / 'napari'
 

@@ -29,7 +29,8 @@ from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
 
 CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
-SIDE = 128
+SIDE = 96
+PAD = 22
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
 SETTINGS = DenoiseSettings(training=AT_ONCE, orientations=1)
 BRIEF = TrainSettings(
@@ -45,7 +46,7 @@ BRIEF = TrainSettings(
 
 def scene(side: int = SIDE) -> np.ndarray:
     y, x = np.mgrid[:side, :side]
-    blobs = [(30, 40, 9, 150), (90, 80, 20, 100), (60, 20, 30, 60), (20, 100, 6, 180)]
+    blobs = [(30, 40, 9, 150), (90, 80, 20, 100), (60, 20, 30, 60), (20, 76, 6, 180)]
     light = (h * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 2 / w**2) for a, b, w, h in blobs)
     return np.asarray(115 + sum(light))
 
@@ -66,13 +67,13 @@ def error(image: np.ndarray, truth: np.ndarray) -> float:
 @pytest.fixture(scope='module')
 def alone() -> float:
     """Squared error of three frames without the columns that are padded below."""
-    return error(denoise(frames(3)[..., 30:], 'TYX', SETTINGS).image, scene()[:, 30:])
+    return error(denoise(frames(3)[..., PAD:], 'TYX', SETTINGS).image, scene()[:, PAD:])
 
 
 def padded(stack: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frames with 30 columns of a value, and where they are."""
+    """Frames with 22 columns of a value, and where they are."""
     blank = np.zeros(stack.shape, bool)
-    blank[..., :30] = True
+    blank[..., :PAD] = True
     kind = stack.dtype if np.isfinite(value) else np.float32
     return np.where(blank, np.asarray(value, kind), stack.astype(kind)), blank
 
@@ -85,7 +86,7 @@ def test_padding_comes_back_as_it_was_and_the_rest_as_good_as_alone(value, alone
     inside = ~blank[0]
     assert error(result.image[:, inside], scene()[inside]) < 1.1 * alone
     channel = result.report['channels'][0]
-    assert channel['blank'] == pytest.approx(30 / SIDE, abs=1e-3)
+    assert channel['blank'] == pytest.approx(PAD / SIDE, abs=1e-3)
     assert channel['noise']['gain'] == pytest.approx(4, rel=0.2)
     assert channel['residual']['variance'] == pytest.approx(0.93, abs=0.08)
     what = 'NaN or infinite' if not np.isfinite(value) else f'constant {value}'
@@ -185,34 +186,54 @@ def test_nothing_but_constants_is_refused_with_the_reason(image, axes, words):
             denoise(image, axes, replace(SETTINGS, noise=noise), name='cells')
 
 
-def test_a_constant_image_among_others_is_handed_through():
-    sources = [
+@pytest.fixture(scope='module')
+def empty_and_cells():
+    """A constant image and one that holds noise."""
+    return [
         ImageSource(np.full((2, 64, 64), 9, np.uint16), 'TYX', 'empty'),
         ImageSource(frames(2), 'TYX', 'cells'),
     ]
-    for model_per in ModelPer:
-        settings = replace(SETTINGS, model_per=model_per)
-        empty, cells = results_of(denoise_steps(sources, settings))
-        assert (empty.image == 9).all()
-        assert 'is constant (9) and is returned as it is.' in ' '.join(empty.report['warnings'])
-        assert error(cells.image, scene()) < 0.1 * error(sources[1].data, scene())
-        assert cells.report['warnings'] == []
-        json.dumps([empty.report, cells.report])
-        change = finish(training_difference(empty.score_map, device='cpu', orientations=1))
-        assert not change.image.any()
-    model = cells.model
-    empty, cells = results_of(denoise_steps(sources, SETTINGS, model=model))
+
+
+@pytest.fixture(scope='module')
+def model_of_cells(empty_and_cells):
+    (result,) = results_of(denoise_steps(empty_and_cells[1:], SETTINGS))
+    return result.model
+
+
+@pytest.mark.parametrize('model_per', list(ModelPer))
+def test_a_constant_image_among_others_is_handed_through(empty_and_cells, model_per):
+    settings = replace(SETTINGS, model_per=model_per)
+    empty, cells = results_of(denoise_steps(empty_and_cells, settings))
     assert (empty.image == 9).all()
+    assert 'is constant (9) and is returned as it is.' in ' '.join(empty.report['warnings'])
+    assert error(cells.image, scene()) < 0.1 * error(empty_and_cells[1].data, scene())
+    assert cells.report['warnings'] == []
+    json.dumps([empty.report, cells.report])
+    change = finish(training_difference(empty.score_map, device='cpu', orientations=1))
+    assert not change.image.any()
+
+
+def test_a_model_hands_a_constant_image_through(empty_and_cells, model_of_cells):
+    empty, _ = results_of(denoise_steps(empty_and_cells, SETTINGS, model=model_of_cells))
+    assert (empty.image == 9).all()
+
+
+def test_constant_images_alone_are_refused(empty_and_cells):
     with pytest.raises(InputError, match='empty: no noise was detected'):
-        results_of(denoise_steps(sources[:1] * 2, SETTINGS))
-    for given in (None, model):
-        left_out, done = [
-            event
-            for event in denoise_steps(sources, SETTINGS, model=given, go_on=True)
-            if isinstance(event, (Denoised, LeftOut))
-        ]
-        assert (left_out.number, done.number) == (0, 1)
-        assert 'the image is constant (9)' in str(left_out.error)
+        results_of(denoise_steps(empty_and_cells[:1] * 2, SETTINGS))
+
+
+@pytest.mark.parametrize('trains', [True, False])
+def test_of_many_images_a_constant_one_is_left_out(empty_and_cells, model_of_cells, trains):
+    model = None if trains else model_of_cells
+    left_out, done = [
+        event
+        for event in denoise_steps(empty_and_cells, SETTINGS, model=model, go_on=True)
+        if isinstance(event, (Denoised, LeftOut))
+    ]
+    assert (left_out.number, done.number) == (0, 1)
+    assert 'the image is constant (9)' in str(left_out.error)
 
 
 def test_a_channel_whose_noise_cannot_be_estimated_is_named():
@@ -311,10 +332,10 @@ def test_a_plane_that_is_looked_at_is_handed_through_where_it_is_blank(holed):
         shown = correct_plane(result.model, channel, plane, device='cpu')
         np.testing.assert_array_equal(shown[image[0, plane] == 0], 0)
         assert np.isfinite(shown).all()
-    window = Region({'Y': (20, 90), 'X': (10, 80)})
+    window = Region({'Y': (20, 90), 'X': (PAD - 10, 80)})
     part = correct_plane(result.model, channel, 0, window=window, device='cpu')
-    np.testing.assert_array_equal(part[:, :20], 0)
-    assert part[:, 20:].min() > 95
+    np.testing.assert_array_equal(part[:, :10], 0)
+    assert part[:, 10:].min() > 95
 
 
 def test_whether_a_model_fits_is_told_by_what_is_there(holed):
@@ -322,7 +343,7 @@ def test_whether_a_model_fits_is_told_by_what_is_there(holed):
     channel = result.score_map.prepared.channels[0]
     low, high = TrainingDomain.of(channel).levels
     alone = TrainingDomain.of(
-        model_noise(ImageSource(image[0][:, :, 30:][[0, 2]], 'TYX')).channels[0]
+        model_noise(ImageSource(image[0][:, :, PAD:][[0, 2]], 'TYX')).channels[0]
     )
     assert low == pytest.approx(alone.levels[0], abs=1)
     assert high == pytest.approx(alone.levels[1], abs=1)
@@ -338,12 +359,13 @@ def test_noise_parameters_are_read_where_there_is_an_image(holed):
 
 
 def test_lessons_follow_the_channels_that_hold_noise():
-    image = np.stack([frames(1)[0], np.zeros((SIDE, SIDE), np.uint16), frames(1, 1)[0]])
-    image[0, 64:] = 0
+    wide = [np.concatenate(frames(2, seed), axis=1) for seed in (0, 1)]
+    image = np.stack([wide[0], np.zeros_like(wide[0]), wide[1]])
+    image[0, 48:] = 0
     source = ImageSource(image, 'CYX', 'cells')
     whole = model_noise(source)
     upper, lower = (
-        model_noise(source.part(Region({'Y': rows}))) for rows in ((0, 64), (64, SIDE))
+        model_noise(source.part(Region({'Y': rows}))) for rows in ((0, 48), (48, SIDE))
     )
     assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
     first, second = training_groups([whole], ModelPer.CHANNEL)
@@ -357,8 +379,8 @@ def test_a_correction_stays_within_what_the_data_can_mean():
     """Dead and hot pixels, far from all that noise gives, drag no formula along."""
     noisy = frames(2).astype(np.float32)
     rng = np.random.default_rng(0)
-    places = tuple(rng.integers(5, SIDE - 5, (2, 60)))
-    noisy[0][places] = rng.choice([0, -3000, 4000], 60)
+    places = tuple(rng.integers(5, SIDE - 5, (2, 34)))
+    noisy[0][places] = rng.choice([0, -3000, 4000], 34)
     for form in (Correction.CHAINED, Correction.PAPER, Correction.STABILISED):
         clean = denoise(noisy[:1], 'TYX', replace(SETTINGS, correction=form)).image
         assert np.isfinite(clean).all()

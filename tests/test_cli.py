@@ -14,12 +14,12 @@ from napari_noise2score.cli import main
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.synthetic import synthetic_stack
 
-QUICK = ['--steps', '10', '--device', 'cpu']
+QUICK = ['--steps', '3', '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
 def stack():
-    return synthetic_stack('puncta', frames=2, size=96, seed=1)
+    return synthetic_stack('puncta', frames=2, size=64, seed=1)
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def test_denoise_writes_image_report_and_model(noisy, stack, tmp_path):
 
 
 def test_learning_by_perturbation_alone_is_another_result(noisy, tmp_path):
-    results = {}
+    results, more = {}, ['--steps', '10']
     for option in ('--no-frames', '--no-redraw'):
         out, report = tmp_path / f'out{option}.tif', tmp_path / 'r.json'
         call = ['denoise', str(noisy), '--output', str(out), '--report', str(report), *QUICK]
-        assert main([*call, '--no-frames', option]) == 0
+        assert main([*call, *more, '--no-frames', option]) == 0
         settings = json.loads(report.read_text())['settings']['training']
         assert settings['frames'] is False
         assert settings['redraw'] is (option == '--no-frames')
@@ -167,7 +167,7 @@ def test_train_then_apply_to_several_in_a_folder(noisy, stack, tmp_path):
 def test_every_noise_and_correction_is_accepted(noisy, tmp_path, correction, noise):
     out = tmp_path / 'out.tif'
     arguments = ['denoise', str(noisy), '--output', str(out), '--correction', correction]
-    assert main([*arguments, *noise, '--steps', '3', '--device', 'cpu']) == 0
+    assert main([*arguments, *noise, '--seconds', '0', '--device', 'cpu']) == 0
     assert np.isfinite(tifffile.imread(out)).all()
 
 
@@ -202,7 +202,7 @@ def test_noise_given_to_estimate_needs_a_score(noisy, capsys):
 
 def test_demo_writes_its_files(tmp_path, capsys):
     folder = tmp_path / 'demo'
-    arguments = ['demo', '--output', str(folder), '--seconds', '1', '--no-viewer']
+    arguments = ['demo', '--output', str(folder), '--seconds', '0', '--no-viewer']
     assert main([*arguments, '--device', 'cpu']) == 0
     expected = {'noisy.tif', 'denoised.tif', 'truth.tif', 'comparison.png', 'report.json'}
     assert files(folder) == expected
@@ -297,16 +297,21 @@ def test_failures_are_told_by_status_and_one_line(
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for a child process')
 def test_control_c_ends_with_130_and_leaves_nothing(noisy, tmp_path):
     out = tmp_path / 'o.tif'
-    code = 'import sys; from napari_noise2score.cli import main; sys.exit(main(sys.argv[1:]))'
+    code = (
+        'import sys, torch; from napari_noise2score.cli import main; '
+        'print("loaded", flush=True); sys.exit(main(sys.argv[1:]))'
+    )
     arguments = ['denoise', str(noisy), '--output', str(out), '--seconds', '120']
     child = subprocess.Popen(
         [sys.executable, '-c', code, *arguments],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         # what a shell starts in the background ignores it, and so do its children
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(8)
+    assert child.stdout.readline() == 'loaded\n'
+    time.sleep(3)
     child.send_signal(signal.SIGINT)
     _, text = child.communicate(timeout=60)
     assert child.returncode == 130

@@ -71,16 +71,14 @@ def test_other_errors_are_no_shortage():
         ('4:cpu,memory:/job/step', 'memory', 'memory_limit_in_bytes', 'memory_usage_in_bytes'),
     ],
 )
-def test_the_limit_of_a_group_above_is_seen(tmp_path, monkeypatch, line, top, most, now):
+def test_the_limit_of_a_group_above_is_seen(tmp_path, line, top, most, now):
     control = tmp_path / 'control'
     groups = tmp_path / 'cgroup'
     groups.write_text(f'9:freezer:/\n{line}\n')
     write(control / top / 'job' / 'step', **{most: 'max', now: '1'})
     write(control / top / 'job', **{most: str(GIB), now: str(GIB // 2)})
     write(control / top / 'job', memory_stat=f'anon 5\ninactive_file {GIB // 8}\n')
-    monkeypatch.setattr(memory, '_GROUPS', groups)
-    monkeypatch.setattr(memory, '_CONTROL', control)
-    assert available() == GIB // 2 + GIB // 8
+    assert available(groups, control) == GIB // 2 + GIB // 8
 
 
 def test_a_limit_of_addresses_counts(monkeypatch):

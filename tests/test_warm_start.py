@@ -13,7 +13,7 @@ from napari_noise2score.settings import DenoiseSettings, TrainSettings
 SIGMA = 10.0
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
 EXACTLY = DenoiseSettings(noise=NoiseRequest.exactly(Gaussian(SIGMA)), training=AT_ONCE)
-SIZE = 128
+SIZE = 96
 
 
 def letters() -> np.ndarray:

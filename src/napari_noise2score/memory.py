@@ -38,9 +38,12 @@ def _bytes(number: str, unit: str) -> float:
     return float(number) * float(1024**power)
 
 
-def available() -> int:
-    """Bytes that this process may still take: what is free, and what limits leave of it."""
-    return min([_free(), *_left_by_limits()])
+def available(groups: Path = _GROUPS, control: Path = _CONTROL) -> int:
+    """Bytes that this process may still take: what is free, and what limits leave of it.
+
+    Control groups of the process are read from the file ``groups`` and the folder ``control``.
+    """
+    return min([_free(), *_left_by_limits(groups, control)])
 
 
 def address_space() -> int | None:
@@ -66,28 +69,28 @@ def _free() -> int:
         return int(psutil.virtual_memory().available + psutil.swap_memory().free)
 
 
-def _left_by_limits() -> list[int]:
+def _left_by_limits(groups: Path, control: Path) -> list[int]:
     """What the limits of this process, and of the groups that it is in, leave, bytes each."""
     found = [address for address in [address_space()] if address is not None]
-    for folder, most, now in _groups():
+    for folder, most, now in _groups(groups, control):
         limit, used = _number(folder / most), _number(folder / now)
         if limit is not None and used is not None:
             found.append(max(0, limit - used + _file_cache(folder)))
     return found
 
 
-def _groups() -> list[tuple[Path, str, str]]:
+def _groups(groups: Path, control: Path) -> list[tuple[Path, str, str]]:
     """Control groups of this process and those above, with the files of limit and use."""
-    if not _GROUPS.is_file():  # another system than Linux
+    if not groups.is_file():  # another system than Linux
         return []
     found = []
-    for line in _GROUPS.read_text(encoding='utf-8', errors='replace').splitlines():
+    for line in groups.read_text(encoding='utf-8', errors='replace').splitlines():
         _, controllers, path = line.split(':', 2)
         if controllers == '':
-            top, names = _CONTROL, ('memory.max', 'memory.current')
+            top, names = control, ('memory.max', 'memory.current')
         elif 'memory' in controllers.split(','):
             names = 'memory.limit_in_bytes', 'memory.usage_in_bytes'
-            top = _CONTROL / 'memory'
+            top = control / 'memory'
         else:
             continue
         own = top / path.lstrip('/')

@@ -7,27 +7,21 @@ import pytest
 from napari_noise2score.cli import demo
 
 
-@pytest.fixture
-def display(monkeypatch):
-    monkeypatch.setattr(demo, 'has_display', lambda: True)
-
-
-def test_without_a_display_the_files_are_named(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(demo, 'has_display', lambda: False)
-    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif') == 0
+def test_without_a_display_the_files_are_named(capsys, tmp_path):
+    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif', display=False) == 0
     assert 'No display: look at comparison.png' in capsys.readouterr().out
 
 
-def test_without_napari_it_says_how_to_get_it(monkeypatch, capsys, tmp_path, display):
+def test_without_napari_it_says_how_to_get_it(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif') == 0
+    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif', display=True) == 0
     assert "pip install 'napari-noise2score[all]'" in capsys.readouterr().out
 
 
-def test_napari_opens_with_both_images_and_the_panel(monkeypatch, tmp_path, display):
+def test_napari_opens_with_both_images_and_the_panel(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(subprocess, 'call', lambda command: calls.append(command) or 0)
-    assert demo.show(tmp_path / 'noisy.tif', tmp_path / 'clean.tif') == 0
+    assert demo.show(tmp_path / 'noisy.tif', tmp_path / 'clean.tif', display=True) == 0
     (command,) = calls
     assert command[1:3] == ['-m', 'napari']
     assert command[-2:] == ['--with', 'napari-noise2score']
@@ -35,11 +29,9 @@ def test_napari_opens_with_both_images_and_the_panel(monkeypatch, tmp_path, disp
     assert str(tmp_path / 'clean.tif') in command
 
 
-def test_a_viewer_that_cannot_open_names_the_system_packages(
-    monkeypatch, capsys, tmp_path, display
-):
+def test_a_viewer_that_cannot_open_names_the_system_packages(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(subprocess, 'call', lambda command: 134)
-    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif') == 1
+    assert demo.show(tmp_path / 'a.tif', tmp_path / 'b.tif', display=True) == 1
     text = capsys.readouterr().err
     assert 'status 134' in text
     assert 'apt-get install' in text

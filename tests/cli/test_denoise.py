@@ -23,11 +23,6 @@ GAIN = 'napari_noise2score.analysis.training_gain.gain_words'
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
-
-
 @pytest.fixture(scope='module')
 def frames() -> np.ndarray:
     return synthetic_stack('puncta', frames=3, size=64, seed=1).noisy

@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images import storage
 from napari_noise2score.images.storage import allocate, as_dtype
 
 
-def test_small_arrays_are_in_memory_and_large_ones_in_a_file(monkeypatch):
-    monkeypatch.setattr(storage, 'IN_MEMORY', 1000)
-    assert not isinstance(allocate((250,), np.float32), np.memmap)
-    large = allocate((3, 251), np.float32)
+def test_small_arrays_are_in_memory_and_large_ones_in_a_file():
+    assert not isinstance(allocate((250,), np.float32, in_memory=1000), np.memmap)
+    large = allocate((3, 251), np.float32, in_memory=1000)
     assert isinstance(large, np.memmap)
     large[1] = 7
     assert large.sum() == 7 * 251
@@ -22,10 +20,9 @@ def test_a_full_disk_is_an_error_in_words(monkeypatch):
     def full(file, start, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage, 'IN_MEMORY', 1000)
     monkeypatch.setattr(os, 'posix_fallocate', full, raising=False)
     with pytest.raises(InputError, match='choose a region or fewer frames'):
-        allocate((1 << 20,), np.float32)
+        allocate((1 << 20,), np.float32, in_memory=1000)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.int16, np.uint16, np.int64, np.uint64])

@@ -9,7 +9,7 @@ from napari_noise2score.noise.families import PoissonGaussian
 NOISE = PoissonGaussian(gain=4.0, offset=20.0, read_noise=3.0)
 
 
-def noisy_stack(frames: int = 2, size: int = 96, seed: int = 0) -> np.ndarray:
+def noisy_stack(frames: int = 2, size: int = 64, seed: int = 0) -> np.ndarray:
     """(frames, size, size) uint16: one scene under photon and read noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] / size

@@ -138,7 +138,7 @@ def test_each_channel_may_have_a_score_of_its_own(open_panel, idle, qtbot):
     data = np.stack([noisy_stack(2, seed=seed) for seed in (0, 1)])
     viewer.add_image(data, name='cells', axis_labels=('c', 't', 'y', 'x'))
     panel.form.model_per.value = 'channel'
-    panel.form.seconds.value = 3
+    panel.form.seconds.value = 1
     panel.train.native.click()
     qtbot.waitUntil(lambda: 'Training 2 of 2' in panel.status.text(), timeout=60_000)
     idle(panel)

@@ -26,7 +26,7 @@ def ready(open_panel, idle):
 
 def test_an_empty_channel_comes_back_as_it_was(ready):
     viewer, panel, denoise = ready
-    data = np.stack([noisy_stack(), np.zeros((2, 96, 96), np.uint16), noisy_stack(seed=3)])
+    data = np.stack([noisy_stack(), np.zeros((2, 64, 64), np.uint16), noisy_stack(seed=3)])
     layer = unwrapped(viewer.add_image(data, name='cells', axis_labels=('C', 'T', 'Y', 'X')))
     denoise(layer)
     result = viewer.layers[1]
@@ -39,7 +39,7 @@ def test_an_empty_channel_comes_back_as_it_was(ready):
 
 def test_what_was_removed_of_an_empty_channel_is_nothing(ready, idle):
     viewer, panel, denoise = ready
-    data = np.stack([noisy_stack(), np.full((2, 96, 96), 9, np.uint16)])
+    data = np.stack([noisy_stack(), np.full((2, 64, 64), 9, np.uint16)])
     layer = unwrapped(viewer.add_image(data, name='cells', axis_labels=('C', 'T', 'Y', 'X')))
     denoise(layer)
     panel.compare.residual.native.click()
@@ -51,7 +51,7 @@ def test_what_was_removed_of_an_empty_channel_is_nothing(ready, idle):
 
 def test_the_estimate_names_a_constant_channel(ready, idle):
     viewer, panel, _ = ready
-    data = np.stack([np.full((2, 96, 96), 7, np.uint16), noisy_stack()])
+    data = np.stack([np.full((2, 64, 64), 7, np.uint16), noisy_stack()])
     layer = unwrapped(viewer.add_image(data, name='cells', axis_labels=('C', 'T', 'Y', 'X')))
     panel.layers.tick([layer])
     panel.noise.estimate.native.click()
@@ -62,7 +62,7 @@ def test_the_estimate_names_a_constant_channel(ready, idle):
 
 def test_a_constant_layer_does_not_keep_the_others(ready):
     viewer, panel, denoise = ready
-    empty = unwrapped(viewer.add_image(np.zeros((2, 96, 96), np.uint16), name='empty'))
+    empty = unwrapped(viewer.add_image(np.zeros((2, 64, 64), np.uint16), name='empty'))
     cells = unwrapped(viewer.add_image(noisy_stack(), name='cells'))
     denoise(empty, cells)
     by_name = {layer.name: layer for layer in viewer.layers}
@@ -80,7 +80,7 @@ def test_a_layer_of_truth_values_and_one_far_from_zero(ready):
     assert (result.data - 2.0**31).std() < noisy_stack().std()
     fields = panel.noise.fields
     assert float(fields['poisson-gaussian', 'offset'].value) == pytest.approx(2**31 + 20, abs=15)
-    bits = noisy_stack() > np.random.default_rng(0).normal(140, 60, (2, 96, 96))
+    bits = noisy_stack() > np.random.default_rng(0).normal(140, 60, (2, 64, 64))
     layer = unwrapped(viewer.add_image(bits.astype(bool), name='bits'))
     panel.noise.family.value = 'bernoulli'
     denoise(layer)

@@ -42,12 +42,14 @@ def noisy(axes: str, dtype: Any = np.uint16) -> np.ndarray:
     return np.ascontiguousarray(data.astype(dtype))
 
 
-def clean(panel: Any, idle: Callable[[Any], None], layer: Any, output: str) -> Any:
-    """The result of one run."""
+def clean(
+    panel: Any, idle: Callable[[Any], None], layer: Any, output: str, again: bool = False
+) -> Any:
+    """The result of one run, or of ``again`` a correction after it."""
     panel.layers.tick([layer])
     panel.form.seconds.value = 0
     panel.form.output.value = output
-    panel.train.native.click()
+    (panel.correct if again else panel.train).native.click()
     idle(panel)
     assert 'Error' not in panel.messages.text(), panel.messages.text()
     viewer = panel._viewer
@@ -73,7 +75,7 @@ def test_every_combination_of_axes(open_panel, idle, axes):
     layer = unwrapped(viewer.add_image(data.copy(), name='cells', rgb=rgb, **look))
     assert panel.layers.axes_of(layer).currentText() == axes
     for output in ('float32', 'source'):
-        result = clean(panel, idle, layer, output)
+        result = clean(panel, idle, layer, output, again=output == 'source')
         as_source = rgb or output == 'source'
         assert result.data.dtype == (data.dtype if as_source else np.float32)
         assert result.data.shape == data.shape

@@ -66,7 +66,7 @@ def test_train_save_load_elsewhere_and_correct(
     assert not panel.model.save.isEnabled()
     train(panel, idle)
     assert 'trained here, not saved yet' in panel.model.words.text()
-    assert 'Trained on: cells (TYX, 2 × 96 × 96)' in panel.model.words.text()
+    assert 'Trained on: cells (TYX, 2 × 64 × 64)' in panel.model.words.text()
     path = tmp_path / 'cells.safetensors'
     choose(monkeypatch, path)
     panel.model.save.click()
@@ -343,7 +343,7 @@ def test_a_training_is_kept_on_disk_by_itself(open_panel, idle, stack, monkeypat
     )
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-    panel.form.seconds.value = 3
+    panel.form.seconds.value = 2
     panel.train.native.click()
     idle(panel)
     assert len(saved) > 2  # in between, and at the end

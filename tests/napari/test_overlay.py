@@ -2,7 +2,6 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_noise2score._widget.layers import overlay
 from napari_noise2score._widget.layers.overlay import Overlay
 
 BASE = np.arange(4 * 6 * 8).reshape(4, 6, 8)
@@ -39,9 +38,8 @@ def test_the_image_is_never_touched():
     np.testing.assert_array_equal(base, BASE)
 
 
-def test_only_so_many_parts_are_remembered(monkeypatch):
-    monkeypatch.setattr(overlay, '_KEPT', 2 * 6 * 8 * 4)
-    shown = Overlay(BASE, np.float32)
+def test_only_so_many_parts_are_remembered():
+    shown = Overlay(BASE, np.float32, remembered=2 * 6 * 8 * 4)
     for plane in (0, 1, 2, 1):
         shown.put((plane, slice(None), slice(None)), np.full((6, 8), -1.0))
     assert (np.asarray(shown)[1:3] == -1).all()

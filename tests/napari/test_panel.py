@@ -1,4 +1,4 @@
-"""The panel in a real viewer, with real trainings of a few seconds."""
+"""The panel in a real viewer, with real trainings of a second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_noise2score.noise.families import FAMILIES, parameters_of
 from napari_noise2score.pipeline import schedule, stages
 from tests.napari.helpers import NOISE, noisy_stack
 
-SECONDS = 2
+SECONDS = 1
 
 
 def names(viewer):
@@ -37,39 +37,52 @@ def train(panel, seconds=SECONDS):
     panel.train.native.click()
 
 
-def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, monkeypatch):
+LOOK = {
+    'scale': (1, 0.1, 0.1),
+    'translate': (0, 3, 4),
+    'units': ('s', 'um', 'um'),
+    'axis_labels': ('t', 'y', 'x'),
+    'colormap': 'green',
+    'contrast_limits': (0, 300),
+    'blending': 'additive',
+}
+
+
+@pytest.fixture
+def cells(open_panel, stack):
+    """A viewer with the panel and a stack that looks like no default."""
     viewer, panel = open_panel()
-    look = {
-        'scale': (1, 0.1, 0.1),
-        'translate': (0, 3, 4),
-        'units': ('s', 'um', 'um'),
-        'axis_labels': ('t', 'y', 'x'),
-        'colormap': 'green',
-        'contrast_limits': (0, 300),
-        'blending': 'additive',
-    }
-    before = stack.copy()
-    source = unwrapped(viewer.add_image(stack, name='cells', **look))
+    return viewer, panel, unwrapped(viewer.add_image(stack.copy(), name='cells', **LOOK))
+
+
+def test_what_can_be_done_before_and_during_a_training(cells, idle):
+    _, panel, source = cells
     assert panel.layers.layers() == [source]
     assert panel.train.enabled
     assert not panel.correct.enabled
     assert not panel.stop.enabled
-
-    train(panel)
+    train(panel, 0)
     assert panel.controller.run.job == 'training'
     assert panel.stop.enabled
     assert not panel.train.enabled
     idle(panel)
+    assert panel.correct.enabled
+
+
+def test_a_result_is_a_layer_like_its_source_with_a_report(cells, stack, idle):
+    viewer, panel, source = cells
+    train(panel)
+    idle(panel)
     assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
-    first = unwrapped(viewer.layers[1])
-    np.testing.assert_array_equal(source.data, before)
-    assert first.data.shape == stack.shape
-    assert first.data.dtype == np.float32
-    assert abs(first.data.mean() - stack.mean()) < 2
-    np.testing.assert_allclose(first.extent.world, source.extent.world)
+    result = unwrapped(viewer.layers[1])
+    np.testing.assert_array_equal(source.data, stack)
+    assert result.data.shape == stack.shape
+    assert result.data.dtype == np.float32
+    assert abs(result.data.mean() - stack.mean()) < 2
+    np.testing.assert_allclose(result.extent.world, source.extent.world)
     for name in ('units', 'axis_labels', 'contrast_limits', 'blending'):
-        assert getattr(first, name) == getattr(source, name)
-    report = first.metadata[METADATA]
+        assert getattr(result, name) == getattr(source, name)
+    report = result.metadata[METADATA]
     assert report['source'] == 'cells'
     assert report['seed'] == 0
     assert report['channels'][0]['noise']['family'] == 'poisson-gaussian'
@@ -77,29 +90,37 @@ def test_train_correct_again_and_stop(open_panel, stack, qtbot, idle, running, m
     assert {'torch', 'numpy', 'napari-noise2score'} <= set(report['versions'])
     assert 'gain' in panel.noise.words.text()
 
+
+def test_another_noise_and_form_need_no_network(cells, idle, monkeypatch):
+    viewer, panel, _ = cells
+    train(panel, 0)
+    idle(panel)
+    first = unwrapped(viewer.layers[1]).data
+
     def never(*arguments, **more):
         raise AssertionError('trained or predicted again')
 
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score_steps', never)
-        patch.setattr(stages, 'score_image_steps', never)
-        panel.noise.family.value = 'poisson'
-        panel.form.correction.value = 'paper'
-        panel.correct.native.click()
-        idle(panel)
+    monkeypatch.setattr(schedule, 'train_score_steps', never)
+    monkeypatch.setattr(stages, 'score_image_steps', never)
+    panel.noise.family.value = 'poisson'
+    panel.form.correction.value = 'paper'
+    panel.correct.native.click()
+    idle(panel)
     assert panel.messages.text().count('Error') == 0
     assert names(viewer)[1] == 'cells denoised (Poisson, paper)'
     second = unwrapped(viewer.layers[1])
     assert second.metadata[METADATA]['channels'][0]['noise']['family'] == 'poisson'
-    assert not np.allclose(second.data, first.data)
+    assert not np.allclose(second.data, first)
 
-    panel.noise.family.value = 'auto'
+
+def test_a_training_that_is_stopped_gives_its_result(cells, idle, running):
+    viewer, panel, _ = cells
     train(panel, 600)
     running(panel)
     panel.stop.native.click()
     idle(panel)
-    assert len(viewer.layers) == 4
-    training = unwrapped(viewer.layers[3]).metadata[METADATA]['training']
+    assert len(viewer.layers) == 2
+    training = unwrapped(viewer.layers[1]).metadata[METADATA]['training']
     assert training['seconds'] == 600
     assert training['steps_done'] > 0
     assert panel.correct.enabled
@@ -300,7 +321,7 @@ def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle
     assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()
     assert panel.status.text() == 'Failed; see below.'
     assert names(viewer) == ['cells', 'cells preview']
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer) == ['cells', 'cells denoised (Poisson-Gaussian, stabilised)']
     assert 'Error' not in panel.messages.text()
@@ -310,7 +331,7 @@ def test_two_layers_are_trained_on_together(open_panel, idle):
     viewer, panel = open_panel()
     layers = [unwrapped(viewer.add_image(noisy_stack(seed=i), name=f'cells {i}')) for i in (0, 1)]
     panel.layers.tick(layers)
-    train(panel)
+    train(panel, 0)
     idle(panel)
     label = 'denoised (Poisson-Gaussian, stabilised)'
     assert names(viewer) == ['cells 0', f'cells 0 {label}', 'cells 1', f'cells 1 {label}']
@@ -326,7 +347,7 @@ def test_layer_removed_in_training_and_another_corrected_with_its_model(
     layer = viewer.add_image(stack, name='gone')
     viewer.add_image(noisy_stack(seed=3), name='left')
     panel.layers.tick([layer])
-    train(panel, 4)
+    train(panel, 2)
     running(panel)
     viewer.layers.remove(layer)
     idle(panel)
@@ -341,7 +362,7 @@ def test_layer_removed_in_training_and_another_corrected_with_its_model(
 def test_changed_data_are_scored_again(open_panel, stack, idle):
     viewer, panel = open_panel()
     layer = unwrapped(viewer.add_image(stack, name='cells'))
-    train(panel)
+    train(panel, 0)
     idle(panel)
     before = panel.controller.store.score_of(layer)
     panel.correct.native.click()
@@ -364,7 +385,7 @@ def test_every_family_is_offered_with_its_own_parameters(open_panel, stack, idle
     panel.noise.family.value = 'gamma'
     panel.noise.fields['gamma', 'shape'].value = '30'
     panel.noise.correlation.value = 'none'
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer)[1] == 'cells denoised (Gamma, stabilised)'
     report = viewer.layers[1].metadata[METADATA]
@@ -379,7 +400,7 @@ def test_automatic_after_a_given_model_takes_the_estimate(open_panel, stack, idl
     viewer.add_image(stack, name='cells')
     panel.noise.family.value = 'gaussian'
     panel.noise.fields['gaussian', 'sigma'].value = '20'
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert names(viewer)[1] == 'cells denoised (Gaussian)'
     assert panel.noise.fields['gaussian', 'sigma'].value == '20'
@@ -394,7 +415,7 @@ def test_nan_is_handed_through_and_said(open_panel, stack, idle):
     holes = stack.astype(np.float32)
     holes[:, :, :20] = np.nan
     viewer.add_image(holes, name='cells')
-    train(panel)
+    train(panel, 0)
     idle(panel)
     assert 'hold no noise (padding, a mask: NaN or infinite)' in panel.messages.text()
     result = viewer.layers[1].data
@@ -408,7 +429,7 @@ def test_viewer_keeps_ticking_during_training(open_panel, stack, idle):
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(panel.status.text()))
     timer.start(10)
-    train(panel, 3)
+    train(panel, 2)
     idle(panel)
     timer.stop()
     assert sum('step' in text for text in ticks) >= 50

@@ -43,13 +43,13 @@ def test_the_menu_of_shapes_follows_the_layers(open_panel):
 
 def test_learn_from_a_shape_and_clean_all(open_panel, qtbot, idle):
     viewer, panel = open_panel()
-    stack = noisy_stack(3)
+    stack = noisy_stack(3, 96)
     layer = unwrapped(viewer.add_image(stack, name='cells'))
     shapes = shapes_of(viewer)
     panel.layers.tick([layer])
     panel.region.where.value = shapes
     panel.region.frames.value = '0-1'
-    panel.form.seconds.value = 2
+    panel.form.seconds.value = 1
     panel.train.native.click()
     idle(panel)
     result = unwrapped(viewer.layers[1])
@@ -63,7 +63,7 @@ def test_learn_from_a_shape_and_clean_all(open_panel, qtbot, idle):
 
 def test_clean_only_the_region(open_panel, qtbot, idle):
     viewer, panel = open_panel()
-    stack = noisy_stack(3)
+    stack = noisy_stack(3, 96)
     layer = unwrapped(viewer.add_image(da.from_array(stack), name='cells', scale=(1, 0.2, 0.2)))
     shapes = shapes_of(viewer, scale=(0.2, 0.2))
     panel.layers.tick([layer])
@@ -95,7 +95,7 @@ def test_clean_only_the_region(open_panel, qtbot, idle):
 )
 def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
     viewer, panel = open_panel()
-    viewer.add_image(noisy_stack(3), name='cells')
+    viewer.add_image(noisy_stack(3, 96), name='cells')
     panel.region.frames.value = frames
     panel.train.native.click()
     assert words in panel.messages.text()
@@ -106,7 +106,7 @@ def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
 
 def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
     viewer, panel = open_panel()
-    layer = unwrapped(viewer.add_image(noisy_stack(1)[0], name='cells'))
+    layer = unwrapped(viewer.add_image(noisy_stack(1, 96)[0], name='cells'))
     target = target_of(layer, 'YX')
     panel.region.frames.value = '0'
     with pytest.raises(InputError, match='without time'):

@@ -124,7 +124,7 @@ def test_a_job_ends_although_nobody_deals_with_what_it_yields(qtbot):
 def test_a_paused_job_waits_and_goes_on_with_the_same_result(qtbot):
     """Bit for bit that of a training that was not paused."""
     image = model_noise(ImageSource(noisy_stack(2, 64), 'TYX'))
-    settings = TrainSettings(seconds=None, steps=12, device='cpu')
+    settings = TrainSettings(seconds=None, steps=12, batch=2, patch=32, device='cpu')
 
     def training(stop):
         model = yield from relay(

@@ -10,7 +10,7 @@ from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.estimate.blind import estimate_noise
 from napari_noise2score.noise.families import PoissonGaussian
 
-SIZE, FRAMES = 256, 8
+SIZE, FRAMES = 256, 6
 CAMERA = PoissonGaussian(3.0, 50.0, 2.0)
 
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_noise2score.noise import correlation
 from napari_noise2score.noise.correlation import REACH, Correlation, correlation_of
 
 
@@ -63,15 +62,15 @@ def test_the_measured_noise_itself_is_kept():
     np.testing.assert_allclose(flat, 1.0, atol=1e-5)
 
 
-def test_the_kept_noise_is_limited(monkeypatch):
-    monkeypatch.setattr(correlation, '_MOST_VALUES', 3 * 64 * 64 + 100)
+def test_the_kept_noise_is_limited():
     fields = [np.random.default_rng(k).normal(size=(64, 64)) for k in range(8)]
-    kept = correlation_of(fields, everywhere(fields)).fields
+    masks = everywhere(fields)
+    kept = correlation_of(fields, masks, most_values=3 * 64 * 64 + 100).fields
     assert [field.shape for field in kept] == [(64, 64)] * 3
     assert np.corrcoef(kept[0].ravel(), fields[0].ravel())[0, 1] > 0.99
     assert np.corrcoef(kept[-1].ravel(), fields[-1].ravel())[0, 1] > 0.99
-    monkeypatch.setattr(correlation, '_MOST_VALUES', 40 * 64)
-    assert [f.shape for f in correlation_of(fields, everywhere(fields)).fields] == [(40, 64)]
+    few = correlation_of(fields, masks, most_values=40 * 64).fields
+    assert [field.shape for field in few] == [(40, 64)]
 
 
 def test_the_record_leaves_the_noise_itself_out():

@@ -1,5 +1,7 @@
 """Correlation of the noise from one image."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -13,10 +15,15 @@ from napari_noise2score.noise.families import PoissonGaussian
 CAMERA = PoissonGaussian(3.0, 50.0, 2.0)
 
 
+@cache
+def scene(name: str, size: int) -> np.ndarray:
+    """Clean image, 0 to 1."""
+    return SCENES[name]((size, size), np.random.default_rng([0, 0]))
+
+
 def image(name: str, photons: float, sigma: float = 0.0, size: int = 384) -> np.ndarray:
     """One noisy image; the unit noise is blurred by ``sigma`` and brought back to one."""
-    clean = SCENES[name]((size, size), np.random.default_rng([0, 0]))
-    clean = CAMERA.offset + CAMERA.gain * photons * clean
+    clean = CAMERA.offset + CAMERA.gain * photons * scene(name, size)
     noise = np.random.default_rng(1).normal(size=clean.shape)
     if sigma:
         noise = ndimage.gaussian_filter(noise, sigma, mode='wrap')

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -26,6 +28,7 @@ def white(seed: int, shape=SHAPE) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
+@cache
 def scene(name: str, seed: int) -> np.ndarray:
     return 20 * SCENES[name](SHAPE, np.random.default_rng(seed))
 

@@ -1,3 +1,4 @@
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -29,6 +30,7 @@ def wave(variance: float, frequency=FREQUENCIES[0], phase: float = 1.0) -> np.nd
     return (2 * variance) ** 0.5 * np.cos(2 * np.pi * turns + phase)
 
 
+@cache
 def scene(name: str, seed: int) -> np.ndarray:
     return 20 * SCENES[name](SHAPE, np.random.default_rng(seed))
 

@@ -23,7 +23,7 @@ def frames(light: float, *shape: int, seed: int = 0, camera: PoissonGaussian = T
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Dark and flat-field frames and an image; the file of the flat field has no axes."""
-    ramp = 100 + np.linspace(30, 600, 96) * np.ones((3, 96, 1))
+    ramp = 100 + np.linspace(30, 600, 64) * np.ones((3, 64, 1))
     images = {
         'dark': frames(0, 8, 96, 96),
         'flat': frames(900, 8, 96, 96, seed=1),
@@ -80,7 +80,7 @@ def test_estimate_with_calibration_files(folder, capsys):
 def test_denoise_train_and_apply_take_what_was_measured(folder, capsys):
     both = ['--dark', folder / 'dark.tif', '--flat', folder / 'flat.tif']
     cells, model, report = folder / 'cells.tif', folder / 'm.safetensors', folder / 'r.json'
-    quick = ['--steps', '2', '--device', 'cpu']
+    quick = ['--steps', '1', '--device', 'cpu']
     said(capsys, ['train', cells, '--model', model, *quick, *both])
     to = ['--output', folder / 'clean.tif', '--report', report]
     for command in (

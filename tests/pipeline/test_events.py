@@ -50,7 +50,7 @@ class Log(Sequence[ImageSource]):
 
 @pytest.fixture(scope='module')
 def images() -> list[ImageSource]:
-    frames = synthetic_stack('nuclei', frames=3, size=64, seed=4).noisy
+    frames = synthetic_stack('nuclei', frames=3, size=48, seed=4).noisy
     return [ImageSource(frame, 'YX', f'{number}.tif') for number, frame in enumerate(frames)]
 
 

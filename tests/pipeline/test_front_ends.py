@@ -30,14 +30,13 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score.threads import using
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
-STEPS = DenoiseSettings(training=TrainSettings(seconds=None, steps=3, device='cpu', seed=5))
+STEPS = DenoiseSettings(training=TrainSettings(seconds=None, steps=1, device='cpu', seed=5))
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 EACH = replace(AT_ONCE, model_per=ModelPer.IMAGE)
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_with_an_autosave_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+def _autosave_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(autosave, 'default_file', lambda: tmp_path / 'last.safetensors')
 
 
@@ -64,7 +63,7 @@ def test_the_report_is_the_same_from_panel_command_line_and_python(frames, tmp_p
         python = denoise(frames[0], 'YX', STEPS, name=path.name).report
         events = list(jobs.train_job([source], STEPS, threading.Event()))
         call = ['denoise', str(path), '--output', str(tmp_path / 'o.tif'), '--report', str(file)]
-        assert main([*call, '--steps', '3', '--device', 'cpu', '--seed', '5']) == 0
+        assert main([*call, '--steps', '1', '--device', 'cpu', '--seed', '5']) == 0
     (result,) = (event for event in events if isinstance(event, jobs.Result))
     (trained,) = (event for event in events if isinstance(event, jobs.Trained))
     expected = json.loads(json.dumps(without_times(python)))

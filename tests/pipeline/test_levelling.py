@@ -21,7 +21,7 @@ from napari_noise2score.score.pretraining.weights import warm_start
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
-SIZE = 192
+SIZE = 160
 
 
 def image(share: float, axis: int = 0):

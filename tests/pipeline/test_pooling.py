@@ -16,7 +16,8 @@ from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
 SETTINGS = DenoiseSettings(
-    training=TrainSettings(seconds=None, steps=3, device='cpu'), orientations=1
+    training=TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu'),
+    orientations=1,
 )
 
 

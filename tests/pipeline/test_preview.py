@@ -1,5 +1,7 @@
 """Planes corrected while a training runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from napari_noise2score.score import precision
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
+BRIEF = TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu')
 
 
 def prepared(frames: int = 2):
@@ -48,7 +51,7 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
         monkeypatch.setattr(precision, 'has_fast_bfloat16', lambda device: fast)
     stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
     image = model_noise(ImageSource(stack.noisy, 'ZYX'))
-    model = finish(train_score_steps([image], TrainSettings(None, 2, slices=5, device='cpu')))
+    model = finish(train_score_steps([image], replace(BRIEF, slices=5)))
     model.network.depth[0].last.weight.normal_(std=0.02)
     score = finish(score_image_steps(model, image, orientations=1, sigma_a=0.0, device='cpu'))
     whole = correct_image(score, correction=Correction.STABILISED).image
@@ -59,7 +62,7 @@ def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_
 
 def test_what_has_been_learned_so_far_can_be_had_at_every_step():
     image = prepared()
-    settings = TrainSettings(seconds=None, steps=6, device='cpu')
+    settings = replace(BRIEF, steps=6)
     models = [at.model() for at in train_score_steps([image], settings)]
     weights = [next(iter(model.network.parameters())) for model in models]
     assert len(models) == 6

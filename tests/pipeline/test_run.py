@@ -29,7 +29,7 @@ from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainS
 
 QUICK = TrainSettings(
     seconds=None,
-    steps=120,
+    steps=80,
     batch=4,
     patch=32,
     device='cpu',
@@ -45,7 +45,7 @@ def mse(image, truth) -> float:
 
 @pytest.fixture(scope='module')
 def stack():
-    return synthetic_stack('nuclei', frames=3, size=128, seed=2)
+    return synthetic_stack('nuclei', frames=3, size=96, seed=2)
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +61,7 @@ def test_the_result_is_nearer_to_the_truth_in_the_same_units(stack, result):
 
 
 def test_the_input_is_not_changed(stack, result):
-    again = synthetic_stack('nuclei', frames=3, size=128, seed=2)
+    again = synthetic_stack('nuclei', frames=3, size=96, seed=2)
     np.testing.assert_array_equal(stack.noisy, again.noisy)
 
 
@@ -109,7 +109,7 @@ def test_a_weaker_gaussian_takes_less_away(result):
 
 
 def test_the_model_applies_to_another_image_of_the_kind(result):
-    other = synthetic_stack('nuclei', frames=1, size=128, seed=9)
+    other = synthetic_stack('nuclei', frames=1, size=96, seed=9)
     source = ImageSource(other.noisy[0], 'YX')
     applied = finish(single(denoise_steps([source], SETTINGS, model=result.model)))
     assert applied.model is result.model
@@ -145,7 +145,8 @@ def test_several_images_share_one_score(stack):
 
 def test_stages_come_in_order_and_stopping_still_corrects(stack):
     stop, stages = threading.Event(), []
-    settings = DenoiseSettings(training=TrainSettings(seconds=60, device='cpu'), orientations=1)
+    training = TrainSettings(seconds=60, batch=2, patch=32, device='cpu')
+    settings = DenoiseSettings(training=training, orientations=1)
 
     def look(progress: Progress) -> None:
         stages.append(progress.stage)
@@ -209,7 +210,7 @@ def test_correlated_noise_is_removed_unless_taken_for_independent():
     noise = ndimage.gaussian_filter(rng.normal(size=(6, 128, 128)), (0, 0.8, 0.8))
     noisy = truth + 12 * noise / noise.std()
     errors = {}
-    alone = replace(QUICK, frames=False)  # compared frames need no noise model
+    alone = replace(QUICK, frames=False, steps=120)  # compared frames need no noise model
     for correlation in ('auto', 'none'):
         settings = DenoiseSettings(
             noise=NoiseRequest(correlation=correlation), training=alone, orientations=1
@@ -237,7 +238,7 @@ def test_correlated_noise_is_removed_unless_taken_for_independent():
     ids=str,
 )
 def test_every_family_is_denoised_end_to_end(family: NoiseFamily, low, high, gain):
-    truth = synthetic_stack('filaments', frames=1, size=128, seed=2).truth
+    truth = synthetic_stack('filaments', frames=1, size=96, seed=2).truth
     clean = low + (high - low) * (truth - truth.min()) / np.ptp(truth)
     noisy = family.sample(np.stack([clean] * 4), np.random.default_rng(0))
     settings = DenoiseSettings(noise=NoiseRequest.exactly(family), training=QUICK)

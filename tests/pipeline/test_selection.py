@@ -23,7 +23,7 @@ NOISE = PoissonGaussian(4.0, 20.0, 2.0)
 
 @pytest.fixture(scope='module')
 def prepared() -> Prepared:
-    stack = synthetic_stack('nuclei', frames=4, size=160, photons=2.0, noise=NOISE, seed=1)
+    stack = synthetic_stack('nuclei', frames=4, size=128, photons=2.0, noise=NOISE, seed=1)
     return model_noise(ImageSource(stack.noisy, 'TYX'))
 
 

@@ -24,11 +24,15 @@ def test_a_missing_device_is_refused_with_those_that_are_there(monkeypatch):
 
 @pytest.mark.parametrize('fast', [True, False])
 def test_low_precision_only_where_the_processor_has_it(monkeypatch, fast):
-    monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: fast)
-    monkeypatch.setattr(module, '_cpu_imitates_bfloat16', lambda: False)
     monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
+    device = torch.device('cpu')
+    found = has_fast_bfloat16(device, native=lambda: fast, imitated=lambda: False)
+    assert found == fast
+
+
+def test_low_precision_is_used_where_it_is_fast_unless_it_is_said():
     device, network = torch.device('cpu'), torch.nn.Linear(4, 4)
-    for reduced, expected in ((None, fast), (False, False)):
+    for reduced, expected in ((None, has_fast_bfloat16(device)), (True, True), (False, False)):
         precision = Precision(device, reduced=reduced, is_right=lambda *layer: True)
         with precision.of(network):
             assert network(torch.ones(4)).dtype is (torch.bfloat16 if expected else torch.float32)
@@ -36,9 +40,8 @@ def test_low_precision_only_where_the_processor_has_it(monkeypatch, fast):
 
 def test_low_precision_not_without_the_library_that_has_it(monkeypatch):
     """Loops of PyTorch itself are many times slower in bfloat16 than in float32."""
-    monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: True)
     monkeypatch.setattr(torch.backends.mkldnn, 'enabled', False)
-    assert not has_fast_bfloat16(torch.device('cpu'))
+    assert not has_fast_bfloat16(torch.device('cpu'), native=lambda: True)
 
 
 @pytest.mark.parametrize('own', [True, False])
@@ -68,7 +71,6 @@ def test_low_precision_not_where_a_processor_only_imitates_it(monkeypatch, secon
     module._cpu_imitates_bfloat16.cache_clear()
     monkeypatch.setattr(torch.nn.functional, 'conv2d', convolve)
     monkeypatch.setattr(module.time, 'thread_time', lambda: now)
-    monkeypatch.setattr(module, '_cpu_has_bfloat16', lambda: True)
     monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
-    assert has_fast_bfloat16(torch.device('cpu')) != imitated
+    assert has_fast_bfloat16(torch.device('cpu'), native=lambda: True) != imitated
     module._cpu_imitates_bfloat16.cache_clear()

@@ -214,11 +214,11 @@ def test_from_a_later_step_on_the_training_stays_in_float32(processor):
     assert model.training['skipped_steps'] == 0
 
 
-def test_planes_at_hand_are_drawn_again_too(monkeypatch):
+def test_planes_at_hand_are_drawn_again_too():
     """Of an image that does not fit in memory only some planes are drawn from at a time."""
-    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 3 * 4 * 32 * 32)
     array = np.random.default_rng(0).normal(size=(40, 32, 32))
-    sampler = PatchSampler([ArrayPlanes(array)], 16, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    sampler = PatchSampler([ArrayPlanes(array)], 16, generator, in_memory=3 * 4 * 32 * 32)
     for _ in range(5):
         sampler.draw(8)
     state = sampler.state

@@ -5,8 +5,8 @@ from napari_noise2score.score.sampler import Box, PatchSampler
 from tests.score.helpers import ArrayPlanes
 
 
-def sampler(images, size=16, seed=0):
-    return PatchSampler(images, size, torch.Generator().manual_seed(seed))
+def sampler(images, size=16, seed=0, **more):
+    return PatchSampler(images, size, torch.Generator().manual_seed(seed), **more)
 
 
 def test_patches_are_cut_from_their_image():
@@ -44,9 +44,7 @@ def test_same_generator_same_patches():
     assert torch.equal(sampler([image], seed=4).draw(10)[0], sampler([image], seed=4).draw(10)[0])
 
 
-def test_planes_are_read_once_and_forgotten_beyond_the_budget(monkeypatch):
-    import napari_noise2score.score.sampler as module
-
+def test_planes_are_read_once_and_forgotten_beyond_the_budget():
     class Counting(ArrayPlanes):
         reads = 0
 
@@ -57,8 +55,7 @@ def test_planes_are_read_once_and_forgotten_beyond_the_budget(monkeypatch):
     image = Counting(np.zeros((3, 32, 32)))
     sampler([image]).draw(100)
     assert Counting.reads == 3
-    monkeypatch.setattr(module, '_CACHE_BYTES', 32 * 32 * 4)
-    sampler([image]).draw(100)
+    sampler([image], in_memory=32 * 32 * 4).draw(100)
     assert Counting.reads > 20
 
 
@@ -101,13 +98,12 @@ class Counted:
         return (plane,)
 
 
-def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches(monkeypatch):
-    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 10 * 32 * 32 * 4)
+def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches():
     images = Counted(1000)
-    sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
+    patches = sampler([images], in_memory=10 * 32 * 32 * 4)
     seen = set()
     for _ in range(100):
-        seen |= set(sampler.draw(8).values[:, 0, 0, 0].int().tolist())
+        seen |= set(patches.draw(8).values[:, 0, 0, 0].int().tolist())
     assert 40 < len(images.read) < 80
     assert seen == set(images.read)
     assert len(set(images.read)) > 0.9 * len(images.read)
@@ -115,12 +111,11 @@ def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches(monkeyp
     assert max(images.read) > 900
 
 
-def test_planes_that_fit_are_read_once(monkeypatch):
-    monkeypatch.setattr('napari_noise2score.score.sampler._CACHE_BYTES', 10 * 32 * 32 * 4)
+def test_planes_that_fit_are_read_once():
     images = Counted(10)
-    sampler = PatchSampler([images], 16, torch.Generator().manual_seed(0))
+    patches = sampler([images], in_memory=10 * 32 * 32 * 4)
     for _ in range(20):
-        sampler.draw(8)
+        patches.draw(8)
     assert sorted(images.read) == list(range(10))
 
 

@@ -14,7 +14,6 @@ from scipy import ndimage
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import REACH, Correlation
 from napari_noise2score.progress import finish
-from napari_noise2score.score import objective, slabs, transients
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned, Sliced
 from napari_noise2score.score.model import ScoreModel
@@ -200,16 +199,15 @@ def test_the_loss_is_least_at_the_posterior_mean_of_the_middle_given_all_planes(
         assert value(own, others) > least
 
 
-def test_frames_are_compared_with_the_slab_of_one_time(monkeypatch):
+def test_frames_are_compared_with_the_slab_of_one_time():
     """The mean of three planes of one flat scene has a third of the noise: (1 + 1/3) / 2."""
-    monkeypatch.setattr(slabs, 'HIDDEN', 0.0)
-    monkeypatch.setattr(objective, 'UNPERTURBED', 1.0)
-    monkeypatch.setattr(transients, 'SHARE', 0.0)
     noisy = 10 + np.random.default_rng(0).normal(size=(2 * 12, 64, 64))
     pairs = tuple((n, n + 1) for n in range(2, 22, 2))  # no ends
     planes = FramesOfSlices(noisy, pairs=pairs)
     sampler = PatchSampler([planes], 32, seeded(), planes=3)
-    drawn = TrainingObjective([planes], sampler, Preconditioned())
+    drawn = TrainingObjective(
+        [planes], sampler, Preconditioned(), unperturbed=1.0, hidden=0.0, events=0.0
+    )
 
     def network(z, sigma_a, variance, near):
         assert z.shape[1] == 3

@@ -225,13 +225,23 @@ def test_no_more_threads_than_the_process_may_use_cores(monkeypatch):
         assert usable_threads() == expected
 
 
+class Decided(ThreadChooser):
+    """Tries nothing: ``best`` threads are best."""
+
+    def __init__(self, best: int) -> None:
+        super().__init__(lambda pixels: lambda: None)
+        self._best = best
+
+    def best(self, most: int, pixels: int) -> int:
+        return min(self._best, most)
+
+
 class Recorder:
     """Numbers of threads with which a network was computed, where ``best`` are fastest."""
 
     def __init__(self, monkeypatch, best: int) -> None:
         self.used: list[int] = []
-        chooser = ThreadChooser(lambda pixels: lambda: None)
-        monkeypatch.setattr(chooser, 'best', lambda most, pixels: min(best, most))
+        chooser = Decided(best)
         for place in (module, training):
             monkeypatch.setattr(place, 'CHOOSER', chooser)
             monkeypatch.setattr(place, 'usable_threads', lambda: 2)

@@ -94,7 +94,7 @@ def test_non_finite_loss_stops_with_advice():
 def test_a_training_that_learns_nothing_begins_anew_and_is_reported(monkeypatch):
     monkeypatch.setattr(monitor, 'TRIVIAL', 0.0)
     with pytest.raises(TrainingError, match=r'nothing was learned in 650 steps .* 2 restart'):
-        finish(train([noisy_planes()], quick(650)))
+        finish(train([noisy_planes()], quick(650, batch=1, patch=16)))
 
 
 def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monkeypatch):
@@ -116,7 +116,7 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
             )
 
     monkeypatch.setattr(module, 'ScoreNetwork', Stuck)
-    model = finish(train([noisy_planes()], quick(400)))
+    model = finish(train([noisy_planes()], quick(400, batch=2)))
     assert model.training['restarts'] == 1
     assert model.training['final_loss'] < 0.8
     assert model.training['risk']['value'] < 0.3

@@ -107,9 +107,15 @@ def has_display() -> bool:
     return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
 
-def show(noisy: Path, clean: Path, say: Callable[[str], None] = print) -> int:
-    """Open both in napari with the panel, if there is a display and napari."""
-    if not has_display():
+def show(
+    noisy: Path,
+    clean: Path,
+    say: Callable[[str], None] = print,
+    *,
+    display: bool | None = None,
+) -> int:
+    """Open both in napari with the panel, if there is a ``display`` and napari."""
+    if not (has_display() if display is None else display):
         say('No display: look at comparison.png, or open the TIFF files in napari.')
         return 0
     if importlib.util.find_spec('napari') is None:

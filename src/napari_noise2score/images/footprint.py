@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,7 +18,36 @@ PLANE = 40
 """Bytes of memory per pixel of a plane during the correction; 53 were measured for 9 Mpx."""
 
 
-def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool = False) -> None:
+class Free(NamedTuple):
+    """Bytes that are free.
+
+    Attributes
+    ----------
+    memory : int
+        Memory of this process.
+    addresses : int or None
+        Addresses that ``ulimit -v`` leaves; None without such a limit.
+    disk : int
+        Space for temporary files.
+    """
+
+    memory: int
+    addresses: int | None
+    disk: int
+
+    @classmethod
+    def now(cls) -> Free:
+        """What is free on this machine."""
+        return cls(available(), address_space(), shutil.disk_usage(tempfile.gettempdir()).free)
+
+
+def check_footprint(
+    source: ImageSource,
+    dtype: DTypeLike,
+    *,
+    differences: bool = False,
+    free: Free | None = None,
+) -> None:
     """Raise an error if there is not enough space for the results of an image.
 
     The estimate is rather too low, so that no possible work is refused.
@@ -30,6 +60,8 @@ def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool 
         Dtype of the result.
     differences : bool
         Whether maps of the effect of the training are requested too.
+    free : Free, optional
+        What is free; measured if not given.
 
     Raises
     ------
@@ -43,13 +75,12 @@ def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool 
     arrays += [4 * source.size, level] if differences else []
     filed = sum(size for size in arrays if size > IN_MEMORY)
     needed = PLANE * rows * columns + sum(arrays) - filed
-    _compare(source, needed, available(), 'memory')
-    addresses = address_space()
-    if addresses is not None:
-        _compare(source, needed + filed, addresses, 'memory by ulimit -v')
+    free = free or Free.now()
+    _compare(source, needed, free.memory, 'memory')
+    if free.addresses is not None:
+        _compare(source, needed + filed, free.addresses, 'memory by ulimit -v')
     if filed:
-        folder = tempfile.gettempdir()
-        _compare(source, filed, shutil.disk_usage(folder).free, f'space in {folder} (TMPDIR)')
+        _compare(source, filed, free.disk, f'space in {tempfile.gettempdir()} (TMPDIR)')
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

@@ -16,11 +16,13 @@ IN_MEMORY = 1 << 31
 """Size of the largest array in memory, bytes; larger ones are in temporary files."""
 
 
-def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def allocate(
+    shape: tuple[int, ...], dtype: DTypeLike, in_memory: int | None = None
+) -> NDArray[Any]:
     """An array with undefined values.
 
-    One of more than `IN_MEMORY` bytes is a memory map of a temporary file, which is deleted with
-    it.
+    One of more than ``in_memory`` bytes, `IN_MEMORY` if not given, is a memory map of a temporary
+    file, which is deleted with it.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    if size <= IN_MEMORY:
+    if size <= (IN_MEMORY if in_memory is None else in_memory):
         return np.empty(shape, kind)
     try:
         with tempfile.TemporaryFile(prefix='noise2score-') as file:  # the map keeps it open

@@ -150,7 +150,12 @@ class Correlation:
         return {'neighbours': self.neighbours, 'kernel': kernel[inner, inner].tolist()}
 
 
-def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -> Correlation:
+def correlation_of(
+    noise: Sequence[Array],
+    masks: Sequence[NDArray[np.bool_]],
+    *,
+    most_values: int = _MOST_VALUES,
+) -> Correlation:
     """Autocorrelation of fields of noise.
 
     Parameters
@@ -159,6 +164,8 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
         Differences of frames of one scene, in the unit-noise coordinate.
     masks : sequence of (Y, X) bool
         Where they show noise only.
+    most_values : int
+        Values that are stored, over all fields together.
 
     Returns
     -------
@@ -176,19 +183,17 @@ def correlation_of(noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -
         return Correlation.white()
     kernel = (products / pairs) / (power / pairs[REACH, REACH])
     kernel[np.abs(kernel) < _DOUBT * pairs**-0.5] = 0.0
-    return Correlation((kernel + kernel[::-1, ::-1]) / 2, _stored(noise, masks))
+    return Correlation((kernel + kernel[::-1, ::-1]) / 2, _stored(noise, masks, most_values))
 
 
 def _stored(
-    noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]]
+    noise: Sequence[Array], masks: Sequence[NDArray[np.bool_]], most_values: int
 ) -> tuple[NDArray[np.float32], ...]:
-    """Evenly spaced fields of `_MOST_VALUES` values in all; the central part of a field that is
-    larger.
-    """
+    """Evenly spaced fields of ``most_values`` values in all; the central part of a larger one."""
     places = [place for place, mask in enumerate(masks) if mask.any()]
     height, width = (max(noise[place].shape[axis] for place in places) for axis in (0, 1))
-    rows = min(height, max(1, _MOST_VALUES // width))
-    count = min(len(places), max(1, _MOST_VALUES // (rows * width)))
+    rows = min(height, max(1, most_values // width))
+    count = min(len(places), max(1, most_values // (rows * width)))
     fields = []
     for index in np.linspace(0, len(places) - 1, count).round().astype(int):
         field, mask = noise[places[index]], masks[places[index]]

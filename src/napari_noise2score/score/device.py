@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -42,18 +43,31 @@ def choose_device(name: str = 'auto') -> torch.device:
     return torch.device(name)
 
 
-def has_fast_bfloat16(device: torch.device) -> bool:
+def has_fast_bfloat16(
+    device: torch.device,
+    *,
+    native: Callable[[], bool] | None = None,
+    imitated: Callable[[], bool] | None = None,
+) -> bool:
     """Whether a device multiplies bfloat16 itself; where it only imitates it float32 is faster.
 
     Nothing is computed in float16: its range is too small for images of much light.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+    native, imitated : callable, optional
+        Whether a processor has instructions for bfloat16, and whether its library imitates them;
+        asked of this machine if not given.
     """
     if device.type == 'cuda':
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != 'cpu':
         return False
     onednn: Any = torch.backends.mkldnn
-    there = onednn.is_available() and onednn.enabled and _cpu_has_bfloat16()
-    return bool(there and not _cpu_imitates_bfloat16())
+    there = onednn.is_available() and onednn.enabled and (native or _cpu_has_bfloat16)()
+    return bool(there and not (imitated or _cpu_imitates_bfloat16)())
 
 
 @cache

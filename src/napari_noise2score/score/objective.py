@@ -28,8 +28,8 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
-from napari_noise2score.score.slabs import central_plane, cut_off
-from napari_noise2score.score.transients import transients
+from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off
+from napari_noise2score.score.transients import SHARE, transients
 
 UNPERTURBED = 0.75
 """Share of the steps that compare frames or resample noise, on images where this is possible. The
@@ -63,6 +63,9 @@ class TrainingObjective:
         Whether frames of one scene are targets for each other.
     resampler : NoiseResampler, optional
         Resamples the noise of pixels; only with a good network to start from.
+    unperturbed, hidden, events : float
+        Shares of the steps without perturbation (`UNPERTURBED`), of the slabs that are cut off
+        (`slabs.HIDDEN`), and of the compared frames with events (`transients.SHARE`).
     """
 
     def __init__(
@@ -73,8 +76,12 @@ class TrainingObjective:
         *,
         frames: bool = True,
         resampler: NoiseResampler | None = None,
+        unperturbed: float = UNPERTURBED,
+        hidden: float = HIDDEN,
+        events: float = SHARE,
     ) -> None:
         self.sampler = sampler
+        self._unperturbed, self._hidden, self._events = unperturbed, hidden, events
         self._images, self._loss, self._resampler = images, loss, resampler
         self._generator = sampler.generator
         correlations = [image.correlation for image in images]
@@ -99,7 +106,7 @@ class TrainingObjective:
         chosen = self.sampler.images(count)
         paired, single = self._paired[chosen], self._resamplable[chosen]
         compared, resampled = (
-            UNPERTURBED * float(kind.float().mean()) for kind in (paired, single)
+            self._unperturbed * float(kind.float().mean()) for kind in (paired, single)
         )
         # one kind a step: a batch that is split in two is slower
         if compared + resampled > 0:
@@ -113,7 +120,7 @@ class TrainingObjective:
     def _perturbed(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
         patches, image, orientation, weight = self.sampler.draw(count)
         u = self._perturbation.draw(image, orientation, patches.shape[1])
-        patches = cut_off(patches, self._generator)
+        patches = cut_off(patches, self._generator, self._hidden)
         batch = patches, u, image, orientation, weight
         patches, u, image, orientation, weight = (a.to(denoiser.device) for a in batch)
         output = partial(denoiser.output, image=image, orientation=orientation)
@@ -140,7 +147,7 @@ class TrainingObjective:
             targets.append(turned(self.sampler.cut(second), orientation)[None])
             weights.append(turned(weight, orientation)[None])
             changes.append(pair.change)
-        slabs = cut_off(torch.stack(inputs), self._generator)
+        slabs = cut_off(torch.stack(inputs), self._generator, self._hidden)
         batch = slabs, torch.stack(targets), torch.stack(weights), chosen, orientations
         z, target, weight, image, orientations = (a.to(denoiser.device) for a in batch)
         light = LightChanges(changes, denoiser.device)
@@ -163,7 +170,7 @@ class TrainingObjective:
         half = z.shape[1] // 2
         here = central_plane(z)
         pairs = [len(self._images[number].pairs) for number in chosen.tolist()]
-        event = transients(pairs, z.shape[-1], self._generator).to(z.device)
+        event = transients(pairs, z.shape[-1], self._generator, self._events).to(z.device)
         level = local_mean(here)
         noisy = here + event + self._more_noise(variance, level, level + event)
         before, after = light.brought(level), light.brought(level + event)
@@ -184,7 +191,7 @@ class TrainingObjective:
         """
         assert self._resampler is not None
         patches, image, _, weight = self.sampler.draw_of(chosen)
-        patches = cut_off(patches, self._generator)
+        patches = cut_off(patches, self._generator, self._hidden)
         patches, image, weight = (a.to(denoiser.device) for a in (patches, image, weight))
         other, change = self._resampler.draw(patches, image, self._generator)
         z, image = torch.cat([patches, other]), image.repeat(2)

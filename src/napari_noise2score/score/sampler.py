@@ -177,6 +177,8 @@ class PatchSampler:
         Pixels that are excluded from the training.
     planes : int
         Number of adjacent planes of a patch, odd.
+    in_memory : int
+        Size of the cache of planes, bytes.
     """
 
     def __init__(
@@ -186,8 +188,10 @@ class PatchSampler:
         generator: torch.Generator,
         held: Sequence[Box] = (),
         planes: int = 1,
+        in_memory: int = _CACHE_BYTES,
     ) -> None:
         self._images, self._planes = images, planes
+        self._in_memory = in_memory
         self.size, self.generator = size, generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._shelves: dict[int, list[int]] = {}
@@ -329,7 +333,7 @@ class PatchSampler:
         The cached planes change gradually, so that each is read once for many patches.
         """
         count = self._images[image].shape[0]
-        room = int(_CACHE_BYTES / self._weights.sum() / 4 * count) // self._planes
+        room = int(self._in_memory / self._weights.sum() / 4 * count) // self._planes
         if room >= count:
             return self._whole(count)
         shelf = self._shelves.setdefault(image, [])
@@ -357,7 +361,7 @@ class PatchSampler:
         self._cache[key] = plane
         if blank.any():
             self._blank[key] = torch.from_numpy(blank)
-        while len(self._cache) > 1 and self._bytes() > _CACHE_BYTES:
+        while len(self._cache) > 1 and self._bytes() > self._in_memory:
             self._forget(next(iter(self._cache)))
         return plane
 

@@ -38,8 +38,8 @@ def read_slab(
     return np.stack([nothing if plane is None else plane for plane in planes])
 
 
-def cut_off(slabs: Tensor, generator: torch.Generator) -> Tensor:
-    """Slabs (B, P, Y, X); in a share `HIDDEN` of them outer planes are NaN.
+def cut_off(slabs: Tensor, generator: torch.Generator, share: float = HIDDEN) -> Tensor:
+    """Slabs (B, P, Y, X); in a ``share`` of them outer planes are NaN.
 
     Planes above or below the central one are removed; without neighbours nothing is drawn.
     """
@@ -47,7 +47,7 @@ def cut_off(slabs: Tensor, generator: torch.Generator) -> Tensor:
     if not half:
         return slabs
     result = slabs.clone()
-    chosen = torch.rand(len(slabs), generator=generator) < HIDDEN
+    chosen = torch.rand(len(slabs), generator=generator) < share
     above = torch.rand(len(slabs), generator=generator) < 0.5
     missing = torch.randint(1, half + 1, (len(slabs),), generator=generator)
     for index in chosen.nonzero()[:, 0].tolist():

@@ -30,7 +30,9 @@ _DARK = 0.25
 """Share of the spots that are darker than their surroundings."""
 
 
-def transients(pairs: Sequence[int], size: int, generator: torch.Generator) -> Tensor:
+def transients(
+    pairs: Sequence[int], size: int, generator: torch.Generator, most: float = SHARE
+) -> Tensor:
     """Spots and patches of light, (B, 1, size, size) float32, noise standard deviations.
 
     Gaussian spots, discs and squares at random places; most are brighter than their surroundings.
@@ -43,8 +45,10 @@ def transients(pairs: Sequence[int], size: int, generator: torch.Generator) -> T
         Height and width of a patch, pixels.
     generator : torch.Generator
         Source of the random numbers, on the CPU.
+    most : float
+        Share of the patches of a long recording with spots in them.
     """
-    share = SHARE * (torch.tensor(pairs) / _LONG).clamp(max=1).view(-1, 1, 1, 1)
+    share = most * (torch.tensor(pairs) / _LONG).clamp(max=1).view(-1, 1, 1, 1)
     drawn = torch.rand(8, len(pairs), _MOST, 1, 1, generator=generator)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing='ij')
     down, across = (y - size * drawn[0]).abs(), (x - size * drawn[1]).abs()

@@ -59,10 +59,9 @@ def test_what_it_learned_denoises_at_once(tmp_path):
     assert np.mean((result - clean)[flat_parts] ** 2) < 0.4
 
 
-def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.score.pretraining.pretrain._KEEP_EVERY', 0.0)
+def test_an_interrupted_run_goes_on(tmp_path):
     state = tmp_path / 'state.pt'
-    run = pretrain(quick(20), source=flat, state=state)
+    run = pretrain(quick(20), source=flat, state=state, keep_every=0.0)
     for _ in itertools.islice(run, 8):
         pass
     run.close()

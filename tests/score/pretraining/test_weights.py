@@ -21,18 +21,15 @@ def test_the_shipped_file_is_small_whole_and_tells_how_it_was_made():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
+def test_a_damaged_file_is_refused(tmp_path):
     damaged = tmp_path / 'warm.safetensors'
     content = bytearray(weights.FILE.read_bytes())
     content[-100] ^= 1
     damaged.write_bytes(content)
-    warm_start.cache_clear()
-    monkeypatch.setattr(weights, 'FILE', damaged)
     with pytest.raises(CheckpointError, match='damaged weights of the warm start'):
-        warm_start()
-    monkeypatch.setattr(weights, 'FILE', tmp_path / 'nothing')
+        warm_start(damaged)
     with pytest.raises(CheckpointError, match='are not installed'):
-        warm_start()
+        warm_start(tmp_path / 'nothing')
 
 
 def test_a_start_has_a_name_or_is_a_file(tmp_path):

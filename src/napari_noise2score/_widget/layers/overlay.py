@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _KEPT = 1 << 28
-"""Bytes of replaced parts that are remembered; the oldest are forgotten first."""
+"""Bytes of replaced parts that are remembered."""
 
 Key = tuple[tuple[int, int], ...]
 
@@ -24,10 +24,12 @@ class Overlay:
         With ``shape`` and slicing.
     dtype : dtype
         Of what is shown.
+    remembered : int
+        Bytes of replaced parts that are remembered; the oldest are forgotten first.
     """
 
-    def __init__(self, base: Any, dtype: Any) -> None:
-        self._base = base
+    def __init__(self, base: Any, dtype: Any, remembered: int = _KEPT) -> None:
+        self._base, self._remembered = base, remembered
         self.shape = tuple(int(side) for side in base.shape)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(dtype)
@@ -41,8 +43,11 @@ class Overlay:
         )
         self._parts.pop(key, None)
         self._parts[key] = np.asarray(values, self.dtype).reshape([b - a for a, b in key])
-        while len(self._parts) > 1 and sum(p.nbytes for p in self._parts.values()) > _KEPT:
+        while len(self._parts) > 1 and self._bytes() > self._remembered:
             self._parts.popitem(last=False)
+
+    def _bytes(self) -> int:
+        return sum(part.nbytes for part in self._parts.values())
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """What is seen there; whole numbers and slices are accepted."""

@@ -189,10 +189,9 @@ def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
     """Every part shifted down by another number of rows; ``number`` of ``shifts`` variants."""
     rows, count = field.values.shape
     step = (rows / (2 * count)) * (1 + (number + 0.5) / shifts)
-    by = [round(step * part) for part in range(count)]
-    return _Parts(
-        *(np.stack([np.roll(a[:, b], by[b]) for b in range(count)], axis=1) for a in field)
-    )
+    by = np.round(step * np.arange(count)).astype(int)
+    origin = (np.arange(rows)[:, None] - by) % rows
+    return _Parts(*(np.take_along_axis(a, origin, axis=0) for a in field))
 
 
 def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -> Array:

@@ -64,6 +64,7 @@ def pretrain(
     source: Source = procedural_image,
     state: str | os.PathLike[str] | None = None,
     precision: Precision | None = None,
+    keep_every: float = _KEEP_EVERY,
 ) -> Generator[PretrainProgress, None, ScoreModel]:
     """Learn to denoise procedural images.
 
@@ -74,10 +75,12 @@ def pretrain(
     source : callable, optional
         Draws clean images; procedural ones if not given.
     state : path, optional
-        File in which the run is kept every minute; if it is there, the run goes on from it.
+        File in which the run is kept now and then; if it is there, the run goes on from it.
     precision : Precision, optional
         How precisely to compute, on the device of the settings; chosen if not given. A step that
         is not finite in bfloat16 is repeated in float32, and so are all after it.
+    keep_every : float
+        Least time between two savings of the run, s.
 
     Yields
     ------
@@ -142,7 +145,7 @@ def pretrain(
         if step * _LOGGED // settings.steps > (step - 1) * _LOGGED // settings.steps:
             log.append((step, round(smoothed, 5)))
         now_seconds = time.perf_counter()
-        if state is not None and (now_seconds - saved > _KEEP_EVERY or step == settings.steps):
+        if state is not None and (now_seconds - saved > keep_every or step == settings.steps):
             saved = now_seconds
             record = {
                 'settings': settings.to_dict(),

@@ -44,7 +44,7 @@ def starting_model(init: str) -> ScoreModel | None:
 
 
 @cache
-def warm_start() -> ScoreModel:
+def warm_start(file: Path = FILE) -> ScoreModel:
     """The weights that ship with the package; not to be changed by who gets them.
 
     Raises
@@ -53,16 +53,16 @@ def warm_start() -> ScoreModel:
         If the installed file is not the one that was released.
     """
     try:
-        found = hashlib.sha256(FILE.read_bytes()).hexdigest()
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(
-            f'{FILE}: the weights of the warm start are not installed; install '
+            f'{file}: the weights of the warm start are not installed; install '
             'napari-noise2score again, or train from scratch (init scratch, --init scratch)'
         ) from error
     if found != SHA256:
         raise CheckpointError(
-            f'{FILE}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
+            f'{file}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
             f'{SHA256[:12]}...); install napari-noise2score again, or train from scratch (init '
             'scratch, --init scratch)'
         )
-    return ScoreModel.load(FILE)
+    return ScoreModel.load(file)
