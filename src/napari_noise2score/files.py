@@ -40,7 +40,8 @@ def written_whole(path: PathLike) -> Iterator[Path]:
     """A place to write to, which takes the name ``path`` when all went well.
 
     An existing file stays as it is until then, and hands on its rights; after an error nothing is
-    left behind. Contents and name are on the disk when this ends, also after a power loss. A link stays a link: what it leads to is written.
+    left behind. Contents and name are on the disk at the end, so that a power loss takes neither.
+    A link stays a link: what it leads to is written.
 
     Raises
     ------

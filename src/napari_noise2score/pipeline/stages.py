@@ -12,6 +12,7 @@ from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.domain import Seen, beaten_by_pretrained
 from napari_noise2score.pipeline.evening import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
+from napari_noise2score.pipeline.origin import origin_of
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.results import Denoised, ScoreMap
@@ -20,6 +21,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
+from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 from napari_noise2score.steps import relay
 
@@ -30,15 +32,22 @@ def train_score_steps(
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
+    folder: TrainingFolder | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Train one score model on all channels of all images together; see `api.train_score`.
+
+    The state of the training is saved in the ``folder``, if there is one, and the training
+    continues from it if the folder says so.
 
     What is yielded, returned and raised: `napari_noise2score.score.train.train`.
     """
     device = settings.device if settings is not None else 'auto'
     prepared = [levelled(image, device) for image in prepared]
     channels = [channel for image in prepared for channel in image.channels]
-    model = yield from train(channels, settings, start=start, stop=stop)
+    saved = None
+    if folder is not None:
+        saved = folder.next(origin_of(prepared, settings or TrainSettings(), start))
+    model = yield from train(channels, settings, start=start, stop=stop, saved=saved)
     model.data = {
         'images': [
             {
