@@ -110,16 +110,16 @@ def test_an_interrupted_training_gives_the_same_weights_bit_for_bit(case, tmp_pa
 
 def test_one_that_was_interrupted_again_and_again_gives_the_same_too(tmp_path):
     images, path = [noisy_planes(2, 64)], tmp_path / 'a.safetensors'
-    whole = finish(train(images, SCRATCH))
-    interrupted(images, SCRATCH, path, 3)
+    whole = finish(train(images, QUICK))
+    interrupted(images, QUICK, path, 3)
     for _ in range(3):
         saved = SavedTraining(path, ORIGIN, 0.0, TrainingState.load(path))
-        steps = train(images, SCRATCH, saved=saved)
+        steps = train(images, QUICK, saved=saved)
         for _ in range(3):  # the first says where it continues
             next(steps)
         steps.close()
     assert TrainingState.load(path).step == 9
-    assert_same(resumed(images, SCRATCH, path), whole)
+    assert_same(resumed(images, QUICK, path), whole)
 
 
 @pytest.mark.parametrize('frames', [1, 3])
@@ -308,19 +308,21 @@ def test_a_model_is_no_state(tmp_path):
 
 def test_what_is_saved_comes_back_as_it_was(tmp_path):
     shared, path = torch.arange(3.0), tmp_path / 'a.safetensors'
+    array = np.array([0.1, np.nan])
     parts = {
         'numbers': [1, 0.1, float('nan'), float('inf'), None, True, 'text'],
         'tensors': {'a': shared, 'b': shared, 'bytes': torch.arange(3, dtype=torch.uint8)},
-        'array': np.array([0.1, np.nan]),
+        'arrays': [array, array],
         'last': torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
     }
     TrainingState(7, 0.1, ORIGIN, parts, finished=True).save(path)
+    TrainingState.load(path).save(path)
     found = TrainingState.load(path)
     assert (found.step, found.seconds, found.origin, found.finished) == (7, 0.1, ORIGIN, True)
     np.testing.assert_equal(found.parts['numbers'], parts['numbers'])
     assert found.parts['tensors']['a'] is found.parts['tensors']['b']
     assert found.parts['tensors']['bytes'].dtype == torch.uint8
-    np.testing.assert_array_equal(found.parts['array'], parts['array'])
+    np.testing.assert_array_equal(found.parts['arrays'], parts['arrays'])
     assert torch.equal(found.parts['last'], parts['last'])
 
 

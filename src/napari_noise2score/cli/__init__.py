@@ -31,6 +31,7 @@ from napari_noise2score.cli.options import (
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.cli.resume import SUFFIX, add_resume
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.memory import ran_out
@@ -100,11 +101,15 @@ _NAMED = 8
 
 def _written_words(written: Sequence[Path]) -> str:
     """What is there after an interruption."""
-    files = list(dict.fromkeys(map(str, written)))  # some are written again and again
+    states = [path for path in written if path.parent.suffix == SUFFIX and path.exists()]
+    resume = f'; --resume continues the training from {states[0].parent}' if states else ''
+    # some are written again and again
+    files = list(dict.fromkeys(str(p) for p in written if p.parent.suffix != SUFFIX))
     if not files:
-        return 'nothing was written'
+        return f'nothing was written{resume}'
     names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
-    return f'these files were written: {names}' + (f' and {more} more' if more > 0 else '')
+    more_words = f' and {more} more' if more > 0 else ''
+    return f'these files were written: {names}{more_words}{resume}'
 
 
 @contextmanager
@@ -150,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(denoise)
     add_correction(denoise, trains=True)
     add_training(denoise)
+    add_resume(denoise, 'OUT.resume (OUT/training.resume if OUT is a folder)')
     denoise.add_argument(
         '--model-out', type=file_named, metavar='M', help='save the trained model in this file'
     )
@@ -171,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_noise(train)
     add_training(train)
+    add_resume(train, 'M.resume')
     train.set_defaults(command=run.train)
 
     apply = commands.add_parser('apply', help='denoise images with a trained model')

@@ -64,6 +64,7 @@ class SavedTraining:
 
     def _save(self, state: TrainingState) -> None:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             state.save(self.path)
         except OSError as error:
             if not self._failed:  # once is enough

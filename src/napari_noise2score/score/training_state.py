@@ -103,7 +103,9 @@ class TrainingState:
                 f'{path}: is {found}; {FORMAT!r}, version {VERSION!r}, is needed'
             )
         try:
-            parts = _unpacked(json.loads(header['parts']), tensors)
+            arrays = {key: values.numpy() for key, values in tensors.items()}
+            stored = {_TENSOR: tensors, _ARRAY: arrays}
+            parts = _unpacked(json.loads(header['parts']), stored)
             origin = TrainingOrigin.from_dict(json.loads(header['origin']))
             step, seconds = int(header['step']), float(header['seconds'])
             return cls(step, seconds, origin, parts, bool(int(header['finished'])))
@@ -126,13 +128,13 @@ def _packed(value: Any, tensors: list[Tensor], known: dict[int, Any]) -> Any:
     return value
 
 
-def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _unpacked(value: Any, stored: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What was packed; what was one object before is one object again."""
     if isinstance(value, list):
-        return [_unpacked(one, tensors) for one in value]
+        return [_unpacked(one, stored) for one in value]
     if not isinstance(value, dict):
         return value
-    if _TENSOR in value:
-        return tensors[value[_TENSOR]]
-    if _ARRAY in value:
-        return tensors[value[_ARRAY]].numpy()
-    return {key: _unpacked(one, tensors) for key, one in value.items()}
+    for key, values in stored.items():
+        if key in value:
+            return values[value[key]]
+    return {key: _unpacked(one, stored) for key, one in value.items()}
