@@ -200,7 +200,7 @@ class TrainSettings:
         panel=False,
     )
     save_every: float = setting(
-        60.0,
+        30.0,
         label='Save the training every',
         unit='s',
         help='Time between two savings of the training, in seconds, so that --resume can continue '
