@@ -221,6 +221,23 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(steps, monkeypatch, ca
     assert names() == {'m.safetensors'}
 
 
+def test_a_disk_that_is_full_meanwhile_is_said_once_and_costs_no_training(monkeypatch, capsys):
+    call = ['train', 'a.tif', *CALL, '--model']
+    assert main([*call, 'whole.safetensors']) == 0
+    assert said(capsys) == []
+
+    def full(state, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(TrainingState, 'save', full)
+    assert main([*call, 'm.safetensors']) == 0
+    (line,) = said(capsys)
+    assert line.startswith('napari-noise2score: m.safetensors.resume')
+    assert 'could not be saved (No space left on device); the training continues' in line
+    assert_same('m.safetensors', 'whole.safetensors')
+    assert names() == {'m.safetensors', 'whole.safetensors'}
+
+
 def test_nothing_is_saved_if_nothing_is_to_be_saved(steps):
     call = ['train', 'a.tif', '--model', 'm.safetensors', *CALL[:-1], '0']
     steps.interrupt(3, call)

@@ -19,7 +19,14 @@ from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
-from napari_noise2score.cli.console import PROGRAM, close_console, give_up, note, open_console
+from napari_noise2score.cli.console import (
+    PROGRAM,
+    close_console,
+    give_up,
+    note,
+    open_console,
+    warnings_noted,
+)
 from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.options import (
@@ -49,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # nobody reads the help, and output is not buffered
         give_up(error)
         raise SystemExit(close_console(0)) from None
-    with recorded() as written, _told_to_end():
+    with recorded() as written, _told_to_end(), warnings_noted():
         try:
             status = _run(options)
         except KeyboardInterrupt as interrupt:

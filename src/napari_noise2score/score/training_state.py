@@ -91,7 +91,8 @@ class TrainingState:
         try:
             with safe_open(path, framework='pt') as file:
                 header = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                # copies: Windows replaces no file that something in memory still refers to
+                tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f'{path}: is damaged, or not the state of a training ({error}); remove it to '
