@@ -2,6 +2,7 @@ import errno
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,58 @@ def test_the_longest_name_that_a_file_may_have_can_be_written(tmp_path):
     with written_whole(path) as part:
         part.write_text('x')
     assert path.read_text() == 'x'
+
+
+@POSIX
+def test_contents_are_on_the_disk_before_the_name_and_then_the_name_too(tmp_path, monkeypatch):
+    path, done = tmp_path / 'a.txt', []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle):
+        done.append('folder' if stat.S_ISDIR(os.fstat(handle).st_mode) else 'contents')
+        sync(handle)
+
+    def replaced(part, target):
+        done.append('name')
+        return replace(part, target)
+
+    monkeypatch.setattr(os, 'fsync', synced)
+    monkeypatch.setattr(Path, 'replace', replaced)
+    with written_whole(path) as part:
+        part.write_text('new')
+    assert done == ['contents', 'name', 'folder']
+
+
+@POSIX
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_file_that_does_not_reach_the_disk_does_not_take_its_name(tmp_path, monkeypatch, code):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+
+    def full(handle):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match=r'a\.txt') as caught, written_whole(path) as part:
+        part.write_text('new')
+    assert (caught.value.errno, caught.value.filename) == (code, str(path))
+    assert path.read_text() == 'old'
+    assert names(tmp_path) == ['a.txt']
+
+
+@POSIX
+def test_a_folder_that_cannot_be_synchronised_does_not_cost_the_file(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def only_files(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(handle)
+
+    monkeypatch.setattr(os, 'fsync', only_files)
+    with written_whole(tmp_path / 'a.txt') as part:
+        part.write_text('new')
+    assert (tmp_path / 'a.txt').read_text() == 'new'
 
 
 @POSIX

@@ -43,7 +43,8 @@ def written_whole(path: PathLike) -> Iterator[Path]:
     """A place to write to, which takes the name ``path`` when all went well.
 
     An existing file stays as it is until then, and hands on its rights; after an error nothing is
-    left behind. A link stays a link: what it leads to is written.
+    left behind. Contents and name are on the disk at the end, so that a power loss takes neither.
+    A link stays a link: what it leads to is written.
 
     Raises
     ------
@@ -61,6 +62,7 @@ def written_whole(path: PathLike) -> Iterator[Path]:
         _hand_on_rights(target, part)
         _to_disk(part)
         part.replace(target)
+        _name_to_disk(target.parent)
     except OSError as error:
         if error.filename not in (None, str(part)):
             raise
@@ -213,6 +215,21 @@ def _to_disk(part: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def _name_to_disk(folder: Path) -> None:
+    """Have a new name on the disk as well: after a power loss a folder may still have the old one.
+
+    Only POSIX systems can do that. Where it fails the file is whole all the same.
+    """
+    if not hasattr(os, 'O_DIRECTORY'):
+        return
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _why(part: Path) -> int:

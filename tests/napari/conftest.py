@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,14 @@ def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.Monkey
     last = file.with_name('last.safetensors')
     for module in ('autosave', 'views.model_box'):
         monkeypatch.setattr(f'napari_noise2score._widget.{module}.default_file', lambda: last)
+
+
+@pytest.fixture(autouse=True)
+def stored_runs(tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the panel stores its trainings in a test."""
+    folder: Path = tmp_path_factory.mktemp('data') / 'interrupted'
+    monkeypatch.setattr('napari_noise2score._widget.stored_run.default_folder', lambda: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,17 @@ from napari_noise2score._widget import worker
 from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.control.controller import Controller
 from napari_noise2score._widget.control.events import Status
+from napari_noise2score._widget.control.interrupted import InterruptedRuns
 from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Estimated, Trained
-from napari_noise2score._widget.layers import Pair, ResultLayers, target_of
+from napari_noise2score._widget.layers import (
+    Pair,
+    ResultLayers,
+    candidates,
+    image_layers,
+    target_of,
+)
 from napari_noise2score._widget.layers.live_view import LiveView, view_of
 from napari_noise2score._widget.preferences import preferences
 from napari_noise2score._widget.views.chart import Chart, learning_curve
@@ -29,6 +36,7 @@ from napari_noise2score._widget.views.form import list_layers
 from napari_noise2score._widget.views.layer_table import LayerTable
 from napari_noise2score._widget.views.model_box import ModelBox
 from napari_noise2score._widget.views.noise_form import NoiseForm
+from napari_noise2score._widget.views.offer_box import OfferBox
 from napari_noise2score._widget.views.region_box import RegionBox
 from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score._widget.views.status_bar import StatusBar
@@ -86,8 +94,12 @@ class Noise2ScorePanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self.controller = Controller(worker.start)
+        self.interrupted = InterruptedRuns(
+            worker.start, lambda run: candidates(run, image_layers(viewer))
+        )
         self.results = ResultLayers(viewer)
         self.live = LiveView(self, viewer, self._is_idle, self._correct_displayed)
+        self.offer = OfferBox()
         self.layers = LayerTable(viewer)
         self.reading = WrappedText('How the layers are read')
         self.model = ModelBox(self.controller)
@@ -127,6 +139,7 @@ class Noise2ScorePanel(QWidget):
         """Bring the menus of layers up to date; called by napari when its layers change."""
         for form in (self.region.form, self.noise.calibration.form):
             list_layers(form)
+        self.interrupted.look()
 
     def settings(self, *, trains: bool = True) -> DenoiseSettings:
         """The settings that the panel shows now.
@@ -161,6 +174,9 @@ class Noise2ScorePanel(QWidget):
         self.form.live.changed.connect(self._set_live)
         self._set_live(self.form.live.value)
         self.layers.ticked.connect(self._refresh)
+        self.offer.accepted.connect(self._continue)
+        self.offer.declined.connect(lambda: self.interrupted.decline())
+        self.destroyed.connect(self.interrupted.close)
         self.destroyed.connect(self.controller.close)
 
     def _connect_controller(self) -> None:
@@ -175,6 +191,7 @@ class Noise2ScorePanel(QWidget):
         events.result_ready.connect(self._add_result)
         events.plane_ready.connect(self._show_plane)
         events.map_ready.connect(self.results.add_map)
+        self.interrupted.offered.connect(self.offer.offer)
 
     def _show_status(self, status: Status) -> None:
         self.footer.show_status(status)
@@ -224,6 +241,20 @@ class Noise2ScorePanel(QWidget):
                 self.results.forget_removed(request[0])
                 self.live.watch(request[0])
             self.controller.train(*request, self.live.displayed)
+            self.pause.native.setFocus()
+
+    def _continue(self) -> None:
+        """Continue the interrupted training that is offered."""
+        self.footer.clear()
+        if not self._is_idle():
+            self.footer.refuse('Another run is under way; wait until it ends, or press Stop.')
+            return
+        offer = self.interrupted.accept()
+        if offer is not None:
+            run, targets = offer
+            self.results.forget_removed(targets)
+            self.live.watch(targets)
+            self.controller.train(targets, run.settings, self.live.displayed, run)
             self.pause.native.setFocus()
 
     def _correct(self) -> None:
@@ -320,6 +351,7 @@ class Noise2ScorePanel(QWidget):
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setSpacing(8)
+        column.addWidget(self.offer)
         column.addWidget(self.layers)
         column.addWidget(self.reading)
         column.addWidget(Collapsible('Region', self.region.form.native, _REGION_TIP))

@@ -19,7 +19,14 @@ from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
-from napari_noise2score.cli.console import PROGRAM, close_console, give_up, note, open_console
+from napari_noise2score.cli.console import (
+    PROGRAM,
+    close_console,
+    give_up,
+    note,
+    open_console,
+    warnings_noted,
+)
 from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.options import (
@@ -31,6 +38,7 @@ from napari_noise2score.cli.options import (
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.cli.resume import SUFFIX, add_resume
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.images.ome_zarr.location import named
@@ -49,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # nobody reads the help, and output is not buffered
         give_up(error)
         raise SystemExit(close_console(0)) from None
-    with recorded() as written, _told_to_end():
+    with recorded() as written, _told_to_end(), warnings_noted():
         try:
             status = _run(options)
         except KeyboardInterrupt as interrupt:
@@ -101,11 +109,15 @@ _NAMED = 8
 
 def _written_words(written: Sequence[Path]) -> str:
     """What is there after an interruption."""
-    files = list(dict.fromkeys(map(named, written)))  # some are written again and again
+    states = [path for path in written if path.parent.suffix == SUFFIX and path.exists()]
+    resume = f'; --resume continues the training from {states[0].parent}' if states else ''
+    # some are written again and again
+    files = list(dict.fromkeys(named(p) for p in written if p.parent.suffix != SUFFIX))
     if not files:
-        return 'nothing was written'
+        return f'nothing was written{resume}'
     names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
-    return f'these files were written: {names}' + (f' and {more} more' if more > 0 else '')
+    more_words = f' and {more} more' if more > 0 else ''
+    return f'these files were written: {names}{more_words}{resume}'
 
 
 @contextmanager
@@ -151,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(denoise)
     add_correction(denoise, trains=True)
     add_training(denoise)
+    add_resume(denoise, 'OUT.resume (OUT/training.resume if OUT is a folder)')
     denoise.add_argument(
         '--model-out', type=file_named, metavar='M', help='save the trained model in this file'
     )
@@ -172,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_noise(train)
     add_training(train)
+    add_resume(train, 'M.resume')
     train.set_defaults(command=run.train)
 
     apply = commands.add_parser('apply', help='denoise images with a trained model')

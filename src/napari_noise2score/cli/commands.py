@@ -17,6 +17,7 @@ from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import noise_request, train_settings
 from napari_noise2score.cli.outputs import Output, outputs_of, tried
 from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.resume import Resumption, folder_beside
 from napari_noise2score.errors import InputError
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
@@ -48,12 +49,16 @@ def train(options: argparse.Namespace) -> int:
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
     files, wrong = files_of(options.images)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
-    with tried(outputs_of(model=options.model), inputs):
+    resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
+    with tried([*outputs_of(model=options.model), *resumption.outputs], inputs):
         choose_device(training.device)
         starting_model(training.init)
         batch, images = Batch(files, wrong), Images(files, options, together=True)
-        steps = train_steps(images.learned_from, settings, go_on=not batch.single)
-        run(_saved(steps, options.model, files, batch))
+        steps = train_steps(
+            images.learned_from, settings, go_on=not batch.single, folder=resumption.begin()
+        )
+        run(_saved(resumption.told(steps), options.model, files, batch))
+        resumption.end()
         return batch.status()
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import codecs
 import errno
+import logging
 import os
 import sys
 import unicodedata
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 PROGRAM = 'napari-noise2score'
@@ -83,6 +85,25 @@ def note(text: str) -> None:
         _print(f'{PROGRAM}: {line}', sys.stderr)
     except OSError:
         _to_nowhere(sys.stderr)
+
+
+@contextmanager
+def warnings_noted() -> Iterator[None]:
+    """Print warnings that the package logs as any other note."""
+    handler = _Notes(logging.WARNING)
+    logger = logging.getLogger('napari_noise2score')
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Notes(logging.Handler):
+    """Prints what is logged as a note."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
 
 
 def close_console(status: int) -> int:

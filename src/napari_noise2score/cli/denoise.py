@@ -19,6 +19,7 @@ from napari_noise2score.cli.inputs import files_of, other_inputs, stands_for_fil
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
 from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.resume import Resumption, folder_beside
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.memory import ran_out
@@ -75,6 +76,12 @@ def _write_clean(
     clean = targets(files, options.output, several)
     maps = [] if wanted is None else targets(files, wanted, several)
     outputs = outputs_of(output=clean, difference=maps, model_out=model_out, report=options.report)
+    resumption = None
+    if model is None:
+        is_folder = options.output.is_folder(files, several)
+        place = folder_beside(options.output.path, is_folder=is_folder)
+        resumption = Resumption(place, settings.training, resume=options.resume)
+        outputs += resumption.outputs
     with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
         choose_device(settings.training.device)
         start = starting_model(settings.training.init) if model is None else None
@@ -110,11 +117,14 @@ def _write_clean(
                 lessons=images.lessons,
                 model=model,
                 go_on=not batch.single,
+                folder=None if resumption is None else resumption.begin(),
             )
             try:
-                run(results.written(steps))
+                run(results.written(steps if resumption is None else resumption.told(steps)))
             finally:
                 results.write_report(at_the_end=True)
+            if resumption is not None and not batch.unwritten:
+                resumption.end()
         return batch.status()
 
 

@@ -19,6 +19,7 @@ from napari_noise2score.pipeline.results import Denoised, Event, Progress
 from napari_noise2score.pipeline.schedule import Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
+from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
 
@@ -33,6 +34,7 @@ def denoise_steps(
     go_on: bool = False,
     check_first: bool = False,
     on_demand: bool = False,
+    folder: TrainingFolder | None = None,
 ) -> Generator[Event, None, None]:
     """Denoise images; every result is yielded as soon as it is done.
 
@@ -64,6 +66,8 @@ def denoise_steps(
     on_demand : bool
         Compute the planes of a result when they are read: its image is a `CleanImage`, of which
         nothing is held, and its report has no checks of the removed noise.
+    folder : TrainingFolder, optional
+        Where the states of the trainings are saved, and whether they continue from there.
 
     Yields
     ------
@@ -84,6 +88,8 @@ def denoise_steps(
     ------
     InputError, TrainingError
         If no image is given, one is not acceptable, or a model could not be trained.
+    CheckpointError
+        If a training is to continue, but its state belongs to something else.
     """
     settings = settings or DenoiseSettings()
     together = check_first or (model is None and settings.model_per is ModelPer.ALL)
@@ -98,6 +104,7 @@ def denoise_steps(
         check_first=check_first,
         together=together,
         on_demand=on_demand,
+        folder=folder,
     )
     yield from work.steps()
 
@@ -109,17 +116,25 @@ def train_steps(
     start: ScoreModel | None = None,
     stop: Stop | None = None,
     go_on: bool = False,
+    folder: TrainingFolder | None = None,
 ) -> Generator[Event, None, None]:
     """Train on images without denoising them: `denoise_steps` up to the last `Trained`.
 
     Parameters
     ----------
-    images, settings, start, stop, go_on
+    images, settings, start, stop, go_on, folder
         As of `denoise_steps`.
     """
     settings = settings or DenoiseSettings()
     work = Work(
-        images, settings, start=start, stop=stop, go_on=go_on, together=True, applied=False
+        images,
+        settings,
+        start=start,
+        stop=stop,
+        go_on=go_on,
+        together=True,
+        applied=False,
+        folder=folder,
     )
     yield from work.steps()
 

@@ -35,6 +35,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning
+from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
 E = TypeVar('E')
@@ -112,6 +113,7 @@ class Work:
     together: bool = False
     applied: bool = True
     on_demand: bool = False
+    folder: TrainingFolder | None = None
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
@@ -164,7 +166,10 @@ class Work:
         """A trained model; None if the training was stopped and there is nothing to apply."""
         training = self.settings.training
         model = yield from relay(
-            train_score_steps(lessons, training, start=self.start, stop=self.stop), of_all
+            train_score_steps(
+                lessons, training, start=self.start, stop=self.stop, folder=self.folder
+            ),
+            of_all,
         )
         stopped = self.stop is not None and self.stop.is_set()
         untrained = training.trains and not model.training['steps_done']

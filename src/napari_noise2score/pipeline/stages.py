@@ -18,6 +18,7 @@ from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrai
 from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.levels import LevelsOnDemand
+from napari_noise2score.pipeline.origin import origin_of
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
@@ -27,6 +28,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
+from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 _NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
@@ -38,15 +40,22 @@ def train_score_steps(
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
+    folder: TrainingFolder | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Train one score model on all channels of all images together; see `api.train_score`.
+
+    The state of the training is saved in the ``folder``, if there is one, and the training
+    continues from it if the folder says so.
 
     What is yielded, returned and raised: `napari_noise2score.score.train.train`.
     """
     device = settings.device if settings is not None else 'auto'
     prepared = [levelled(image, device) for image in prepared]
     channels = [channel for image in prepared for channel in image.channels]
-    model = yield from train(channels, settings, start=start, stop=stop)
+    saved = None
+    if folder is not None:
+        saved = folder.next(origin_of(prepared, settings or TrainSettings(), start))
+    model = yield from train(channels, settings, start=start, stop=stop, saved=saved)
     model.data = {
         'images': [
             {

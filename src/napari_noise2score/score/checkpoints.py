@@ -8,8 +8,9 @@ assumption with it: the effect on flat places (`napari_noise2score.score.flat_pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +39,19 @@ class Checkpoint(NamedTuple):
     weights: dict[str, Tensor]
     flat: FlatPlaces
 
+    def state(self) -> dict[str, Any]:
+        """Numbers, tensors and arrays by name."""
+        risk = {field.name: getattr(self.risk, field.name) for field in fields(self.risk)}
+        return {**self._asdict(), 'risk': risk, 'flat': self.flat._asdict()}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any] | None) -> Checkpoint | None:
+        """From what `state` returned; None from None."""
+        if state is None:
+            return None
+        risk, flat = Risk(**state['risk']), FlatPlaces(**state['flat'])
+        return cls(risk, state['step'], state['weights'], flat)
+
 
 class CheckpointSelection:
     """Stores the best weights, and selects those that are delivered at the end.
@@ -64,6 +78,25 @@ class CheckpointSelection:
         """Number of evaluations after that of the best weights."""
         self.refused = 0
         """Number of consecutive failed checks of single images."""
+
+    def state(self) -> dict[str, Any]:
+        """What was judged so far: numbers, tensors and arrays by name."""
+        judged = {'first': self._first, 'best': self._best, 'last': self._last}
+        return {
+            **{name: found and found.state() for name, found in judged.items()},
+            'start': self._start,
+            'evaluations': self._evaluations,
+            'since_best': self.since_best,
+            'refused': self.refused,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned, with the same probe."""
+        self._first, self._best, self._last = (
+            Checkpoint.restored(state[name]) for name in ('first', 'best', 'last')
+        )
+        self._start, self._evaluations = state['start'], state['evaluations']
+        self.since_best, self.refused = state['since_best'], state['refused']
 
     @property
     def first(self) -> Risk:

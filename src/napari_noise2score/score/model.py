@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
-from napari_noise2score.plain import json_line
+from napari_noise2score.plain import json_line, plain
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model_header import FORMAT, READABLE, SUFFIX, VERSION
@@ -77,6 +77,24 @@ class ScoreModel:
                 digest.update(key.encode())
                 digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def state(self) -> dict[str, Any]:
+        """The model without its data, as a part of a saved training."""
+        training: dict[str, Any] = plain(self.training)
+        return {
+            'network': self.network.settings.to_dict(),
+            'weights': self.network.state_dict(),
+            'loss': str(self.loss),
+            'training': training,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> ScoreModel:
+        """From what `state` returned."""
+        network = ScoreNetwork(from_dict(NetworkSettings, state['network']))
+        network.load_state_dict(state['weights'])
+        network = network.eval().requires_grad_(False)
+        return cls(network, state['loss'], state['training'])
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the model; an existing file is not changed until the new one is complete.

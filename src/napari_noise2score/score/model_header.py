@@ -21,18 +21,24 @@ _LONGEST = 1 << 24
 """Longest header that is looked at, bytes; ours are some thousand."""
 
 
-def is_score_model(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a score model, of whatever version; reads a few thousand bytes.
-
-    False for anything else: a missing or damaged file, a folder, the weights of other programs.
-    """
+def header_of(path: str | os.PathLike[str]) -> dict[str, str] | None:
+    """What a safetensors file says of itself; None if it is none. Reads a few thousand bytes."""
     try:
         with Path(path).open('rb') as file:
             length = int.from_bytes(file.read(_LENGTH), 'little')
             if not 0 < length <= _LONGEST:
-                return False
+                return None
             header = json.loads(file.read(length))
     except (OSError, ValueError):
-        return False
+        return None
     about = header.get('__metadata__') if isinstance(header, dict) else None
-    return isinstance(about, dict) and about.get('format') == FORMAT
+    return about if isinstance(about, dict) else None
+
+
+def is_score_model(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a score model, of whatever version.
+
+    False for anything else: a missing or damaged file, a folder, the weights of other programs.
+    """
+    about = header_of(path)
+    return about is not None and about.get('format') == FORMAT

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from napari_noise2score.errors import TrainingError
 
@@ -81,6 +83,22 @@ class LossMonitor:
         memory = min(_SMOOTHING, 1 - 1 / self._steps)
         self.loss = loss if self._steps == 1 else memory * self.loss + (1 - memory) * loss
         return True
+
+    def state(self) -> dict[str, Any]:
+        """What it has seen so far, plain values."""
+        return {
+            'loss': self.loss,
+            'skipped': self.skipped,
+            'steps': self._steps,
+            'not_finite': self._not_finite,
+            'norms': list(self._norms),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.loss, self.skipped = state['loss'], state['skipped']
+        self._steps, self._not_finite = state['steps'], state['not_finite']
+        self._norms = deque(state['norms'], maxlen=_REMEMBERED)
 
     @property
     def lost(self) -> bool:

@@ -29,6 +29,8 @@ class TrainProgress:
         variance, where they are known: at the last evaluation.
     model : callable
         Gives a copy of what has been learned so far, while the training waits.
+    resumed : int or None
+        Step from which an interrupted training continues here; None everywhere else.
     """
 
     step: int
@@ -38,3 +40,4 @@ class TrainProgress:
     start_risk: float | None = None
     risk: float | None = None
     model: Callable[[], ScoreModel] | None = field(default=None, repr=False, compare=False)
+    resumed: int | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -157,6 +157,15 @@ class SamplerState(NamedTuple):
     random: Tensor
     drawn: int
     shelves: dict[int, list[int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same by name, with texts and lists only around the random numbers."""
+        return {**self._asdict(), 'shelves': [list(one) for one in self.shelves.items()]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SamplerState:
+        """From what `to_dict` returned."""
+        return cls(values['random'], values['drawn'], dict(values['shelves']))
 
 
 class PatchSampler:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.estimate.events import unchanged_share
@@ -25,6 +25,7 @@ from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
+from napari_noise2score.score.learner import Learner
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.monitor import ADVICE, LossMonitor
@@ -36,13 +37,13 @@ from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
-from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
+from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler, SamplerState
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
+from napari_noise2score.score.training_files import SavedTraining
+from napari_noise2score.score.training_origin import TrainingOrigin
+from napari_noise2score.score.training_state import TrainingState
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 
-_WARM_UP = 50
-_LEAST_RATE = 0.01
-_LONGEST_MEMORY = 0.99
 _EVALUATIONS = 10
 """Number of risk measurements in a training."""
 _GENTLE = 0.2
@@ -71,6 +72,7 @@ def train(
     start: ScoreModel | None = None,
     stop: Stop | None = None,
     precision: Precision | None = None,
+    saved: SavedTraining | None = None,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Learn the score of noisy images.
 
@@ -87,11 +89,15 @@ def train(
     precision : Precision, optional
         Precision on the device of the settings; selected if not given. A step that is not finite
         in bfloat16 is repeated in float32, which is used for all later steps too.
+    saved : SavedTraining, optional
+        Where the state is saved at intervals. If there is a state, the training continues from
+        it, and on the same CPU gives the weights of a training without interruption.
 
     Yields
     ------
     TrainProgress
-        After every step. The time that the caller takes does not count as training time.
+        After every step, and once when an interrupted training continues. The time that the
+        caller takes does not count as training time.
 
     Returns
     -------
@@ -114,10 +120,19 @@ def train(
         raise InputError('0 images are given; a training needs at least one')
     start = start or starting_model(settings.init)
     stop = stop or _Never()
-    step, restarts = 0, 0
+    state = None if saved is None else saved.state
+    if state is not None and state.finished:
+        yield TrainProgress(state.step, state.seconds, math.nan, 1.0, resumed=state.step)
+        return ScoreModel.restored(state.parts)
+    step, seconds, restarts = 0, 0.0, 0
     with _threads(settings) as tuner:
         run = _Run(images, settings, start, precision)
-        begin = time.perf_counter()
+        if state is None and start is not None:
+            run.evaluate(0)
+        elif state is not None:
+            step, seconds, restarts = state.step, state.seconds, run.restore(state.parts)
+            yield run.progress(step, seconds, resumed=step)
+        begin = time.perf_counter() - seconds
         while not stop.is_set() and not run.exhausted:
             tuner.step()
             progress = settings.progress(step, time.perf_counter() - begin)
@@ -132,9 +147,10 @@ def train(
             if progress * _EVALUATIONS >= run.evaluations + 1:
                 run.evaluate(step)
             seconds = time.perf_counter() - begin
-            fraction = settings.progress(step, seconds)
             held = time.perf_counter()
-            yield TrainProgress(step, seconds, run.monitor.loss, fraction, *run.risks, run.so_far)
+            if saved is not None:
+                saved.sometimes(partial(run.saved, saved.origin, step, seconds, restarts))
+            yield run.progress(step, seconds)
             held = time.perf_counter() - held
             begin += held  # the time of the caller does not count
             tuner.leave_out(held)
@@ -143,9 +159,12 @@ def train(
             raise TrainingError(failure)
         outcome = run.deliver(step)
     training = {**settings.to_dict(), 'steps_done': step, 'restarts': restarts, **outcome}
-    return ScoreModel(
-        run.average.to('cpu').eval().requires_grad_(False), loss=settings.loss, training=training
+    model = ScoreModel(
+        run.learner.average.to('cpu').eval().requires_grad_(False), settings.loss, training
     )
+    if saved is not None:
+        saved.finish(TrainingState(step, seconds, saved.origin, model.state(), finished=True))
+    return model
 
 
 def _threads(settings: TrainSettings) -> ThreadTuner:
@@ -181,7 +200,7 @@ def _some_patches(images: Sequence[NoisyPlanes], settings: TrainSettings) -> Ten
 
 
 class _Run:
-    """The state of a training: network, its running average, optimiser, random numbers."""
+    """A training: what learns, what it learns from, and what judges it."""
 
     def __init__(
         self,
@@ -227,8 +246,32 @@ class _Run:
             images, sampler, self.loss_of, frames=settings.frames, resampler=resampler
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
-        if start is not None:
-            self.evaluate(0)
+
+    def saved(
+        self, origin: TrainingOrigin, step: int, seconds: float, restarts: int
+    ) -> TrainingState:
+        """All that the next steps depend on."""
+        parts = {
+            'restarts': restarts,
+            'evaluations': self.evaluations,
+            'float32_from_step': self.precision.full_from,
+            'learner': self.learner.state(),
+            'monitor': self.monitor.state(),
+            'checkpoints': self.checkpoints.state(),
+            'sampler': self.objective.sampler.state.to_dict(),
+        }
+        return TrainingState(step, seconds, origin, parts)
+
+    def restore(self, parts: Mapping[str, Any]) -> int:
+        """Continue where a training with the same images was saved; its restarts."""
+        self.evaluations = parts['evaluations']
+        if parts['float32_from_step'] is not None:
+            self.precision.give_up(parts['float32_from_step'])
+        self.learner.restore(parts['learner'])
+        self.monitor.restore(parts['monitor'])
+        self.checkpoints.restore(parts['checkpoints'])
+        self.objective.sampler.restore(SamplerState.from_dict(parts['sampler']))
+        return int(parts['restarts'])
 
     def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
         """Resampler with the initial weights of the training."""
@@ -257,15 +300,15 @@ class _Run:
         return widened(self.start.network, slices).requires_grad_(True).train()
 
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
-        self.rate = learning_rate
-        self.network = network.to(self.device)
-        channels_last(self.network)
-        self.network.centre.fill_(self.centre)
-        self.average = copy.deepcopy(self.network)
-        self.optimiser: torch.optim.Optimizer | None = None
+        network = channels_last(network.to(self.device))
+        network.centre.fill_(self.centre)
+        fresh = 0
+        if self.start is not None:
+            fresh = self.settings.slices // 2 - len(self.start.network.depth)
+        self.learner = Learner(network, learning_rate, fresh, self.settings.learning_rate)
         self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
         self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)
-        self.done = self.evaluations = 0
+        self.evaluations = 0
 
     def restart(self, number: int) -> None:
         """Restart with other random weights and a lower rate."""
@@ -296,45 +339,31 @@ class _Run:
             return None, None
         return known(self.checkpoints.first), known(self.checkpoints.best)
 
+    def progress(self, step: int, seconds: float, resumed: int | None = None) -> TrainProgress:
+        """Where it is."""
+        fraction, loss = self.settings.progress(step, seconds), self.monitor.loss
+        return TrainProgress(step, seconds, loss, fraction, *self.risks, self.so_far, resumed)
+
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
-        if (
-            self.optimiser is None
-        ):  # the first optimiser loads PyTorch's compiler, which takes seconds
-            self.optimiser = torch.optim.Adam(self._groups(), self.rate, betas=(0.9, 0.99))
-        _set_rate(self.optimiser, self.done, progress)
-        sampler = self.objective.sampler
-        denoiser = self._denoiser(self.network)
+        self.learner.prepare(progress)
+        sampler, network = self.objective.sampler, self.learner.network
+        denoiser = self._denoiser(network)
         loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
         rewind = partial(sampler.restore, sampler.state)
-        outcome = gradient(self.network, loss, self.precision, self.monitor.step, rewind)
+        outcome = gradient(network, loss, self.precision, self.monitor.step, rewind)
         if self.monitor.accepts(*outcome):
-            self.optimiser.step()
-            self.done += 1
-            memory = min(_LONGEST_MEMORY, self.done / (self.done + 9))
-            _update_average(self.average, self.network, memory)
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Groups of weights with their peak learning rates: new weights have the full rate."""
-        added = []
-        if self.start is not None:
-            new = self.settings.slices // 2 - len(self.start.network.depth)
-            added = [w for block in self.network.depth[:new] for w in block.parameters()]
-        old = [w for w in self.network.parameters() if all(w is not other for other in added)]
-        groups = [{'params': old, 'peak': self.rate}]
-        if added:
-            groups.append({'params': added, 'peak': self.settings.learning_rate})
-        return groups
+            self.learner.follow()
 
     def so_far(self) -> ScoreModel:
         """A copy of the running average."""
-        network = copy.deepcopy(self.average).eval().requires_grad_(False)
-        training = {**self.settings.to_dict(), 'steps_done': self.done}
+        network = copy.deepcopy(self.learner.average).eval().requires_grad_(False)
+        training = {**self.settings.to_dict(), 'steps_done': self.learner.done}
         return ScoreModel(network, loss=self.settings.loss, training=training)
 
     def evaluate(self, step: int) -> None:
         """Measure the risk of the running average."""
-        self.checkpoints.evaluate(self.average, self._clean, step)
+        self.checkpoints.evaluate(self.learner.average, self._clean, step)
         self.evaluations += step > 0
 
     def deliver(self, step: int) -> dict[str, Any]:
@@ -343,7 +372,7 @@ class _Run:
         """
         if step or self.start is None:
             self.evaluate(step)
-        best = self.checkpoints.deliver(self.average)
+        best = self.checkpoints.deliver(self.learner.average)
         risk, trusted = best.risk, not self.checkpoints.flat.harmed
         outcome = {
             'final_loss': self.monitor.loss,
@@ -370,18 +399,6 @@ class _Run:
         """Clean levels at the places of a probe, (2 K, S, S)."""
         slabs, image = (torch.from_numpy(a).to(self.device) for a in (probe.slabs, probe.image))
         at_once = max(16, self.settings.batch)
-        clean = self._denoiser(self.average).denoise(slabs, image, at_once)
+        clean = self._denoiser(self.learner.average).denoise(slabs, image, at_once)
         found = clean[:, 0].cpu().numpy()
         return np.where(np.isfinite(found), found, np.float32(np.nan))  # its risk is not known
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, step: int, progress: float) -> None:
-    cosine = _LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
-    for group in optimiser.param_groups:
-        group['lr'] = group['peak'] * min(1.0, (step + 1) / _WARM_UP) * cosine
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, memory: float) -> None:
-    for kept, current in zip(average.parameters(), network.parameters(), strict=True):
-        kept.lerp_(current, 1 - memory)

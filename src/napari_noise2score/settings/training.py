@@ -53,6 +53,9 @@ class TrainSettings:
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     seed : int
         Start of every random number of the training.
+    save_every : float
+        Time between two savings of the state of the training, s, where there is a place for it;
+        0 for none. It does not change the result.
 
     Raises
     ------
@@ -196,6 +199,15 @@ class TrainSettings:
         most=2**63 - 1,
         panel=False,
     )
+    save_every: float = setting(
+        30.0,
+        label='Save the training every',
+        unit='s',
+        help='Time between two savings of the training, in seconds, so that --resume can continue '
+        'it after a crash; 0 saves nothing.',
+        least=0,
+        panel=False,
+    )
 
     def __post_init__(self) -> None:
         check_planes(self.slices, 'slices')
@@ -231,6 +243,11 @@ class TrainSettings:
             raise InputError(
                 f'patch is {self.patch} pixels; a multiple of {multiple}, 16 or more, is needed'
             )
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """Plain values of the settings that change the result of a training."""
+        return {name: one for name, one in self.to_dict().items() if name != 'save_every'}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""

@@ -32,6 +32,7 @@ from napari_noise2score._widget.control.runner import (
 )
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
+from napari_noise2score._widget.stored_run import StoredRun
 from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
@@ -110,12 +111,12 @@ class Controller:
         targets: Sequence[Target],
         settings: DenoiseSettings,
         watched: Callable[[Target], View | None] = lambda target: None,
+        interrupted: StoredRun | None = None,
     ) -> None:
         """Train one score on all layers together and correct each of them.
 
-        The training continues from the model in use if ``init`` in the settings is
-        ``learned.init``. ``watched`` gives the displayed part of a layer, or None; it is called in
-        the thread of the training.
+        It starts from the model in use if ``init`` is ``learned.init``; an ``interrupted`` run of
+        them is continued. ``watched`` gives what is displayed of a layer, in another thread.
         """
         if not self._may_begin(targets):
             return
@@ -131,11 +132,11 @@ class Controller:
             return watched(targets[number])
 
         sources = [target.source for target in targets]
-        lessons = [target.lessons for target in targets]
+        more = [target.lessons for target in targets], start, interrupted
         self._begin(
             JobKind.TRAINING,
             'Training the score',
-            lambda stop: jobs.train_job(sources, settings, stop, displayed, lessons, start),
+            lambda stop: jobs.train_job(sources, settings, stop, displayed, *more),
             targets,
         )
 

@@ -122,6 +122,22 @@ def time_words(seconds: float) -> str:
     return f'{whole} s' if whole < 60 else f'{whole // 60} min {whole % 60:02d} s'
 
 
+def age_words(seconds: float) -> str:
+    """How long ago something was: ``4 min ago``."""
+    for unit, length in (('days', 86400), ('h', 3600), ('min', 60)):
+        if seconds >= 2 * length or (unit == 'min' and seconds >= length):
+            return f'{seconds / length:.0f} {unit} ago'
+    return 'less than a minute ago'
+
+
+def offer_words(names: Sequence[str], steps: int, age: float) -> str:
+    """The question whether to continue an interrupted training of layers."""
+    more = len(names) - _LISTED
+    shown = ', '.join(names[:_LISTED]) + (f' and {more} more' if more > 0 else '')
+    count = f'{steps} step{"" if steps == 1 else "s"}'
+    return f'Continue the interrupted training of {shown} ({count}, {age_words(age)})?'
+
+
 def update_words(update: Update) -> str:
     """Where a job is."""
     left = '' if update.left is None else f', {time_words(update.left)} left'

@@ -4,8 +4,8 @@ They yield what they have as soon as they have it, so that a job that ends early
 a trained model before it is applied, each clean image before the next. No Qt and no thread in
 here. PyTorch is loaded when the first job needs it.
 
-events: what a job yields; training, correcting, comparing, noise, models: the jobs; screen: planes
-that are corrected while a training runs; loading: PyTorch.
+events: what a job yields; training, searching, correcting, comparing, noise, models: the jobs;
+screen: planes that are corrected while a training runs; loading: PyTorch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from napari_noise2score._widget.jobs.events import (
     Estimated,
     Event,
     Failed,
+    Found,
     Job,
     Live,
     MakeJob,
@@ -35,6 +36,7 @@ from napari_noise2score._widget.jobs.live_preview import PREVIEWED, LivePreview
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
+from napari_noise2score._widget.jobs.searching import search_job
 from napari_noise2score._widget.jobs.training import train_job
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     'Estimated',
     'Event',
     'Failed',
+    'Found',
     'Job',
     'Live',
     'LivePreview',
@@ -67,6 +70,7 @@ __all__ = [
     'load_torch',
     'one_core_free',
     'residual_job',
+    'search_job',
     'train_job',
     'warm_up',
 ]

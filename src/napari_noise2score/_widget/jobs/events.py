@@ -143,6 +143,13 @@ class Scored:
         return same and self.score_map.checksum == source.checksum()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The layers of an interrupted run were found: the number of each."""
+
+    numbers: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """The clean image number ``number`` of a job."""
@@ -211,7 +218,17 @@ class View:
 
 
 Event: TypeAlias = (
-    Update | Estimated | Noted | Calibrated | Trained | Result | Failed | Changed | Live | Residual
+    Update
+    | Estimated
+    | Noted
+    | Calibrated
+    | Trained
+    | Found
+    | Result
+    | Failed
+    | Changed
+    | Live
+    | Residual
 )
 
 Watched: TypeAlias = 'Callable[[int], View | None]'

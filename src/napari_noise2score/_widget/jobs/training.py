@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_noise2score._widget.autosave import Autosave
@@ -10,14 +12,19 @@ from napari_noise2score._widget.jobs import events
 from napari_noise2score._widget.jobs.events import Job, Watched
 from napari_noise2score._widget.jobs.live_preview import LivePreview, previews
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
-from napari_noise2score.errors import InputError
+from napari_noise2score._widget.stored_run import StoredRun
+from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.settings import StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.pipeline import results
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
     from napari_noise2score.settings import DenoiseSettings
+
+
+log = logging.getLogger(__name__)
 
 
 def unwatched(number: int) -> None:
@@ -31,29 +38,64 @@ def train_job(
     watched: Watched = unwatched,
     lessons: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
+    interrupted: StoredRun | None = None,
 ) -> Job:
     """Train on all images together, or one model for each part, and correct each image.
 
     ``start`` are weights to begin with, instead of those that the settings name. ``stop`` ends
     the training; what was learned is applied. Stopped before its first step, the job ends without
     a result. Planes that are watched are corrected again and again meanwhile. Where there are
-    ``lessons``, parts of each image, they are learned from instead of the whole.
+    ``lessons``, parts of each image, they are learned from instead of the whole. An
+    ``interrupted`` run of these images is continued.
     """
     yield events.Update(events.Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.pipeline.run import denoise_steps
 
-    steps = denoise_steps(
-        sources,
-        settings,
-        lessons=lessons,
-        start=start,
-        stop=stop,
-        go_on=len(sources) > 1,
-        check_first=True,
-    )
-    with one_core_free():
+    with one_core_free(), _stored(sources, lessons, settings, interrupted) as run:
+        steps = denoise_steps(
+            sources,
+            settings,
+            lessons=lessons,
+            start=start,
+            stop=stop,
+            go_on=len(sources) > 1,
+            check_first=True,
+            folder=None if run is None else run.trainings(resume=interrupted is not None),
+        )
         yield from _Audience(settings, stop, watched, start).follow(steps)
+
+
+@contextmanager
+def _stored(
+    sources: Sequence[ImageSource],
+    lessons: Sequence[Sequence[ImageSource]],
+    settings: DenoiseSettings,
+    interrupted: StoredRun | None,
+) -> Iterator[StoredRun | None]:
+    """The run on disk while it lasts; None for one that could not be continued after a crash.
+
+    That is one of a model that is in no file, or of maps of pixels, or one that saves nothing.
+    """
+    training = settings.training
+    kept = training.trains and training.save_every and settings.noise.maps is None
+    run = interrupted
+    try:
+        if run is not None:
+            run.claim()
+        elif kept and training.init != StartFrom.UNSAVED:
+            run = StoredRun.begin(sources, lessons, settings)
+    except OSError:
+        log.debug('the run could not be stored', exc_info=True)
+    refused = False
+    try:
+        yield run
+    except CheckpointError:
+        refused = True
+        raise
+    finally:
+        if run is not None and not refused:
+            run.remove()
 
 
 class _Audience:
