@@ -1,4 +1,4 @@
-"""How much memory there is, and what is said where it does not suffice."""
+"""Available memory, and the message of an error if it is not sufficient."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 _GROUPS = Path('/proc/self/cgroup')
 _CONTROL = Path('/sys/fs/cgroup')
 _NO_MEMORY = ('out of memory', 'not enough memory', "can't allocate memory")
-"""Words of devices, and of the allocator of the CPU on Windows and elsewhere."""
+"""Words in the messages of devices and of the CPU allocator, on Windows and other systems."""
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that the memory of a device, or of the machine, is used up."""
+    """Whether an error means that the memory of a device or of the computer is not sufficient."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def shortage(error: BaseException) -> str:
-    """What an error says that `ran_out` knows: how much was needed, how much there is."""
+    """Message for an error that `ran_out` detects, with the needed and the free memory."""
     text = str(error)
-    found = re.search(r'allocate ([\d.]+) ?([KMGTPE]i?B|bytes)', text)
+    request = re.search(r'allocate ([\d.]+) ?([KMGTPE]i?B|bytes)', text)
     needed = 'more was needed'
-    if found is not None:
-        needed = f'{in_words(_bytes(*found.groups()))} more were needed'
+    if request is not None:
+        needed = f'{in_words(_bytes(*request.groups()))} more were needed'
     if any(word in text for word in ('CUDA', 'HIP', 'MPS')):
         return f'not enough memory on the graphics card: {needed}; use --device cpu'
     return (
@@ -39,12 +39,12 @@ def _bytes(number: str, unit: str) -> float:
 
 
 def available() -> int:
-    """Bytes that this process may still take: what is free, and what limits leave of it."""
+    """Bytes that this process can still allocate: the free memory, within the limits."""
     return min([_free(), *_left_by_limits()])
 
 
 def address_space() -> int | None:
-    """Bytes of addresses that ``ulimit -v`` leaves this process; None if it has no limit."""
+    """Bytes of address space that ``ulimit -v`` leaves to this process; None without a limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -58,29 +58,29 @@ def address_space() -> int | None:
 
 
 def _free() -> int:
-    """Bytes that can be had without other programs losing theirs, swap space included."""
+    """Bytes that are free without affecting other programs, swap space included."""
     import psutil
 
-    with warnings.catch_warnings():  # of figures that are not asked for
+    with warnings.catch_warnings():  # about values that are not used here
         warnings.simplefilter('ignore', RuntimeWarning)
         return int(psutil.virtual_memory().available + psutil.swap_memory().free)
 
 
 def _left_by_limits() -> list[int]:
-    """What the limits of this process, and of the groups that it is in, leave, bytes each."""
-    found = [address for address in [address_space()] if address is not None]
+    """Bytes that each limit of this process and of its control groups leaves."""
+    left = [address for address in [address_space()] if address is not None]
     for folder, most, now in _groups():
         limit, used = _number(folder / most), _number(folder / now)
         if limit is not None and used is not None:
-            found.append(max(0, limit - used + _file_cache(folder)))
-    return found
+            left.append(max(0, limit - used + _file_cache(folder)))
+    return left
 
 
 def _groups() -> list[tuple[Path, str, str]]:
-    """Control groups of this process and those above, with the files of limit and use."""
-    if not _GROUPS.is_file():  # another system than Linux
+    """Control groups of this process and their parents, with the files of limit and use."""
+    if not _GROUPS.is_file():  # not Linux
         return []
-    found = []
+    groups = []
     for line in _GROUPS.read_text(encoding='utf-8', errors='replace').splitlines():
         _, controllers, path = line.split(':', 2)
         if controllers == '':
@@ -91,12 +91,14 @@ def _groups() -> list[tuple[Path, str, str]]:
         else:
             continue
         own = top / path.lstrip('/')
-        found += [(folder, *names) for folder in (own, *own.parents) if folder.is_relative_to(top)]
-    return found
+        groups += [
+            (folder, *names) for folder in (own, *own.parents) if folder.is_relative_to(top)
+        ]
+    return groups
 
 
 def _file_cache(folder: Path) -> int:
-    """Bytes of a group that only keep what files hold, and are given up when they are needed."""
+    """Bytes of a group that only cache files; the system frees them when they are needed."""
     try:
         lines = (folder / 'memory.stat').read_text(encoding='ascii').split('\n')
     except OSError:
@@ -108,12 +110,12 @@ def _file_cache(folder: Path) -> int:
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text(encoding='ascii'))
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return None
 
 
 def in_words(size: float) -> str:
-    """A number of bytes, as people say it."""
+    """A number of bytes with a unit for the user."""
     for unit in ('bytes', 'KiB', 'MiB', 'GiB'):
         if size < 1000:
             return f'{_short(size)} {unit}'
