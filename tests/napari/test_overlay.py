@@ -40,7 +40,7 @@ def test_the_image_is_never_touched():
 
 
 def test_only_so_many_parts_are_remembered(monkeypatch):
-    monkeypatch.setattr(overlay, '_KEPT', 2 * 6 * 8 * 4)
+    monkeypatch.setattr(overlay, '_CACHE_BYTES', 2 * 6 * 8 * 4)
     shown = Overlay(BASE, np.float32)
     for plane in (0, 1, 2, 1):
         shown.put((plane, slice(None), slice(None)), np.full((6, 8), -1.0))

@@ -1,4 +1,4 @@
-"""Train, then correct: the pipeline, with previews and with the latest model kept on disk."""
+"""Job that trains and corrects: the pipeline with previews and autosave."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def unwatched(number: int) -> None:
-    """For a training that nobody looks at."""
+    """No image is displayed: for a training without previews."""
 
 
 def train_job(
@@ -32,12 +32,12 @@ def train_job(
     lessons: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
 ) -> Job:
-    """Train on all images together, or one model for each part, and correct each image.
+    """Train a model on all images together, or one for each part, and correct each image.
 
-    ``start`` are weights to begin with, instead of those that the settings name. ``stop`` ends
-    the training; what was learned is applied. Stopped before its first step, the job ends without
-    a result. Planes that are watched are corrected again and again meanwhile. Where there are
-    ``lessons``, parts of each image, they are learned from instead of the whole.
+    ``start`` has the initial weights, instead of those of the settings. ``stop`` ends the
+    training, and the trained model is applied; before the first step, the job ends without a
+    result. The displayed planes (``watched``) are corrected repeatedly during the training.
+    ``lessons`` are parts of each image to train on, instead of the whole image.
     """
     yield events.Update(events.Stage.LOAD, 0.0)
     load_torch()
@@ -53,16 +53,16 @@ def train_job(
         check_first=True,
     )
     with one_core_free():
-        yield from _Audience(settings, stop, watched, start).follow(steps)
+        yield from _PanelEvents(settings, stop, watched, start).convert(steps)
 
 
-class _Audience:
-    """Turns the events of the pipeline into those of the panel, and adds previews.
+class _PanelEvents:
+    """Converts the events of the pipeline to those of the panel, and adds previews.
 
     Parameters
     ----------
     settings, stop, watched, start
-        As of `train_job`.
+        As in `train_job`.
     """
 
     def __init__(
@@ -73,21 +73,21 @@ class _Audience:
         self._autosave = Autosave()
         self._live_preview: LivePreview | None = None
         self._ready: results.ReadyToTrain | None = None
-        self._so_far: Callable[[], ScoreModel] | None = None
+        self._current_model: Callable[[], ScoreModel] | None = None
 
-    def follow(self, steps: Generator[results.Event, None, None]) -> Job:
-        """The events of the panel."""
+    def convert(self, steps: Generator[results.Event, None, None]) -> Job:
+        """The events of the panel for those of the pipeline."""
         try:
             for event in steps:
-                yield from self._hear(event)
-                del event  # a result is let go of before the next image is worked on
+                yield from self._converted(event)
+                del event  # releases the memory of a result before the work on the next image
         except (InputError, OSError, MemoryError, RuntimeError):
-            yield from self._learned_so_far()
+            yield from self._unfinished_model()
             raise
         finally:
             steps.close()
 
-    def _hear(self, event: results.Event) -> Job:
+    def _converted(self, event: results.Event) -> Job:
         from napari_noise2score.pipeline import results
 
         match event:
@@ -101,7 +101,7 @@ class _Audience:
             case results.ReadyToTrain():
                 yield from self._preview(event)
             case results.Trained():
-                self._so_far = None
+                self._current_model = None
                 if self._settings.training.trains:
                     self._autosave.save(event.model)
                 yield events.Trained(event.model, self._settings, self._start)
@@ -110,8 +110,8 @@ class _Audience:
                 yield events.Result(event.number, scored, event.corrected, event.report)
             case results.LeftOut():
                 if isinstance(event.error, (InputError, OSError, MemoryError, RuntimeError)):
-                    yield from self._learned_so_far()
-                self._so_far = None
+                    yield from self._unfinished_model()
+                self._current_model = None
                 yield events.Failed(event.number, event.error)
 
     def _progress(self, event: results.Progress) -> Job:
@@ -137,8 +137,8 @@ class _Audience:
             or self._live_preview is None
         ):
             return
-        self._so_far = at.model
-        self._autosave.sometimes(at.model)
+        self._current_model = at.model
+        self._autosave.save_if_due(at.model)
         yield from self._live_preview.show(at.model, self._ready.groups[event.part[0] - 1])
 
     def _preview(self, ready: results.ReadyToTrain) -> Job:
@@ -147,9 +147,9 @@ class _Audience:
         if self._settings.training.trains and not self._stop.is_set():
             yield from previews(images, self._live_preview, ready.start(), self._stop)
 
-    def _learned_so_far(self) -> Job:
-        """What a training has learned until it failed can be used."""
-        if self._so_far is not None:
-            model = self._so_far()
+    def _unfinished_model(self) -> Job:
+        """The model of a training that has failed: it can be used."""
+        if self._current_model is not None:
+            model = self._current_model()
             self._autosave.save(model)
             yield events.Trained(model, self._settings, self._start)

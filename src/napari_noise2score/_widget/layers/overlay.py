@@ -1,4 +1,4 @@
-"""An image some planes of which are replaced. The rest is read from where it is."""
+"""An image with some replaced planes; the others are read from another array."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_KEPT = 1 << 28
-"""Bytes of replaced parts that are remembered; the oldest are forgotten first."""
+_CACHE_BYTES = 1 << 28
+"""Maximum size of the replaced parts, bytes; the oldest ones are deleted first."""
 
 Key = tuple[tuple[int, int], ...]
 
 
 class Overlay:
-    """An array-like over another one, with replaced parts.
+    """An array-like that shows another one, with replaced parts.
 
     Parameters
     ----------
     base : array-like
-        With ``shape`` and slicing.
+        Array with ``shape`` and slicing.
     dtype : dtype
-        Of what is shown.
+        Data type of the displayed values.
     """
 
     def __init__(self, base: Any, dtype: Any) -> None:
@@ -34,24 +34,24 @@ class Overlay:
         self._parts: OrderedDict[Key, NDArray[Any]] = OrderedDict()
 
     def put(self, index: Sequence[int | slice], values: NDArray[Any]) -> None:
-        """Replace the part at ``index``, whole numbers and slices of step 1, one for each axis."""
+        """Replace the part at ``index``: an integer or a slice of step 1 for each axis."""
         key = tuple(
             at.indices(side)[:2] if isinstance(at, slice) else (at, at + 1)
             for at, side in zip(index, self.shape, strict=True)
         )
         self._parts.pop(key, None)
         self._parts[key] = np.asarray(values, self.dtype).reshape([b - a for a, b in key])
-        while len(self._parts) > 1 and sum(p.nbytes for p in self._parts.values()) > _KEPT:
+        while len(self._parts) > 1 and sum(p.nbytes for p in self._parts.values()) > _CACHE_BYTES:
             self._parts.popitem(last=False)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """What is seen there; whole numbers and slices are accepted."""
+        """Displayed values; integers and slices are accepted."""
         given = whole_index(index, self.ndim)
-        found = np.array(self._base[given], self.dtype)
+        shown = np.array(self._base[given], self.dtype)
         places = [
             np.atleast_1d(np.arange(side)[at]) for at, side in zip(given, self.shape, strict=True)
         ]
-        full = found.reshape([len(place) for place in places])
+        full = shown.reshape([len(place) for place in places])
         for key, values in self._parts.items():
             inside = [(a <= at) & (at < b) for at, (a, b) in zip(places, key, strict=True)]
             if all(some.any() for some in inside):
@@ -59,14 +59,14 @@ class Overlay:
                     at[some] - a for at, some, (a, _) in zip(places, inside, key, strict=True)
                 ]
                 full[np.ix_(*inside)] = values[np.ix_(*source)]
-        return full.reshape(found.shape)
+        return full.reshape(shown.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype)
 
 
 def whole_index(index: Any, ndim: int) -> tuple[int | slice, ...]:
-    """An index with one entry for each axis: the ellipsis written out, the rest whole."""
+    """An index with one entry for each axis: without ellipsis, and with whole missing axes."""
     given = index if isinstance(index, tuple) else (index,)
     if any(at is Ellipsis for at in given):
         where = next(i for i, at in enumerate(given) if at is Ellipsis)
