@@ -1,4 +1,4 @@
-"""How much memory there is, and what is said where it does not suffice."""
+"""Available memory, and the message of an error if it is not sufficient."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 _GROUPS = Path('/proc/self/cgroup')
 _CONTROL = Path('/sys/fs/cgroup')
 _NO_MEMORY = ('out of memory', 'not enough memory', "can't allocate memory")
-"""Words of devices, and of the allocator of the CPU on Windows and elsewhere."""
+"""Words in the messages of devices and of the CPU allocator, on Windows and other systems."""
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that the memory of a device, or of the machine, is used up."""
+    """Whether an error means that the memory of a device or of the computer is not sufficient."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def shortage(error: BaseException) -> str:
-    """What an error says that `ran_out` knows: how much was needed, how much there is."""
+    """Message for an error that `ran_out` detects, with the needed and the free memory."""
     text = str(error)
-    found = re.search(r'allocate ([\d.]+) ?([KMGTPE]i?B|bytes)', text)
+    request = re.search(r'allocate ([\d.]+) ?([KMGTPE]i?B|bytes)', text)
     needed = 'more was needed'
-    if found is not None:
-        needed = f'{in_words(_bytes(*found.groups()))} more were needed'
+    if request is not None:
+        needed = f'{in_words(_bytes(*request.groups()))} more were needed'
     if any(word in text for word in ('CUDA', 'HIP', 'MPS')):
         return f'not enough memory on the graphics card: {needed}; use --device cpu'
     return (
@@ -39,7 +39,7 @@ def _bytes(number: str, unit: str) -> float:
 
 
 def available(groups: Path = _GROUPS, control: Path = _CONTROL) -> int:
-    """Bytes that this process may still take: what is free, and what limits leave of it.
+    """Bytes that this process can still allocate: the free memory, within the limits.
 
     Control groups of the process are read from the file ``groups`` and the folder ``control``.
     """
@@ -47,7 +47,7 @@ def available(groups: Path = _GROUPS, control: Path = _CONTROL) -> int:
 
 
 def address_space() -> int | None:
-    """Bytes of addresses that ``ulimit -v`` leaves this process; None if it has no limit."""
+    """Bytes of address space that ``ulimit -v`` leaves to this process; None without a limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -61,29 +61,29 @@ def address_space() -> int | None:
 
 
 def _free() -> int:
-    """Bytes that can be had without other programs losing theirs, swap space included."""
+    """Bytes that are free without affecting other programs, swap space included."""
     import psutil
 
-    with warnings.catch_warnings():  # of figures that are not asked for
+    with warnings.catch_warnings():  # about values that are not used here
         warnings.simplefilter('ignore', RuntimeWarning)
         return int(psutil.virtual_memory().available + psutil.swap_memory().free)
 
 
 def _left_by_limits(groups: Path, control: Path) -> list[int]:
-    """What the limits of this process, and of the groups that it is in, leave, bytes each."""
-    found = [address for address in [address_space()] if address is not None]
+    """Bytes that each limit of this process and of its control groups leaves."""
+    left = [address for address in [address_space()] if address is not None]
     for folder, most, now in _groups(groups, control):
         limit, used = _number(folder / most), _number(folder / now)
         if limit is not None and used is not None:
-            found.append(max(0, limit - used + _file_cache(folder)))
-    return found
+            left.append(max(0, limit - used + _file_cache(folder)))
+    return left
 
 
 def _groups(groups: Path, control: Path) -> list[tuple[Path, str, str]]:
-    """Control groups of this process and those above, with the files of limit and use."""
-    if not groups.is_file():  # another system than Linux
+    """Control groups of this process and their parents, with the files of limit and use."""
+    if not groups.is_file():  # not Linux
         return []
-    found = []
+    found: list[tuple[Path, str, str]] = []
     for line in groups.read_text(encoding='utf-8', errors='replace').splitlines():
         _, controllers, path = line.split(':', 2)
         if controllers == '':
@@ -99,7 +99,7 @@ def _groups(groups: Path, control: Path) -> list[tuple[Path, str, str]]:
 
 
 def _file_cache(folder: Path) -> int:
-    """Bytes of a group that only keep what files hold, and are given up when they are needed."""
+    """Bytes of a group that only cache files; the system frees them when they are needed."""
     try:
         lines = (folder / 'memory.stat').read_text(encoding='ascii').split('\n')
     except OSError:
@@ -111,12 +111,12 @@ def _file_cache(folder: Path) -> int:
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text(encoding='ascii'))
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return None
 
 
 def in_words(size: float) -> str:
-    """A number of bytes, as people say it."""
+    """A number of bytes with a unit for the user."""
     for unit in ('bytes', 'KiB', 'MiB', 'GiB'):
         if size < 1000:
             return f'{_short(size)} {unit}'

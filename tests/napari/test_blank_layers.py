@@ -66,7 +66,7 @@ def test_a_constant_layer_does_not_keep_the_others(ready):
     cells = unwrapped(viewer.add_image(noisy_stack(), name='cells'))
     denoise(empty, cells)
     by_name = {layer.name: layer for layer in viewer.layers}
-    assert not by_name['empty (constant, as it was)'].data.any()
+    assert not by_name['empty (constant, unchanged)'].data.any()
     assert any(name.startswith('cells denoised') for name in by_name)
     assert 'empty: The image is constant (0) and is returned as it is.' in panel.messages.text()
 

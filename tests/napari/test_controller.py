@@ -20,6 +20,8 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.settings import DenoiseSettings
 from tests.napari.runs import PlayedRuns
 
+_NO_STEP = 'Stopped before the first training step; there is no result.'
+
 
 class Layer:
     pass
@@ -168,7 +170,7 @@ def test_a_second_stop_cancels(controller, training):
     assert controller.status.text == 'Cancelling ...'
     training.on_end(None)
     assert controller.run.reason is FinishReason.CANCELLED
-    assert controller.status.text == 'Cancelled. The trained model is kept.'
+    assert controller.status.text == 'Cancelled. The trained model is still available.'
 
 
 def test_stop_cancels_the_correction_after_a_training(controller, training):
@@ -213,7 +215,7 @@ def test_an_unexpected_error_keeps_the_model(controller, training, runs, errors,
     training.on_event(trained())
     training.on_end(RuntimeError('CUDA error'))
     assert controller.run.reason is FinishReason.FAILED
-    assert controller.status.text == 'Failed; see below. The trained model is kept.'
+    assert controller.status.text == 'Failed; see below. The trained model is still available.'
     assert controller.status.has_model
     (error,) = errors
     assert 'RuntimeError: CUDA error' in error
@@ -277,7 +279,7 @@ def test_the_loss_of_a_training_begins_again_with_the_next(controller, training,
     training.on_event(Update(Stage.TRAIN, 0.1, 10, 0.9, 2.0, 8.0))
     training.on_event(Update(Stage.TRAIN, 0.2, 30, 0.7, 4.0, 6.0))
     assert shown[-1] == [(2.0, 0.9), (4.0, 0.7)]
-    assert controller.status.text == 'Training: step 30 (7.5 a second), loss 0.700, 6 s left'
+    assert controller.status.text == 'Training: step 30 (7.5 per second), loss 0.700, 6 s left'
     training.on_end(None)
     controller.train(targets, DenoiseSettings())
     runs[1].on_event(Update(Stage.TRAIN, 0.1, 5, 0.8, 1.0, 9.0))
@@ -348,7 +350,7 @@ def test_a_model_that_cannot_be_written_is_explained(controller, training, error
         ('training', 'completed', 1, 0, ('Done: one layer added.', 1)),
         ('training', 'stopped', 2, 0, ('Done: 2 layers added.', 1)),
         ('training', 'completed', 2, 1, ('2 layers added, 1 failed; see below.', 1)),
-        ('training', 'stopped', 0, 0, ('Stopped before the training began.', 0)),
+        ('training', 'stopped', 0, 0, (_NO_STEP, 0)),
         ('correcting', 'completed', 0, 2, ('Failed; see below.', 0)),
         ('correcting', 'failed', 1, 0, ('Failed; see below.', 0)),
         ('correcting', 'cancelled', 1, 1, ('Cancelled.', 0)),

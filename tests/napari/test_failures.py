@@ -76,7 +76,7 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
         patch.setattr(schedule, 'train_score_steps', stopping_after(3, error))
         panel.train.native.click()
         idle(panel)
-    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is still available.'
     assert error_words(error)[:30] in panel.messages.text()
     model = panel.controller.store.model.model
     assert model.training['steps_done'] == 3
@@ -151,7 +151,7 @@ def test_layers_that_all_fail_are_all_named(open_panel, idle, monkeypatch):
     monkeypatch.setattr(stages, 'score_image_steps', score_image_steps)
     panel.train.native.click()
     idle(panel)
-    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is still available.'
     errors = [line for line in panel.messages.text().splitlines() if 'Error' in line]
     assert sorted(errors) == [f'Error: cells {n}: was changed' for n in (1, 2)]
 

@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_loaded_costs_nothing(
     panel.model.load.click()
     idle(panel)
     assert text in panel.messages.text()
-    assert panel.status.text() == 'Failed; see below. The trained model is kept.'
+    assert panel.status.text() == 'Failed; see below. The trained model is still available.'
     assert panel.controller.store.model is before
     assert 'In use: cells.safetensors' in panel.model.words.text()
 

@@ -39,7 +39,7 @@ def test_the_image_is_never_touched():
 
 
 def test_only_so_many_parts_are_remembered():
-    shown = Overlay(BASE, np.float32, remembered=2 * 6 * 8 * 4)
+    shown = Overlay(BASE, np.float32, in_memory=2 * 6 * 8 * 4)
     for plane in (0, 1, 2, 1):
         shown.put((plane, slice(None), slice(None)), np.full((6, 8), -1.0))
     assert (np.asarray(shown)[1:3] == -1).all()

@@ -101,7 +101,7 @@ def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
     assert words in panel.messages.text()
     assert panel.controller.run.idle
     panel.region.frames.value = ''
-    assert panel.region.narrowed(panel.layers.targets()[0]).lessons == ()
+    assert panel.region.restricted(panel.layers.targets()[0]).lessons == ()
 
 
 def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
@@ -110,18 +110,18 @@ def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
     target = target_of(layer, 'YX')
     panel.region.frames.value = '0'
     with pytest.raises(InputError, match='without time'):
-        panel.region.narrowed(target)
+        panel.region.restricted(target)
     panel.region.frames.value = ''
     panel.region.clean.value = PART
     with pytest.raises(InputError, match='no region is chosen'):
-        panel.region.narrowed(target)
+        panel.region.restricted(target)
     empty = unwrapped(viewer.add_shapes(name='empty'))
     panel.region.where.value = empty
     with pytest.raises(InputError, match="'empty' contains no shape"):
-        panel.region.narrowed(target)
+        panel.region.restricted(target)
     panel.region.where.value = shapes_of(viewer, RECTANGLE + 1000)
-    with pytest.raises(InputError, match='lies in cells'):
-        panel.region.narrowed(target)
+    with pytest.raises(InputError, match='is inside cells'):
+        panel.region.restricted(target)
     viewer.layers.clear()
     assert panel.region.where.value is None
 
@@ -132,11 +132,11 @@ def test_several_shapes_are_learned_from_together(open_panel):
     shapes = shapes_of(viewer, np.array([[0, 0], [0, 20], [30, 20], [30, 0]]))
     shapes.add_rectangles(np.array([[50, 40], [50, 60], [80, 60], [80, 40]]))
     panel.region.where.value = shapes
-    target = panel.region.narrowed(target_of(layer, 'YX'))
+    target = panel.region.restricted(target_of(layer, 'YX'))
     assert [str(lesson.region) for lesson in target.lessons] == ['Y0:30,X0:20', 'Y50:80,X40:60']
     assert target.source.shape == (90, 100)
     panel.region.clean.value = PART
-    target = panel.region.narrowed(target_of(layer, 'YX'))
+    target = panel.region.restricted(target_of(layer, 'YX'))
     assert str(target.region) == 'Y0:80,X0:60'
     assert len(target.lessons) == 2
 

@@ -138,9 +138,9 @@ def test_nothing_is_delivered_before_an_evaluation():
 @pytest.mark.parametrize(
     ('flat', 'words'),
     [
-        (FlatPlaces(0.05, 0.0), 'brought 5 % of the noise back into flat places'),
+        (FlatPlaces(0.05, 0.0), 'added 5 % of the noise to flat places again'),
         (FlatPlaces(0.0, 0.02), 'moved flat places away from the image, by 2 % of the noise'),
-        (FlatPlaces(), 'gained nothing over the pretrained weights'),
+        (FlatPlaces(), 'did not improve on the pretrained weights'),
     ],
 )
 def test_why_the_start_is_applied_is_put_into_words(flat, words):

@@ -1,6 +1,4 @@
-"""Autosave of the model during a training, so that a crash loses half a minute of it. Without
-Qt.
-"""
+"""Autosave of the model during a training: a crash loses half a minute at most. Without Qt."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def default_file() -> Path:
-    """Path of the autosave, in the folder of the system for data of programs."""
+    """Path of the autosave, in the folder of the user for data of programs."""
     return Path(user_data_path('napari-noise2score', appauthor=False)) / 'last.safetensors'
 
 
@@ -39,7 +37,7 @@ class Autosave:
         self._file = file or default_file()
         self._last = time.perf_counter()
 
-    def sometimes(self, model: Callable[[], ScoreModel]) -> None:
+    def save_if_due(self, model: Callable[[], ScoreModel]) -> None:
         """Save the model that ``model`` returns, if the interval is over."""
         if time.perf_counter() - self._last >= EVERY:
             self.save(model())

@@ -1,4 +1,4 @@
-"""The panel: its layout, the requests of a user, and where results go. No maths, no threads."""
+"""The panel: layout, requests of the user, and display of results; without maths and threads."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Noise2ScorePanel(QWidget):
     Parameters
     ----------
     viewer : napari.Viewer
-        The viewer whose layers are offered and that gets the results.
+        The viewer with the layers; results are added to it.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -123,31 +123,31 @@ class Noise2ScorePanel(QWidget):
         QTimer.singleShot(_PRELOAD_AFTER, worker.preload)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Wide enough to read, and no higher than a small window."""
+        """Size at which texts can be read, not higher than a small window."""
         return QSize(_WIDTH, _HEIGHT)
 
     def event(self, event: QEvent) -> bool:
-        """In a dock, offer the layers of its viewer; taken out of it, stop and keep the result."""
+        """List the layers when the panel is docked; stop the training when it is removed."""
         if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:  # there is no Stop button any more
+            if self.parent() is None:  # the Stop button cannot be reached any more
                 self.controller.stop()
             else:
                 self.reset_choices()
         return super().event(event)
 
     def reset_choices(self, event: Any = None) -> None:
-        """Bring the menus of layers up to date; called by napari when its layers change."""
+        """Update the menus of layers; napari calls this when its layers change."""
         for form in (self.region.form, self.noise.calibration.form):
             list_layers(form)
         self.interrupted.look()
 
     def settings(self, *, trains: bool = True) -> DenoiseSettings:
-        """The settings that the panel shows now.
+        """The current settings of the panel.
 
         Parameters
         ----------
         trains : bool
-            Whether they are for a training; otherwise the start of a training does not matter.
+            Whether they are for a training; otherwise the initial weights are ignored.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Noise2ScorePanel(QWidget):
         self.compare.wants_change.connect(self._show_change)
         self.copy.changed.connect(self._copy)
         self.noise.wants_estimate.connect(self._estimate)
-        self.noise.calibration.wanted.connect(self._calibrate)
+        self.noise.calibration.wants_calibration.connect(self._calibrate)
         self.noise.edited.connect(self.live.edited)
         self.form.correction.changed.connect(lambda: self.live.edited())
         self.form.live.changed.connect(self._set_live)
@@ -209,19 +209,19 @@ class Noise2ScorePanel(QWidget):
         self.model.show_model(trained)
         self._refresh()
 
-    def _show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
-        self.noise.show_estimates(estimates, asked=asked)
+    def _show_estimates(self, estimates: Sequence[Estimated], requested: bool) -> None:
+        self.noise.show_estimates(estimates, requested=requested)
 
     def _add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         self.results.add_result(target, image, name, report)
-        self.live.settle()
+        self.live.stop_following()
         self._refresh()
         self.column.show_part(self.compare)
 
     def _show_plane(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.floating]
     ) -> None:
-        """Show a plane in the preview; if the user has removed that, no more during a job."""
+        """Show a plane in the preview, unless the user has removed the preview during the job."""
         if self.results.preview_was_removed(target.layer) and not self._is_idle():
             self.live.unwatch(target.layer)
         else:
@@ -263,7 +263,7 @@ class Noise2ScorePanel(QWidget):
             self.controller.correct(*request)
 
     def _correct_displayed(self) -> bool:
-        """Correct the displayed part with the noise model and form chosen now."""
+        """Correct the displayed part with the current noise model and form."""
         targets, settings = self._targets_now(), self.settings(trains=False)
         views = [view_of(self._viewer, target) for target in targets]
         return self.controller.preview(targets, settings, views)
@@ -316,7 +316,7 @@ class Noise2ScorePanel(QWidget):
         return target_of(layer, self.layers.axes_of(layer).currentText()).source
 
     def _targets_now(self) -> list[Target]:
-        return [self.region.narrowed(target) for target in self.layers.targets()]
+        return [self.region.restricted(target) for target in self.layers.targets()]
 
     def _request(self, *, trains: bool = True) -> tuple[list[Target], DenoiseSettings] | None:
         self.footer.clear()
@@ -339,7 +339,7 @@ class Noise2ScorePanel(QWidget):
             self.pause: not idle and status.run.phase is not Phase.STOPPING,
         }
         for button in sorted(on, key=lambda button: not on[button]):
-            button.enabled = on[button]  # those to be pressed first: the focus goes to one of them
+            button.enabled = on[button]  # enabled ones first: one of them then gets the focus
         self.reading.setText(self.layers.words())
         self.reading.setVisible(bool(self.reading.text()))
         self.compare.follow(idle)

@@ -1,8 +1,8 @@
-"""Settings in napari's Preferences: the first values of a newly opened panel.
+"""Settings in napari's Preferences: initial values of a new panel.
 
-The manifest declares them (``configurations``), from npe2 0.9 and napari 0.9 on; earlier versions
-ignore that key, and the built-in values hold. ``docs/write_preferences.py`` writes that part of
-the manifest from the fields of the settings.
+The manifest declares them (``configurations``) for npe2 0.9 and napari 0.9 or newer. Older
+versions ignore that key, and the built-in values are used. ``docs/write_preferences.py`` writes
+that part of the manifest from the fields of the settings.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _TYPES = {bool: 'boolean', int: 'integer', float: 'number'}
 
 
 def preferred(*settings: Any) -> tuple[Setting, ...]:
-    """The fields that are preferences, of all settings if none are given."""
+    """The fields that are preferences; by default those of all settings."""
     every = settings or (DenoiseSettings(), PanelSettings())
     return tuple(one for part in every for one in settings_in(part) if one.preference)
 
 
 def preferences() -> dict[str, Any]:
-    """The values of the user by name; the built-in ones where napari has none."""
+    """The values of the user by name; the built-in values if napari has none."""
     try:
         from napari.settings import get_plugin_settings
 
         chosen = getattr(get_plugin_settings(PLUGIN), CATEGORY)
         return {one.name: getattr(chosen, one.name) for one in preferred()}
     except (AttributeError, ImportError, KeyError):
-        # an earlier napari, or it does not know the plugin or its settings
+        # an older napari, or the plugin or its settings are not registered
         return built_in()
 
 
@@ -45,7 +45,7 @@ def built_in() -> dict[str, Any]:
 
 
 def configurations(*settings: Any) -> dict[str, Any]:
-    """What the manifest declares, from the fields that are preferences."""
+    """The configurations of the manifest, from the fields that are preferences."""
     properties = {one.name: _property(one) for one in preferred(*settings)}
     return {CATEGORY: {'title': 'Default values of the panel', 'properties': properties}}
 

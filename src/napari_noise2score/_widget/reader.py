@@ -1,6 +1,6 @@
-"""Opening a model file in napari, by drag and drop or File > Open: it goes to the panel.
+"""Reader of model files in napari, for drag and drop or File > Open: the panel loads the model.
 
-napari asks for a reader of every file, so nothing heavy is loaded until a file is ours.
+napari requests a reader for every file, so nothing large is imported before a model is opened.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
-    """Load a model into the panel of the viewer that opens it; the panel is opened if it is not.
+    """Load a model into the panel of the viewer that opens it; the panel is opened if necessary.
 
     Returns
     -------
     list
-        napari's word for "read, and no layer to add".
+        The value that means "no layer to add" in napari.
 
     Raises
     ------
@@ -64,10 +64,10 @@ def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _opening_viewer() -> Any:
-    """The viewer whose method ``open`` has called the reader; None if it was called otherwise.
+    """The viewer whose method ``open`` has called the reader; None if there is none.
 
-    napari does not tell a reader which viewer it reads for, and its current viewer is the one
-    that was clicked last, which need not be the one that a script or a drop opens a file in.
+    napari does not pass the viewer to a reader. Its current viewer is the one that was clicked
+    last; a script or a drop can open a file in another one.
     """
     from napari.viewer import Viewer
 

@@ -37,7 +37,7 @@ def _layers(scene: str, colormap: str) -> list[LayerData]:
             }
         },
     }
-    # The noisy layer comes last: on top, and selected.
+    # napari puts the last layer on top and selects it: the noisy one
     return [
         (
             stack.truth,

@@ -1,10 +1,10 @@
-"""A small widget for people who script: an image layer in, a clean layer out.
+"""A small widget for scripts: it returns a clean layer for an image layer.
 
 ``denoise_simple()(layer)`` starts the work in the background and returns its worker, whose signal
 ``returned`` has the new layer as data, metadata and type.
 """
 
-# No annotations as strings: magicgui does not resolve that of what is returned.
+# No annotations as strings: magicgui does not resolve the one of the returned value.
 from collections.abc import Callable
 from contextlib import closing
 
@@ -66,12 +66,12 @@ def denoise_simple(
     seconds : int
         Training time, s; 0 applies the pretrained weights.
     noise : str
-        Name of the noise model; ``'auto'`` chooses it from the estimated noise.
+        Name of the noise model; ``'auto'`` selects it from the estimated noise.
 
     Returns
     -------
     FunctionWorker
-        The worker. napari adds what it returns to the viewer.
+        The worker. napari adds the returned layer to the viewer.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def denoise_simple(
 def _denoised(
     target: Target, settings: DenoiseSettings, aborted: Callable[[], bool]
 ) -> LayerData | None:
-    """The clean layer, None if the work is aborted; in the thread of the worker."""
+    """The clean layer, None if the work was aborted; runs in the thread of the worker."""
     load_torch()
     from napari_noise2score.pipeline.results import Denoised
     from napari_noise2score.pipeline.run import denoise_steps
@@ -107,7 +107,7 @@ def _denoised(
             if aborted():
                 break
             if isinstance(event, Denoised):
-                done = event.corrected
-                name = result_name(target.source.name, done.families, done.correction)
-                return layer_data(target, done.image, name, event.report)
+                clean = event.corrected
+                name = result_name(target.source.name, clean.families, clean.correction)
+                return layer_data(target, clean.image, name, event.report)
     return None

@@ -1,8 +1,8 @@
-"""A job in napari's background worker. The one place where threads are known.
+"""A job in napari's background worker: the only module with threads.
 
-Why not `create_worker` alone: a generator worker of superqt swallows RuntimeError (no
-``errored``, no ``finished``), and most errors of PyTorch are RuntimeErrors; and its ``quit``
-drops the generator where it stands, so that what was learned would be lost.
+`create_worker` alone is not sufficient. A generator worker of superqt ignores a RuntimeError (no
+``errored``, no ``finished``), and most errors of PyTorch are RuntimeErrors. Its ``quit`` ends the
+generator immediately, so the trained model would be lost.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from napari.utils import progress
 from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, warm_up
 
 INTERVAL = 0.1
-"""Least time between two updates, s."""
+"""Minimum time between two updates, s."""
 
-_GLANCE = 0.05
-"""Time between two looks at whether a pause is over, s."""
+_POLLING = 0.05
+"""Time between two checks whether a pause is over, s."""
 _PERCENT = 100
 
 log = logging.getLogger(__name__)
@@ -30,31 +30,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the viewer's thread tells a job.
+    """Flags with which the thread of the viewer controls a job.
 
     Attributes
     ----------
     stopped : Event
-        End the training and apply what was learned.
+        End the training and apply the trained model.
     cancelled : Event
-        End at the next step and forget the rest.
+        End at the next step without further results.
     paused : Event
         Wait after the next step.
-    heard : Event
-        What the job has yielded was dealt with.
+    handled : Event
+        The viewer has handled the last event of the job.
     """
 
     stopped: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
-    heard: threading.Event = field(default_factory=threading.Event)
+    handled: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
-        """End the training and apply what was learned."""
+        """End the training and apply the trained model."""
         self.stopped.set()
 
     def cancel(self) -> None:
-        """End at the next step and forget the rest."""
+        """End at the next step without further results."""
         self.stopped.set()
         self.cancelled.set()
 
@@ -63,30 +63,31 @@ class Flags:
         self.paused.set()
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue after a pause."""
         self.paused.clear()
 
     def wait(self) -> None:
-        """Return when the job may go on: not paused, or to be ended."""
-        while self.paused.is_set() and not self.stopped.wait(_GLANCE):
+        """Return when the job is not paused, or has to end."""
+        while self.paused.is_set() and not self.stopped.wait(_POLLING):
             pass
 
-    def wait_heard(self) -> None:
-        """Return when the viewer has dealt with what was yielded, or the job is to be ended.
+    def wait_handled(self) -> None:
+        """Return when the viewer has handled the last event, or the job has to end.
 
-        Both would want Python's lock meanwhile, and the viewer would stall for longer.
+        Without this wait, both threads would compete for Python's lock, and the viewer would not
+        respond for a longer time.
         """
-        while not self.heard.wait(_GLANCE) and not self.stopped.is_set():
+        while not self.handled.wait(_POLLING) and not self.stopped.is_set():
             pass
 
 
 class JobWorker(GeneratorWorker):
-    """A generator worker that ends at its job's next step when napari asks it to quit."""
+    """A generator worker that ends at the next step of its job when napari requests its end."""
 
     flags: Flags
 
     def quit(self) -> None:
-        """Cancel the job. It ends by itself, so that it releases what it holds."""
+        """Cancel the job. It then ends at its next step and releases its memory."""
         self.flags.cancel()
 
 
@@ -97,25 +98,25 @@ def start(
     on_event: Callable[[Event], None],
     on_end: Callable[[Exception | None], None],
 ) -> Flags:
-    """Run a job in the background, known to napari's task manager and activity dock.
+    """Run a job in the background, with an entry in napari's task manager and activity dock.
 
-    To be called in the viewer's thread, where the callbacks are called as well.
+    It has to be called in the thread of the viewer. The callbacks are called in this thread too.
 
     Parameters
     ----------
     make_job : callable
         Makes the job, given its stop flag.
     title : str
-        What the activity dock says.
+        Text in the activity dock.
     on_event : callable
-        Gets what the job yields, updates at most ten times a second.
+        Called with the events of the job; with updates ten times per second at most.
     on_end : callable
-        Called exactly once, with the error if there was one.
+        Called exactly once, with the error or None.
 
     Returns
     -------
     Flags
-        To stop or cancel the job.
+        Flags to stop, cancel or pause the job.
     """
     flags = Flags()
     worker = create_worker(background_job, make_job(flags.stopped), flags, _worker_class=JobWorker)
@@ -127,12 +128,12 @@ def start(
         try:
             on_event(event)
         finally:
-            flags.heard.set()
-        # The bar lets Qt deliver what is waiting, so it comes last: the next event may be next.
+            flags.handled.set()
+        # The bar lets Qt process waiting events, possibly the next one: so it is updated last.
         if isinstance(event, Update) and not bar.disable:
             bar.update(round(_PERCENT * event.fraction) - bar.n)
 
-    def keep(ending: Ending) -> None:
+    def store_error(ending: Ending) -> None:
         errors[0] = ending.error
 
     def finish() -> None:
@@ -140,7 +141,7 @@ def start(
         on_end(errors[0])
 
     worker.yielded.connect(show)
-    worker.returned.connect(keep)
+    worker.returned.connect(store_error)
     worker.finished.connect(finish)
     worker.start()
     return flags
@@ -148,13 +149,13 @@ def start(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """How a job ended. An error as a bare return value would be raised again, or swallowed."""
+    """End of a job, with its error. A worker would raise or ignore an error that is returned."""
 
     error: Exception | None = None
 
 
 def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
-    """Drive a job: thin out its updates, look at the flags, and turn any error into a value."""
+    """Run a job: skip frequent updates, check the flags, and return any error as a value."""
     last, stage = -INTERVAL, ''
     try:
         for event in job:
@@ -166,9 +167,9 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
                 if event.stage == stage and now - last < INTERVAL:
                     continue
                 last, stage = now, event.stage
-            flags.heard.clear()
+            flags.handled.clear()
             yield event
-            flags.wait_heard()
+            flags.wait_handled()
     except Exception as error:
         log.debug('job failed', exc_info=True)
         return Ending(error)
@@ -180,15 +181,15 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
 def preload() -> threading.Thread:
     """Load PyTorch in the background, so that the first job starts without delay.
 
-    Loading holds Python's lock for up to half a second at a time; better just after the panel
-    has opened than when a training starts. An error shows when a job needs it.
+    Loading locks Python for up to half a second at a time, which disturbs less just after the
+    panel has opened than during a job. An error is reported when a job needs PyTorch.
     """
 
     def load() -> None:
         try:
             warm_up()
         except Exception:
-            log.debug('PyTorch could not be loaded ahead', exc_info=True)
+            log.debug('PyTorch could not be preloaded', exc_info=True)
 
     thread = threading.Thread(target=load, name='noise2score-preload')
     thread.start()

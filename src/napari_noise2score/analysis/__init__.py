@@ -1,4 +1,4 @@
-"""Questions about results and models that are asked afterwards; the pipeline never imports these.
+"""Analysis of results and models after the pipeline, which never imports these modules.
 
-Noise parameters from a score, what a training changed and gained, what a model is, export.
+Noise parameters from a score, effect and gain of a training, description of a model, export.
 """

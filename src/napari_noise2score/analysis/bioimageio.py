@@ -1,8 +1,9 @@
-"""A trained score as a package for bioimage.io, the model zoo that other programs read.
+"""Export of a trained model as a package for bioimage.io, a model zoo for many programs.
 
-What such a package can hold is the network alone: from an image in the unit-noise coordinate,
-where the noise is white and of variance one, to the clean level in that coordinate. The way there
-and back depends on the noise of each image, which a package cannot hold; its README tells it.
+Such a package contains the network alone. Its input is an image in the unit-noise coordinate,
+where the noise is white and has the variance one; its output is the clean level in that
+coordinate. The conversion between grey levels and the coordinate depends on the noise of each
+image and cannot be part of the package; its README describes it.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ SUFFIX = '.zip'
 _INSTALL = 'pip install "napari-noise2score[bioimageio]"'
 _TEST_SIZE = 128
 _LONGEST = 300
-"""Letters of a message of bioimageio.spec that are shown; some list all licences."""
+"""Maximum number of displayed characters of a bioimageio.spec message; some list all licences."""
 _PAPER = '10.48550/arXiv.2106.07009'
 
 
 class CleanLevel(nn.Module):
-    """Clean level ``D`` of white noise of variance one, both (B, 1, Y, X) float32."""
+    """Clean level ``D`` of an image with white noise of variance one, (B, 1, Y, X) float32."""
 
     def __init__(self, model: ScoreModel) -> None:
         super().__init__()
@@ -66,19 +67,20 @@ def export_bioimageio(
 ) -> Path:
     """Write a model as a bioimage.io package and check it against the specification.
 
-    The package holds the description ``rdf.yaml`` (model, format 0.5), the network as TorchScript,
-    an input with the output that belongs to it, and a README.
+    The package contains the description ``rdf.yaml`` (model, format 0.5), the network as
+    TorchScript, a test input with its output, and a README.
 
     Parameters
     ----------
     model : ScoreModel
-        A trained score.
+        A trained model.
     path : path
-        Where to, ``.zip``; an existing file stays whole until the new one is complete.
+        Path of the package, ``.zip``; an existing file is not changed until the new one is
+        complete.
     name : str
         Name of the model, 5 to 128 letters, digits, spaces and ``_+-()``.
     authors : tuple of str
-        Who made it; at least one.
+        Names of the authors; at least one.
     licence : str
         SPDX identifier.
 
@@ -90,13 +92,13 @@ def export_bioimageio(
     Raises
     ------
     InputError
-        If the package cannot hold the model, a name or licence is not acceptable, or
+        If the format does not support the model, if a name or licence is not acceptable, or if
         bioimageio.spec is not installed.
     """
     path = Path(path)
     if path.suffix.lower() != SUFFIX:
         raise InputError(f'{path}: packages for bioimage.io are written as {SUFFIX}')
-    _check_holdable(model)
+    _check_exportable(model)
     spec = _spec()
     _check_words(spec, name, licence)
     with tempfile.TemporaryDirectory() as folder, written_whole(path) as part:
@@ -111,15 +113,15 @@ def export_bioimageio(
 
 @contextmanager
 def _files_closed() -> Iterator[None]:
-    """Close what bioimageio.spec leaves open; Windows would not delete the folder otherwise."""
+    """Close the files that bioimageio.spec leaves open; Windows could not delete the folder."""
     try:
         yield
     finally:
         gc.collect()
 
 
-def _check_holdable(model: ScoreModel) -> None:
-    """Refuse what would run in another program and give wrong images there."""
+def _check_exportable(model: ScoreModel) -> None:
+    """Refuse a model that would give wrong images in another program."""
     slices = model.network.settings.planes
     if slices > 1:
         raise InputError(
@@ -149,7 +151,7 @@ def _check_holdable(model: ScoreModel) -> None:
 
 
 def _check_words(spec: Any, name: str, licence: str) -> None:
-    """Refuse what the description could not hold, before the work."""
+    """Refuse a name or a licence that the description does not accept, before the work."""
     if re.fullmatch(r'[\w +()-]{5,128}', name) is None:
         raise InputError(
             f'the name {name!r} is not acceptable to bioimage.io; 5 to 128 letters, digits, '
@@ -186,7 +188,7 @@ def _described(
     script, readme = folder / 'network.pt', folder / 'README.md'
     places = folder / 'test_input.npy', folder / 'test_output.npy'
     with torch.no_grad(), warnings.catch_warnings():
-        # the zoo knows TorchScript; its successor is no format of it yet
+        # the zoo supports TorchScript, but not its successor yet
         warnings.simplefilter('ignore', DeprecationWarning)
         traced = torch.jit.trace(network, z)  # type: ignore[no-untyped-call]
         traced.save(str(script))
@@ -254,7 +256,7 @@ def _described(
 
 
 def _test_input(model: ScoreModel, size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """A smooth image around the model's zero with noise of variance one, (1, 1, Y, X)."""
+    """A smooth image around the centre of the model, with noise of variance one, (1, 1, Y, X)."""
     y, x = np.mgrid[:size, :size] / size
     clean = 4 * np.sin(9 * x) * np.cos(7 * y) + float(model.network.centre)
     noise = np.random.default_rng(0).normal(size=(size, size))
@@ -265,35 +267,36 @@ def _readme(model: ScoreModel) -> str:
     card = '\n'.join(f'* {heading}: {text}' for heading, text in card_of(model).items())
     return f"""# Noise2Score network
 
-Denoises microscope images without having seen clean ones. **Input and output are in the unit-noise
-coordinate, not in grey levels**: there the noise is white (independent between pixels) and has the
-variance 1. A raw image must be brought there first, and the output back.
+Denoises microscope images. It was trained without clean images. **Input and output are in the
+unit-noise coordinate, not in grey levels**: in this coordinate the noise is white (independent
+between pixels) and has the variance 1. A raw image must be converted to the coordinate first, and
+the output converted back to grey levels.
 
 {card}
 
-## There and back
+## Conversion
 
-With grey levels y of a detector of gain g, offset o and read noise s (standard deviation, grey
+For grey levels y of a detector with gain g, offset o and read noise s (standard deviation, grey
 levels), the coordinate is the generalised Anscombe transform
 
     t = (2 / g) sqrt(g (y - o) + s^2 + (3/8) g^2)
 
-and t = y / s for Gaussian noise of standard deviation s. The output is the clean level D, the mean
-that many noisy t of the same scene would have: bring it back with the *exact unbiased* inverse of
-the transform (Makitalo & Foi 2013), not with its algebraic one. The score of the image is D - t.
-In Python `napari_noise2score` does all of this:
+and t = y / s for Gaussian noise of standard deviation s. The output is the clean level D: the mean
+of t over many noisy images of the same scene. Convert it back with the *exact unbiased* inverse of
+the transform (Makitalo & Foi 2013), not with its algebraic inverse. The score of the image is
+D - t. In Python `napari_noise2score` does all of this:
 
     from napari_noise2score import denoise
     result = denoise(image, 'TYX', seconds=0)
 
 ## Validation
 
-Compare noisy and clean: the difference D - t must look like noise of variance near 1, without the
-outlines of the sample.
+Compare the noisy and the clean image: the difference D - t must be noise with a variance near 1,
+without the outlines of the sample.
 
 ## Limits
 
-Made for independent pixels and more than a few photons a pixel. It was trained on the images named
-above; apply it to images whose levels, in this coordinate, are like theirs, or train anew with
-napari-noise2score, which takes a minute and needs no clean images.
+The model is for images with independent pixels and more than a few photons per pixel. It was
+trained on the images named above. Apply it to images with similar levels in this coordinate, or
+train a new model with napari-noise2score, which takes a minute and needs no clean images.
 """

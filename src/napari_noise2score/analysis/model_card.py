@@ -1,4 +1,4 @@
-"""What a trained score is, in words: for the panel, the export and the command line."""
+"""Description of a trained model in words, for the panel, the export and the command line."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _MOST_NOISES = 3
 
 
 def card_of(model: ScoreModel) -> dict[str, str]:
-    """What a model was trained on, how, and what it gained: plain words by their heading.
+    """Training data, training and gain of a model: plain text by its heading.
 
-    A heading whose answer the file does not hold says ``'not recorded'``.
+    The text is ``'not recorded'`` if the file does not contain the value.
 
     Parameters
     ----------
     model : ScoreModel
-        A trained score, of any age.
+        A trained model, also from a file of an older version.
     """
     training = model.training
     if 'pretraining' in training:
         steps = training['pretraining'].get('steps_done', '?')
-        trained, how = (
+        images, duration = (
             'synthetic images of many kinds, no microscope images',
             f'{steps} steps (pretraining)',
         )
     else:
-        trained, how = _images_words(model.data), _training_words(training)
-    card = {'Trained on': trained, 'Noise': _noise_words(model.data), 'Training': how}
+        images, duration = _images_words(model.data), _training_words(training)
+    card = {'Trained on': images, 'Noise': _noise_words(model.data), 'Training': duration}
     gain = _gain_words(training)
     if gain is not None:
         card['Gain'] = gain
@@ -57,8 +57,8 @@ def card_of(model: ScoreModel) -> dict[str, str]:
 
 def _images(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     images = data.get('images')
-    found = images if isinstance(images, list) else []
-    return [image for image in found if isinstance(image, dict)]
+    listed = images if isinstance(images, list) else []
+    return [image for image in listed if isinstance(image, dict)]
 
 
 def _images_words(data: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ def _training_words(training: Mapping[str, Any]) -> str:
 def _gain_words(training: Mapping[str, Any]) -> str | None:
     try:
         return gain_words(dict(training))
-    except (AttributeError, KeyError, TypeError):  # a file that another version has written
+    except (AttributeError, KeyError, TypeError):  # a file from another version
         return None
 
 
@@ -114,6 +114,6 @@ def _made_words(data: Mapping[str, Any]) -> str:
 
 def _versions_words(data: Mapping[str, Any]) -> str:
     versions = data.get('versions')
-    found = versions if isinstance(versions, dict) else {}
+    known = versions if isinstance(versions, dict) else {}
     names = ('napari-noise2score', 'torch')
-    return ', '.join(f'{name} {found[name]}' for name in names if name in found) or _UNKNOWN
+    return ', '.join(f'{name} {known[name]}' for name in names if name in known) or _UNKNOWN

@@ -7,8 +7,7 @@
    (`napari_noise2score.noise.from_score.criteria`).
 
 The last two need a trained score, which both sample with `napari_noise2score.score.score_samples`.
-Nothing is decided here: each value has its spread, and larger disagreements are reported in
-sentences.
+No value is selected here: each has its error, and larger disagreements are reported in sentences.
 """
 
 from __future__ import annotations
@@ -52,12 +51,13 @@ Array = NDArray[np.float64]
 AnyArray = NDArray[np.floating[Any]]
 
 _PARTS = 16
-"""Parts of the image of which each is left out once for the standard errors."""
+"""Number of parts of the image; each is excluded once for the standard errors (jackknife)."""
 _STEP = 0.05
-"""How far beside the clean estimate the score is read, noise standard deviations."""
+"""Distance from the clean estimate of the second value of the score, noise standard deviations."""
 _FEW_FOR_SCORE, _FEW_FOR_SEARCH = 3.0, 20.0
-"""Mean photons a pixel below which closed form and search are not to be trusted."""
+"""Mean photons per pixel below which closed form and search are not reliable."""
 _FIT_TOLERANCE = 0.05
+"""Tolerance of other parameters from the photon-transfer fit, relative to the value."""
 _FIT_PHOTONS = 0.5
 """Tolerance of offset and read noise from the photon-transfer fit, photons."""
 
@@ -82,13 +82,14 @@ class FamilyEstimators:
     powers : (float, float)
         Smallest and largest power of the intensity in the variance.
     closed_form : callable
-        Gives the value from ``(pair, parameters in use)``; NaN if there is none.
+        Returns the value from ``(pair, parameters in use)``; NaN if there is none.
     criterion : callable
-        Gives ``Q`` from ``(x, y)``, see `napari_noise2score.noise.from_score.criteria`.
+        Returns ``Q`` from ``(x, y)``, see `napari_noise2score.noise.from_score.criteria`.
     bounds : callable
-        Gives the ends of the search from ``(y, intensity without light)``.
+        Returns the limits of the search from ``(y, intensity without light)``.
     bias : (float, float)
-        By how much the true value may be smaller and larger than the closed form, relative to it.
+        Possible amounts by which the true value is smaller and larger than that of the closed
+        form, relative to it.
     search_bias : (float, float)
         The same for the search.
     """
@@ -121,12 +122,12 @@ def _shape_bounds(y: Array, dark: float) -> tuple[float, float]:
 
 
 def _sigma_bounds(y: Array, dark: float) -> tuple[float, float]:
-    """Noise is a part of the variation of the image."""
+    """Limits from the variation of the image, of which the noise is a part."""
     return 0.02 * float(y.std()), float(y.std())
 
 
 def _gain_bounds(y: Array, dark: float) -> tuple[float, float]:
-    """From 3000 photons in a mean pixel down to a tenth of one."""
+    """From 3000 photons to a tenth of a photon in a mean pixel."""
     mean = max(float(y.mean()) - dark, 1e-3 * float(y.std()))
     return mean / 3000, mean * 10
 
@@ -183,7 +184,7 @@ def compare_parameters(
     Parameters
     ----------
     model : ScoreModel
-        Trained on images like this one, with the noise model of ``prepared``.
+        Model that was trained on similar images, with the noise model of ``prepared``.
     prepared : Prepared
         The image and the noise models in use.
     size, planes, draws, device, seed
@@ -246,8 +247,8 @@ def _from_fit(channel: PreparedChannel) -> list[ParameterEvidence]:
         photon = values.get('gain', 0.0)
         for name, value in values.items():
             error = fit.errors.get(name, abs(value) * fit.spread)
-            apart = name in ('offset', 'read_noise')
-            bias = _FIT_PHOTONS * photon if apart else _FIT_TOLERANCE * value
+            in_photons = name in ('offset', 'read_noise')
+            bias = _FIT_PHOTONS * photon if in_photons else _FIT_TOLERANCE * value
             evidence.append(
                 ParameterEvidence(Method.PHOTON_TRANSFER, name, value, error, bias, bias)
             )
@@ -265,7 +266,7 @@ def _photons(channel: PreparedChannel, score: LocalScore) -> float:
 
 
 def _dark(channel: PreparedChannel) -> float:
-    """Intensity without light: of the family in use, or else of the fit, or else 0.
+    """Intensity without light: that of the family in use, otherwise that of the fit, otherwise 0.
 
     Multiplicative noise has no offset.
     """
@@ -283,19 +284,19 @@ def _score_pair(channel: PreparedChannel, score: LocalScore) -> ScorePair:
 
 
 def _over_parts(
-    channel: PreparedChannel, samples: ScoreSamples, find: Callable[[ScorePair], float]
+    channel: PreparedChannel, samples: ScoreSamples, estimate: Callable[[ScorePair], float]
 ) -> tuple[float, float]:
     """Value from all samples, and its jackknife standard error."""
 
     def at(part: ScoreSamples) -> float:
-        return find(_score_pair(channel, part.local_score(channel.coordinate, channel.table)))
+        return estimate(_score_pair(channel, part.local_score(channel.coordinate, channel.table)))
 
     value = at(samples)
     parts = min(_PARTS, samples.noisy.shape[1])
     if parts < 2 or not math.isfinite(value):
         return value, 0.0
-    left_out = np.array([at(samples.without(part, parts)) for part in range(parts)])
-    error = ((parts - 1) * np.nanvar(left_out)) ** 0.5
+    values = np.array([at(samples.without(part, parts)) for part in range(parts)])
+    error = ((parts - 1) * np.nanvar(values)) ** 0.5
     return value, float(error)
 
 
@@ -331,7 +332,7 @@ def _by_search(
     minimum = minimise(criterion, *estimators.bounds(y, dark))
     below, above = (share * minimum.value for share in estimators.search_bias)
     doubt = 'too small below about 20 photons per pixel' if photons < _FEW_FOR_SEARCH else ''
-    doubt = 'at the end of the range searched' if minimum.at_edge else doubt
+    doubt = 'at the limit of the search range' if minimum.at_edge else doubt
     return ParameterEvidence(
         Method.SEARCH,
         estimators.parameter,
@@ -347,8 +348,8 @@ def _by_search(
 def _power(
     channel: PreparedChannel, samples: ScoreSamples, estimators: FamilyEstimators
 ) -> PowerEvidence | None:
-    find = partial(_power_of, dark=_dark(channel))
-    value, error = _over_parts(channel, samples, find)
+    estimate = partial(_power_of, dark=_dark(channel))
+    value, error = _over_parts(channel, samples, estimate)
     return PowerEvidence(value, error, estimators.powers) if math.isfinite(value) else None
 
 

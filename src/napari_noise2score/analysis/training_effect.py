@@ -1,7 +1,7 @@
-"""What a training changed: how far its result is from that of the weights it began with.
+"""Effect of a training: difference between its result and that of its initial weights.
 
-Where both agree, the result rests on what was learned elsewhere; where they differ, the layers
-themselves have spoken.
+Where both are equal, the result comes from the initial weights; where they differ, it comes from
+the training on the images.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import StartFrom
 
 BLOCK = 32
-"""Side of the squares that are compared to find where the difference is largest, pixels."""
+"""Side of the squares in which the difference is measured, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class LargestChange:
-    """The square of a channel in which the training changed most.
+    """The square of a channel with the largest difference.
 
     Attributes
     ----------
     plane, y, x : int
-        Number of the plane, and the square's first row and column.
+        Number of the plane, and first row and column of the square.
     size : int
-        Height and width, pixels; less at the border.
+        Height and width, pixels; the square may be cut at the border.
     rms : float
-        Root of the mean squared difference there, noise standard deviations.
+        Root mean square difference in the square, noise standard deviations.
     rms_of_channel : float
         The same over the whole channel.
     """
@@ -57,15 +57,15 @@ class LargestChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """What a training changed in an image.
+    """Difference that a training made in an image.
 
     Attributes
     ----------
     image : array
-        Trained result less that of the start, shape and axes of the source, float32, in standard
-        deviations of the noise.
+        Result of the trained model minus that of the initial weights, with the shape and axes of
+        the source, float32, noise standard deviations.
     largest : tuple of LargestChange
-        Where it is largest, channel by channel.
+        Square with the largest difference, for each channel.
     """
 
     image: NDArray[np.float32]
@@ -73,21 +73,21 @@ class Change:
 
 
 def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
-    """The weights that the training of a model began with.
+    """The initial weights of the training of a model.
 
     Parameters
     ----------
     model : ScoreModel
-        What was trained.
+        The trained model.
     start : ScoreModel, optional
-        The weights themselves, where they are in no file.
+        The initial weights, if they are not in a file.
 
     Raises
     ------
     InputError
-        If it began with random weights.
+        If the initial weights were random.
     CheckpointError
-        If they are not here any more.
+        If their file is missing or has changed.
     """
     init = model.training.get('init', StartFrom.SCRATCH)
     start = start or starting_model(init)
@@ -102,9 +102,9 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
             f'{init}: the file has changed since this model was trained from it; train the '
             'model again'
         )
-    same_zero = copy.deepcopy(start)
-    same_zero.network.centre.copy_(model.network.centre)
-    return same_zero
+    with_same_centre = copy.deepcopy(start)
+    with_same_centre.network.centre.copy_(model.network.centre)
+    return with_same_centre
 
 
 def training_difference(
@@ -114,23 +114,24 @@ def training_difference(
     orientations: int = 8,
     start: ScoreModel | None = None,
 ) -> Generator[PredictProgress, None, Change]:
-    """Apply the start of a training to an image that its model was applied to.
+    """Apply the initial weights of a training to an image, and compare with its score map.
 
     Parameters
     ----------
     score_map : ScoreMap
-        What a model, or one for each channel, has found that was trained from pretrained weights.
+        Score of the image from a model, or one for each channel, that was not trained from random
+        weights.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
-        Turned and mirrored views that are averaged; as many as for ``score_map``.
+        Number of rotated and mirrored views that are averaged; as many as for ``score_map``.
     start : ScoreModel, optional
-        What the training began with, where that is in no file.
+        The initial weights of the training, if they are not in a file.
 
     Raises
     ------
     InputError, CheckpointError
-        As `start_of`.
+        As in `start_of`.
     """
     starts = {id(model): start_of(model, start) for model in score_map.distinct}
     source, channels = score_map.prepared.source, score_map.prepared.channels

@@ -1,4 +1,4 @@
-"""What a training gained over the weights that it began with, in words."""
+"""Gain of a training over its initial weights, in words."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import math
 from typing import Any
 
 _MEASURED = 2.0
-"""Standard errors from which a gain is one."""
+"""Standard errors from which a gain is significant."""
 
 
 def gain_words(training: dict[str, Any]) -> str | None:
-    """What a training gained over the weights that it began with; None if that is not known.
+    """Gain of a training over its initial weights, in words; None if it is not known.
 
     Parameters
     ----------
     training : dict
-        As in a `ScoreModel`.
+        Record of the training, as in a `ScoreModel`.
     """
     if not training['steps_done']:
         return None
     if training.get('start_risk', {}).get('impossible') is not None:
         return (
             'The error could not be estimated: it is below zero, so the noise model or its '
-            'parameters do not fit the image. The weights that the training began with were '
-            'applied.'
+            'parameters do not fit the image. The initial weights of the training were applied.'
         )
     flat = training.get('flat_places', {})
     if flat.get('harmed'):
         returned = flat['returned'] > flat['returned_allowed']
         harm = (
-            f'brought {_percent(flat["returned"])} of the noise back into flat places'
+            f'added {_percent(flat["returned"])} of the noise to flat places again'
             if returned
             else f'moved flat places away from the image, by {_percent(flat["away"])} of the noise'
         )
@@ -40,14 +39,14 @@ def gain_words(training: dict[str, Any]) -> str | None:
     start, risk = (_finite(training.get(key, {}).get('value')) for key in ('start_risk', 'risk'))
     if start is None or risk is None:
         return None
-    noise = training.get('noise_variance') or 1.0  # below one where photons are few
+    noise = training.get('noise_variance') or 1.0  # below one at few photons
     start, risk = start / noise, risk / noise
     if not training['delivered_step']:
         return (
-            'Training gained nothing over the pretrained weights (estimated error '
+            'Training did not improve on the pretrained weights (estimated error '
             f'{_percent(start)} of the noise variance), so these were applied.'
         )
-    error = _finite(training['gain']['standard_error'])  # one place alone has none
+    error = _finite(training['gain']['standard_error'])  # a single place has none
     known = '' if error is None else f' \N{PLUS-MINUS SIGN} {_percent(error / noise)}'
     if error is not None and start - risk <= _MEASURED * error:
         return (
@@ -62,7 +61,7 @@ def gain_words(training: dict[str, Any]) -> str | None:
 
 
 def _still_words(training: dict[str, Any]) -> str:
-    """In how much of a recording frames were targets for each other; nothing if nowhere."""
+    """Share of a recording in which frames were targets for each other; empty if there is none."""
     share = _finite(training.get('unchanging'))
     if share is None:
         return ''
@@ -70,7 +69,7 @@ def _still_words(training: dict[str, Any]) -> str:
 
 
 def _finite(value: Any) -> float | None:
-    """A number; None for what is none or not finite."""
+    """The value if it is a finite number; None otherwise."""
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 

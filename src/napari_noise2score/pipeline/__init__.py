@@ -1,5 +1,5 @@
-"""What every image passes from noisy to clean: noise models, training, score, correction, report.
+"""The pipeline from a noisy to a clean image: noise models, training, score, correction, report.
 
-`api` has the functions for scripts; `run` the generators of events that panel and command line
-listen to. The other modules are the stages; importing this package loads none of them.
+`api` has the functions for scripts. `run` has the generators of events for the panel and the
+command line. The other modules are the stages; importing this package loads none of them.
 """

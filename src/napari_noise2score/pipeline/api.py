@@ -1,9 +1,9 @@
-"""The four stages and the whole road as plain functions, for scripts and notebooks.
+"""The four stages and the complete pipeline as plain functions, for scripts and notebooks.
 
     prepare -> train_score -> score_image -> correct_image
 
-`denoise` does all four. Each function runs to its end and returns its result; panel and command
-line iterate over the generators below them instead (`run`, `stages`).
+`denoise` runs all four. Each function returns its result at the end. The panel and the command
+line iterate over the generators in `run` and `stages` instead.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def prepare(
     ----------
     image : array-like or ImageSource
         Grey levels, any real dtype and number of axes: NumPy, a memory map, dask, zarr or xarray.
-        Planes are read one at a time where they are needed.
+        Planes are read one at a time, when they are needed.
     axes : str
-        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. May be left out where the axes
-        are known: of an `ImageSource`, and of an xarray whose dimensions are such letters, or
-        ``time``, ``channel``, ``depth``, ``row``, ``column``.
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. It is optional if the image has
+        its axes: an `ImageSource`, or an xarray whose dimensions are such letters, or ``time``,
+        ``channel``, ``depth``, ``row``, ``column``.
     noise : NoiseRequest, optional
-        What is known of the noise; the rest is estimated channel by channel.
+        Known properties of the noise; the others are estimated for each channel.
     name : str
         Name of the image in messages and reports.
     separate : str
-        Axes along which each position gets a noise model of its own, such as ``'T'``.
+        Axes along which each position gets its own noise model, such as ``'T'``.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
 
@@ -70,15 +70,15 @@ def prepare(
     Raises
     ------
     InputError
-        If image and axes do not fit, the noise cannot be estimated and is not given, or every
-        channel is constant.
+        If image and axes do not fit, if the noise is not given and cannot be estimated, or if
+        every channel is constant.
 
     Notes
     -----
-    The noise model gives the coordinate in which the noise has variance 1 and in which one network
-    learns all images (generalised Anscombe transform for photons with read noise [1]_).
-    The correlation of the noise of a single image is measured on what the pretrained network
-    removes from it, which takes about a second; docs/method.md, "Correlation from one image".
+    The noise model defines the coordinate in which the noise has variance 1. One network learns
+    all images in it (generalised Anscombe transform for photons with read noise [1]_).
+    The correlation of the noise of a single image is measured on the residual of the pretrained
+    network, in about a second; docs/method.md, "Correlation from one image".
 
     References
     ----------
@@ -115,25 +115,25 @@ def train_score(
     images : Prepared or sequence of Prepared
         Noisy images with their noise models, as `prepare` returns them.
     settings : TrainSettings, optional
-        How long and how to train; one minute from the pretrained weights if not given.
+        Duration and method of the training; by default one minute from the pretrained weights.
     start : ScoreModel, optional
-        A model whose training is continued, instead of the weights that the settings name.
+        A model whose training is continued, instead of the initial weights of the settings.
     stop : object with ``is_set()``, optional
-        When set, such as a `threading.Event`, the training ends after the present step.
+        When it is set, the training ends after the current step; such as a `threading.Event`.
     on_progress : callable, optional
         Called with a `TrainProgress` after every step.
 
     Returns
     -------
     ScoreModel
-        The trained model; ``save`` writes it to a file. It serves every correction.
+        The trained model; ``save`` writes it to a file. Every correction can use it.
 
     Raises
     ------
     InputError
         If no image is given, or the network of ``start`` does not fit the settings.
     TrainingError
-        If the score could not be learned, or there was no step before the stop.
+        If the score could not be learned, or the training was stopped before its first step.
 
     Notes
     -----
@@ -180,19 +180,20 @@ def score_image(
     Parameters
     ----------
     model : ScoreModel or sequence of ScoreModel
-        Trained on this image or others like it; one for all channels, or one for each.
+        Model that was trained on this image or similar ones; one for all channels, or one for
+        each.
     image : Prepared
         The image with its noise models, as `prepare` returns it.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
-        Rotated and mirrored views that are averaged, 1 to 8.
+        Number of rotated and mirrored views that are averaged, 1 to 8.
     sigma_a : float, optional
-        Perturbation at inference, 0 to 2 noise standard deviations; chosen by the estimated risk
-        if not given.
+        Perturbation at inference, 0 to 2 noise standard deviations; by default it is selected by
+        the estimated risk.
     foreign : bool
-        Whether the model was trained on other images: then its risk is compared with that of the
-        pretrained weights, which takes about a second.
+        Whether the model was trained on other images. Its risk is then compared with that of the
+        pretrained weights, in about a second.
     on_progress : callable, optional
         Called with a `PredictProgress` after every tile.
 
@@ -205,13 +206,13 @@ def score_image(
     Raises
     ------
     InputError
-        If the models are not as many as the channels.
+        If the number of models is not that of the channels.
 
     Notes
     -----
     The score is the gradient of the logarithm of the density of the noisy image; with Gaussian
     noise of variance ``v`` the clean level is ``E[x | t] = t + v grad log p(t)``, Tweedie's
-    formula [1]_. The network predicts ``D``, from which the score of every correction follows.
+    formula [1]_. The network predicts ``D``; the score of every correction is computed from it.
 
     References
     ----------
@@ -248,35 +249,37 @@ def denoise(
     seconds: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Denoised:
-    """Clean image of a noisy one, without any clean image to learn from: all four stages.
+    """Denoise an image, without any clean image to train on: all four stages.
 
     Parameters
     ----------
     image : array-like or ImageSource
         Grey levels, any real dtype and number of axes: NumPy, dask, zarr or xarray.
     axes : str
-        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. May be left out where the axes
-        are known: of an `ImageSource`, and of an xarray whose dimensions are such letters, or
-        ``time``, ``channel``, ``depth``, ``row``, ``column``.
+        One letter of ``TCZYXS`` for each axis, such as ``'TYX'``. It is optional if the image has
+        its axes: an `ImageSource`, or an xarray whose dimensions are such letters, or ``time``,
+        ``channel``, ``depth``, ``row``, ``column``.
     settings : DenoiseSettings, optional
-        What to do; estimates the noise and trains for a minute if not given.
+        All settings; by default the noise is estimated and the training takes one minute.
     name : str
         Name of the image in the report.
     seconds : float, optional
         Training time, s, instead of that in the settings; 0 applies the pretrained weights.
     on_progress : callable, optional
-        Called with every `Progress`. In a notebook there is a progress bar if it is not given.
+        Called with every `Progress`. By default a notebook shows a progress bar.
 
     Returns
     -------
     Denoised
-        Its ``image`` has the shape, axes and grey levels of the input, float32 unless the settings
-        ask for the dtype of the input; ``report`` says how it was made.
+        Its ``image`` has the shape, axes and grey levels of the input. It is float32 unless the
+        settings request the dtype of the input. ``report`` has the settings, the noise and the
+        checks.
 
-        The image is of the kind of the input. Of a dask array it is a dask array with a chunk for
-        each plane, which is computed when it is asked for; of a zarr array it is a `CleanImage`,
-        which computes what is indexed; of an xarray, lazy or not, it has the same dimensions,
-        coordinates and attributes. The report of a lazy image has no checks of the removed noise.
+        The image is of the same kind as the input. For a dask array it is a dask array with one
+        chunk for each plane, which is computed when it is read. For a zarr array it is a
+        `CleanImage`, which computes planes when they are indexed. For an xarray, lazy or not, it
+        has the same dimensions, coordinates and attributes. The report of a lazy image has no
+        checks of the removed noise.
 
     Raises
     ------
@@ -287,8 +290,9 @@ def denoise(
 
     Notes
     -----
-    The method is Noise2Score [1]_: learn the score of the noisy image, then correct it by
-    Tweedie's formula of the noise model (Table 1 there), or by the chain Gaussian, then Poisson.
+    The method is Noise2Score [1]_: the score of the noisy image is learned, then the image is
+    corrected by Tweedie's formula of the noise model (Table 1 there), or by the chain Gaussian,
+    then Poisson.
 
     References
     ----------
@@ -318,12 +322,12 @@ def denoise(
 
 
 def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, ArrayKind]:
-    """An image with its axes, and of what kind its array is.
+    """An image with its axes, and the kind of its array.
 
     Raises
     ------
     InputError
-        If an array comes without axes, an `ImageSource` with others than its own, or axes and
+        If the axes of an array are missing, if an `ImageSource` has other axes, or if axes and
         shape do not fit.
     """
     if isinstance(image, ImageSource):

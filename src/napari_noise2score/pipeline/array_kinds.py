@@ -1,4 +1,4 @@
-"""Arrays of other libraries in, the same kind out: NumPy, dask, zarr, xarray.
+"""Input arrays of NumPy, dask, zarr and xarray; the clean image has the same kind.
 
 None of these libraries is imported unless an array of it is given.
 """
@@ -15,24 +15,24 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import KNOWN
 
 _DIMENSIONS = {'TIME': 'T', 'CHANNEL': 'C', 'DEPTH': 'Z', 'ROW': 'Y', 'COLUMN': 'X'}
-"""Words for the dimensions of xarray, beside single letters of the axes."""
+"""Names of xarray dimensions that are accepted in addition to single letters of the axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayKind:
-    """An array as the pipeline reads it, and how a clean one becomes one of its kind.
+    """An array for the pipeline, and the conversion of the clean image to the same kind.
 
     Attributes
     ----------
     data : array-like
         With ``shape``, ``dtype`` and slicing.
     axes : str or None
-        One letter for each axis, where the array names them itself.
+        One letter for each axis, if the array has names for its axes.
     lazy : bool
-        Whether its values are computed or read when they are indexed; then the clean image is to
-        be lazy too.
+        Whether values are computed or read when they are indexed; the clean image is then lazy
+        too.
     wrap : callable
-        Makes an array of the kind from a clean array-like.
+        Converts a clean array-like to an array of this kind.
     """
 
     data: Any
@@ -47,7 +47,7 @@ class ArrayKind:
         Raises
         ------
         InputError
-            If a dimension of an xarray is of no known name.
+            If the object is of xarray, but not a DataArray.
         """
         library = type(image).__module__.partition('.')[0]
         if library == 'xarray':
@@ -84,12 +84,12 @@ def _xarray(image: Any) -> ArrayKind:
 
 def _letter(name: str) -> str:
     """The letter of a dimension; empty if its name is not known."""
-    found = _DIMENSIONS.get(name.upper(), name.upper())
-    return found if len(found) == 1 and found in KNOWN else ''
+    letter = _DIMENSIONS.get(name.upper(), name.upper())
+    return letter if len(letter) == 1 and letter in KNOWN else ''
 
 
 def _as_dask(clean: Any) -> Any:
-    """A dask array with a chunk for each plane, as planes are what is computed."""
+    """A dask array with one chunk for each plane, because planes are computed as a whole."""
     from dask import array
 
     chunks = tuple(

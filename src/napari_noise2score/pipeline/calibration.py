@@ -1,4 +1,4 @@
-"""Calibration images: their frames, channel by channel, and what they tell of the camera."""
+"""Noise parameters of a camera from calibration images, for each channel."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from napari_noise2score.noise.calibration_frames import MOST_FRAMES, central_win
 def calibrate_images(
     dark: ImageSource | None = None, flat: ImageSource | None = None
 ) -> Calibration:
-    """Noise of a camera from images of its dark frames, its flat field, or both.
+    """Noise of a camera from images of dark frames, of a flat field, or both.
 
     Parameters
     ----------
     dark, flat : ImageSource, optional
-        All planes of a channel, along T and Z, are its frames. An image of one channel stands for
-        every channel of the other.
+        The planes of a channel, along T and Z, are its frames. An image with one channel is used
+        for every channel of the other image.
 
     Raises
     ------
     InputError
-        If the numbers of channels differ, or the channels do, or the frames do not tell what they
-        should; see `calibrate`.
+        If the numbers of channels differ, if the channels have different noise, or if the noise
+        cannot be measured on the frames; see `calibrate`.
     """
     darks: list[Channel | None] = [None] if dark is None else [*dark.channels()]
     flats: list[Channel | None] = [None] if flat is None else [*flat.channels()]
@@ -57,7 +57,7 @@ def _spread(channels: list[Channel | None], count: int) -> list[Channel | None]:
 
 
 def _frames(channel: Channel | None) -> NDArray[Any] | None:
-    """All planes, or the middle of them where they are large, (T, Y, X)."""
+    """All planes (T, Y, X), or their central window if they are large."""
     if channel is None:
         return None
     planes, height, width = channel.shape
@@ -67,7 +67,7 @@ def _frames(channel: Channel | None) -> NDArray[Any] | None:
 
 
 def _planes(channel: Channel | None) -> Iterator[NDArray[Any]] | None:
-    """All planes in full, (Y, X), one at a time."""
+    """All complete planes (Y, X), one at a time."""
     if channel is None:
         return None
     return (channel.raw_plane(number) for number in range(min(channel.shape[0], MOST_FRAMES)))

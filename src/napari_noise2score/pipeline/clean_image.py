@@ -14,15 +14,15 @@ from napari_noise2score.images.indexing import places_of
 from napari_noise2score.pipeline.correct import ImageCorrection
 from napari_noise2score.pipeline.results import Corrected
 
-_REMEMBERED = 1 << 27
-"""Bytes of planes that are remembered, so that reading a plane in parts computes it once."""
+_CACHE_BYTES = 1 << 27
+"""Maximum size of the cache of planes, bytes. A plane that is read in parts is computed once."""
 
 
 class CleanImage:
     """A clean image as an array-like: nothing is computed before it is indexed.
 
-    A plane is computed as a whole when a part of it is read, by one thread at a time. It has the
-    same values, bit for bit on a CPU, as the plane of an image that is corrected at once.
+    When a part of a plane is read, the whole plane is computed, by one thread at a time. On a CPU
+    its values are identical to those of an image that is corrected at once.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class CleanImage:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """Clean values at an index of whole numbers, slices and ``...``."""
         wanted, single = places_of(index, self.shape)
-        found = np.empty([len(at) for at in wanted], self.dtype)
+        clean = np.empty([len(at) for at in wanted], self.dtype)
         others = [axis for axis, letter in enumerate(self.axes) if letter not in 'YX']
         rows, columns = (wanted[self.axes.index(letter)] for letter in 'YX')
         for places in product(*(range(len(wanted[axis])) for axis in others)):
@@ -69,15 +69,15 @@ class CleanImage:
             there: list[int | slice] = [slice(None)] * self.ndim
             for axis, place in zip(others, places, strict=True):
                 there[axis] = place
-            found[tuple(there)] = values
-        return found[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
+            clean[tuple(there)] = values
+        return clean[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def corrected(self) -> Corrected:
-        """The image with its checks, which are of the planes that were read so far."""
+        """The image with its checks; they cover the planes that were read so far."""
         with self._lock:
             return self._correction.result(self)
 
@@ -96,7 +96,7 @@ class CleanImage:
                 values = self._correction.plane(number, index)
                 self._planes[number, index] = values
                 self._bytes += values.nbytes
-                while self._bytes > _REMEMBERED and len(self._planes) > 1:
+                while self._bytes > _CACHE_BYTES and len(self._planes) > 1:
                     self._bytes -= self._planes.popitem(last=False)[1].nbytes
             else:
                 self._planes.move_to_end((number, index))

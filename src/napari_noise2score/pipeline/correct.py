@@ -1,4 +1,4 @@
-"""From a learned score to a clean image: which noise, which form, and Tweedie's formula."""
+"""From a learned score to a clean image: noise to correct for, form, and Tweedie's formula."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _LARGEST_STEP = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectionPlan:
-    """How a score map is to be corrected.
+    """Noise and form of the correction of a score map.
 
     Attributes
     ----------
     score_map : ScoreMap
         The learned score of an image.
     families : tuple of NoiseFamily
-        Noise to correct for, channel by channel.
+        Noise to correct for, for each channel.
     form : Correction
         Form of the correction.
     risks : mapping of Correction to Risk
         Estimated risk of the forms that were compared; of the one used if it was given.
     biases : tuple of LevelBias or None
-        What the form lacks level by level, channel by channel, where it is known.
+        Bias of the form at each level, for each channel; None if it is not known.
     """
 
     score_map: ScoreMap
@@ -52,7 +52,7 @@ class CorrectionPlan:
     biases: tuple[LevelBias | None, ...]
 
     def plane(self, number: int, index: int) -> CleanPlane:
-        """Plane ``index`` of channel ``number``, before and after."""
+        """Plane ``index`` of channel ``number`` before and after the correction."""
         level = self.score_map.clean[number][index]
         channel = self.score_map.prepared.channels[number]
         family, bias = self.families[number], self.biases[number]
@@ -64,22 +64,22 @@ def plan_correction(
     noise: NoiseRequest | None = None,
     correction: Correction = Correction.AUTO,
 ) -> CorrectionPlan:
-    """Noise and form for a correction.
+    """Select the noise and the form of a correction.
 
     Parameters
     ----------
     score_map : ScoreMap
         The learned score of the image.
     noise : NoiseRequest, optional
-        Noise to correct for, if another than in training; what it leaves open is taken from the
-        estimate.
+        Noise to correct for, if it is not that of the training. Parameters that are not given are
+        estimated.
     correction : Correction
-        Form of the correction; ``AUTO`` takes the one of the lowest risk.
+        Form of the correction; ``AUTO`` selects the one with the lowest risk.
 
     Raises
     ------
     InputError
-        If the noise is left open and could not be estimated.
+        If a noise parameter is not given and could not be estimated.
     """
     evaluations = score_map.evaluations
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
@@ -108,13 +108,13 @@ def correct_image(
     score_map : ScoreMap
         The learned score of the image, as `score_image` returns it.
     noise : NoiseRequest, optional
-        Noise to correct for, if another than in training; what it leaves open is taken from the
-        estimate. No new training is needed.
+        Noise to correct for, if it is not that of the training. Parameters that are not given are
+        estimated. No new training is needed.
     correction : Correction
-        Form of the correction; ``AUTO`` takes the one of the lowest estimated risk.
+        Form of the correction; ``AUTO`` selects the one with the lowest estimated risk.
     dtype : dtype
-        Of the clean image; whole numbers are rounded, and clipped to its range. ``float32``
-        becomes ``float64`` where it has steps as large as the noise.
+        Data type of the clean image. Values of an integer type are rounded and clipped to its
+        range. ``float32`` becomes ``float64`` if its steps are too large for the noise.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def correct_image(
     Raises
     ------
     InputError
-        If the noise is left open and could not be estimated.
+        If a noise parameter is not given and could not be estimated.
 
     Notes
     -----
@@ -160,20 +160,20 @@ def correct_image(
 
 
 class ImageCorrection:
-    """An image that is corrected plane by plane, in any order, and what is noticed meanwhile.
+    """Correction of an image plane by plane, in any order, with the checks of the result.
 
     Parameters
     ----------
     plan : CorrectionPlan
         Noise and form of the correction.
     dtype : dtype
-        Of the clean image; see `correct_image`.
+        Data type of the clean image; see `correct_image`.
     """
 
     def __init__(self, plan: CorrectionPlan, dtype: DTypeLike = np.float32) -> None:
         self._plan = plan
         prepared = plan.score_map.prepared
-        self.dtype, self._words = _fine_enough(np.dtype(dtype), prepared.channels)
+        self.dtype, self._messages = _fine_enough(np.dtype(dtype), prepared.channels)
         self._channels = [_ChannelSums(channel) for channel in prepared.channels]
 
     @property
@@ -188,18 +188,18 @@ class ImageCorrection:
 
     @property
     def channels(self) -> list[Channel]:
-        """All channels, those with noise first; a number in `plane` is a place in this list."""
+        """All channels, those with noise first; `plane` uses their numbers in this list."""
         prepared = self._plan.score_map.prepared
         return [*(one.channel for one in prepared.channels), *prepared.constant]
 
     def planes(self) -> Iterator[tuple[Channel, int, NDArray[Any]]]:
-        """Every clean plane once: its channel, its number, and its values (Y, X)."""
+        """Every clean plane: its channel, its number, and its values (Y, X)."""
         for number, channel in enumerate(self.channels):
             for index in range(channel.shape[0]):
                 yield channel, index, self.plane(number, index)
 
     def plane(self, number: int, index: int) -> NDArray[Any]:
-        """Plane ``index`` of channel ``number``, clean, (Y, X) in the dtype of the result."""
+        """Clean plane ``index`` of channel ``number``, (Y, X) in the data type of the result."""
         if number >= len(self._channels):
             return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
         plane = self._plan.plane(number, index)
@@ -210,11 +210,11 @@ class ImageCorrection:
         return values
 
     def result(self, image: Any) -> Corrected:
-        """The clean image with what was noticed of the planes that were corrected."""
+        """The clean image with the checks and warnings of the planes that were corrected."""
         plan = self._plan
         unchanged = [one.unchanged for one in self._channels]
         messages = (
-            *self._words,
+            *self._messages,
             *map(constant_channel_message, plan.score_map.prepared.constant),
             *(sentence for one in unchanged for sentence in one.sentences()),
         )
@@ -231,7 +231,7 @@ class ImageCorrection:
 
 
 class _ChannelSums:
-    """What is noticed of the planes of a channel; each of them counts once."""
+    """Sums over the planes of a channel; each plane counts once."""
 
     def __init__(self, channel: PreparedChannel) -> None:
         self.sums = ResidualSums(channel.correlation.neighbours)
@@ -240,7 +240,7 @@ class _ChannelSums:
         self._counted: set[int] = set()
 
     def add(self, index: int, plane: CleanPlane, family: NoiseFamily, clipped: int) -> None:
-        """Plane number ``index``, and how many of its values were clipped."""
+        """Add plane number ``index``; ``clipped`` is the number of its clipped values."""
         if index in self._counted:
             return
         self._counted.add(index)
@@ -255,7 +255,7 @@ class _ChannelSums:
 def _fine_enough(
     dtype: np.dtype[Any], channels: Sequence[PreparedChannel]
 ) -> tuple[np.dtype[Any], tuple[str, ...]]:
-    """A dtype that does not lose the noise in its rounding, and a sentence if it is another."""
+    """A data type whose rounding is finer than the noise; with a message if it was changed."""
     if dtype != np.float32:
         return dtype, ()
     for channel in channels:

@@ -112,7 +112,7 @@ def local_means(channel: PreparedChannel) -> NDArray[np.float64]:
     means = np.concatenate([_whole_means(channel, int(plane)) for plane in planes])
     if not len(means):  # these planes are blank, or have blank places everywhere
         every = (_whole_means(channel, plane) for plane in range(count))
-        means = next((found for found in every if len(found)), means)
+        means = next((values for values in every if len(values)), means)
     return means if len(means) else channel.coordinate.forward([channel.table.base])
 
 
@@ -256,8 +256,8 @@ def beaten_by_pretrained(
         ours.append(evaluation.probe.risk(evaluation.clean))
         theirs.append(evaluation.probe.risk(clean))
     model, pretrained = (Risk.of_all(risks) for risks in (ours, theirs))
-    worth = model.value - pretrained.value > _WORTH * abs(model.value)
-    if not worth or not pretrained.beats(model):
+    relevant = model.value - pretrained.value > _WORTH * abs(model.value)
+    if not relevant or not pretrained.beats(model):
         return None
     return (
         'The model does not fit: the pretrained weights would give a better result on this '

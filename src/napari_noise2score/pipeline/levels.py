@@ -1,4 +1,4 @@
-"""Clean levels of the planes of a channel, each predicted when it is asked for."""
+"""Clean levels of the planes of a channel; each plane is predicted when it is read."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from napari_noise2score.score.model import ScoreModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelsOnDemand:
-    """The clean levels (N, Y, X) of a channel, of which nothing is held.
+    """The clean levels (N, Y, X) of a channel, without storing them.
 
-    A plane equals the same plane of all of them together.
+    A plane has the same values as in a prediction of all planes.
 
     Attributes
     ----------
     model : ScoreModel
-        The model that predicts them.
+        The trained model.
     channel : PreparedChannel
         The channel.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     orientations : int
-        Rotated and mirrored views that are averaged, 1 to 8.
+        Number of rotated and mirrored views that are averaged, 1 to 8.
     sigma_a : float
         Perturbation at inference, noise standard deviations.
     """

@@ -14,7 +14,7 @@ _STAGES = {'estimate': 'estimating the noise', 'train': 'training', 'correct': '
 
 @contextmanager
 def notebook_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """What shows each `Progress` as a bar, in a Jupyter notebook; None elsewhere."""
+    """A function that shows each `Progress` as a bar in a Jupyter notebook; None elsewhere."""
     if not in_notebook():
         yield None
         return

@@ -1,4 +1,4 @@
-"""Which images, channels and time points share a model, and which parts of them it learns from."""
+"""Groups of images, channels and time points that share a model, and their training data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def training_groups(images: Sequence[Prepared], model_per: ModelPer) -> list[Tra
     Parameters
     ----------
     images : sequence of Prepared
-        With channels along ``model_per.axes``; images without noise are skipped.
+        Images with channels along ``model_per.axes``; those without noise are skipped.
     model_per : ModelPer
         Whether one model is trained, or one for each image, channel or time point.
     """
@@ -39,24 +39,24 @@ def training_groups(images: Sequence[Prepared], model_per: ModelPer) -> list[Tra
 def learned_parts(
     group: TrainingGroup, images: Sequence[Prepared], lessons: Sequence[Sequence[Prepared]]
 ) -> list[Prepared]:
-    """The images, or parts of them, with the channels that a training learns from.
+    """The training data of a group: images, or parts of them, with the channels of the group.
 
     Parameters
     ----------
     group : TrainingGroup
-        Images and channels that the model is trained for.
+        Images and channels that share the model.
     images : sequence of Prepared
         All images.
     lessons : sequence of sequence of Prepared
-        Parts of each image to learn from; an image without any is learned from as a whole.
+        Parts of each image to train on; an image without parts is used as a whole.
 
     Raises
     ------
     InputError
-        If a part has not all the channels or time points of its image, or is constant in all of
-        those that share the model.
+        If a part does not have all channels or time points of its image, or if all channels of
+        the group are constant in the parts.
     """
-    found = []
+    learned = []
     for number, places in group:
         image = images[number]
         for part in lessons[number] if lessons and lessons[number] else [image]:
@@ -64,17 +64,17 @@ def learned_parts(
             if here != whole:
                 raise InputError(
                     f'{image.source.name}: the part to train on has {here} of its {whole} '
-                    'channels or time points, but one model is to be trained for each; train on '
+                    'channels or time points, but each of them needs its own model; train on '
                     'all of them'
                 )
             wanted = [image.channels[place].channel.place for place in places]
             own = tuple(one for one in part.channels if one.channel.place in wanted)
-            found.append(Prepared(part.source, own))
-    if not any(part.channels for part in found):
+            learned.append(Prepared(part.source, own))
+    if not any(part.channels for part in learned):
         first = images[group[0][0]]
         names = ', '.join(first.channels[place].channel.words for place in group[0][1])
         raise InputError(
             f'{first.source.name}: the part to train on is '
             f'constant{f" in {names}" if names else ""}; choose a part that contains noise'
         )
-    return found
+    return learned

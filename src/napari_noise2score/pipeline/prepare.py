@@ -1,4 +1,4 @@
-"""From an image to channels with their noise models: the first stage of the pipeline. No torch."""
+"""Noise models of the channels of an image: the first stage of the pipeline, without torch."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel, chec
 _LARGEST_STEP = 0.25
 """Largest step of double precision that is accepted, noise standard deviations."""
 _MEASURED_PAIRS = 6
+"""Maximum number of pairs of frames on which the noise variance is measured in the coordinate."""
 _REFINEMENTS = 3
-"""Most times that the correlation of the noise is measured with a noise model, and corrected."""
+"""Maximum number of iterations of noise model and correlation of the noise."""
 _SETTLED = 0.02
-"""Change of the correlation that ends this."""
+"""Change of the correlation that ends the iteration."""
 _GAIN_ROUNDS = 2
-"""Times that a gain is estimated where noisy pixels are filled in with the noise that it says."""
+"""Number of iterations of the gain and of the resampled pixels; their noise depends on it."""
 
 
 Refine = Callable[[PreparedChannel], Correlation | None]
@@ -63,20 +64,20 @@ def model_noise(
     source : ImageSource
         The image.
     noise : NoiseRequest, optional
-        What is known of the noise; the rest is estimated channel by channel.
+        Known properties of the noise; the others are estimated for each channel.
     separate : str
-        Axes that are taken for channel axes too, such as ``'T'``.
+        Axes that are treated as channel axes too, such as ``'T'``.
     refine : callable, optional
-        Measures the correlation of the noise of a channel, such as
-        `napari_noise2score.pipeline.refine.by_pretrained` does; None where it cannot.
+        Measures the correlation of the noise of a channel, such as the function that
+        `napari_noise2score.pipeline.refine.by_pretrained` returns; its result is None if the
+        correlation cannot be measured.
     constant_too : bool
-        Whether an image may be constant in every channel: one of several that has nothing to be
-        done to it.
+        Whether an image may be constant in every channel; one of several images may be constant.
 
     Raises
     ------
     InputError
-        If the noise cannot be estimated and is not given, or every channel is constant.
+        If the noise is not given and cannot be estimated, or if every channel is constant.
     """
     noise = noise or NoiseRequest()
     channels, constant = [], []
@@ -127,7 +128,7 @@ def _prepared(
 def _refined(
     ready: PreparedChannel, noise: NoiseRequest, sampled: _Sampled, refine: Refine
 ) -> PreparedChannel:
-    """A channel whose noise model is corrected for the correlation that was measured with it."""
+    """The channel with its noise model corrected for the measured correlation, in iterations."""
     channel = ready.channel
     for _ in range(_REFINEMENTS):
         if ready.fit is None or (measured := refine(ready)) is None:
@@ -147,7 +148,7 @@ def _modelled(
     family: NoiseFamily,
     fit: NoiseFit | None,
 ) -> PreparedChannel:
-    """A channel with a noise model, and with what its frames say of each other."""
+    """A channel with a noise model, and with its pairs of frames of one scene."""
     places, sample, maps = sampled.places, sampled.stacks, sampled.maps
     _check(family, sample, channel.name)
     top, base = highest_level(channel, sample), float(np.nanmedian(blank_as_nan(sample[0][0])))
@@ -157,7 +158,7 @@ def _modelled(
     rows = NO_ROW_NOISE
     if fit is not None and noise.correlation == AUTO:
         correlation = fit.correlation
-        if isinstance(family, AffineVarianceFamily):  # noise that adds up with offsets
+        if isinstance(family, AffineVarianceFamily):  # noise to which offsets are added
             rows = fit.rows
     coordinate = family.coordinate(top, base)
     pairs: tuple[PlanePair, ...] = ()
@@ -166,11 +167,11 @@ def _modelled(
         pairs = _pairs(places, fit, table, corner)
         frames = _by_number(places, sample)
         clipped = float(coordinate.forward(top)) if fit.clipped else np.inf
-        if maps is None:  # else what pixels have beyond the usual noise would count
+        if maps is None:  # otherwise the excess noise of single pixels would be included
             compared = _compared(frames, pairs, coordinate, fit.rows.changing)
             table = measured_table(table, compared, clipped)
-        seen = _in_coordinate(frames, pairs, coordinate)
-        pairs = without_events(pairs, seen, table, corner)
+        planes = _in_coordinate(frames, pairs, coordinate)
+        pairs = without_events(pairs, planes, table, corner)
     return PreparedChannel(
         channel,
         family,
@@ -189,20 +190,20 @@ def _modelled(
 def _pairs(
     places: list[list[int]], fit: NoiseFit, table: LevelTable, corner: tuple[int, int]
 ) -> tuple[PlanePair, ...]:
-    """The frames that the estimate has found to show one scene, as planes of the channel."""
-    found = []
+    """Pairs of frames of one scene, from the estimate, with the plane numbers of the channel."""
+    plane_pairs = []
     for planes, pairs in zip(places, fit.pairs, strict=True):
         for pair in pairs:
             still = None if pair.still is None else replace(pair.still, corner=corner)
             numbers = planes[pair.first], planes[pair.second]
             of_planes = PlanePair(*numbers, pair.change(table), still)
-            # the brighter first: noise that is brought to less light is still that of a line
-            found.append(of_planes.reversed if pair.light > 1 else of_planes)
-    return tuple(found)
+            # the brighter first: after scaling to less light, its variance is still linear
+            plane_pairs.append(of_planes.reversed if pair.light > 1 else of_planes)
+    return tuple(plane_pairs)
 
 
 def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
-    """Row and column of the planes where the part begins that a sample holds."""
+    """First row and column of the part of the planes that is in a sample."""
     rows, columns = (
         (whole - part) // 2
         for whole, part in zip(channel.shape[1:], sample[0].shape[1:], strict=True)
@@ -211,7 +212,7 @@ def _corner(channel: Channel, sample: list[NDArray[Any]]) -> tuple[int, int]:
 
 
 def _by_number(places: list[list[int]], sample: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
-    """The planes of a sample, (Y, X) as they lie in the image, by their numbers."""
+    """The planes (Y, X) of a sample by their numbers, grey levels of the image."""
     return {
         number: frame
         for planes, stack in zip(places, sample, strict=True)
@@ -238,13 +239,13 @@ def _compared(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], PlanePair]]:
     """Some of the pairs in the coordinate."""
     some = pairs[:: max(1, len(pairs) // _MEASURED_PAIRS)]
-    found = []
+    compared = []
     for pair in some:
         first, second = (blank_as_nan(frames[number]) for number in (pair.first, pair.second))
         if rows.detected and pair.change is None:
             first, second = _levelled(first, second, pair.still, rows)
-        found.append((coordinate.forward(first), coordinate.forward(second), pair))
-    return found
+        compared.append((coordinate.forward(first), coordinate.forward(second), pair))
+    return compared
 
 
 def _levelled(
@@ -261,7 +262,7 @@ def _levelled(
 def _with_maps(
     noise: NoiseRequest, maps: PixelMaps, channel: Channel, sample: list[NDArray[Any]]
 ) -> tuple[NoiseFit | None, NoiseFamily, list[NDArray[Any]]]:
-    """The estimate, the noise of the median pixel, and a sample of pixels that differ little."""
+    """The estimate, the noise of the median pixel, and a sample with that noise in all pixels."""
     offset = noise.parameters['offset']
     rows, columns = _corner(channel, sample)
     there = maps.part(
@@ -273,17 +274,17 @@ def _with_maps(
     even = EvenSample(stacks, there, offset, last)
     gain = noise.parameters.get('gain')
     base = replace(noise, parameters={**noise.parameters, 'read_noise': maps.base})
-    found = even.at(gain)
+    equalised = even.at(gain)
     family = base.known()
     if family is not None:
-        blind = _fit_or_none(found)
-        return blind and with_read_noise(blind, even.read_noise, maps.base), family, found
+        blind = _fit_or_none(equalised)
+        return blind and with_read_noise(blind, even.read_noise, maps.base), family, equalised
     for _ in range(_GAIN_ROUNDS):
-        fit = with_read_noise(_estimate(channel, found), even.read_noise, maps.base)
+        fit = with_read_noise(_estimate(channel, equalised), even.read_noise, maps.base)
         family = _resolved(base, fit, channel)
-        found = even.at(family.parameters()['gain'])
-    assert family is not None  # there was a round
-    return fit, family, found
+        equalised = even.at(family.parameters()['gain'])
+    assert family is not None  # there is at least one iteration
+    return fit, family, equalised
 
 
 def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit | None:
@@ -294,12 +295,12 @@ def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit
     channel : Channel
         The channel.
     refine : callable, optional
-        As of `model_noise`.
+        As in `model_noise`.
 
     Raises
     ------
     InputError
-        If there is no noise, or too little image to tell.
+        If there is no noise, or the image is too small for an estimate.
     """
     places, sample = sample_planes(channel)
     if not sample:
@@ -347,7 +348,7 @@ def _check_precision(family: NoiseFamily, most: float, base: float, channel: Cha
 
 
 def _fit_or_none(sample: list[NDArray[Any]]) -> NoiseFit | None:
-    """The estimate beside a noise model that was given, for the report; None where impossible."""
+    """The estimate for the report, in addition to a given noise model; None if impossible."""
     if min(sample[0].shape[1:]) < SMALLEST:
         return None
     try:

@@ -1,4 +1,4 @@
-"""An image whose channels have their noise models, readable in the unit-noise coordinate."""
+"""An image whose channels have their noise models, and its planes in the unit-noise coordinate."""
 
 from __future__ import annotations
 
@@ -31,17 +31,19 @@ from napari_noise2score.noise.pixels.even_planes import EvenPlanes
 from napari_noise2score.noise.pixels.maps import PixelMaps
 
 _BEYOND = 1.0
-"""Noise standard deviations by which a clean value may lie outside of all noisy ones of its plane:
-noise widens their range, and only in a plane of few pixels by chance less than it might."""
+"""Maximum distance of a clean value from the range of the noisy values of its plane, noise
+standard deviations. Noise makes this range wider than that of the clean values, except by chance
+in a plane with few pixels."""
 
 
 class CleanPlane(NamedTuple):
-    """A plane before and after its correction.
+    """A plane (Y, X) before and after its correction.
 
-    ``raw``, (Y, X), is as it lies in the image, ``noisy`` and ``clean`` are grey levels in
-    float64, ``excess`` is the noise variance of pixels beyond that of the model (None if all are
-    alike), and ``blank`` says where there is nothing to correct, so that they are the same; None
-    if nowhere. ``lacked`` is how much the mean of the estimate had to be raised, grey levels.
+    ``raw`` has the values of the image; ``noisy`` and ``clean`` are grey levels in float64.
+    ``blank`` is True where there is nothing to correct, and noisy and clean values are equal; it
+    is None if there is no such place. ``lacked`` was added to the mean of the estimate, grey
+    levels. ``excess`` is the noise variance of pixels beyond that of the model; None if all pixels
+    have the same noise.
     """
 
     raw: NDArray[Any]
@@ -54,38 +56,39 @@ class CleanPlane(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedChannel:
-    """A channel with its noise model, readable in its unit-noise coordinate.
+    """A channel with its noise model; planes can be read in its unit-noise coordinate.
 
     Attributes
     ----------
     channel : Channel
         The grey levels.
     family : NoiseFamily
-        Noise model in force.
+        The noise model.
     fit : NoiseFit or None
-        The estimate; None if the noise model was given in full.
+        The estimate; None if all parameters of the noise model were given.
     coordinate : UnitNoise
         ``t = f(y)``.
     table : LevelTable
-        What the noise is in the coordinate.
+        Mean and variance of the noise in the coordinate.
     correlation : Correlation
-        Correlation of the noise between pixels that the training takes into account.
+        Correlation of the noise between pixels that the training uses.
     pairs : tuple of PlanePair
-        Planes that show one scene, with independent noise, and what the light changed between
-        them; empty if none are known to.
+        Planes of one scene with independent noise, and the change of the light between them; empty
+        if there are none.
     blanks : BlankPlaces
-        Where its planes hold no noise.
+        Places of its planes without noise.
     rows : RowNoise
-        Offsets that whole rows, columns and waves have in common, which are to be taken off.
+        Common offsets of whole rows, columns and waves, which will be subtracted.
     offsets : PlaneOffsets
-        What rows, columns and waves of its planes have in common; it is taken off.
+        Common offsets of rows, columns and waves of its planes, which are subtracted.
     maps : PixelMaps or None
-        Offset and read noise of its pixels, where they differ; the family is that of the median.
+        Offset and read noise of its pixels, if they differ; the family is that of the median
+        pixel.
     even : EvenPlanes or None
-        Its planes as they would be if all pixels were like the median one; None until they are
-        asked for (`napari_noise2score.pipeline.equalisation`).
+        Its planes with the noise of the median pixel in all pixels; None before the equalisation
+        (`napari_noise2score.pipeline.equalisation`).
     notes : tuple of str
-        What a user should know of its maps.
+        Notes on its maps for the user.
     """
 
     channel: Channel
@@ -109,32 +112,33 @@ class PreparedChannel:
 
     @property
     def finest(self) -> float:
-        """Standard deviation of the noise at a usual level, grey levels."""
+        """Standard deviation of the noise at a typical level, grey levels."""
         return float(1 / self.coordinate.derivative(self.table.base))
 
     def measured(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """A plane (Y, X) as it lies in the image, with a single offset for all pixels."""
+        """A plane (Y, X) of the image, with a single offset for all pixels."""
         if self.maps is None:
             return raw
         return without_map(raw.astype(np.float64), self.maps, self._offset, self.rail)
 
     def levelled(self, index: int, raw: NDArray[Any]) -> NDArray[Any]:
-        """Plane ``index``, (Y, X) as it lies in the image, as if all its pixels were alike.
+        """Plane ``index``, (Y, X) with the values ``raw``, without the differences of its pixels.
 
-        Without what rows and columns share, with one offset and, once that is known, one noise.
+        The common offsets of rows and columns are subtracted. All pixels have the same offset and,
+        after the equalisation, the same noise.
         """
         values = self.measured(raw)
         if self.even is not None:
             values = np.where(raw < self.rail, self.even.of(index, values), values)
-        found = self.offsets.of(index)
-        if found is None:
+        offsets = self.offsets.of(index)
+        if offsets is None:
             return values
         values = values.astype(np.float64)
-        return np.where(raw < self.rail, values - found.plane, values)
+        return np.where(raw < self.rail, values - offsets.plane, values)
 
     @property
     def excess(self) -> NDArray[np.float64] | None:
-        """Noise variance of pixels beyond that of the family, (Y, X); None if all are alike."""
+        """Noise variance of pixels beyond that of the family, (Y, X); None without maps."""
         if self.maps is None:
             return None
         return self.maps.excess(self.family.parameters()['read_noise'])
@@ -160,14 +164,15 @@ class PreparedChannel:
         form: Correction,
         bias: LevelBias | None = None,
     ) -> CleanPlane:
-        """Plane ``index`` corrected, with the light of the noisy one.
+        """Correct plane ``index``; the mean light of the noisy plane does not change.
 
-        No value lies further outside those of the noisy plane than noise.
+        Clean values stay within the range of the noisy plane, extended by one noise standard
+        deviation.
 
         Parameters
         ----------
         index : int
-            Which plane.
+            Number of the plane.
         level : (Y, X) float32
             Its clean level ``D`` in the unit-noise coordinate.
         family : NoiseFamily
@@ -175,7 +180,7 @@ class PreparedChannel:
         form : Correction
             Form of the correction.
         bias : LevelBias, optional
-            What the correction lacks level by level.
+            Bias of the correction at each level, which is subtracted.
         """
         raw = self.channel.raw_plane(index)
         noisy, blank = raw.astype(np.float64), self.blanks.of(index, raw)
@@ -198,38 +203,38 @@ class PreparedChannel:
         if blank is not None:
             clean, part = noisy.copy(), clean
             clean[~blank] = part
-        if self.maps is not None:  # what was measured, not what was drawn
-            found = self.offsets.of(index)
-            measured = self.measured(raw) - (0.0 if found is None else found.plane)
+        if self.maps is not None:  # the measured values, not the resampled ones
+            offsets = self.offsets.of(index)
+            measured = self.measured(raw) - (0.0 if offsets is None else offsets.plane)
             noisy = measured if blank is None else np.where(blank, noisy, measured)
         return CleanPlane(raw, noisy, clean, blank, lacked, self.excess)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` planes along Z at the same time, ``index`` in their middle.
+        """Numbers of ``count`` adjacent planes along Z at the same time, ``index`` in the centre.
 
-        None for those beyond the ends of the stack.
+        A number is None beyond the ends of the stack.
 
         Raises
         ------
         InputError
-            If ``count`` is above 1 and there are not two planes along Z.
+            If ``count`` is above 1 and there are fewer than two planes along Z.
         """
         return self.channel.slab(index, count)
 
     @property
     def recorruptible(self) -> bool:
-        """Whether its noise is near enough to Gaussian for a recorrupted risk."""
+        """Whether its noise is sufficiently Gaussian for a recorrupted risk."""
         return self.family.recorruptible
 
     @property
     def curve(self) -> VarianceCurve:
-        """Noise variance by clean level, for the network's side."""
+        """Noise variance as a function of the clean level, for the network."""
         estimated = self.fit is not None and self.fit.family == self.family
         return self.table.curve(doubt=self.fit.doubt if self.fit and estimated else 0.0)
 
     @property
     def rail(self) -> float:
-        """Grey level at which the detector is saturated; infinite if no value is."""
+        """Grey level at which the detector is saturated; infinite without saturated values."""
         return self.table.top if self.fit is not None and self.fit.clipped else np.inf
 
 
@@ -242,9 +247,10 @@ class Prepared:
     source : ImageSource
         The image.
     channels : tuple of PreparedChannel
-        Its channels that hold noise.
+        Its channels that contain noise.
     constant : tuple of Channel
-        The others, of which each plane has a single value, or none; they are handed through.
+        The other channels. Each of their planes has a single value, or none; they are returned
+        unchanged.
     """
 
     source: ImageSource
@@ -253,7 +259,7 @@ class Prepared:
 
 
 def check_noisy(images: Sequence[Prepared]) -> None:
-    """Raise `InputError` if no channel of any of the images holds noise."""
+    """Raise `InputError` if no channel of the images contains noise."""
     if images and not any(image.channels for image in images):
         first = images[0]
         raise InputError(f'{first.source.name}: {constant_image_message(first.constant)}')

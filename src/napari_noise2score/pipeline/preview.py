@@ -1,4 +1,4 @@
-"""One plane at a time, as it would come out now: for looking at while a training runs."""
+"""One clean plane with the current weights, as a preview during the training."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ def correct_plane(
     Parameters
     ----------
     model : ScoreModel
-        What has been learned so far.
+        The model with its current weights.
     channel : PreparedChannel
         The channel, with its noise model.
     plane : int
-        Which of its planes.
+        Number of the plane.
     correction : Correction
-        Form of the correction; ``AUTO`` takes the stabilised one, as no risk is measured here.
+        Form of the correction; ``AUTO`` selects the stabilised one, because no risk is estimated
+        here.
     window : Region
-        Which of its rows and columns.
+        Rows and columns.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
 
     Returns
     -------
-    (Y, X) float32, or float64 for an image of a dtype that has no place in it
+    (Y, X) float32, or float64 if float32 cannot represent the data type of the image
         Grey levels.
     """
     inner = channel.channel
     part = Channel(inner.source.part(window), inner.place)
     ranges = part.source.rows_and_columns
-    seen = replace(
+    cropped = replace(
         channel,
         channel=part,
         blanks=BlankPlaces(),
@@ -62,8 +63,8 @@ def correct_plane(
         even=channel.even and channel.even.part(*ranges),
     )
     form = Correction.STABILISED if correction is Correction.AUTO else correction
-    numbers = seen.slab(plane, model.network.settings.planes)
-    held = PlanesInMemory.like(seen, read_slab(numbers, seen.plane)[None])
-    (clean,) = finish(predict_clean(model, held, device=device, orientations=1))
-    values = seen.correct(plane, clean, channel.family, form).clean
+    numbers = cropped.slab(plane, model.network.settings.planes)
+    slab = PlanesInMemory.like(cropped, read_slab(numbers, cropped.plane)[None])
+    (clean,) = finish(predict_clean(model, slab, device=device, orientations=1))
+    values = cropped.correct(plane, clean, channel.family, form).clean
     return values.astype(np.result_type(inner.source.data.dtype, np.float32))

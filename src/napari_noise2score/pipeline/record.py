@@ -1,4 +1,7 @@
-"""What a result was made from and with: the record in a report and in a layer's metadata."""
+"""Report of a result: its input, settings, noise, checks and software versions.
+
+It is saved as a file and in the metadata of a layer.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 def describe(
     corrected: Corrected, score_map: ScoreMap, settings: DenoiseSettings
 ) -> dict[str, Any]:
-    """Report of a result: settings, noise, checks, versions; plain values, as JSON knows them."""
+    """Report of a result: settings, noise, checks and versions, as plain values for JSON."""
     prepared, models = score_map.prepared, score_map.distinct
     channels: list[dict[str, Any]] = []
     warnings: list[str] = []
@@ -53,16 +56,16 @@ def describe(
                     'much of it remains in the result.'
                 )
             if channel.fit.rows.detected:
-                left = (
+                effect = (
                     'which were removed' if channel.rows.detected else 'which remain in the result'
                 )
-                warnings.append(f'{channel.fit.rows.sentence}, {left}.')
+                warnings.append(f'{channel.fit.rows.sentence}, {effect}.')
         warnings += channel.notes
         warnings += check.warnings
     if corrected.clipped:
         share = 100 * corrected.clipped / corrected.image.size
         warnings.append(
-            f'{corrected.clipped} values ({share:.2g} %) lay outside the range of '
+            f'{corrected.clipped} values ({share:.2g} %) were outside the range of '
             f'{corrected.image.dtype} and were clipped to it.'
         )
     for channel, own, record in zip(prepared.channels, score_map.models, channels, strict=True):
@@ -101,8 +104,8 @@ def describe(
         'warnings': list(dict.fromkeys(warnings)),
         'versions': versions(),
     }
-    plainly: dict[str, Any] = plain(report)
-    return plainly
+    plain_report: dict[str, Any] = plain(report)
+    return plain_report
 
 
 def _of_model(model: ScoreModel) -> dict[str, Any]:
@@ -110,11 +113,11 @@ def _of_model(model: ScoreModel) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {'python': platform.python_version()}
+    """Versions of the software on which a result depends."""
+    numbers = {'python': platform.python_version()}
     for name in ('napari-noise2score', 'torch', 'numpy', 'scipy'):
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = 'not installed'
-    return found
+            numbers[name] = 'not installed'
+    return numbers

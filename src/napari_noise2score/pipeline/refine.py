@@ -1,7 +1,8 @@
-"""What every image passes before a training: its noise model, refined with the pretrained network.
+"""Noise models before a training, refined with the pretrained network.
 
-The noise is estimated (`model_noise`), the correlation of the noise of single images is measured
-on what the network removes, and pixels and rows that differ are made alike (`levelling`).
+`model_noise` estimates the noise. For single images the correlation of the noise is measured on
+the residual of the pretrained network. `levelling` equalises the noise of pixels and subtracts the
+offsets of rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 Array = NDArray[np.float64]
 
 _SIDE = 256
-"""Largest height and width of the part of a plane that is looked at, pixels."""
+"""Maximum height and width of the window on which the correlation is measured, pixels."""
 
 
 def prepare_image(
@@ -34,7 +35,7 @@ def prepare_image(
     device: str = 'auto',
     constant_too: bool = False,
 ) -> Prepared:
-    """Give every channel of an image its noise model, with all that the network says of it.
+    """Give every channel of an image its noise model, refined with the pretrained network.
 
     Parameters
     ----------
@@ -56,9 +57,9 @@ def prepare_image(
 def by_pretrained(device: str = 'auto') -> Refine:
     """Correlation of the noise of single images: a `Refine` for `model_noise`.
 
-    From the middle of one plane, of 256 x 256 pixels at most. Takes about a second. Nothing is
-    measured, None, where the frames themselves have shown the correlation, or where pixels differ
-    (``maps``).
+    It is measured on the central window of one plane, of 256 x 256 pixels at most, in about a
+    second. The result is None if the correlation was measured on frame differences, or if there
+    are ``maps`` of the pixels.
 
     Parameters
     ----------
@@ -70,22 +71,22 @@ def by_pretrained(device: str = 'auto') -> Refine:
         fit = channel.fit
         if fit is None or fit.compared or channel.maps is not None or fit.rows.waves:
             return None
-        plane = _middle(channel.plane(channel.shape[0] // 2))
+        plane = _central_window(channel.plane(channel.shape[0] // 2))
 
         def denoise(noisy: Array) -> Array:
             level = level_by_warm_start(channel, noisy.astype(np.float32), device)
             return level.astype(np.float64)
 
         usable = np.isfinite(plane) & (plane < channel.coordinate.forward(channel.rail))
-        found = from_residual(filled(plane), usable, denoise, channel.table.variance_at)
-        if found is not None and found.relevant.is_white and not fit.correlation.is_white:
-            return None  # what flat places have shown is not taken back
-        return found
+        measured = from_residual(filled(plane), usable, denoise, channel.table.variance_at)
+        if measured is not None and measured.relevant.is_white and not fit.correlation.is_white:
+            return None  # a correlation that was measured on flat places stays valid
+        return measured
 
     return refine
 
 
-def _middle(plane: NDArray[np.float32]) -> Array:
-    """The middle of a plane (Y, X)."""
+def _central_window(plane: NDArray[np.float32]) -> Array:
+    """The central window of a plane (Y, X)."""
     window = tuple(central(side, _SIDE) for side in plane.shape)
     return plane[window].astype(np.float64)

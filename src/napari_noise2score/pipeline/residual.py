@@ -1,4 +1,4 @@
-"""What was taken away from an image, in standard deviations of its noise."""
+"""The residual: the noise that was removed from an image, in its standard deviations."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def residual_steps(
 ) -> Generator[float, None, NDArray[np.float32]]:
     r"""Standardised residual ``(y - x) / sqrt(Var[y | x])``, plane by plane.
 
-    White, of mean 0 and variance 1, where the clean image is the truth and the noise is as
-    described; structure in it was taken out of the image. 0 where a value is not finite.
+    If the clean image and the noise model are correct, the residual is white, of mean 0 and
+    variance 1. Structure in it was removed from the image. It is 0 where a value is not finite.
 
     Parameters
     ----------
     noisy, clean : ImageSource
-        Of one shape and the same axes, grey levels.
+        Images of the same shape and axes, grey levels.
     families : sequence of NoiseFamily or None
-        The noise, one for each channel; None for one that was handed through.
+        The noise of each channel; None for a channel that was returned unchanged.
 
     Yields
     ------
     float
-        Share of the planes that is done, after each of them.
+        Completed share of the planes, after each plane.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def residual_steps(
     Raises
     ------
     InputError
-        If the images do not fit each other.
+        If the shapes or axes differ, or the number of noise models is not that of the channels.
     """
     if noisy.shape != clean.shape or noisy.axes != clean.axes:
         raise InputError(

@@ -1,4 +1,4 @@
-"""How good is a result, without ground truth: what the residual says."""
+"""Checks of a result by its residual, without ground truth."""
 
 from __future__ import annotations
 
@@ -13,48 +13,49 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.standardised import standardised
 
 STRUCTURE = 0.1
-"""Correlation of the residual between neighbours that is reported as a warning."""
+"""Difference between the correlations of adjacent pixels in residual and noise model that is
+reported as a warning."""
 
 BIAS = 0.1
 """Mean of the residual that is reported as a warning, noise standard deviations."""
 
 LIGHT = 0.02
-"""Share of the light, lost or made up, that is reported as a warning."""
+"""Lost or added share of the light that is reported as a warning."""
 
 SET_RIGHT = 0.05
-"""The same where it was set right, and only the levels within the image may still be off."""
+"""The same if the mean was corrected, so that only single grey levels may be wrong."""
 
 _LEAST = 1e-3
-"""Least share of the usual noise variance that a pixel may have."""
+"""Minimum noise variance of a pixel, relative to the usual one."""
 
 _SIGNIFICANT = 3.0
-"""Standard errors by which a mean differs from 0."""
+"""Standard errors from which a mean is significantly different from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResidualCheck:
-    """Residual ``(y - x) / sqrt(Var[y | x])`` of a channel: white, of variance 1, if all is well.
+    """Residual ``(y - x) / sqrt(Var[y | x])`` of a channel: white, of variance 1 in a good result.
 
     Attributes
     ----------
     mean : float
         Bias, noise standard deviations; 0 is best.
     variance : float
-        Below 1 noise was left in the image, above 1 signal was taken out of it.
+        If it is below 1, noise remains in the image; if it is above 1, signal was removed.
     correlation : float
-        Largest correlation between next neighbours; like that of the noise unless structure was
-        taken out.
+        Largest correlation of adjacent pixels; equal to that of the noise unless structure was
+        removed.
     noise_correlation : float
-        What it is for the noise model: 0 for independent pixels.
+        The same correlation in the noise model: 0 for independent pixels.
     removed : float
-        Standard deviation of what was taken away, grey levels.
+        Standard deviation of the removed noise, grey levels.
     mean_error : float
         Standard error of the mean of as many noisy values, noise standard deviations.
     light : float or None
-        Mean of the noisy values less that of the clean ones, as a share of the light of the clean
-        ones; None where the noise does not tell which level is without light.
+        Mean of the noisy values minus that of the clean ones, relative to the light of the clean
+        ones; None if the level without light is not known.
     lacked : float or None
-        What that was before the light was set right.
+        The same before the mean of the clean image was corrected.
     """
 
     mean: float
@@ -68,42 +69,42 @@ class ResidualCheck:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should look at, in plain sentences."""
-        found = [*self._about_light()]
+        """Warnings for the user, in plain sentences."""
+        sentences = [*self._about_light()]
         if abs(self.correlation - self.noise_correlation) > STRUCTURE:
-            found.append(
+            sentences.append(
                 'The removed noise is correlated between neighbouring pixels '
-                f'({self.correlation:.2f}): look at the residual for structure.'
+                f'({self.correlation:.2f}): check whether the residual shows structure.'
             )
         if self.variance < 0.5:
-            found.append(
+            sentences.append(
                 f'Only {100 * self.variance:.0f} % of the expected noise was removed; '
                 'the result is still noisy or the noise parameters are too large.'
             )
         elif self.variance > 1.5:
-            found.append(
+            sentences.append(
                 f'{self.variance:.1f} times the expected noise was removed: '
                 'detail may be lost, or the noise parameters are too small.'
             )
-        return tuple(found)
+        return tuple(sentences)
 
     def _about_light(self) -> Iterator[str]:
         significant = abs(self.mean) > _SIGNIFICANT * self.mean_error
         if significant and (abs(self.mean) > BIAS or abs(self.light or 0) > LIGHT):
             share = ''
             if abs(self.light or 0) > LIGHT:
-                way = 'darker' if self.mean > 0 else 'brighter'
-                share = f': the clean image is {100 * abs(self.light or 0):.2g} % {way}'
+                direction = 'darker' if self.mean > 0 else 'brighter'
+                share = f': the clean image is {100 * abs(self.light or 0):.2g} % {direction}'
             yield (
                 f'The removed noise has a mean of {self.mean:.2g} noise standard deviations, '
                 f'but noise has a mean of zero{share}. Use the stabilised correction, or check '
                 'the noise parameters.'
             )
         if self.lacked is not None and abs(self.lacked) > SET_RIGHT:
-            way, set_right = ('dark', 'raised') if self.lacked > 0 else ('bright', 'lowered')
+            error, change = ('dark', 'raised') if self.lacked > 0 else ('bright', 'lowered')
             yield (
-                f'The clean image was estimated {100 * abs(self.lacked):.2g} % too {way} and '
-                f'was {set_right} to have the mean of the noisy image; single grey levels may '
+                f'The clean image was estimated {100 * abs(self.lacked):.2g} % too {error} and '
+                f'was {change} to have the mean of the noisy image; single grey levels may '
                 'still be wrong.'
             )
 
@@ -113,12 +114,12 @@ class ResidualCheck:
 
 
 class ResidualSums:
-    """Gathers a `ResidualCheck` plane by plane.
+    """Sums over planes from which a `ResidualCheck` is computed.
 
     Parameters
     ----------
     noise_correlation : float
-        Correlation of the noise between next neighbours.
+        Correlation of the noise of adjacent pixels.
     """
 
     def __init__(self, noise_correlation: float = 0.0) -> None:
@@ -135,17 +136,18 @@ class ResidualSums:
         blank: NDArray[np.bool_] | None = None,
         excess: NDArray[np.float64] | None = None,
     ) -> None:
-        """One plane: noisy and clean (Y, X) grey levels, and what was added to its mean.
+        """Add one plane: noisy and clean (Y, X) grey levels.
 
-        Pixels that are ``blank`` do not count; ``excess`` is the noise variance of pixels beyond
-        that of the family, if they differ.
+        ``lacked`` was added to the mean of the clean plane. Pixels that are ``blank`` do not
+        count. ``excess`` is the noise variance of pixels beyond that of the family, if pixels
+        differ.
         """
         if blank is not None:
             noisy, clean = (np.where(blank, np.nan, a) for a in (noisy, clean))
         removed = np.asarray(noisy, np.float64) - clean
         variance = np.asarray(family.variance(clean), np.float64)
         if excess is not None:
-            # pixel by pixel: a mean of squares would be that of the noisiest pixels
+            # for each pixel: in a mean of squares the noisiest pixels would dominate
             own = np.maximum(variance + excess, _LEAST * variance)
             removed = removed * np.sqrt(np.divide(variance, own, where=own > 0, out=own * 0 + 1))
         unit = standardised(removed, variance)
@@ -168,7 +170,7 @@ class ResidualSums:
         self._noise += float(np.nansum(variance))
 
     def check(self) -> ResidualCheck:
-        """The figures over all planes so far; NaN before the first one."""
+        """The check of all planes so far; NaN before the first one."""
         count, total, square, down, right, power, removed = self._sums
         if not count:
             unknown = float('nan')

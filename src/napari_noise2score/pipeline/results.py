@@ -20,22 +20,22 @@ from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.risk import Risk
 
 Levels: TypeAlias = NDArray[np.float32] | LevelsOnDemand
-"""Clean levels (N, Y, X) of a channel; an index gives those of a plane."""
+"""Clean levels (N, Y, X) of a channel; an index selects a plane."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreMap:
-    """The learned score of an image, from which any correction follows without the network.
+    """The learned score of an image; every correction is computed from it without the network.
 
     Attributes
     ----------
     prepared : Prepared
-        The image and the noise models of the training's coordinate.
+        The image with the noise models of its unit-noise coordinates.
     clean : tuple of (N, Y, X) float32
         For each channel the clean level ``D`` in its unit-noise coordinate; the score there is
-        ``(D - t) / v(D)``. Held as an array, or predicted plane by plane where it is indexed.
+        ``(D - t) / v(D)``. It is an array, or is predicted plane by plane when it is indexed.
     evaluations : tuple of ChannelEvaluation
-        For each channel its trials, with which the risk of a correction is measured.
+        For each channel its trials, on which the risk of a correction is estimated.
     models : tuple of ScoreModel
         For each channel the model of its score.
     checksum : int
@@ -58,7 +58,7 @@ class ScoreMap:
 
     @property
     def on_demand(self) -> bool:
-        """Whether clean levels are predicted when they are asked for, instead of held."""
+        """Whether clean levels are predicted when they are read, and not stored."""
         return any(isinstance(levels, LevelsOnDemand) for levels in self.clean)
 
     @property
@@ -79,22 +79,22 @@ class Corrected:
     Attributes
     ----------
     image : array
-        Shape, axes and grey levels of the source, float32 (float64 where that is too coarse) or
-        its dtype.
+        Clean image with the shape, axes and grey levels of the source; float32 (float64 if
+        float32 is too coarse) or the data type of the source.
     families : tuple of NoiseFamily
-        Noise corrected for, channel by channel.
+        Noise that was corrected for, for each channel.
     correction : Correction
         Form of the correction.
     checks : tuple of ResidualCheck
-        What the residual says, channel by channel.
+        Checks of the residual, for each channel.
     risks : mapping of Correction to Risk
-        Estimated risk of the forms that were compared; of the one used if it was given.
+        Estimated risk of the compared forms; if the form was given, of that one.
     clipped : int
-        Values that lay outside the range of the dtype and were clipped.
+        Number of values outside the range of the data type, which were clipped.
     warnings : tuple of str
-        What a user should know of the image.
+        Warnings for the user.
     blank : tuple of float
-        Share of each channel that holds no noise and is returned as it is.
+        Share of each channel without noise, which is returned unchanged.
     """
 
     image: NDArray[Any]
@@ -109,20 +109,20 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of a stage is done.
+    """Progress of a stage.
 
     Attributes
     ----------
     stage : str
         ``'estimate'``, ``'train'`` or ``'correct'``.
     fraction : float
-        Share of the stage that is done, 0 to 1.
+        Completed share of the stage, 0 to 1.
     training : TrainProgress or None
         Details of the training, in that stage.
     part : (int, int) or None
-        Number of the training, from 1, and how many trainings there are, in that stage.
+        Number of the training, from 1, and number of all trainings, in that stage.
     left : float or None
-        Seconds until the trainings, or the correction of this image, are done, where known.
+        Remaining seconds of the trainings or of the correction of this image, if known.
     """
 
     stage: str
@@ -150,17 +150,16 @@ class Estimated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadyToTrain:
-    """The images of the next trainings have their noise models; the first training comes next.
+    """The images of the next trainings have their noise models; the first training starts next.
 
     Attributes
     ----------
     images : dict of int to Prepared
         These images, by their numbers.
     groups : tuple of tuple of PreparedChannel
-        The channels that each of the trainings is for, in the order of the trainings.
+        The channels of each training, in the order of the trainings.
     start : callable
-        Returns the weights that the trainings begin with, ready to be applied; None if these are
-        random.
+        Returns the initial weights of the trainings as a model; None if they are random.
     """
 
     images: dict[int, Prepared]
@@ -170,14 +169,14 @@ class ReadyToTrain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A model was trained; it has not been applied yet.
+    """A model was trained; it is not applied yet.
 
     Attributes
     ----------
     model : ScoreModel
         The trained model.
     numbers : tuple of int
-        Numbers of the images that it was trained on.
+        Numbers of the images on which it was trained.
     """
 
     model: ScoreModel
@@ -186,21 +185,21 @@ class Trained:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Denoised:
-    """What `denoise` returns for one image.
+    """Result of `denoise` for one image.
 
     Attributes
     ----------
     image : array
-        The clean image: shape, axes and grey levels of the source, float32 or its dtype. If it
-        was asked for on demand, a `CleanImage`.
+        The clean image with the shape, axes and grey levels of the source; float32 or the data
+        type of the source. With ``on_demand`` it is a `CleanImage`.
     corrected : Corrected
         The image with its noise models and residual checks.
     score_map : ScoreMap
-        For other corrections without the network.
+        The learned score, for other corrections without the network.
     report : dict
         Settings, noise, checks, versions; plain values.
     number : int
-        Which of the images it is of.
+        Number of the image.
     """
 
     corrected: Corrected
@@ -215,20 +214,20 @@ class Denoised:
 
     @property
     def model(self) -> ScoreModel:
-        """The trained score; of several the first."""
+        """The trained model; the first one if there are several."""
         return self.score_map.models[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """An image that could not be denoised, while the work on the others goes on.
+    """An image that could not be denoised; the work on the other images continues.
 
     Attributes
     ----------
     number : int
-        Which of the images it is.
+        Number of the image.
     error : Exception
-        What is wrong with it.
+        The error.
     """
 
     number: int
@@ -236,4 +235,4 @@ class LeftOut:
 
 
 Event = Estimated | ReadyToTrain | Progress | Trained | Denoised | LeftOut
-"""What the pipeline yields."""
+"""Events that the pipeline yields."""

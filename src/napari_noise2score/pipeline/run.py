@@ -1,12 +1,12 @@
-"""The one road from noisy images to clean ones.
+"""The complete pipeline from noisy to clean images.
 
 image -> channels -> noise model -> unit-noise coordinate -> score model -> clean level D
 -> Tweedie correction -> clean image and report.
 
 `denoise_steps` is a generator of events (estimated, ready to train, progress, trained, denoised,
-left out). The panel, the command line and `api.denoise` iterate over it and show, write or return
-what it yields; `train_steps` ends with the trained model. The order of the work is in `schedule`,
-what is done with one image or one model in `stages`.
+left out). The panel, the command line and `api.denoise` iterate over it, and show, write or return
+the results. `train_steps` ends with the trained model. `schedule` has the order of the work,
+`stages` the work on one image or one model.
 """
 
 from __future__ import annotations
@@ -36,43 +36,43 @@ def denoise_steps(
     on_demand: bool = False,
     folder: TrainingFolder | None = None,
 ) -> Generator[Event, None, None]:
-    """Denoise images; every result is yielded as soon as it is done.
+    """Denoise images; every result is yielded as soon as it is ready.
 
-    Images that share a model are trained on together, then denoised one by one. Where each has its
-    own model, or ``model`` is given, the next image is read when the result of the one before was
-    yielded, unless ``check_first``. Results are not held here once they are yielded.
+    Images that share a model are used in one training, then denoised one by one. If each image has
+    its own model, or ``model`` is given, an image is read after the result of the previous one was
+    yielded, unless ``check_first``. The generator does not store results.
 
     Parameters
     ----------
     images : sequence of ImageSource
-        Noisy images. Each is asked for when its turn comes, so the sequence may open files then.
+        Noisy images. Each is indexed only when it is needed, so the sequence may open files then.
     settings : DenoiseSettings, optional
         All settings.
     lessons : sequence of sequence of ImageSource, optional
-        Parts of each of the images to learn from, instead of the whole.
+        Parts of each image to train on, instead of the whole image.
     model : ScoreModel, optional
-        A trained model, to apply instead of training one.
+        A trained model to apply; no model is trained.
     start : ScoreModel, optional
-        A model whose training is continued, instead of the weights that the settings name.
+        A model whose training is continued, instead of the initial weights of the settings.
     stop : object with ``is_set()``, optional
-        When set, the training ends, and what it has learned is applied; if nothing was learned
-        yet, the work ends without a result.
+        When it is set, the training ends, and its current model is applied. If there was no
+        training step yet, the work ends without a result.
     go_on : bool
-        Leave out an image that is not acceptable, cannot be read or fails, and go on with the
-        others.
+        Whether to skip an image that is not acceptable, cannot be read or fails, and to continue
+        with the others.
     check_first : bool
-        Hold all images at once and estimate their noise before the first training. An image that
-        is not acceptable then ends the work, also with ``go_on``.
+        Whether to open all images and to estimate their noise before the first training. An image
+        that is not acceptable then ends the work, also with ``go_on``.
     on_demand : bool
-        Compute the planes of a result when they are read: its image is a `CleanImage`, of which
-        nothing is held, and its report has no checks of the removed noise.
+        Whether to compute the planes of a result when they are read. Its image is a `CleanImage`,
+        and its report has no checks of the removed noise.
     folder : TrainingFolder, optional
-        Where the states of the trainings are saved, and whether they continue from there.
+        Where the states of the trainings are saved, and whether they continue from these.
 
     Yields
     ------
     Progress
-        Before each estimate, at least once a step of the training and once a tile.
+        Before each estimate, and at least once in each training step and each tile.
     Estimated
         When an image has its noise models.
     ReadyToTrain
@@ -80,14 +80,14 @@ def denoise_steps(
     Trained
         When a model is trained.
     Denoised
-        For each image that is done, in their order.
+        For each denoised image, in the order of the images.
     LeftOut
-        For each image that is left out.
+        For each skipped image.
 
     Raises
     ------
     InputError, TrainingError
-        If no image is given, one is not acceptable, or a model could not be trained.
+        If no image is given, if one is not acceptable, or if a model could not be trained.
     CheckpointError
         If a training is to continue, but its state belongs to something else.
     """
@@ -123,7 +123,7 @@ def train_steps(
     Parameters
     ----------
     images, settings, start, stop, go_on, folder
-        As of `denoise_steps`.
+        As in `denoise_steps`.
     """
     settings = settings or DenoiseSettings()
     work = Work(
@@ -140,20 +140,20 @@ def train_steps(
 
 
 def single(steps: Generator[Event, None, None]) -> Generator[Progress, None, Denoised]:
-    """The result of steps with one image, returned; their progress is yielded.
+    """Run steps with one image: yields their progress and returns the result.
 
     Raises
     ------
     TrainingError
         If the training was stopped before its first step.
     """
-    found: list[Denoised] = []
+    results: list[Denoised] = []
     for event in steps:
         if isinstance(event, Progress):
             yield event
         elif isinstance(event, Denoised):
-            found.append(event)
-    if not found:
+            results.append(event)
+    if not results:
         raise TrainingError('the training was stopped before its first step: there is no result')
-    (result,) = found
+    (result,) = results
     return result

@@ -1,8 +1,8 @@
-"""In which order images are prepared, trained on and denoised, and which errors end the work.
+"""Order in which images are prepared, used for training and denoised; handling of their errors.
 
-`Work` is all that was asked for; it is done in batches of images that are held at once: all of
-them, or one after the other. Within a `Batch` all noise models come first, then the trainings; an
-image is denoised as soon as each of its channels has a trained model.
+`Work` is the complete task. It is divided into batches: all images at once, or one image after the
+other. In a `Batch` all noise models are estimated before the trainings. An image is denoised as
+soon as each of its channels has a trained model.
 """
 
 from __future__ import annotations
@@ -59,14 +59,15 @@ def tolerant(
     number : int
         Number of the image.
     go_on : bool
-        Whether the others are to be worked on; else the error is raised.
+        Whether the work on the other images continues; otherwise the error is raised.
     """
     try:
         return (yield from steps)
     except (InputError, TrainingError, OSError, MemoryError, RuntimeError) as error:
         if not go_on:
             raise
-        error.__cause__ = error.__context__ = None  # their tracebacks hold the arrays of the image
+        # their tracebacks would keep the arrays of the image in memory
+        error.__cause__ = error.__context__ = None
         left_out = LeftOut(number, error.with_traceback(None))
     free_memory()
     yield left_out
@@ -75,9 +76,9 @@ def tolerant(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ready:
-    """An image, and the parts of it to learn from, with their noise models.
+    """An image and its parts to train on, with their noise models.
 
-    ``checksum`` is that of the image before the training; None if nothing is trained.
+    ``checksum`` is that of the image before the training; None without a training.
     """
 
     number: int
@@ -88,12 +89,12 @@ class _Ready:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """The work of `denoise_steps` and `train_steps`, whose parameters its attributes are.
+    """The work of `denoise_steps` and `train_steps`; it has their parameters as attributes.
 
     Attributes
     ----------
     together : bool
-        Whether all images are held at once.
+        Whether all images are processed in one batch.
     applied : bool
         Whether the models are applied to the images.
     on_demand : bool
@@ -117,7 +118,7 @@ class Work:
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
-        """The whole work."""
+        """Do the complete work."""
         count = len(self.images)
         if not count:
             raise InputError('no image is given; at least one is needed')
@@ -132,17 +133,17 @@ class Work:
 
     @property
     def constant_too(self) -> bool:
-        """Whether an image may be constant, as others may hold noise."""
+        """Whether an image may be constant, because others may contain noise."""
         return len(self.images) > 1 and (self.check_first or not self.go_on)
 
     def prepared(self, number: int) -> Generator[Event, None, _Ready]:
-        """The noise models of an image and of its lessons."""
+        """The noise models of an image and of its parts to train on."""
         yield Progress('estimate', number / len(self.images))
         source, training = self.images[number], self.settings.training
         if self.applied and not self.check_first and not self.on_demand:
             check_footprint(source, self.settings.dtype_of(source))
         parts = self.lessons[number] if self.lessons else ()
-        image, *taught = (
+        image, *learned = (
             prepare_image(
                 one,
                 self.settings.noise,
@@ -158,12 +159,12 @@ class Work:
             channel.slab(0, training.slices)  # raises InputError if it has no neighbours
         checksum = source.checksum() if self.model is None and self.applied else None
         yield Estimated(number, image)
-        return _Ready(number, image, tuple(taught), checksum)
+        return _Ready(number, image, tuple(learned), checksum)
 
     def trained(
         self, lessons: Sequence[Prepared], of_all: Callable[[TrainProgress], Progress]
     ) -> Generator[Event, None, ScoreModel | None]:
-        """A trained model; None if the training was stopped and there is nothing to apply."""
+        """A trained model; None if the training was stopped before its first step."""
         training = self.settings.training
         model = yield from relay(
             train_score_steps(
@@ -185,7 +186,7 @@ class Work:
         place: tuple[int, int],
         begin: float,
     ) -> Generator[Event, None, None]:
-        """An image, scored and corrected; ``place`` is its number and how many there are."""
+        """The result of an image; ``place`` is its number and the number of images."""
         score_begin = time.perf_counter()
 
         def of_all(tile: PredictProgress) -> Progress:
@@ -209,16 +210,16 @@ class Work:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Images that are held at once.
+    """Images that are in memory at the same time.
 
     Attributes
     ----------
     work : Work
-        The whole work.
+        The complete work.
     place : (int, int)
-        Number of the batch, and how many there are.
+        Number of the batch, and number of batches.
     begin : float
-        When the work on it began, by `time.perf_counter`.
+        Start of the work on it, from `time.perf_counter`.
     """
 
     work: Work
@@ -234,7 +235,7 @@ class Batch:
             ready += [] if image is None else [image]
         if not ready:
             return True
-        if work.together:  # else each was checked by itself, unless others may hold noise
+        if work.together:  # otherwise each was checked separately, unless others may have noise
             check_noisy([one.image for one in ready])
         if work.model is None:
             alone = work.go_on and not work.together
@@ -245,11 +246,11 @@ class Batch:
         return True
 
     def _trained(self, ready: Sequence[_Ready]) -> Generator[Event, None, bool]:
-        """Train models; each image is denoised when all of its channels have theirs."""
+        """Train models; each image is denoised when all of its channels have a model."""
         settings = self.work.settings
-        images, taught = [one.image for one in ready], [one.lessons for one in ready]
+        images, parts = [one.image for one in ready], [one.lessons for one in ready]
         groups = training_groups(images, settings.model_per)
-        lessons = [learned_parts(group, images, taught) for group in groups]
+        lessons = [learned_parts(group, images, parts) for group in groups]
         yield self._ready_to_train(ready, groups, lessons)
         models: dict[tuple[int, int], ScoreModel] = {}
         left_out: set[int] = set()
@@ -293,7 +294,7 @@ class Batch:
         ready: Sequence[_Ready],
         models: dict[tuple[int, int], ScoreModel],
     ) -> Generator[Event, None, bool]:
-        """Train one of the models and add it to ``models``; False if that was stopped."""
+        """Train one of the models and add it to ``models``; False if the training was stopped."""
         number, count = which
         seconds = self.work.settings.training.seconds
 
@@ -319,7 +320,7 @@ class Batch:
         left_out: Collection[int],
         count: int,
     ) -> Generator[Event, None, None]:
-        """The images, in their order, all of whose channels have a model."""
+        """Results of the waiting images whose channels all have a model, in their order."""
         while self.work.applied and waiting:
             position, one = waiting[0]
             places = [(position, channel) for channel in range(len(one.image.channels))]
@@ -333,7 +334,7 @@ class Batch:
     def _result(
         self, ready: _Ready, model: ScoreModel | Sequence[ScoreModel], place: tuple[int, int]
     ) -> Generator[Event, None, None]:
-        """An image, scored and corrected; ``place`` is its number and how many there are."""
+        """The result of an image; ``place`` is its number and the number of images."""
         number, count = self.place
         within = number * place[1] + place[0], count * place[1]
         steps = self.work.result(ready, model, within, self.begin)

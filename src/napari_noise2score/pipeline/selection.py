@@ -165,12 +165,12 @@ def evaluate_channel(
     PredictProgress
         After each trial.
     """
-    generator, seen = torch.Generator().manual_seed(0), model.network.settings.planes
+    generator, slices = torch.Generator().manual_seed(0), model.network.settings.planes
     multiple = model.network.size_multiple
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
-    resample = _resampler(channel, seen, device) if channel.correlation.is_white else None
+    resample = _resampler(channel, slices, device) if channel.correlation.is_white else None
     places = _places(channel.shape, size)
-    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, seen, resample)
+    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, slices, resample)
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
@@ -189,7 +189,7 @@ def evaluate_channel(
     if not channel.pairs and places == PLACES:
         return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
     alone = replace(channel, pairs=())
-    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, seen, resample)
+    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, slices, resample)
     clean = yield from levels(drawn.slabs[1::2], evaluation.sigma_a)
     return replace(evaluation, resampled=ResampledPixels.of(drawn, clean))
 
@@ -200,12 +200,12 @@ def _places(shape: tuple[int, ...], size: int) -> int:
     return int(np.clip(_FEWEST_PLACES * different, _FEWEST_PLACES, PLACES))
 
 
-def _resampler(channel: PreparedChannel, seen: int, device: str) -> Resample:
+def _resampler(channel: PreparedChannel, slices: int, device: str) -> Resample:
     """Resampling of pixels with the pretrained weights, independent of the model that is
     evaluated.
     """
     where = choose_device(device)
-    start = beginning([channel], TrainSettings(seconds=0.0, slices=seen))
+    start = beginning([channel], TrainSettings(seconds=0.0, slices=slices))
     assert start is not None  # these settings start from the pretrained weights
     return NoiseResampler(start.denoiser([channel], where)).draw_from_cpu
 
@@ -237,5 +237,5 @@ def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
     if not risks[DEFAULT_FORM].known:
         return DEFAULT_FORM
     best = min((form for form in risks if risks[form].known), key=lambda form: risks[form].value)
-    worth = risks[best].value < (1 - _WORTH) * risks[DEFAULT_FORM].value
-    return best if worth and risks[best].beats(risks[DEFAULT_FORM]) else DEFAULT_FORM
+    relevant = risks[best].value < (1 - _WORTH) * risks[DEFAULT_FORM].value
+    return best if relevant and risks[best].beats(risks[DEFAULT_FORM]) else DEFAULT_FORM

@@ -44,10 +44,10 @@ def train_score_steps(
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Train one score model on all channels of all images together; see `api.train_score`.
 
-    The state of the training is saved in the ``folder``, if there is one, and the training
+    The state of the training is saved in the ``folder``, if one is given, and the training
     continues from it if the folder says so.
 
-    What is yielded, returned and raised: `napari_noise2score.score.train.train`.
+    For what it yields, returns and raises, see `napari_noise2score.score.train.train`.
     """
     device = settings.device if settings is not None else 'auto'
     prepared = [levelled(image, device) for image in prepared]
@@ -87,7 +87,7 @@ def score_image_steps(
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile; see `api.score_image`.
 
-    With ``on_demand``, the clean levels of a plane are predicted when they are asked for.
+    With ``on_demand``, the clean levels of a plane are predicted when they are read.
     """
     levels: list[Levels] = []
     evaluations: list[ChannelEvaluation] = []
@@ -143,7 +143,7 @@ def score_with(
     foreign: bool = False,
     on_demand: bool = False,
 ) -> Generator[PredictProgress, None, ScoreMap]:
-    """Apply a score model to an image as the settings say; see `score_image_steps`."""
+    """Apply a score model to an image with the given settings; see `score_image_steps`."""
     return score_image_steps(
         model,
         prepared,
@@ -170,18 +170,18 @@ def result_from(
     score_map : ScoreMap
         The score of an image.
     settings : DenoiseSettings
-        Form of the correction, data type, and what the report says of the training.
+        Form of the correction, data type, and settings for the report.
     begin : float
-        When the work on the image began, by `time.perf_counter`.
+        Start of the work on the image, from `time.perf_counter`.
     noise : NoiseRequest, optional
-        Noise to correct for, if another than in the training.
+        Noise to correct for, if it is not that of the training.
     number : int
         Number of the image.
 
     Raises
     ------
     InputError
-        If the noise leaves a parameter open that could not be estimated.
+        If a noise parameter is not given and could not be estimated.
     """
     dtype = settings.dtype_of(score_map.prepared.source)
     if score_map.on_demand:

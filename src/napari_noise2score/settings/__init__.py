@@ -1,8 +1,8 @@
-"""All settings: frozen dataclasses whose fields describe themselves. No torch, no Qt.
+"""All settings: frozen dataclasses whose fields describe themselves, without torch and Qt.
 
-denoising -> everything that `denoise` takes; training, network, pretraining, panel -> its parts
-and relatives; choices -> enumerations; tree -> settings in settings, and as plain values;
-options -> on the command line. Forms and Preferences are made in `_widget`.
+`denoising` has the settings of `denoise`; `training`, `network`, `pretraining` and `panel` have
+its parts and others; `choices` has enumerations; `tree` has nested settings and plain values;
+`options` has command-line options. Forms and Preferences are in `_widget`.
 """
 
 from napari_noise2score.settings.choices import Device, Loss, ModelPer, Output, StartFrom

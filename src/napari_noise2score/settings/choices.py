@@ -1,4 +1,4 @@
-"""Values that a setting can have, where they are few and have names."""
+"""Enumerations: settings with a few named values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Device(StrEnum):
-    """Where the network is computed."""
+    """Device on which the network is computed."""
 
     AUTO = 'auto'
     CPU = 'cpu'
@@ -15,14 +15,14 @@ class Device(StrEnum):
 
 
 class StartFrom(StrEnum):
-    """What a training begins with; any other text is the path of a model file."""
+    """Initial weights of a training; any other text is the path of a model file."""
 
     WARM = 'warm'
     """The pretrained weights that ship with the package."""
     SCRATCH = 'scratch'
     """Random weights."""
     UNSAVED = 'model'
-    """A model that is in no file: the one in use in the panel."""
+    """A model that is not in a file: the model in use in the panel."""
 
 
 class Loss(StrEnum):
@@ -39,19 +39,19 @@ class Output(StrEnum):
     FLOAT = 'float32'
     """Single precision."""
     SOURCE = 'source'
-    """That of the image."""
+    """The data type of the image."""
 
 
 class ModelPer(StrEnum):
-    """What gets a model of its own."""
+    """Groups of images that share a model."""
 
     ALL = 'all'
-    """Nothing: one model is trained on all images together."""
+    """One model is trained on all images together."""
     IMAGE = 'image'
     CHANNEL = 'channel'
     TIME = 'time'
 
     @property
     def axes(self) -> str:
-        """Axes that are treated as channel axes besides C and S."""
+        """Axes that are treated as channel axes in addition to C and S."""
         return 'T' if self is ModelPer.TIME else ''

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
 
 MOST_VIEWS = 8
-"""Views of the image that are averaged after a training."""
+"""Number of views of the image that are averaged after a training."""
 QUICK_PIXELS = 1 << 20
-"""Pixels of all views together where nothing is trained: about a second on a CPU."""
+"""Maximum number of pixels of all views without a training: about a second on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,23 @@ class DenoiseSettings:
     Parameters
     ----------
     noise : NoiseRequest
-        Noise model; estimated where not given.
+        Noise model; parameters that are not given are estimated.
     correction : Correction
         Form of the correction.
     training : TrainSettings
-        How to train.
+        Settings of the training.
     model_per : ModelPer
-        What gets a model of its own: nothing, so that one is trained on all images together, or
-        each image, channel, or time point. Each is trained for the time of the settings.
+        Whether one model is trained on all images together, or one for each image, channel or time
+        point. Each model is trained for the training time.
     orientations : int, optional
-        Rotated and mirrored views that are averaged in the correction, 1 to 8; 8 if not given, and
-        as many as `QUICK_PIXELS` allow where nothing is trained, for a result at once.
+        Number of rotated and mirrored views that are averaged, 1 to 8. The default is 8 with a
+        training; without one, the views have `QUICK_PIXELS` pixels at most, for a quick result.
     sigma_a : float, optional
-        Perturbation left in at inference, noise standard deviations, 0 to 2; chosen by the risk
-        if not given, and 0 where nothing is trained.
+        Perturbation at inference, noise standard deviations, 0 to 2. By default it is selected by
+        the risk; without a training it is 0.
     output : Output
-        ``'float32'``, or ``'source'`` for the data type of the image: whole numbers are rounded,
-        and clipped to the range of the type.
+        ``'float32'``, or ``'source'`` for the data type of the image. Values of an integer type
+        are rounded and clipped to its range.
 
     Raises
     ------
@@ -120,7 +120,7 @@ class DenoiseSettings:
         label='Data type',
         help='Data type of the result: float32, or source for that of the input, rounded and '
         'clipped to its range.',
-        details='The type of the input needs less memory and disk; the panel says how many '
+        details='The type of the input needs less memory and disk space; the panel shows how many '
         'values were clipped.',
         choices={
             Output.FLOAT: '32-bit real numbers',
@@ -138,13 +138,13 @@ class DenoiseSettings:
         return np.dtype(np.float32 if self.output is Output.FLOAT else source.data.dtype)
 
     def views(self, pixels: int) -> int:
-        """Rotated and mirrored views that are averaged, for an image of so many pixels."""
+        """Number of rotated and mirrored views that are averaged, for a number of pixels."""
         most = MOST_VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
         return self.orientations or min(max(1, most), MOST_VIEWS)
 
     @property
     def left_in(self) -> float | None:
-        """Perturbation at inference; None if the risk is to choose it."""
+        """Perturbation at inference; None if it is selected by the risk."""
         return 0.0 if self.sigma_a is None and not self.training.trains else self.sigma_a
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from napari_noise2score.fields import check, setting
 from napari_noise2score.settings.tree import to_dict
 
 MOST_PLANES = 9
-"""Planes that a network can see at once."""
+"""Maximum number of input planes of a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class NetworkSettings:
     Parameters
     ----------
     channels : int
-        Features at full resolution; doubled at each level below. 8 to 256.
+        Number of features at full resolution, 8 to 256; it doubles at each lower level.
     levels : int
-        Resolutions, each half of the one above. 1 to 5.
+        Number of resolutions, 1 to 5; each is half of the one above.
     blocks : int
-        Residual blocks for a resolution, going down and again coming up. 1 to 8.
+        Number of residual blocks at each resolution, 1 to 8, both in the encoder and in the
+        decoder.
     planes : int
-        Neighbouring planes that the network sees at once, to predict the one in their middle;
-        odd, 1 to 9.
+        Number of adjacent input planes, from which the central one is predicted; odd, 1 to 9.
 
     Raises
     ------
@@ -79,5 +79,5 @@ def check_planes(count: Any, name: str) -> None:
     if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
         raise InputError(
             f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: the plane '
-            'itself and as many on each side; 1 is plane by plane'
+            'itself and the same number on each side; 1 means plane by plane'
         )

@@ -1,4 +1,4 @@
-"""Settings as options of a command line: added to a parser, read back, and written as words."""
+"""Settings as command-line options: added to a parser, read from it, and written as text."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def add_fields(
     Parameters
     ----------
     parser : ArgumentParser or group of one
-        Gets the options.
+        The options are added to it.
     settings : dataclass or instance of one
-        Its described fields; of an instance, with its values as defaults. The fields of settings
-        in it are not added.
+        Its described fields get an option; the values of an instance are the defaults. Nested
+        settings are not added.
     only, leave_out : collection of str
-        Names of the fields to add, all if not given, and of those not to add.
+        Names of the fields to add (by default all), and of those to exclude.
     """
     for one in described(settings):
         if one.command and one.name not in leave_out and (only is None or one.name in only):
@@ -40,7 +40,7 @@ def add_fields(
 def add_option(parser: argparse._ActionsContainer, one: Setting) -> None:
     """Add the option of one field."""
     text = one.help.removesuffix('.').replace('%', '%%')
-    if text[:2].istitle():  # else it begins with an abbreviation
+    if text[:2].istitle():  # otherwise it begins with an abbreviation
         text = text[0].lower() + text[1:]
     default = plain_value(one.value)
     shown = {True: 'yes', False: 'no'}.get(default, default) if one.kind is bool else default
@@ -63,7 +63,7 @@ def add_option(parser: argparse._ActionsContainer, one: Setting) -> None:
 
 
 def read_fields(options: argparse.Namespace, settings: S) -> S:
-    """Settings with the values of the options that `add_fields` added, where they are given.
+    """Settings with the values of the given options, which `add_fields` has added.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def read_fields(options: argparse.Namespace, settings: S) -> S:
 
 
 def option_words(settings: Any) -> list[str]:
-    """The options that give these settings, and those in them, on the command line."""
+    """The command-line options for these settings and for the settings in them."""
     words: list[str] = []
     for one in settings_in(settings):
         if not one.command or one.value is None:

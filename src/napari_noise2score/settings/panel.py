@@ -1,4 +1,4 @@
-"""Settings that only the panel has."""
+"""Settings of the panel alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from napari_noise2score.fields import check, setting
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
-    """How the panel shows what it does.
+    """Display settings of the panel.
 
     Parameters
     ----------
     live : bool
-        Whether the displayed slice is corrected again and again during a training.
+        Whether the displayed slice is corrected repeatedly during a training.
     """
 
     live: bool = setting(

@@ -1,4 +1,4 @@
-"""How to make the weights that trainings start from."""
+"""Settings of the pretraining."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from napari_noise2score.settings.tree import to_dict
 
 @dataclass(frozen=True, slots=True)
 class PretrainSettings:
-    """How to pretrain.
+    """Settings of a pretraining.
 
     Parameters
     ----------
     steps : int
-        Gradient steps in all; the learning rate falls on a cosine over them.
+        Total number of gradient steps; the learning rate decreases with a cosine over them.
     batch : int
-        Patches a step.
+        Number of patches in each step.
     patch : int
         Height and width of a patch, pixels.
     learning_rate : float
-        Peak rate of Adam.
+        Maximum learning rate of Adam.
     seed : int
-        Start of every random number.
+        Seed of the random numbers.
     device : Device
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     network : NetworkSettings
@@ -69,8 +69,9 @@ class PretrainSettings:
         check(self)
         if self.network.planes != 1:
             raise InputError(
-                f'the network sees {self.network.planes} planes; synthetic images have 1, and a '
-                'training on z-stacks widens what it starts from'
+                f'the network has {self.network.planes} input planes; 1 is needed, because '
+                'synthetic images have one plane; a training on z-stacks adds input planes to the '
+                'pretrained network'
             )
 
     def to_dict(self) -> dict[str, Any]:

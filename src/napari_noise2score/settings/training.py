@@ -1,4 +1,4 @@
-"""How to train."""
+"""Settings of a training."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ _WEEK = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How to train. Ends at ``seconds`` or after ``steps``, whichever comes first.
+    """Settings of a training. It ends at ``seconds`` or after ``steps``, whichever comes first.
 
     Parameters
     ----------
     seconds : float or None
-        Training time, s; 0 for what the training would start from; None for no limit. A limit in
-        time makes the result depend on the speed of the machine; for bit-equal repeats on a CPU
-        give ``steps`` alone.
+        Training time, s; 0 applies the initial weights; None for no limit. With a time limit the
+        result depends on the speed of the computer; for bit-identical repeats on a CPU give
+        ``steps`` alone.
     steps : int or None
-        Gradient steps; None for no limit.
+        Number of gradient steps; None for no limit.
     init : str
-        What to start from: ``'warm'``, the weights that ship with the package; ``'scratch'``,
-        random ones; or the path of a model file.
+        Initial weights: ``'warm'``, the pretrained weights that ship with the package;
+        ``'scratch'``, random weights; or the path of a model file.
     slices : int
-        Neighbouring slices of a z-stack that the network sees at once, to clean the one in their
-        middle: odd, 1 to 9; 1 is slice by slice. What the training starts from may see fewer, but
+        Number of adjacent input slices of a z-stack, from which the central one is predicted: odd,
+        1 to 9; 1 means slice by slice. A model from which the training starts may have fewer, but
         not more.
     loss : Loss
-        How the score is learned; a name in `napari_noise2score.score.loss.LOSSES`.
+        Loss of the training; a name in `napari_noise2score.score.loss.LOSSES`.
     frames : bool
-        Whether frames that show one scene are targets for each other, beside the perturbation.
+        Whether frames of one scene are targets for each other, in addition to the perturbation.
     redraw : bool
-        Whether, from good weights, the noise of pixels is resampled where no frames show one
-        scene and the noise of pixels is independent, beside the perturbation.
+        Whether the noise of pixels is resampled, in addition to the perturbation. This needs good
+        initial weights and independent noise, and is not done if there are frames of one scene.
     batch : int
-        Patches a step.
+        Number of patches in each step.
     patch : int
-        Height and width of a patch, pixels, a multiple of the network's size multiple.
+        Height and width of a patch, pixels; a multiple of the size multiple of the network.
     learning_rate : float
-        Peak rate of Adam; warms up and falls on a cosine.
+        Maximum learning rate of Adam; it warms up and then decreases with a cosine.
     network : NetworkSettings, optional
-        Size of a network that starts from scratch.
+        Size of a network with random initial weights.
     device : Device
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
     seed : int
-        Start of every random number of the training.
+        Seed of the random numbers of the training.
     save_every : float
-        Time between two savings of the state of the training, s, where there is a place for it;
-        0 for none. It does not change the result.
+        Time between two savings of the state of the training, s; 0 saves nothing. It does not
+        change the result.
 
     Raises
     ------
     InputError
-        If a value is out of its range, or there is no limit at all.
+        If a value is out of its range, or there is no limit.
 
     Examples
     --------
@@ -226,18 +226,18 @@ class TrainSettings:
             )
         if self.network is not None and self.network.planes not in (1, self.slices):
             raise InputError(
-                f'a network that sees {self.network.planes} planes is given, but slices is '
+                f'a network with {self.network.planes} input planes is given, but slices is '
                 f'{self.slices}; give slices alone'
             )
         self.check_patch(self.network or NetworkSettings())
 
     @property
     def trains(self) -> bool:
-        """Whether anything is to be trained at all."""
+        """Whether there is a training."""
         return self.seconds != 0 and self.steps != 0
 
     def check_patch(self, network: NetworkSettings) -> None:
-        """Raise InputError if the network cannot take patches of this size."""
+        """Raise InputError if the network does not accept patches of this size."""
         multiple = 2 ** (network.levels - 1)
         if self.patch < 16 or self.patch % multiple:
             raise InputError(
@@ -254,7 +254,7 @@ class TrainSettings:
         return to_dict(self)
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the training that is done, 0 to 1."""
+        """Completed share of the training, 0 to 1."""
         if not self.trains:
             return 1.0
         by_steps = step / self.steps if self.steps is not None else 0.0

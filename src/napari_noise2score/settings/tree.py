@@ -1,4 +1,4 @@
-"""Settings that contain settings: listed, changed by name, and as plain values for JSON."""
+"""Nested settings: list of their fields, change by name, and plain values for JSON."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def settings_in(settings: Any) -> tuple[Setting, ...]:
     Parameters
     ----------
     settings : dataclass or instance of one
-        Of an instance, the values are those that it has now. Settings that may be None, such as
-        the size of a network, are not entered.
+        An instance gives the current values. Settings that may be None, such as the size of a
+        network, are not included.
     """
     return tuple(_settings_in(settings))
 
@@ -49,7 +49,7 @@ def to_dict(settings: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[S], values: Mapping[str, Any]) -> S:
-    """Settings from what `to_dict` returned; fields that are missing have their defaults.
+    """Settings from the result of `to_dict`; missing fields have their defaults.
 
     Raises
     ------

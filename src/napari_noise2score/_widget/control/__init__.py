@@ -1,5 +1,6 @@
-"""What the panel does, without Qt and napari: requests, runs, models, and messages.
+"""Control of the panel without Qt and napari: requests, jobs, models and messages.
 
-controller -> what a user can ask for; runner -> one job at a time; learned -> models and scores;
-messages -> texts; target -> a layer and the image read from it; command, recent -> see there.
+`controller` has the requests of the user; `runner` runs one job at a time; `model_store` has
+models and scores; `messages` has texts; `target` has a layer with its image; `command` writes the
+command line; `recent` lists recent models.
 """

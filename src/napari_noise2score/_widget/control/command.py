@@ -1,4 +1,4 @@
-"""The command line that does what the panel asks for."""
+"""The command line that is equivalent to the settings of the panel."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from napari_noise2score.settings.options import option_words
 def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
     """A call of ``napari-noise2score denoise`` for the files of layers.
 
-    A layer that was not read from a file stands as ``NAME.tif``, to be saved under that name.
+    A layer that was not read from a file is named ``NAME.tif``; the user has to save it under that
+    name.
 
     Raises
     ------
     InputError
-        If there is no layer, the axes or regions differ (the command takes one for all), or the
-        training is to go on from a model that is in no file.
+        If there is no layer, if the axes or regions differ (the command uses one for all), or if
+        the training continues from a model that is not saved in a file.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')

@@ -1,6 +1,6 @@
-"""What a user can ask the panel for, and what happens with the events of a job.
+"""Requests of the user to the panel, and handling of the events of a job.
 
-An error ends one run only: models, scores and layers stay as they are.
+An error ends one run only: models, scores and layers do not change.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Controller:
     Attributes
     ----------
     events : Events
-        Signals for whoever shows the results.
+        Signals for the display of results.
     store : ModelStore
         The model in use and the scores of layers.
     """
@@ -71,12 +71,12 @@ class Controller:
 
     @property
     def run(self) -> RunnerStatus:
-        """Whether a job runs, and which."""
+        """State of the runner and its job."""
         return self._runner.status
 
     @property
     def status(self) -> Status:
-        """A snapshot."""
+        """A snapshot of the state."""
         return Status(self.run, self._text, self._fraction, self.store.model is not None)
 
     def estimate(self, targets: Sequence[Target]) -> None:
@@ -91,7 +91,7 @@ class Controller:
             )
 
     def calibrate(self, dark: ImageSource | None, flat: ImageSource | None) -> None:
-        """Measure the noise of the camera on its dark frames, its flat field, or both."""
+        """Measure the noise of the camera on dark frames, on a flat field, or on both."""
         if not self._is_free():
             return
         if dark is None and flat is None:
@@ -113,10 +113,11 @@ class Controller:
         watched: Callable[[Target], View | None] = lambda target: None,
         interrupted: StoredRun | None = None,
     ) -> None:
-        """Train one score on all layers together and correct each of them.
+        """Train a model on the layers and correct each of them.
 
-        It starts from the model in use if ``init`` is ``learned.init``; an ``interrupted`` run of
-        them is continued. ``watched`` gives what is displayed of a layer, in another thread.
+        The training continues from the model in use if ``init`` in the settings is `store.init`.
+        ``watched`` returns the displayed part of a layer, or None; it is called in the thread of
+        the training. An ``interrupted`` run of the layers is continued.
         """
         if not self._may_begin(targets):
             return
@@ -141,9 +142,9 @@ class Controller:
         )
 
     def correct(self, targets: Sequence[Target], settings: DenoiseSettings) -> None:
-        """Correct layers: from their own score; where they have none, with the model in use.
+        """Correct layers from their own scores; a layer without one gets it from the model in use.
 
-        After a model was loaded, all of them with that one.
+        After a model was loaded, all layers get their scores from it.
         """
         if not self._may_begin(targets):
             return
@@ -160,13 +161,13 @@ class Controller:
         )
 
     def show_change(self, targets: Sequence[Target]) -> None:
-        """Show what the training changed in layers that were corrected."""
+        """Show the effect of the training on corrected layers."""
         if not self._may_begin(targets):
             return
         images = []
         for target in targets:
             score = self.store.score_of(target.layer)
-            if score is not None and score.holds_for(target.source):
+            if score is not None and score.is_valid_for(target.source):
                 images.append((target.source, score))
         if len(images) < len(targets):
             self.events.error_reported.emit(
@@ -183,7 +184,7 @@ class Controller:
     def compare(
         self, images: Sequence[tuple[Target, ImageSource, Sequence[NoiseFamily | None]]]
     ) -> None:
-        """Show what was removed from layers: each with its clean image and its noise."""
+        """Show the removed noise of layers, from their clean images and their noise models."""
         targets = [target for target, _, _ in images]
         if self._may_begin(targets):
             pairs = [(target.source, clean, families) for target, clean, families in images]
@@ -199,7 +200,7 @@ class Controller:
     ) -> bool:
         """Correct the displayed part of layers from their scores; False if none has a score.
 
-        Any other job ends a preview, and so does a later preview.
+        A new job or a new preview ends a preview.
         """
         scored = [self.store.score_of(target.layer) for target in targets]
         if not self.run.idle or not any(scored):
@@ -217,7 +218,7 @@ class Controller:
 
         self._previews.start(
             JobKind.PREVIEWING,
-            lambda stop: jobs.glance_job(images, settings),
+            lambda stop: jobs.preview_job(images, settings),
             title='Correcting the displayed part',
             on_event=show,
             on_end=end,
@@ -225,17 +226,17 @@ class Controller:
         return True
 
     def load(self, path: Path) -> None:
-        """Read a model file and use it from then on; the model in use stays if that fails."""
+        """Load a model file as the model in use; after an error the previous model stays."""
         if self._is_free():
             self._begin(JobKind.LOADING, f'Loading {path.name}', lambda stop: jobs.load_job(path))
 
     def use(self, trained: jobs.Trained) -> None:
-        """Correct with this model, and continue trainings from it, from now on."""
+        """Make a model the model in use, for corrections and for the continuation of trainings."""
         self.store.use(trained)
         self.events.model_changed.emit(trained)
 
     def save(self, path: Path) -> bool:
-        """Write the model in use to a file; whether that worked."""
+        """Write the model in use to a file; returns whether it was written."""
         if self.store.model is None:
             self.events.error_reported.emit('There is no model to save yet; press Train first.')
             return False
@@ -243,8 +244,8 @@ class Controller:
             saved = self.store.save(path)
         except OSError as error:
             self.events.error_reported.emit(
-                f'{path}: the model could not be saved ({error.strerror or error}); the panel '
-                'still has it; save it in another place.'
+                f'{path}: the model could not be saved ({error.strerror or error}). It is still '
+                'available in the panel; save it in another folder.'
             )
             return False
         self.use(saved)
@@ -272,7 +273,7 @@ class Controller:
             self._show(f'Paused. {self._text}')
 
     def stop(self) -> None:
-        """End a training and apply what it learned; cancel anything else, or a second time."""
+        """End a training and apply its model; any other job, or a second request, is cancelled."""
         if self.run.idle:
             return
         learning = self.run.job is JobKind.TRAINING and self._stage is not Stage.CORRECT
@@ -284,7 +285,7 @@ class Controller:
             self._show('Cancelling ...')
 
     def close(self) -> None:
-        """Cancel all jobs, and drop all that they still deliver."""
+        """Cancel all jobs, and ignore their further events."""
         self._previews.abandon()
         self._runner.abandon()
 
@@ -354,13 +355,13 @@ class Controller:
         self._show(text, update.fraction)
 
     def _show_estimates(self) -> None:
-        """Show once what was estimated on the way to a result."""
+        """Show the noise estimates of a run once."""
         if self._estimates:
             self.events.noise_estimated.emit(tuple(self._estimates), False)
             self._estimates = []
 
     def _handle_result(self, result: Result) -> None:
-        self._show_estimates()  # nothing was trained
+        self._show_estimates()  # not shown yet if there was no training
         target, corrected = self._targets[result.number], result.corrected
         name = result_name(target.source.name, corrected.families, corrected.correction)
         self.store.store_score(target.layer, result.scored)

@@ -1,4 +1,4 @@
-"""The signals of a controller, and the snapshot that goes with them."""
+"""The signals of a controller, and a snapshot of its state."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Status:
     Attributes
     ----------
     run : RunnerStatus
-        Whether a job runs, and which.
+        State of the runner and its job.
     text : str
-        The same in words.
+        The same in words, for the user.
     fraction : float
-        Share of the stage that is done, 0 to 1.
+        Completed share of the stage, 0 to 1.
     has_model : bool
-        Whether there is a model to correct with.
+        Whether there is a model for a correction.
     """
 
     run: RunnerStatus
@@ -42,7 +42,7 @@ class Events(SignalGroup):
     error_reported = Signal(str)
     notes_reported = Signal(tuple, description='Sentences for the user about a result.')
     loss_changed = Signal(list, description='The latest training: pairs of seconds and loss.')
-    model_changed = Signal(Trained, description='The model that is in use from now on.')
+    model_changed = Signal(Trained, description='The new model in use.')
     noise_estimated = Signal(tuple, bool, description='Estimates; whether they were requested.')
     noise_calibrated = Signal(Calibration)
     result_ready = Signal(Target, object, str, dict, description='Image, layer name, report.')

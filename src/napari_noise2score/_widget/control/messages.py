@@ -1,4 +1,4 @@
-"""What the panel says, as plain text."""
+"""Texts of the panel."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from napari_noise2score.noise.families import (
 from napari_noise2score.noise.local_score import Correction
 
 _MOST_PLACES = 6
-"""Decimal places of a number beyond which it is written with its power of ten."""
+"""Maximum number of decimal places; a smaller number is written with its power of ten."""
 
 _LISTED = 4
-"""Estimates that are written out."""
+"""Maximum number of listed estimates."""
 
 _STAGES = {
     Stage.LOAD: 'Loading PyTorch ...',
@@ -32,7 +32,7 @@ _STAGES = {
     Stage.ESTIMATE: 'Estimating the noise ...',
     Stage.PREVIEW: 'Applying the pretrained weights ...',
 }
-"""Stages without a known end."""
+"""Texts of stages without a known duration."""
 
 _COMPLETED: dict[JobKind | None, str] = {
     JobKind.ESTIMATING: 'The noise was estimated.',
@@ -40,17 +40,17 @@ _COMPLETED: dict[JobKind | None, str] = {
     JobKind.LOADING: 'The model was loaded.',
     JobKind.EXPORTING: 'The model was exported.',
 }
-"""Ends of jobs that add no layer."""
+"""Final texts of jobs that add no layer."""
 
 _UNFINISHED: dict[FinishReason | None, str] = {
     FinishReason.FAILED: 'Failed; see below.',
     FinishReason.CANCELLED: 'Cancelled.',
 }
-"""Ends of jobs that did not deliver."""
+"""Final texts of jobs without a result."""
 
 
 def parameter_label(name: str) -> str:
-    """A parameter's name in running text."""
+    """Name of a parameter in a sentence."""
     return name.replace('_', ' ')
 
 
@@ -63,7 +63,7 @@ def noise_words(family: NoiseFamily, errors: dict[str, float]) -> str:
 def parameter_words(
     family: type[NoiseFamily], values: Mapping[str, float], errors: Mapping[str, float]
 ) -> str:
-    """Parameters of a family with units and standard errors; read noise in photons too."""
+    """Parameters of a family with units and standard errors; read noise also in photons."""
     parts = []
     for name, spec in parameters_of(family).items():
         if name not in values:
@@ -83,24 +83,24 @@ def parameter_words(
     return ', '.join(parts)
 
 
-def calibration_words(found: Calibration) -> str:
-    """What was measured on calibration frames, and what is left to the image."""
-    words = parameter_words(PoissonGaussian, found.parameters, found.errors)
-    lines = [f'From {found.source}: {words}; {found.correlation.words}.']
-    if found.missing:
-        missing = ' and '.join(parameter_label(name) for name in found.missing)
+def calibration_words(calibration: Calibration) -> str:
+    """Parameters from calibration frames, and those that are estimated from the image."""
+    words = parameter_words(PoissonGaussian, calibration.parameters, calibration.errors)
+    lines = [f'From {calibration.source}: {words}; {calibration.correlation.words}.']
+    if calibration.missing:
+        missing = ' and '.join(parameter_label(name) for name in calibration.missing)
         lines.append(f'Estimated from the image: {missing}.')
-    return '\n'.join([*lines, *(f'Note: {note}' for note in found.notes)])
+    return '\n'.join([*lines, *(f'Note: {note}' for note in calibration.notes)])
 
 
 def channel_words(estimate: Estimated) -> str:
-    """Which channel of which layer an estimate is of."""
+    """Layer and channel of an estimate."""
     place = ', '.join(f'{axis} {index}' for axis, index in estimate.place.items())
     return f'{estimate.source.name} ({place})' if place else estimate.source.name
 
 
 def estimate_words(estimates: Sequence[Estimated]) -> str:
-    """Estimates, one after the other, with what a user should know before relying on them."""
+    """Noise estimates in words, with their warnings."""
     lines = []
     more = len(estimates) - _LISTED
     for estimate in estimates[: len(estimates) if more <= 1 else _LISTED]:
@@ -117,7 +117,7 @@ def estimate_words(estimates: Sequence[Estimated]) -> str:
 
 
 def time_words(seconds: float) -> str:
-    """A time to wait: ``45 s`` or ``3 min 05 s``."""
+    """A remaining time: ``45 s`` or ``3 min 05 s``."""
     whole = max(0, round(seconds))
     return f'{whole} s' if whole < 60 else f'{whole // 60} min {whole % 60:02d} s'
 
@@ -139,10 +139,10 @@ def offer_words(names: Sequence[str], steps: int, age: float) -> str:
 
 
 def update_words(update: Update) -> str:
-    """Where a job is."""
+    """Progress of a job."""
     left = '' if update.left is None else f', {time_words(update.left)} left'
     if update.stage is Stage.TRAIN:
-        loss = f'loss {update.loss:.3f}{_gained(update)}'
+        loss = f'loss {update.loss:.3f}{_gain(update)}'
         return f'Training{_part(update)}: {_steps(update)}, {loss}{left}'
     text = _STAGES.get(update.stage)
     if text is not None:
@@ -152,7 +152,7 @@ def update_words(update: Update) -> str:
 
 
 def busy_words(run: RunnerStatus, stage: Stage | None) -> str:
-    """Why no other job can be started, while one runs that is in this stage."""
+    """Message that another job cannot be started, because one is running in this stage."""
     correcting = run.job is JobKind.TRAINING and stage is Stage.CORRECT
     doing = JobKind.CORRECTING if correcting else run.job
     phase = '' if run.phase is Phase.RUNNING else f' ({run.phase})'
@@ -162,14 +162,14 @@ def busy_words(run: RunnerStatus, stage: Stage | None) -> str:
 
 
 def end_words(run: RunnerStatus, added: int, failed: int, has_model: bool) -> tuple[str, float]:
-    """How a job ended, and the share of it that was done.
+    """Final text of a job, and its completed share.
 
     Parameters
     ----------
     run : RunnerStatus
         The job and the reason of its end.
     added, failed : int
-        Layers that were added, and those that could not be corrected.
+        Number of added layers, and of layers that could not be corrected.
     has_model : bool
         Whether there is a model in use.
     """
@@ -177,12 +177,12 @@ def end_words(run: RunnerStatus, added: int, failed: int, has_model: bool) -> tu
     if reason is not FinishReason.CANCELLED and failed and not added:
         reason = FinishReason.FAILED
     if reason in _UNFINISHED:
-        kept = ' The trained model is kept.' if has_model else ''
-        return f'{_UNFINISHED[reason]}{kept}', 0.0
+        model = ' The trained model is still available.' if has_model else ''
+        return f'{_UNFINISHED[reason]}{model}', 0.0
     if run.job in _COMPLETED:
         return _COMPLETED[run.job], 1.0
     if not added:
-        return 'Stopped before the training began.', 0.0
+        return 'Stopped before the first training step; there is no result.', 0.0
     count = 'one layer' if added == 1 else f'{added} layers'
     if failed:
         return f'{count.capitalize()} added, {failed} failed; see below.', 1.0
@@ -190,18 +190,18 @@ def end_words(run: RunnerStatus, added: int, failed: int, has_model: bool) -> tu
 
 
 def _part(update: Update) -> str:
-    """Which of several trainings."""
+    """Number of the training, if there are several."""
     return '' if update.part in (None, (1, 1)) else ' {} of {}'.format(*update.part)
 
 
 def _steps(update: Update) -> str:
-    """How many steps, and how fast."""
+    """Number of steps, and steps per second."""
     speed = update.step / update.spent if update.step and update.spent else 0.0
-    return f'step {update.step} ({speed:.3g} a second)' if speed else f'step {update.step}'
+    return f'step {update.step} ({speed:.3g} per second)' if speed else f'step {update.step}'
 
 
-def _gained(update: Update) -> str:
-    """What the training has gained so far."""
+def _gain(update: Update) -> str:
+    """Gain of the training so far."""
     if update.start_risk is None or update.risk is None or update.start_risk <= 0:
         return ''
     gain = 100 * (1 - update.risk / update.start_risk)
@@ -209,12 +209,12 @@ def _gained(update: Update) -> str:
 
 
 def change_name(source: str) -> str:
-    """Name of a layer that shows what a training changed."""
+    """Name of a layer with the effect of a training."""
     return f'{source} changed by training'
 
 
 def residual_name(source: str) -> str:
-    """Name of a layer that shows what was removed."""
+    """Name of a layer with the removed noise."""
     return f'{source} removed noise'
 
 
@@ -224,24 +224,24 @@ def split_name(source: str) -> str:
 
 
 def preview_name(source: str) -> str:
-    """Name of a layer that is replaced by the result of the training."""
+    """Name of a preview layer, which the result of the training replaces."""
     return f'{source} preview'
 
 
 def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
-    """Name of a result: its source and what was done."""
+    """Name of a result: its source, the noise model and the correction."""
     if not families:
-        return f'{source} (constant, as it was)'
+        return f'{source} (constant, unchanged)'
     labels = ' + '.join(dict.fromkeys(family.label for family in families))
     one_formula = all(isinstance(family, Gaussian) for family in families)
     return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'
 
 
 def error_words(error: Exception) -> str:
-    """An error for the user: what went wrong, and what to do.
+    """Message of an error for the user: the problem and a remedy.
 
-    Ours say both. Of the others a memory or a disk that is full, a file that is gone, or one that
-    may not be written, can be helped; the rest is for whoever maintains the plugin.
+    Errors of this package contain both. A remedy is added for lack of memory and for file errors;
+    other errors are for the maintainers of the plugin.
     """
     if isinstance(error, (InputError, TrainingError, CheckpointError)):
         return str(error)
@@ -253,9 +253,9 @@ def error_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = '' if error.filename is None else f'{error.filename}: '
         return f'{name}{error.strerror}. Check the file, its folder and the disk, and try again.'
-    found = f'{type(error).__name__}: {error}'.rstrip(': ')
+    details = f'{type(error).__name__}: {error}'.rstrip(': ')
     return (
-        f'Something unexpected happened ({found}). Your layers are unchanged, and you can try '
-        'again. If it happens again, please report it, with the image and the settings if you '
-        'can.'
+        f'An unexpected error occurred ({details}). Your layers are unchanged, and you can try '
+        'again. If it occurs again, please report it, with the image and the settings if '
+        'possible.'
     )

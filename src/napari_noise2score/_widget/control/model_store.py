@@ -1,6 +1,6 @@
 """Models and scores of a panel: the model in use, the scores of layers, the loss curve.
 
-Models and scores are stored until others replace them. A failed run changes nothing.
+Models and scores are stored until they are replaced. A failed run changes nothing.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class ModelStore:
         return self._scores.get(layer)
 
     def score_by(self, trained: Trained, layer: Any) -> Scored | None:
-        """The score of a layer that a correction with this model starts from.
+        """The score of a layer for a correction with this model; None if a new one is needed.
 
-        After a model was loaded, only a score by that model; None if the layer needs a new one.
+        A loaded model accepts only scores that it has predicted itself.
         """
         scored = self.score_of(layer)
         if scored is not None and trained.loaded:

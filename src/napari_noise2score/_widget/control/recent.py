@@ -1,4 +1,4 @@
-"""The model files that were used last, kept in the user's configuration folder. No Qt in here."""
+"""List of recent model files in the configuration folder of the user; without Qt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from platformdirs import user_config_path
 from napari_noise2score.files import written_whole
 
 MOST = 8
-"""Files that are kept."""
+"""Maximum number of files in the list."""
 
 _FILE = 'recent-models.json'
 
@@ -19,39 +19,39 @@ log = logging.getLogger(__name__)
 
 
 def default_file() -> Path:
-    """Where the list is kept: the folder that the system has for settings."""
+    """Path of the list, in the folder of the user for settings."""
     return Path(user_config_path('napari-noise2score', appauthor=False)) / _FILE
 
 
 class Recent:
-    """Model files, the last one first. What cannot be read or written costs the list, no more.
+    """Model files, the most recent one first. Read and write errors are logged and ignored.
 
     Parameters
     ----------
     file : Path, optional
-        Where the list is kept; `default_file` if not given.
+        Path of the list; `default_file` if not given.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file or default_file()
 
     def paths(self) -> list[Path]:
-        """The files that are still there."""
+        """The files in the list that exist."""
         try:
             names = json.loads(self._file.read_text(encoding='utf-8'))
         except (OSError, ValueError):
             return []
-        found = names if isinstance(names, list) else []
-        paths = [Path(name) for name in found if isinstance(name, str)]
+        listed = names if isinstance(names, list) else []
+        paths = [Path(name) for name in listed if isinstance(name, str)]
         return [path for path in paths if path.is_file()]
 
     def add(self, path: Path) -> None:
         """Put a file at the front."""
         path = path.absolute()
-        kept = [path, *(other for other in self.paths() if other != path)][:MOST]
+        recent = [path, *(other for other in self.paths() if other != path)][:MOST]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(self._file) as part:
-                part.write_text(json.dumps([str(one) for one in kept]), encoding='utf-8')
+                part.write_text(json.dumps([str(one) for one in recent]), encoding='utf-8')
         except OSError:
             log.debug('the list of recent models could not be written', exc_info=True)

@@ -1,6 +1,6 @@
-"""One background job at a time: its phase, its kind, and how it ended.
+"""One background job at a time: its phase, its kind, and the reason of its end.
 
-A run has a number. Events of an earlier run, which may still arrive, are dropped.
+Each run has a number. Late events of an earlier run are ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from napari_noise2score._widget.jobs import Event, MakeJob
 
 
 class Phase(StrEnum):
-    """Whether a job runs."""
+    """Phase of a runner."""
 
     IDLE = 'idle'
     RUNNING = 'running'
@@ -23,7 +23,7 @@ class Phase(StrEnum):
 
 
 class JobKind(StrEnum):
-    """What a job does."""
+    """Kind of a job."""
 
     ESTIMATING = 'estimating'
     CALIBRATING = 'calibrating'
@@ -37,9 +37,9 @@ class JobKind(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why a job ended.
+    """Reason of the end of a job.
 
-    A stopped job delivers what it has so far; a cancelled one delivers nothing more.
+    A stopped job delivers its results so far; a cancelled one delivers no further results.
     """
 
     COMPLETED = 'completed'
@@ -55,12 +55,12 @@ class RunnerStatus:
     Attributes
     ----------
     phase : Phase
-        Whether a job runs.
+        Phase of the runner.
     job : JobKind or None
-        The job that runs, or ran last; None before the first.
+        The current or the last job; None before the first.
     reason : FinishReason or None
-        Why the last job ended. In the phase ``STOPPING`` what was requested, `STOPPED` or
-        `CANCELLED`; None in any other phase of a job, and before the first.
+        Reason of the end of the last job. In the phase ``STOPPING`` it is the requested one,
+        `STOPPED` or `CANCELLED`. It is None in other phases of a job, and before the first job.
     """
 
     phase: Phase = Phase.IDLE
@@ -74,13 +74,13 @@ class RunnerStatus:
 
 
 class Run(Protocol):
-    """Handle of a job under way."""
+    """Handle of a running job."""
 
     def stop(self) -> None:
-        """End the job soon, and deliver what it has so far."""
+        """End the job soon, and deliver its results so far."""
 
     def cancel(self) -> None:
-        """End the job at its next step, and deliver nothing more."""
+        """End the job at its next step, without further results."""
 
     def pause(self) -> None:
         """Wait after the next step."""
@@ -120,7 +120,7 @@ class Runner:
 
     @property
     def status(self) -> RunnerStatus:
-        """A snapshot."""
+        """A snapshot of the state."""
         return self._status
 
     def start(
@@ -132,12 +132,12 @@ class Runner:
         on_event: Callable[[Event], None],
         on_end: Callable[[FinishReason, Exception | None], None],
     ) -> None:
-        """Start a job; an earlier one, if it still runs, is abandoned.
+        """Start a job; an earlier job that is still running is abandoned.
 
         Parameters
         ----------
         job : JobKind
-            What the job does.
+            Kind of the job.
         make_job : callable
             Makes the job from its stop flag.
         title : str
@@ -145,7 +145,7 @@ class Runner:
         on_event : callable
             Called with each event of the job.
         on_end : callable
-            Called once, when the runner is idle again, with the reason and the error, if any.
+            Called once, when the runner is idle again, with the reason and the error or None.
         """
         self.abandon()
         self._status = RunnerStatus(Phase.RUNNING, job)
@@ -162,7 +162,7 @@ class Runner:
         self._run = self._start(make_job, title=title, on_event=event_arrived, on_end=ended)
 
     def pause(self) -> None:
-        """Hold the job after its next step."""
+        """Pause the job after its next step."""
         if self._run is not None and self._status.phase is Phase.RUNNING:
             self._run.pause()
             self._status = replace(self._status, phase=Phase.PAUSED)
@@ -174,19 +174,19 @@ class Runner:
             self._status = replace(self._status, phase=Phase.RUNNING)
 
     def stop(self) -> None:
-        """End the job soon; it delivers what it has so far."""
+        """End the job soon; it delivers its results so far."""
         if self._run is not None and self._status.phase is not Phase.STOPPING:
             self._run.stop()
             self._set_end(FinishReason.STOPPED)
 
     def cancel(self) -> None:
-        """End the job at its next step; it delivers nothing more."""
+        """End the job at its next step, without further results."""
         if self._run is not None:
             self._run.cancel()
             self._set_end(FinishReason.CANCELLED)
 
     def abandon(self) -> None:
-        """Cancel the job and drop all its further events, its end included."""
+        """Cancel the job and ignore all its further events, its end included."""
         self._number += 1
         if self._run is not None:
             self._run.cancel()

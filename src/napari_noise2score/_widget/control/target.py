@@ -1,4 +1,4 @@
-"""A layer, and the image that is read from it."""
+"""A layer and its image for the pipeline."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_noise2score.images.source import ImageSource
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A layer and the image that is read from it.
+    """A layer and its image for the pipeline.
 
     Attributes
     ----------
     layer : Image
-        The layer itself, no proxy.
+        The layer itself, not napari's proxy.
     source : ImageSource
-        The grey levels to denoise; of a colour layer the three colours without alpha.
+        The grey levels to denoise; for a colour layer the three colours without alpha.
     region : Region
-        The part of the layer that they are.
+        The part of the layer in the source.
     lessons : tuple of ImageSource
         The parts of the layer to train on; the whole source if empty.
     """

@@ -1,17 +1,17 @@
-"""The jobs of the panel as plain generators: estimate, train, correct.
+"""The jobs of the panel as plain generators: estimate, train, correct; without Qt and threads.
 
-They yield what they have as soon as they have it, so that a job that ends early loses nothing:
-a trained model before it is applied, each clean image before the next. No Qt and no thread in
-here. PyTorch is loaded when the first job needs it.
+They yield results as soon as these are available, so a job that ends early loses nothing: a
+trained model before it is applied, each clean image before the next one. PyTorch is loaded when
+the first job needs it.
 
-events: what a job yields; training, searching, correcting, comparing, noise, models: the jobs;
-screen: planes that are corrected while a training runs; loading: PyTorch.
+`events` has the events of jobs; `training`, `searching`, `correcting`, `comparing`, `noise` and
+`models` have the jobs; `live_preview` corrects planes during a training; `loading` loads PyTorch.
 """
 
 from __future__ import annotations
 
 from napari_noise2score._widget.jobs.comparing import change_job, residual_job
-from napari_noise2score._widget.jobs.correcting import correct_job, glance_job
+from napari_noise2score._widget.jobs.correcting import correct_job, preview_job
 from napari_noise2score._widget.jobs.events import (
     Calibrated,
     Changed,
@@ -65,10 +65,10 @@ __all__ = [
     'correct_job',
     'estimate_job',
     'export_job',
-    'glance_job',
     'load_job',
     'load_torch',
     'one_core_free',
+    'preview_job',
     'residual_job',
     'search_job',
     'train_job',

@@ -1,4 +1,4 @@
-"""What was removed from an image, and what a training changed."""
+"""Jobs that show the removed noise and the effect of a training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def residual_job(
     images: Sequence[tuple[ImageSource, ImageSource, Sequence[NoiseFamily | None]]],
 ) -> Job:
-    """What was removed from images: noisy, clean, and the noise of each."""
+    """Removed noise of images, each given as noisy image, clean image and noise models."""
     from napari_noise2score.pipeline.residual import residual_steps
 
     for number, (noisy, clean, families) in enumerate(images):
@@ -30,7 +30,7 @@ def residual_job(
 
 
 def change_job(images: Sequence[tuple[ImageSource, Scored]]) -> Job:
-    """What the training changed in images that were corrected."""
+    """Effect of the training on corrected images."""
     yield Update(Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.analysis.training_effect import training_difference

@@ -1,4 +1,4 @@
-"""Correct again: whole layers, or what is in sight of them."""
+"""Jobs that correct again: whole layers, or their displayed parts."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def _correct_one(
     settings: DenoiseSettings,
     place: tuple[int, int],
 ) -> Job:
-    """An image that is number ``place[0]`` of so many."""
+    """Correct one image; ``place`` is its number and the number of images."""
     from napari_noise2score.pipeline.stages import result_from
 
     begin, number = time.perf_counter(), place[0]
     trained = latest.settings if scored is None else scored.settings
     trained = replace(trained, training=replace(trained.training, device=settings.training.device))
-    if scored is None or not scored.holds_for(source):
+    if scored is None or not scored.is_valid_for(source):
         scored = yield from _scored_again(source, scored, latest, trained, settings, place)
     now = replace(
         trained, noise=settings.noise, correction=settings.correction, output=settings.output
@@ -83,7 +83,7 @@ def _scored_again(
     settings: DenoiseSettings,
     place: tuple[int, int],
 ) -> Generator[Event, None, Scored]:
-    """The score of an image by the models of its last score, or by the latest model."""
+    """A new score of an image, from the models of its last score or from the latest model."""
     from napari_noise2score.pipeline.refine import prepare_image
     from napari_noise2score.pipeline.stages import score_with
 
@@ -104,18 +104,18 @@ def _scored_again(
     return Scored((yield from relay(steps, update)), trained, start)
 
 
-def glance_job(
+def preview_job(
     images: Sequence[tuple[ImageSource, Scored | None, View]], settings: DenoiseSettings
 ) -> Job:
-    """What is looked at of images, corrected from their scores for other noise or another form.
+    """Correct the displayed parts of images from their scores, with other noise or another form.
 
-    Nothing of an image that is no longer the one that was scored.
+    An image that has changed since its score was computed is skipped.
     """
     load_torch()
     from napari_noise2score.pipeline.correct import plan_correction
 
     for number, (source, scored, view) in enumerate(images):
-        if scored is None or not scored.holds_for(source):
+        if scored is None or not scored.is_valid_for(source):
             continue
         plan = plan_correction(scored.score_map, settings.noise, settings.correction)
         for position, channel in enumerate(scored.score_map.prepared.channels):

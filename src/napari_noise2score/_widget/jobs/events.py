@@ -1,4 +1,4 @@
-"""What a job says: where it is, and what it has found, as soon as it has it."""
+"""Events that a job yields: its progress and its results."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Where a job is. The only thing a job yields that may be skipped.
+    """Progress of a job; the only event that may be skipped.
 
     Attributes
     ----------
     stage : Stage
-        What it does now.
+        The current stage.
     fraction : float
-        Share of the stage that is done, 0 to 1.
+        Completed share of the stage, 0 to 1.
     step, loss : int, float or None
-        Of the training.
+        Step and loss of the training.
     spent : float or None
-        Seconds since the training began.
+        Seconds since the start of the training.
     left : float or None
-        Seconds until the stage ends, where known.
+        Remaining seconds of the stage, if known.
     start_risk, risk : float or None
-        Estimated error before and after the training so far, in units of the noise variance.
+        Estimated error at the start of the training and now, in units of the noise variance.
     part : (int, int) or None
-        Which of how many trainings.
+        Number of the training, and number of all trainings.
     """
 
     stage: Stage
@@ -81,14 +81,14 @@ class Estimated:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What a user should know, in sentences."""
+    """Notes for the user, in sentences."""
 
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated:
-    """What was measured on calibration frames."""
+    """The result of a measurement on calibration frames."""
 
     calibration: Calibration
 
@@ -100,13 +100,13 @@ class Trained:
     Attributes
     ----------
     model, settings : ScoreModel, DenoiseSettings
-        The model and how to apply it.
+        The model and the settings to apply it.
     start : ScoreModel or None
-        What its training went on from, if that was the model in use.
+        The model from which its training continued, if that was the model in use.
     path : Path or None
-        The file that holds it.
+        The file of the model.
     loaded : bool
-        Whether it was loaded, and so is to be applied to layers that have another score too.
+        Whether it was loaded; it is then also applied to layers with the score of another model.
     """
 
     model: ScoreModel
@@ -118,24 +118,24 @@ class Trained:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """The learned score of an image, kept to correct again without the network.
+    """The learned score of an image, stored for other corrections without the network.
 
     Attributes
     ----------
     score_map : ScoreMap
         The score.
     settings : DenoiseSettings
-        Whence it came.
+        The settings with which it was computed.
     start : ScoreModel or None
-        What the training went on from, if that was the model in use.
+        The model from which the training continued, if that was the model in use.
     """
 
     score_map: ScoreMap
     settings: DenoiseSettings
     start: ScoreModel | None = None
 
-    def holds_for(self, source: ImageSource) -> bool:
-        """Whether the image is still the one that was scored."""
+    def is_valid_for(self, source: ImageSource) -> bool:
+        """Whether the image has not changed since the score was computed."""
         scored = self.score_map.prepared.source
         same = all(
             getattr(scored, key) == getattr(source, key) for key in ('axes', 'shape', 'region')
@@ -162,7 +162,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failed:
-    """Why there is no clean image number ``number`` of a job; the others go on."""
+    """The error of image number ``number`` of a job; the work on the other images continues."""
 
     number: int
     error: Exception
@@ -170,7 +170,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changed:
-    """What the training changed in the image number ``number`` of a job."""
+    """Effect of the training on image number ``number`` of a job."""
 
     number: int
     change: Change
@@ -178,7 +178,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residual:
-    """What was removed from image number ``number`` of a job, noise standard deviations."""
+    """Removed noise of image number ``number`` of a job, noise standard deviations."""
 
     number: int
     image: NDArray[np.float32]
@@ -186,12 +186,12 @@ class Residual:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """A plane of image number ``number`` as the training would deliver it now.
+    """A plane of image number ``number``, corrected with the current weights.
 
     Attributes
     ----------
     index : tuple
-        Where it lies in the data of the image.
+        Index of the plane in the data of the image.
     values : array, floating
         The plane, with its axes as in the data.
     """
@@ -203,14 +203,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is looked at of an image.
+    """The displayed part of an image.
 
     Attributes
     ----------
     place : dict of str to int
-        Position on its axes but Y and X, by letter.
+        Position on the axes other than Y and X, by letter.
     window : Region
-        Rows and columns in sight.
+        Displayed rows and columns.
     """
 
     place: dict[str, int]
@@ -232,9 +232,9 @@ Event: TypeAlias = (
 )
 
 Watched: TypeAlias = 'Callable[[int], View | None]'
-"""What is looked at now of an image, by its number; None if nothing is."""
+"""Returns the displayed part of an image from its number; None if it is not displayed."""
 
 Job: TypeAlias = Generator[Event, None, None]
 
 MakeJob: TypeAlias = 'Callable[[Stop], Job]'
-"""Makes a job that looks at the flag it is given."""
+"""Makes a job from its stop flag."""

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 class LivePreview:
     """Corrects the visible planes during a training, in a small part of its time.
 
-    Immediately if another plane becomes visible, otherwise after `_SHOWN_EVERY` times the time of
-    the last preview.
+    A plane that becomes visible is corrected immediately. The preview is repeated after
+    `_SHOWN_EVERY` times the time of the last preview.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class LivePreview:
     settings : DenoiseSettings
         Settings of the correction.
     watched : callable
-        Gives the visible part of an image.
+        Returns the visible part of an image.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LivePreview:
             except (InputError, OSError, MemoryError, RuntimeError):
                 if not callable(model):
                     raise
-                log.debug('what is looked at could not be shown live', exc_info=True)
+                log.debug('the live preview failed', exc_info=True)
             spent = time.perf_counter() - begin
             self._due[number] = begin + _SHOWN_EVERY * len(self._prepared) * spent
 
@@ -95,7 +95,7 @@ class LivePreview:
         model: ScoreModel,
         window: Region = WHOLE,
     ) -> Job:
-        """A plane of a channel of image ``number``, or a window of it."""
+        """Correct a plane of a channel of image ``number``, or a window of the plane."""
         from napari_noise2score.pipeline.preview import correct_plane
 
         settings = self._settings

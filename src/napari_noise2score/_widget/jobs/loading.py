@@ -1,4 +1,4 @@
-"""PyTorch: loaded when the first job needs it, and kept from taking every core."""
+"""Loading of PyTorch, and the number of cores that it uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_noise2score.errors import TrainingError
 
 
 def load_torch() -> None:
-    """Load PyTorch; what needs it can be imported afterwards.
+    """Load PyTorch; modules that need it can be imported afterwards.
 
     Raises
     ------
@@ -27,13 +27,13 @@ def load_torch() -> None:
 
 
 def warm_up() -> None:
-    """Load all that a training needs, before it is needed. Takes a few seconds."""
+    """Load all modules that a training needs, in advance. This takes a few seconds."""
     load_torch()
     import torch
 
     import napari_noise2score.pipeline.run  # noqa: F401
 
-    # The first optimiser of a process loads PyTorch's compiler, the longest wait of all.
+    # The first optimiser of a process loads PyTorch's compiler, which takes most of the time.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
@@ -41,8 +41,8 @@ def warm_up() -> None:
 def one_core_free() -> Iterator[None]:
     """Leave one processor core to the viewer while PyTorch computes in the calling thread.
 
-    With all cores taken, each of PyTorch's parallel loops waits for the one thread whose core
-    draws the viewer: the viewer stutters, and the training is slower than with a core less.
+    If PyTorch uses all cores, each of its parallel loops waits for the thread whose core also
+    draws the viewer: the viewer is not fluent, and the training is slower than with one core less.
     """
     from napari_noise2score.score.threads import usable_threads, using
 

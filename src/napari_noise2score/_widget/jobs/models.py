@@ -1,4 +1,4 @@
-"""Model files, in and out."""
+"""Jobs that load and export models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noise of layers: estimated, or measured on calibration frames."""
+"""Jobs that estimate the noise of layers, or measure it on calibration frames."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def estimate_job(sources: Sequence[ImageSource]) -> Job:
 
 
 def calibrate_job(dark: ImageSource | None, flat: ImageSource | None) -> Job:
-    """Measure the noise of a camera on its dark frames, its flat field, or both."""
+    """Measure the noise of a camera on dark frames, on a flat field, or on both."""
     from napari_noise2score.pipeline.calibration import calibrate_images
 
     yield Update(Stage.CALIBRATE, 0.0)

@@ -1,4 +1,4 @@
-"""Train, then correct: the pipeline, with previews and with the latest model kept on disk."""
+"""Job that trains and corrects: the pipeline with previews and autosave."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def unwatched(number: int) -> None:
-    """For a training that nobody looks at."""
+    """No image is displayed: for a training without previews."""
 
 
 def train_job(
@@ -40,12 +40,12 @@ def train_job(
     start: ScoreModel | None = None,
     interrupted: StoredRun | None = None,
 ) -> Job:
-    """Train on all images together, or one model for each part, and correct each image.
+    """Train a model on all images together, or one for each part, and correct each image.
 
-    ``start`` are weights to begin with, instead of those that the settings name. ``stop`` ends
-    the training; what was learned is applied. Stopped before its first step, the job ends without
-    a result. Planes that are watched are corrected again and again meanwhile. Where there are
-    ``lessons``, parts of each image, they are learned from instead of the whole. An
+    ``start`` has the initial weights, instead of those of the settings. ``stop`` ends the
+    training, and the trained model is applied; before the first step, the job ends without a
+    result. The displayed planes (``watched``) are corrected repeatedly during the training.
+    ``lessons`` are parts of each image to train on, instead of the whole image. An
     ``interrupted`` run of these images is continued.
     """
     yield events.Update(events.Stage.LOAD, 0.0)
@@ -63,7 +63,7 @@ def train_job(
             check_first=True,
             folder=None if run is None else run.trainings(resume=interrupted is not None),
         )
-        yield from _Audience(settings, stop, watched, start).follow(steps)
+        yield from _PanelEvents(settings, stop, watched, start).convert(steps)
 
 
 @contextmanager
@@ -73,17 +73,18 @@ def _stored(
     settings: DenoiseSettings,
     interrupted: StoredRun | None,
 ) -> Iterator[StoredRun | None]:
-    """The run on disk while it lasts; None for one that could not be continued after a crash.
+    """The run on disk during the training; None if it could not be continued after a crash.
 
-    That is one of a model that is in no file, or of maps of pixels, or one that saves nothing.
+    That is the case with a model that is not in a file, with maps of pixels, and if nothing is
+    saved.
     """
     training = settings.training
-    kept = training.trains and training.save_every and settings.noise.maps is None
+    stored = training.trains and training.save_every and settings.noise.maps is None
     run = interrupted
     try:
         if run is not None:
             run.claim()
-        elif kept and training.init != StartFrom.UNSAVED:
+        elif stored and training.init != StartFrom.UNSAVED:
             run = StoredRun.begin(sources, lessons, settings)
     except OSError:
         log.debug('the run could not be stored', exc_info=True)
@@ -98,13 +99,13 @@ def _stored(
             run.remove()
 
 
-class _Audience:
-    """Turns the events of the pipeline into those of the panel, and adds previews.
+class _PanelEvents:
+    """Converts the events of the pipeline to those of the panel, and adds previews.
 
     Parameters
     ----------
     settings, stop, watched, start
-        As of `train_job`.
+        As in `train_job`.
     """
 
     def __init__(
@@ -115,21 +116,21 @@ class _Audience:
         self._autosave = Autosave()
         self._live_preview: LivePreview | None = None
         self._ready: results.ReadyToTrain | None = None
-        self._so_far: Callable[[], ScoreModel] | None = None
+        self._current_model: Callable[[], ScoreModel] | None = None
 
-    def follow(self, steps: Generator[results.Event, None, None]) -> Job:
-        """The events of the panel."""
+    def convert(self, steps: Generator[results.Event, None, None]) -> Job:
+        """The events of the panel for those of the pipeline."""
         try:
             for event in steps:
-                yield from self._hear(event)
-                del event  # a result is let go of before the next image is worked on
+                yield from self._converted(event)
+                del event  # releases the memory of a result before the work on the next image
         except (InputError, OSError, MemoryError, RuntimeError):
-            yield from self._learned_so_far()
+            yield from self._unfinished_model()
             raise
         finally:
             steps.close()
 
-    def _hear(self, event: results.Event) -> Job:
+    def _converted(self, event: results.Event) -> Job:
         from napari_noise2score.pipeline import results
 
         match event:
@@ -143,7 +144,7 @@ class _Audience:
             case results.ReadyToTrain():
                 yield from self._preview(event)
             case results.Trained():
-                self._so_far = None
+                self._current_model = None
                 if self._settings.training.trains:
                     self._autosave.save(event.model)
                 yield events.Trained(event.model, self._settings, self._start)
@@ -152,8 +153,8 @@ class _Audience:
                 yield events.Result(event.number, scored, event.corrected, event.report)
             case results.LeftOut():
                 if isinstance(event.error, (InputError, OSError, MemoryError, RuntimeError)):
-                    yield from self._learned_so_far()
-                self._so_far = None
+                    yield from self._unfinished_model()
+                self._current_model = None
                 yield events.Failed(event.number, event.error)
 
     def _progress(self, event: results.Progress) -> Job:
@@ -179,8 +180,8 @@ class _Audience:
             or self._live_preview is None
         ):
             return
-        self._so_far = at.model
-        self._autosave.sometimes(at.model)
+        self._current_model = at.model
+        self._autosave.save_if_due(at.model)
         yield from self._live_preview.show(at.model, self._ready.groups[event.part[0] - 1])
 
     def _preview(self, ready: results.ReadyToTrain) -> Job:
@@ -189,9 +190,9 @@ class _Audience:
         if self._settings.training.trains and not self._stop.is_set():
             yield from previews(images, self._live_preview, ready.start(), self._stop)
 
-    def _learned_so_far(self) -> Job:
-        """What a training has learned until it failed can be used."""
-        if self._so_far is not None:
-            model = self._so_far()
+    def _unfinished_model(self) -> Job:
+        """The model of a training that has failed: it can be used."""
+        if self._current_model is not None:
+            model = self._current_model()
             self._autosave.save(model)
             yield events.Trained(model, self._settings, self._start)

@@ -1,8 +1,9 @@
-"""Image layers of napari: what is read from them, and what is added to the viewer.
+"""Image layers of napari: images of layers, and layers that are added to the viewer.
 
-targets -> the image in a layer; new_layers -> layers above their sources; results -> which layer
-is a result of which; live_view -> the displayed part; stored -> layers of an interrupted run;
-overlay, split_view -> arrays for these; following -> events of napari.
+`targets` has the image of a layer; `new_layers` adds layers above their sources; `results` stores
+the results of layers; `live_view` has the displayed part; `stored` finds the layers of an
+interrupted run; `overlay` and `split_view` are arrays of new layers; `following` connects widgets
+to events of napari.
 """
 
 from __future__ import annotations

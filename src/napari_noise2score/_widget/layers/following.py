@@ -1,4 +1,4 @@
-"""Widgets that follow napari's events."""
+"""Connection of widgets to events of napari."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from qtpy.QtWidgets import QWidget
 
 
 def follow(owner: QWidget, act: Callable[..., None], *emitters: Any) -> None:
-    """Call ``act`` with every event of napari's emitters, as long as a widget lives."""
-    # Not the method itself: napari compares what it disconnects with its models, which fails for
-    # a method of a widget that Qt has deleted.
+    """Call ``act`` with every event of napari's emitters, as long as a widget exists."""
+    # Not the method itself: napari compares the disconnected callback with its models, which fails
+    # for a method of a widget that Qt has deleted.
     call = partial(act)
     for emitter in emitters:
         emitter.connect(call)
 
-    def forget(gone: Any = None) -> None:
+    def disconnect(destroyed: Any = None) -> None:
         for emitter in emitters:
             emitter.disconnect(call)
 
-    owner.destroyed.connect(forget)
+    owner.destroyed.connect(disconnect)

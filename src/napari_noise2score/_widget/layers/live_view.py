@@ -1,4 +1,4 @@
-"""The displayed part of each layer, corrected again when something changes."""
+"""The displayed part of each layer, and its correction after changes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 
 MOST_PIXELS = 1 << 20
-"""Most pixels of a plane that are corrected for display."""
+"""Maximum number of pixels of a plane that are corrected for display."""
 _LEAST_SIDE = 32
 _DELAY = 150
 """Time from the last edit to its effect, ms."""
 
 
 def view_of(viewer: Any, target: Target) -> View:
-    """The displayed part of a layer: the position of the sliders; of a large plane, a window.
+    """The displayed part of a layer: the position of the sliders, and a window of a large plane.
 
-    The window of a plane of more than `MOST_PIXELS` pixels is the centre of the visible part, up
-    to that number of pixels.
+    In a plane with more than `MOST_PIXELS` pixels, the window is the centre of the visible part,
+    up to that number of pixels.
     """
     layer, axes = target.layer, target.source.axes
     letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
@@ -49,31 +49,30 @@ def view_of(viewer: Any, target: Target) -> View:
     window, most = {}, round(MOST_PIXELS**0.5)
     for letter, side in sides.items():
         low, high = corners[:, letters.index(letter)]
-        middle, half = (low + high) / 2, min(high - low, most) / 2
-        start = round(min(max(middle - half, 0), side - min(side, most)))
+        centre, half = (low + high) / 2, min(high - low, most) / 2
+        start = round(min(max(centre - half, 0), side - min(side, most)))
         stop = min(side, start + max(_LEAST_SIDE, round(2 * half)))
         window[letter] = start, stop
     return View(place, Region(window))
 
 
 class LiveView:
-    """Follows what a viewer displays of layers.
+    """Tracks the displayed parts of layers.
 
-    During a training it notes the displayed part, for previews. When no job runs, it has the
-    displayed part corrected again after an edit, and after each move of the viewer that follows
-    the edit.
+    During a training it stores the displayed parts, for previews. When no job runs, it requests a
+    correction of the displayed part after an edit, and after each later move of the viewer.
 
     Parameters
     ----------
     owner : QWidget
-        The panel; when it is gone, nothing is followed.
+        The panel; the tracking ends when it is destroyed.
     viewer : Viewer
         The viewer, or napari's proxy of it.
     is_idle : callable
         Whether no job runs.
     correct : callable
-        Corrects the displayed part; returns whether there is a preview that has to follow the
-        viewer. May raise an InputError, after which everything stays.
+        Corrects the displayed part; returns whether there is a preview, which then follows the
+        viewer. It may raise an InputError; then nothing changes.
     """
 
     def __init__(
@@ -85,47 +84,47 @@ class LiveView:
     ) -> None:
         self._viewer, self._is_idle, self._correct = viewer, is_idle, correct
         self.during_training = True
-        """Whether previews are shown while a training runs."""
+        """Whether previews are shown during a training."""
         self._follows = False
         self._targets: Sequence[Target] = ()
         self._views: WeakKeyDictionary[Any, View] = WeakKeyDictionary()
         self._debouncer = QSignalDebouncer(parent=owner)
         self._debouncer.setTimeout(_DELAY)
         self._debouncer.triggered.connect(self._correct_now)
-        camera = getattr(viewer, 'scene', viewer).camera  # of the viewer itself before napari 0.9
+        camera = getattr(viewer, 'scene', viewer).camera  # `viewer.camera` before napari 0.9
         follow(owner, self._moved, viewer.dims.events.current_step, camera.events)
 
     def edited(self) -> None:
         """Correct the displayed part again, shortly after the last of several edits."""
         self._debouncer.throttle()
 
-    def settle(self) -> None:
-        """Stop following the viewer: what it displays is a result."""
+    def stop_following(self) -> None:
+        """Stop following the viewer: a result replaces the preview."""
         self._follows = False
 
     def watch(self, targets: Sequence[Target]) -> None:
-        """Note the displayed parts of these layers from now on."""
+        """Store the displayed parts of these layers from now on."""
         self._targets = targets
-        self._note()
+        self._store_views()
 
     def unwatch(self, layer: Any) -> None:
-        """Show nothing more of a layer until the viewer moves."""
+        """Show no further previews of a layer until the viewer moves."""
         self._views.pop(layer, None)
 
     def displayed(self, target: Target) -> View | None:
-        """The noted part of a layer, None if there is none; for the thread of a training."""
+        """The stored part of a layer, or None; for the thread of a training."""
         return self._views.get(target.layer) if self.during_training else None
 
-    def _note(self) -> None:
+    def _store_views(self) -> None:
         for target in self._targets:
             self._views[target.layer] = view_of(self._viewer, target)
 
     def _moved(self, event: Any = None) -> None:
         if not self._is_idle():
-            self._note()
+            self._store_views()
         elif self._follows:
             self.edited()
 
     def _correct_now(self) -> None:
-        with suppress(InputError):  # a number is half typed: the preview stays
+        with suppress(InputError):  # a number is not complete yet: the preview stays
             self._follows = self._correct()

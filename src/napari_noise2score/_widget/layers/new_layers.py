@@ -1,4 +1,4 @@
-"""New layers above their sources, with the place and colours of these."""
+"""New layers above their sources, with the position and colours of these."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""A layer as napari passes it around: data, properties, type."""
+"""A layer as a tuple of napari: data, properties, type."""
 
 _NOT_COPIED = ('name', 'metadata', 'visible', 'multiscale', 'rgb', 'locked_data_level', 'locked')
 _PLACED = ('scale', 'translate', 'rotate', 'shear', 'affine', 'units', 'axis_labels')
 _SHOWN = 3.0
-"""Largest difference that has a colour of its own, noise standard deviations."""
+"""Maximum of the contrast limits of a difference, noise standard deviations."""
 
 
 def add_result(
@@ -40,27 +40,27 @@ def add_result(
     report: dict[str, Any],
     above: Image | None = None,
 ) -> Image:
-    """Add a clean image right above its source and with all its properties.
+    """Add a clean image directly above its source, with all its properties.
 
-    Colour layers keep their dtype, whole numbers rounded and clipped to its range: napari shows
-    colours as ``uint8``, ``uint16`` or as 0 to 1. Everything else is float32. Either way the
-    intensity units are those of the source.
+    The result of a colour layer has the data type of the layer, because napari displays colours as
+    ``uint8``, ``uint16`` or as 0 to 1; values of an integer type are rounded and clipped to its
+    range. Other results are not converted. The intensity units are those of the source.
 
     Parameters
     ----------
     viewer : Viewer
         The viewer, or napari's proxy of it.
     target : Target
-        Whence it comes; the layer is not touched, and may be gone from the viewer.
+        The source layer; it is not changed, and may have been removed from the viewer.
     image : array
-        The clean image, in the shape and units of the source of the target; or an array-like that
-        stands for data of the layer, alpha included.
+        The clean image, in the shape and units of the source of the target; or an array-like with
+        the shape of the data of the layer, alpha included.
     name : str
         Name of the new layer.
     report : dict
-        Goes into the metadata of the new layer.
+        Report for the metadata of the new layer.
     above : Image, optional
-        The layer that it is to cover, if not its source.
+        The layer above which it is added; by default its source.
     """
     from napari.layers import Image
 
@@ -81,18 +81,18 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
     properties['translate'] = _translate(target)
-    fresh = isinstance(image, np.ndarray)  # else it has the colours of the layer already
+    fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
 
 
 def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
-    """What readers of files have put into the metadata of a layer, and the report."""
+    """The metadata of the source layer, with the report."""
     return {**target.layer.metadata, METADATA: plain(report)}
 
 
 def _translate(target: Target) -> NDArray[np.float64]:
-    """The translation of what is cleaned, which may begin within its layer."""
+    """The translation of a result, which may be a part of its layer."""
     from napari.utils.transforms import Affine
 
     layer = target.layer
@@ -106,8 +106,8 @@ def _translate(target: Target) -> NDArray[np.float64]:
 def add_preview(
     viewer: Any, target: Target, name: str, base: Any = None, above: Image | None = None
 ) -> Image:
-    """Add a layer whose planes can be replaced; ``base`` is seen elsewhere, the noisy image if
-    not given. Nothing is copied. It covers ``above``, if given, else its source.
+    """Add a layer whose planes can be replaced. The other planes show ``base``, by default the
+    noisy image, without a copy. The layer is above ``above``, by default its source.
     """
     noisy = full_data(target.layer)
     axes = target.source.axes
@@ -120,7 +120,7 @@ def add_preview(
 def turn_into_result(
     preview: Image, target: Target, image: NDArray[Any], name: str, report: dict[str, Any]
 ) -> None:
-    """Make a result of the layer that `add_preview` has made: to remove it would take longer."""
+    """Turn a layer from `add_preview` into a result; this is faster than a new layer."""
     preview.data = _colours(target, image) if target.layer.rgb else image
     preview.name = name
     preview.metadata = _metadata(target, report)
@@ -129,7 +129,7 @@ def turn_into_result(
 def put_plane(
     preview: Image, index: tuple[int | slice, ...], values: NDArray[np.floating]
 ) -> None:
-    """Replace a plane, or a window of it, of a layer that `add_preview` has made."""
+    """Replace a plane, or a window of it, in a layer from `add_preview`."""
     preview.data.put(index, as_dtype(values, preview.data.dtype)[0])
     preview.refresh(extent=False, highlight=False)
 
@@ -142,30 +142,30 @@ def add_map(
     report: dict[str, Any],
     above: Image | None = None,
 ) -> Image:
-    """Add differences right above their source, where they are in the world.
+    """Add differences directly above their source, at the same position in world coordinates.
 
     Parameters
     ----------
     viewer : Viewer
         The viewer, or napari's proxy of it.
     target : Target
-        Whence it comes.
+        The source layer.
     image : array, float32
-        Standard deviations of the noise, shape of the source of the target; of colours the one
-        that differs most is shown.
+        Differences in noise standard deviations, with the shape of the source of the target. Of
+        several colours, the one with the largest difference is shown.
     name : str
         Name of the new layer.
     report : dict
-        Goes into its metadata.
+        Report for its metadata.
     above : Image, optional
-        The layer that it is to cover, if not its source.
+        The layer above which it is added; by default its source.
     """
     from napari.layers import Image
 
     layer = target.layer
     _, state, _ = layer.as_layer_data_tuple()
-    kept = {key: state[key] for key in _PLACED if key in state}
-    kept['translate'] = _translate(target)
+    placed = {key: state[key] for key in _PLACED if key in state}
+    placed['translate'] = _translate(target)
     if layer.rgb:
         most = np.abs(image).argmax(axis=-1)[..., None]
         image = np.take_along_axis(image, most, axis=-1)[..., 0]
@@ -176,14 +176,14 @@ def add_map(
         metadata=_metadata(target, report),
         colormap='PiYG',
         contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
-        **kept,
+        **placed,
     )
     _insert_above(viewer, layer, above, result)
     return result
 
 
 def _insert_above(viewer: Any, source: Image, above: Image | None, result: Image) -> None:
-    """Right above its source; or above another layer and all that was made beside that one."""
+    """Insert a layer directly above its source, or above ``above`` and the results on it."""
     present = [unwrapped(other) for other in viewer.layers]
     below = above or source
     where = next((i + 1 for i, other in enumerate(present) if other is below), len(present))

@@ -1,4 +1,4 @@
-"""Which layers are results and previews of which, and where new ones go."""
+"""Results and previews of layers, and their positions in the viewer."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from napari_noise2score.noise.families import NoiseFamily, family_from_dict
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A layer and the clean layer that was made of it.
+    """A layer and its clean layer.
 
     Attributes
     ----------
     target : Target
-        The layer, and what of it was cleaned.
+        The noisy layer, and its denoised part.
     result : Image
         The clean layer.
     """
@@ -47,19 +47,19 @@ class Pair:
 
     @classmethod
     def of(cls, layer: Any, result: Any) -> Pair:
-        """From two layers, by the report in the metadata of the second."""
+        """The pair of two layers, from the report in the metadata of the clean one."""
         report = result.metadata[METADATA]
         whole, region = target_of(layer, report['axes']), Region.parse(report['region'])
         return cls(Target(whole.layer, whole.source.part(region), region), result)
 
     @property
     def clean(self) -> ImageSource:
-        """The clean image, as the noisy one is read."""
+        """The clean image, with the axes of the noisy one."""
         return target_of(self.result, self.target.source.axes).source
 
     @property
     def families(self) -> list[NoiseFamily | None]:
-        """The noise that was corrected for, channel by channel; None for a constant one."""
+        """Noise model of the correction for each channel; None for a constant channel."""
         noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]
         return [None if record is None else family_from_dict(record) for record in noise]
 
@@ -71,7 +71,7 @@ class Pair:
 
 
 class ResultLayers:
-    """Results and previews in a viewer, by the layers that they were made from.
+    """Results and previews in a viewer, by their source layers.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class ResultLayers:
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a clean layer above its source, in the place of its preview if there is one."""
+        """Add a clean layer above its source; it replaces a preview."""
         preview = self._preview_of(target)
         if preview is None:
             result = add_result(self._viewer, target, image, name, report)
@@ -93,14 +93,14 @@ class ResultLayers:
             turn_into_result(preview, target, image, name, report)
             result = preview
         self._previews.pop(target.layer, None)
-        for earlier in self.pairs([target.layer]):  # it would cover the new one
+        for earlier in self.pairs([target.layer]):  # it would hide the new one
             earlier.result.visible = False
         self._results[target.layer] = ref(result)
 
     def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
         """Add a layer with differences in noise standard deviations."""
-        covered = next((pair.result for pair in self.pairs([target.layer])), None)
-        add_map(self._viewer, target, image, name, report, covered)
+        below = next((pair.result for pair in self.pairs([target.layer])), None)
+        add_map(self._viewer, target, image, name, report, below)
 
     def show_plane(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.floating]
@@ -115,13 +115,13 @@ class ResultLayers:
         return layer in self._previews and self._previews[layer] not in self._viewer.layers
 
     def forget_removed(self, targets: Sequence[Target]) -> None:
-        """Let layers have a new preview, although the user has removed an earlier one."""
+        """Allow new previews of layers whose preview was removed by the user."""
         for target in targets:
             if self._preview_of(target) is None:
                 self._previews.pop(target.layer, None)
 
     def pairs(self, layers: Sequence[Any]) -> list[Pair]:
-        """Those of the layers whose result is in the viewer, each with its result."""
+        """The layers whose result is in the viewer, each with its result."""
         pairs = []
         for layer in layers:
             known = self._results.get(layer)
@@ -131,16 +131,16 @@ class ResultLayers:
         return pairs
 
     def _add_preview(self, target: Target) -> None:
-        """Add a preview: of the result where there is one, else of the noisy image."""
+        """Add a preview that shows the last result, if there is one, otherwise the noisy image."""
         pair = next(iter(self.pairs([target.layer])), None)
-        covered = None if pair is None else pair.result
-        alike = pair is not None and pair.target.region == target.region
-        base = covered.data if covered is not None and alike else None
+        below = None if pair is None else pair.result
+        same_region = pair is not None and pair.target.region == target.region
+        base = below.data if below is not None and same_region else None
         name = preview_name(target.source.name)
-        self._previews[target.layer] = add_preview(self._viewer, target, name, base, covered)
+        self._previews[target.layer] = add_preview(self._viewer, target, name, base, below)
 
     def _preview_of(self, target: Target) -> Any:
-        """The preview of a target in the viewer, or None; one of another region is removed."""
+        """The preview of a target in the viewer, or None; that of another region is removed."""
         preview = self._previews.get(target.layer)
         if preview is None or preview not in self._viewer.layers:
             return None

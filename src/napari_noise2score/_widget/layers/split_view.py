@@ -1,4 +1,4 @@
-"""Split view: an image with one image left of a column and another right of it, without copies."""
+"""Split view: one image left of a column and another one right of it, without copies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_noise2score._widget.layers.overlay import whole_index
 
 
 class SplitView:
-    """Two images of one shape behind each other, the first left of a column.
+    """Two images of the same shape: the first is shown left of a column, the second right of it.
 
     Parameters
     ----------
     left, right : array-like
-        With ``shape``, ``dtype`` and slicing, of one shape.
+        Arrays of the same shape, with ``shape``, ``dtype`` and slicing.
     axis : int
         The axis of the columns.
     """

@@ -1,4 +1,4 @@
-"""Image layers of napari, and the images that are read from them."""
+"""Image layers of napari, and their images for the pipeline."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ METADATA = 'noise2score'
 """Key of the report in the metadata of a result."""
 
 COLOURS = 3
-"""Channels of a colour layer that are denoised, without alpha."""
+"""Number of channels of a colour layer that are denoised, without alpha."""
 
 
 def unwrapped(layer: Any) -> Any:
-    """The layer behind the proxy that napari hands to plugins."""
+    """The layer itself, for the proxy that napari passes to plugins."""
     return getattr(layer, '__wrapped__', layer)
 
 
 def image_layers(viewer: Any) -> list[Any]:
-    """The Image layers of a viewer, no proxies, the lowest first."""
+    """The Image layers of a viewer, without proxies, the lowest one first."""
     from napari.layers import Image
 
     layers = (unwrapped(layer) for layer in viewer.layers)
@@ -37,26 +37,26 @@ def image_layers(viewer: Any) -> list[Any]:
 
 
 def full_data(layer: Image) -> Any:
-    """The array of a layer; of a multiscale layer its full resolution."""
+    """The array of a layer; for a multiscale layer that of full resolution."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
 def stated_axes(layer: Image) -> str | None:
-    """Axes of a layer by its labels; None where they are no letters for axes."""
+    """Axes of a layer from its axis labels; None if the labels are not letters of axes."""
     letters = ''.join(str(label).upper() for label in layer.axis_labels)
-    meant = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
-    if meant and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
+    valid = len(letters) == layer.ndim == len(set(letters)) and set(letters) <= set(KNOWN)
+    if valid and {'Y', 'X'} <= set(letters) and not (layer.rgb and 'S' in letters):
         return letters + ('S' if layer.rgb else '')
     return None
 
 
 def likely_axes(layer: Image) -> str:
-    """Axes of a layer as its labels state them, else a guess."""
+    """Axes of a layer from its axis labels, or a guess from its shape."""
     return stated_axes(layer) or guess_axes(full_data(layer).shape, rgb=bool(layer.rgb))
 
 
 def target_of(layer: Image, axes: str) -> Target:
-    """What is read from a layer.
+    """A layer with its image for the pipeline.
 
     Raises
     ------
@@ -71,6 +71,6 @@ def target_of(layer: Image, axes: str) -> Target:
 
 
 def offset(target: Target) -> NDArray[np.float64]:
-    """Where what is cleaned begins, pixels along each axis of the layer."""
+    """First pixel of the denoised part along each axis of the layer."""
     letters = target.source.axes[: target.layer.ndim]
     return np.array([target.region.ranges.get(letter, (0, 0))[0] for letter in letters], float)

@@ -1,4 +1,4 @@
-"""Choice of the layers with calibration frames, and what was measured on them."""
+"""Choice of the layers with calibration frames, and the measured noise."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from napari_noise2score.noise.calibration.calibrate import Calibration
 
 _NONE = 'None'
 _DARK_TIP = (
-    'Frames taken without light: offset and read noise are measured on them. Several frames are '
-    'better than one, because they separate a fixed pattern of the offset from the noise. Their '
-    'size may differ from that of the image; with 20 or more frames of the size of the image, '
-    'the noise of each pixel is measured too (sCMOS).'
+    'Frames that were acquired without light: offset and read noise are measured on them. '
+    'Several frames are better than one, because they separate a fixed pattern of the offset '
+    'from the noise. Their size may differ from that of the image; with 20 or more frames of the '
+    'size of the image, the noise of each pixel is measured too (sCMOS).'
 )
 _FLAT_TIP = (
-    'Evenly lit frames, such as an empty field, two or more at each light level, not saturated: '
-    'the gain is measured on them. If there is only one light level, dark frames are needed too.'
+    'Frames with even illumination, such as an empty field, two or more at each light level, not '
+    'saturated: the gain is measured on them. If there is only one light level, dark frames are '
+    'needed too.'
 )
 _BUTTON_TIP = (
     'Measures gain, offset and read noise on the calibration frames (a few seconds) and fills '
@@ -35,8 +36,8 @@ _BUTTON_TIP = (
 class CalibrationBox(QWidget):
     """Menus of the Image layers of the viewer.
 
-    ``words`` is a label for what was measured; it has no place in here, as a part that folds
-    does not grow with its text.
+    ``words`` is a label for the measured noise. It is not inside this box, because a collapsible
+    part does not change its height with its text.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class CalibrationBox(QWidget):
         Qt parent.
     """
 
-    wanted = Signal()
+    wants_calibration = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,13 +58,13 @@ class CalibrationBox(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.form.native)
         layout.addWidget(self.calibrate.native)
-        self.calibrate.changed.connect(lambda: self.wanted.emit())
+        self.calibrate.changed.connect(lambda: self.wants_calibration.emit())
 
     def layers(self) -> tuple[Any, Any]:
-        """The layers with dark frames and with the flat field; None where none is chosen."""
+        """The layers with dark frames and with the flat field; None if no layer is chosen."""
         return self.dark.value, self.flat.value
 
     def show_calibration(self, calibration: Calibration) -> None:
-        """Show what was measured."""
+        """Show the measured noise."""
         self.words.setText(calibration_words(calibration))
         self.words.show()

@@ -1,4 +1,4 @@
-"""A small chart of dots and a line, drawn in the colours of the viewer's theme."""
+"""A small chart of dots and a line, in the colours of the theme of the viewer."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _TICKS = 4
 _GAP = 4
 _DOT = 1.8
 _ERRORS = 2
-"""Length of a bar each way, standard errors."""
-_ROOM = 0.05
-"""Free space around what is drawn, share of its extent."""
+"""Half-length of a bar, standard errors."""
+_MARGIN = 0.05
+"""Free space around the curves, relative to their extent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """What a chart shows.
+    """Curves of a chart.
 
     Attributes
     ----------
     dots, line : (K, 2) and (N, 2) float64
         x and y.
     across, up : str
-        What the axes are.
+        Labels of the axes.
     words : str
-        The same in words.
+        Description of the chart.
     doubt : (K,) float64 or None
-        Half-length of a bar through each dot, in y.
+        Half-length of the bar at each dot, in y.
     """
 
     dots: NDArray[np.float64]
@@ -76,7 +76,7 @@ def learning_curve(history: Sequence[tuple[float, float]]) -> Curves:
 
 
 class Chart(QWidget):
-    """Shows one set of curves at a time; hidden while there is none."""
+    """Shows one set of curves; hidden if there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,11 +86,11 @@ class Chart(QWidget):
         self.hide()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Low and as wide as there is room."""
+        """A low chart, which uses the available width."""
         return QSize(240, _HEIGHT)
 
     def show_curves(self, curves: Curves | None) -> None:
-        """Show other curves, or none."""
+        """Show other curves; None hides the chart."""
         self.curves = curves
         drawable = curves is not None and len(curves.line) > 1
         self.setVisible(drawable)
@@ -100,7 +100,7 @@ class Chart(QWidget):
         self.update()
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Axes, dots, line."""
+        """Draw axes, dots and line."""
         if self.curves is None or len(self.curves.line) < 2:
             return
         painter = QPainter(self)
@@ -157,7 +157,7 @@ def _draw(painter: QPainter, area: QRectF, curves: Curves, ink: QColor) -> None:
 
 
 def _bars(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper ends of the bars, (K, 2) each; none if nothing is in doubt."""
+    """Lower and upper ends of the bars, (K, 2) each; empty without errors."""
     if curves.doubt is None:
         return np.empty((0, 2)), np.empty((0, 2))
     half = np.stack([np.zeros_like(curves.doubt), curves.doubt], axis=1)
@@ -166,12 +166,12 @@ def _bars(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    room = _ROOM * (high - low) or _ROOM * abs(high) or _ROOM
-    return low - room, high + room
+    margin = _MARGIN * (high - low) or _MARGIN * abs(high) or _MARGIN
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Round numbers from ``low`` to ``high``, with their texts."""
+    """Round numbers from ``low`` to ``high``, with their labels."""
     raw = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= raw)

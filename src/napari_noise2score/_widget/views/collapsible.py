@@ -16,23 +16,24 @@ _STYLE = """
 QPushButton { text-align: left; }
 QPushButton:checked { background-color: rgba(127, 135, 144, 35%); }
 """
-"""When open, the title is a heading: napari's colour of a pressed button would be too strong."""
+"""An open title is a heading: napari's colour of a pressed button would have too much contrast."""
 _ANY_HEIGHT = (1 << 24) - 1
 """Qt's QWIDGETSIZE_MAX."""
 
 
 class Collapsible(QCollapsible):
-    """A title that shows and hides what is below it, at a click or with the space bar.
+    """A title that shows and hides its content, with a click or with the space bar.
 
-    superqt closes with a height of 0, so Tab still reaches the content, and draws the triangles in
-    the colours of the current theme. Here the content is hidden, and the triangles are text.
+    A closed part of superqt has the height 0, so Tab still reaches the content; its triangles have
+    the colours of the theme at its creation. Here the content is hidden, and the triangles are
+    text.
 
     Parameters
     ----------
     title : str
-        Always visible.
+        The title, which is always visible.
     content : QWidget
-        The content; hidden at first.
+        The content; initially hidden.
     tip : str
         Tooltip of the title.
     parent : QWidget, optional
@@ -63,7 +64,7 @@ class Collapsible(QCollapsible):
 
 
 def _no_icon() -> QIcon:
-    """An icon that shows nothing; PySide6 takes an empty `QIcon` for no icon at all."""
-    nothing = QPixmap(1, 1)
-    nothing.fill(Qt.GlobalColor.transparent)
-    return QIcon(nothing)
+    """A transparent icon; for PySide6 an empty `QIcon` is the same as no argument."""
+    pixmap = QPixmap(1, 1)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QIcon(pixmap)

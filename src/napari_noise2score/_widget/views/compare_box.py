@@ -1,4 +1,4 @@
-"""Noisy and clean beside each other: toggled, split, subtracted."""
+"""Comparison of noisy and clean layers: toggle, split view, difference."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from napari_noise2score._widget.layers import Pair, add_result
 _TOGGLE_TIP = 'Switch between the noisy layers and the clean ones.'
 _SPLIT_TIP = (
     'Add a layer that is noisy on the left and clean on the right; the slider below moves the '
-    'border. Nothing is computed or copied.'
+    'border. The layer needs no computation and no additional memory.'
 )
 _SLIDE_TIP = (
     'Position of the border between the noisy left side and the clean right side. The arrow '
     'keys move it too.'
 )
 _RESIDUAL_TIP = (
-    'Add a layer with the removed noise, in standard deviations of the noise. It should look '
-    'like pure noise; structure seen in it was removed from the image. This takes about a '
-    'second.'
+    'Add a layer with the removed noise, in standard deviations of the noise. It should show '
+    'only noise; structure in it was removed from the image. This takes about a second.'
 )
 _CHANGE_TIP = (
     'Add a layer with the difference between the result and that of the pretrained weights, in '
     'standard deviations of the noise: where it is large, the training on these layers changed '
-    'the result. This takes one pass of the network through the layers.'
+    'the result. For this, the network is applied to the layers once.'
 )
 _STEPS = 1000
 
@@ -42,7 +41,7 @@ class CompareBox(QWidget):
     viewer : Viewer
         The viewer, or napari's proxy of it.
     pairs : callable
-        The ticked layers that have a result in the viewer.
+        Returns the ticked layers that have a result in the viewer.
     parent : QWidget, optional
         Qt parent.
     """
@@ -82,7 +81,7 @@ class CompareBox(QWidget):
         self.change.changed.connect(lambda: self.wants_change.emit())
 
     def follow(self, idle: bool) -> None:
-        """Enable what there is something to compare for."""
+        """Enable the buttons for which there are results."""
         there = bool(self._pairs())
         if self._split is not None and self._split not in self._viewer.layers:
             self._split = None

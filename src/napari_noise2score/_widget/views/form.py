@@ -1,4 +1,4 @@
-"""Forms of magicgui, made from the fields of settings, and menus of napari's layers."""
+"""Forms of magicgui from the fields of settings, and menus of napari's layers."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.fields import Setting, plain_value
 
 _LARGEST = 2**31 - 1
-"""Of a field of whole numbers."""
+"""Largest value of an integer field."""
 
 
 def form_for(settings: Sequence[Setting], first: Mapping[str, Any] | None = None) -> Container:
-    """A form with a widget for each field, which has the name of the field.
+    """A form with a widget for each field; the widget has the name of the field.
 
     Parameters
     ----------
     settings : sequence of Setting
         The fields.
     first : mapping, optional
-        First values by name; the value of the field where there is none.
+        Initial values by name; by default the value of the field.
     """
     given = first or {}
     return form_of([widget_for(one, given.get(one.name, one.value)) for one in settings])
 
 
 def form_of(widgets: Sequence[Any]) -> Container:
-    """Widgets of magicgui below each other, with their labels.
+    """Widgets of magicgui in a column, with their labels.
 
-    The labels are the names for screen readers too. Menus may be narrower than their texts.
+    The labels are also the names for screen readers. Menus may be narrower than their texts.
     """
     for widget in widgets:
         if isinstance(widget, ComboBox):
             narrow(widget)
-        if not isinstance(widget, CheckBox):  # its text is its name
+        if not isinstance(widget, CheckBox):  # the text of a check box is its name
             widget.native.setAccessibleName(widget.label)
             policy = widget.native.sizePolicy()
             policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)  # the label stays narrow
@@ -58,9 +58,9 @@ def form_of(widgets: Sequence[Any]) -> Container:
 
 
 class _AlignedLabels(QObject):
-    """Keeps the labels of a form as wide as the widest of those that show, in any style.
+    """Gives all labels of a form the width of the widest visible one, in any style.
 
-    magicgui measures the texts once, before the style of the window is known.
+    magicgui measures the texts once, before the style of the window is applied.
     """
 
     _EVENTS = (QEvent.Type.Show, QEvent.Type.LayoutRequest, QEvent.Type.StyleChange)
@@ -80,7 +80,7 @@ class _AlignedLabels(QObject):
 
 
 def widget_for(one: Setting, value: Any) -> Any:
-    """A menu, a check box, a field of numbers or a line of text, with a tooltip."""
+    """A menu, a check box, a number field or a text field, with a tooltip."""
     if one.kind is bool:
         return CheckBox(name=one.name, text=one.label, value=value, tooltip=one.tooltip)
     shared = {'name': one.name, 'label': one.title, 'tooltip': one.tooltip}
@@ -101,18 +101,18 @@ def widget_for(one: Setting, value: Any) -> Any:
 
 
 def layer_menu(kind: Any, name: str, label: str, none: str, tooltip: str) -> ComboBox:
-    """A menu of the layers of a kind in the viewer that it is docked in.
+    """A menu of the layers of one class in the viewer in which it is docked.
 
-    Its value is None while ``none`` is chosen. `list_layers` brings it up to date.
+    Its value is None if ``none`` is chosen. `list_layers` updates it.
 
     Parameters
     ----------
     kind : type
         The class of napari's layers.
     name, label, tooltip : str
-        As of any widget.
+        Name, label and tooltip of the widget.
     none : str
-        Text of the choice of no layer.
+        Text of the entry for no layer.
     """
     options = {'nullable': True, 'tooltip': tooltip}
     menu = create_widget(annotation=kind, name=name, label=label, options=options)
@@ -122,29 +122,29 @@ def layer_menu(kind: Any, name: str, label: str, none: str, tooltip: str) -> Com
 
 
 def list_layers(form: Container) -> None:
-    """Bring the menus of layers in a form up to date; a layer that is renamed stays chosen."""
+    """Update the menus of layers in a form; a renamed layer stays chosen."""
     for menu in form:
         if isinstance(menu, ComboBox):
             chosen = menu.value
-            menu.choices = ()  # else magicgui puts a renamed layer at the end
+            menu.choices = ()  # otherwise magicgui moves a renamed layer to the end
             menu.reset_choices()
             if chosen in menu.choices:
                 menu.value = chosen
 
 
 def values_in(settings: Sequence[Setting], widgets: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of fields in their widgets, by name.
+    """The values of fields from their widgets, by name.
 
     Raises
     ------
     InputError
-        If a number cannot be read.
+        If a number is not valid.
     """
     return {one.name: _value_in(one, widgets[one.name].value) for one in settings}
 
 
 def narrow(combo: ComboBox) -> None:
-    """Let a menu be narrower than its longest text, so that the panel can be."""
+    """Allow a menu to be narrower than its longest text, so that the panel can be narrow."""
     combo.native.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
@@ -152,7 +152,7 @@ def narrow(combo: ComboBox) -> None:
 
 
 def _has_spin_box(one: Setting) -> bool:
-    """Whether it is a number in steps that always has a value."""
+    """Whether a field is a number with steps and always has a value."""
     number = one.kind is int or (one.kind is float and one.step is not None)
     return number and one.value is not None
 

@@ -1,4 +1,4 @@
-"""The table of Image layers: which to denoise, and what their axes are."""
+"""The table of Image layers: choice of the layers to denoise, and their axes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _AXES_TIP = (
 
 
 class LayerTable(QTableWidget):
-    """Image layers of a viewer with a tick box and their axes; follows the viewer.
+    """Image layers of a viewer, with a tick box and their axes; it is updated with the viewer.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class LayerTable(QTableWidget):
         super().__init__(0, 2, parent)
         self._viewer = viewer
         self._rows: list[tuple[Any, QTableWidgetItem, QComboBox]] = []
-        self._of_layers = _OfLayers()
+        self._connections = _LayerConnections()
         self.setHorizontalHeaderLabels(['Image layers', 'Axes'])
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -81,7 +81,7 @@ class LayerTable(QTableWidget):
         self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setTabKeyNavigation(False)  # Tab leaves the table; arrows and space bar move and tick
+        self.setTabKeyNavigation(False)  # Tab leaves the table; arrow keys move within it
         self.setAccessibleName('Image layers')
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -93,7 +93,7 @@ class LayerTable(QTableWidget):
         events = viewer.layers.events
         follow(self, self._inserted, events.inserted)
         follow(self, self._fill, events.removed, events.reordered)
-        self.destroyed.connect(self._of_layers.forget)
+        self.destroyed.connect(self._connections.disconnect)
         self._fill()
         self._tick_default()
 
@@ -103,7 +103,7 @@ class LayerTable(QTableWidget):
         Raises
         ------
         InputError
-            If the axes of one do not fit its shape.
+            If the axes of a layer do not fit its shape.
         """
         return [target_of(layer, axes.currentText()) for layer, _, axes in self._chosen()]
 
@@ -112,7 +112,7 @@ class LayerTable(QTableWidget):
         return [layer for layer, _, _ in self._chosen()]
 
     def words(self) -> str:
-        """How the ticked layers are read, where that is not plain: to be confirmed by the user."""
+        """Axes and sizes of the ticked layers for the user to check; empty if they are clear."""
         lines = []
         for layer, _, box in self._chosen():
             shape = full_data(layer).shape
@@ -136,7 +136,7 @@ class LayerTable(QTableWidget):
         return '\n'.join(lines)
 
     def tick(self, layers: list[Any]) -> None:
-        """Tick these layers and no other."""
+        """Tick these layers and untick all others."""
         wanted = [unwrapped(layer) for layer in layers]
         for layer, item, _ in self._rows:
             on = any(layer is other for other in wanted)
@@ -163,11 +163,11 @@ class LayerTable(QTableWidget):
             self._tick_default()
 
     def _fill(self, event: Any = None) -> None:
-        """Rows anew, the topmost layer first; ticks and axes are kept."""
+        """Fill the rows again, the topmost layer first; ticks and axes do not change."""
         ticked = self.layers()
         typed = {id(layer): axes.currentText() for layer, _, axes in self._rows}
         current = self.currentRow()
-        self._of_layers.forget()
+        self._connections.disconnect()
         self.blockSignals(True)
         layers = image_layers(self._viewer)[::-1]
         self.setRowCount(len(layers))
@@ -181,10 +181,10 @@ class LayerTable(QTableWidget):
             self._put(row, axes)
             self._rows.append((layer, item, axes))
             self._name_row(layer)
-            of_layer = partial(self._of_layers.follow, layer)
-            of_layer('name', partial(self._name_row, layer))
+            connect = partial(self._connections.connect, layer)
+            connect('name', partial(self._name_row, layer))
             for change in ('data', 'axis_labels'):
-                of_layer(change, partial(self._guess_row, layer))
+                connect(change, partial(self._guess_row, layer))
         self.tick(ticked)
         self.setCurrentCell(min(max(current, 0), len(layers) - 1), 0)
         self.blockSignals(False)
@@ -207,7 +207,7 @@ class LayerTable(QTableWidget):
         return box
 
     def _put(self, row: int, axes: QComboBox) -> None:
-        """Axes into their row; with PySide6 those they replace would keep their place for Tab."""
+        """Put axes into their row; with PySide6 Tab would still reach a replaced widget."""
         replaced = self.cellWidget(row, 1)
         if replaced is not None:
             replaced.hide()
@@ -242,37 +242,37 @@ class LayerTable(QTableWidget):
         self.ticked.emit()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Fit the height once the style of the window is known."""
+        """Fit the height when the style of the window is known."""
         super().showEvent(event)
         self._fit_height()
         self._order_tabs()
 
     def _order_tabs(self) -> None:
-        """From the rows Tab goes to their axes."""
+        """Let Tab go from the rows to their axes."""
         for first, second in pairwise([self, *(axes for _, _, axes in self._rows)]):
             QWidget.setTabOrder(first, second)
 
     def _fit_height(self) -> None:
-        """Some rows high, so that the rest of the panel stays in sight."""
+        """Set a height of a few rows, so that the other parts of the panel stay visible."""
         rows = min(max(len(self._rows), 1), _ROWS)
         header = self.horizontalHeader().sizeHint().height()
         self.setFixedHeight(header + rows * _ROW_HEIGHT + 2 * self.frameWidth() + 2)
 
 
-class _OfLayers:
-    """Connections to the events of layers, to be undone when the rows or the table are gone."""
+class _LayerConnections:
+    """Connections to events of layers, which are removed with the rows or the table."""
 
     def __init__(self) -> None:
         self._connected: list[tuple[Any, Callable[..., None]]] = []
 
-    def follow(self, layer: Any, name: str, act: Callable[..., None]) -> None:
-        """Call ``act`` with every event ``name`` of a layer, until `forget`."""
+    def connect(self, layer: Any, name: str, act: Callable[..., None]) -> None:
+        """Call ``act`` with every event ``name`` of a layer, until `disconnect`."""
         emitter = getattr(layer.events, name)
         emitter.connect(act)
         self._connected.append((emitter, act))
 
-    def forget(self, gone: Any = None) -> None:
-        """No more events of layers."""
+    def disconnect(self, destroyed: Any = None) -> None:
+        """Remove all connections."""
         while self._connected:
             emitter, act = self._connected.pop()
             emitter.disconnect(act)

@@ -1,4 +1,4 @@
-"""The model in use: what it is, and saving, loading and exporting it."""
+"""The model in use: its description, and buttons to save, load and export it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EXPORT_TIP = (
     'and back.'
 )
 _SHOWN = ('Trained on', 'Noise', 'Training', 'Made')
-"""Headings of the card that are shown; the others are in the tool tip."""
+"""Headings of the model card that are shown; the others are in the tooltip."""
 
 _MODELS = f'Noise2Score models (*{SUFFIX})'
 _PACKAGES = 'bioimage.io packages (*.zip)'
@@ -51,9 +51,9 @@ class ModelBox(QWidget):
     Parameters
     ----------
     controller : Controller
-        Whose model it is.
+        The controller with the model in use.
     recent : Recent, optional
-        Models that were used last; those of the user if not given.
+        Recent models; by default those of the user.
     parent : QWidget, optional
         Qt parent.
     """
@@ -88,7 +88,7 @@ class ModelBox(QWidget):
         layout.addLayout(buttons)
 
     def show_model(self, trained: Trained) -> None:
-        """Say what the model in use is."""
+        """Show the description of the model in use."""
         self._path = trained.path
         card = card_of(trained.model)
         name = trained.path.name if trained.path is not None else 'trained here, not saved yet'
@@ -100,7 +100,7 @@ class ModelBox(QWidget):
             self._recent.add(trained.path)
 
     def show_status(self, status: Status) -> None:
-        """Offer what can be done now."""
+        """Enable the buttons that can be used now."""
         idle = status.run.idle
         self.save.setEnabled(status.has_model)
         self.export.setEnabled(idle and status.has_model)
@@ -108,7 +108,7 @@ class ModelBox(QWidget):
         self.recent.setEnabled(idle)
 
     def fill_menu(self) -> None:
-        """List the models that were used last."""
+        """List the recent models."""
         self.menu.clear()
         last = default_file()
         named = {last: _LAST} if last.is_file() else {}
@@ -139,21 +139,21 @@ class ModelBox(QWidget):
             self._controller.export(path)
 
     def _folder(self) -> Path:
-        """Where the last model was."""
+        """Folder of the last model."""
         recent = self._recent.paths()
         return (self._path or (recent[0] if recent else Path.home() / 'model')).parent
 
 
 def ask_open(parent: QWidget, title: str, folder: Path, kinds: str) -> Path | None:
-    """Let the user choose a file; None if they do not."""
+    """Let the user choose a file; None if the dialog is cancelled."""
     name, _ = QFileDialog.getOpenFileName(parent, title, str(folder), kinds)
     return Path(name) if name else None
 
 
 def ask_save(parent: QWidget, title: str, suggested: Path, kinds: str) -> Path | None:
-    """Let the user name a file, with the suffix of ``suggested``; None if they do not.
+    """Let the user name a file, with the suffix of ``suggested``; None if the dialog is cancelled.
 
-    An existing file is asked about by the dialog.
+    The dialog asks before an existing file is replaced.
     """
     dialog = QFileDialog(parent, title, str(suggested.parent), kinds)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)

@@ -1,4 +1,4 @@
-"""The form for the noise model: its family, its parameters, and what was estimated."""
+"""The form for the noise model: its family, its parameters, and the estimated noise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CALIBRATION_TIP = (
     'Measure offset, read noise and gain on calibration frames, instead of estimating them from '
     'the image. Click to open or close.'
 )
-_LEFT_OPEN = 'estimated'
+_ESTIMATED = 'estimated'
 _INDENT = 12
 
 
@@ -77,12 +77,12 @@ class NoiseForm(QWidget):
         self._show_fields(None)
 
     def request(self) -> NoiseRequest:
-        """The noise model that is asked for.
+        """The chosen noise model.
 
         Raises
         ------
         InputError
-            If a parameter is no number, or out of its range.
+            If a parameter is not a number, or out of its range.
         """
         name = self.family.value
         if name == AUTO:
@@ -102,19 +102,19 @@ class NoiseForm(QWidget):
         return NoiseRequest(name, values, self.correlation.value, self._maps_for(name))
 
     def _maps_for(self, name: str) -> PixelMaps | None:
-        """Maps of the pixels, while offset and read noise are those that were filled in."""
+        """Maps of the pixels, if offset and read noise are still the measured values."""
         if self._maps is None or name != PoissonGaussian.name:
             return None
         shown = (self.fields[name, key].value for key in ('offset', 'read_noise'))
         return self._maps if tuple(shown) == self._filled_in else None
 
-    def show_estimates(self, estimates: Sequence[Estimated], asked: bool) -> None:
-        """Show estimates in words, and fill in the parameters with the first.
+    def show_estimates(self, estimates: Sequence[Estimated], requested: bool) -> None:
+        """Show estimates in words, and fill in the parameters of the first one.
 
-        What the user has chosen is only overwritten when the estimate was ``asked`` for.
+        Values of the user are replaced only if the user has ``requested`` the estimate.
         """
         text = estimate_words(estimates)
-        fills = asked or self.family.value == AUTO
+        fills = requested or self.family.value == AUTO
         if fills and len(estimates) > 1 and self.family.value != AUTO:
             text += '\nThe parameters above are those of the first estimate in this list.'
         self.words.setText(text)
@@ -130,9 +130,9 @@ class NoiseForm(QWidget):
         self._family_chosen(self.family.value)
 
     def show_calibration(self, calibration: Calibration) -> None:
-        """Show what was measured on calibration frames, and fill it in.
+        """Show the noise from calibration frames, and fill in its parameters.
 
-        A parameter that was not measured is left open, to be estimated.
+        The field of a parameter that was not measured is empty: the parameter is then estimated.
         """
         self.calibration.show_calibration(calibration)
         name = PoissonGaussian.name
@@ -153,7 +153,7 @@ class NoiseForm(QWidget):
         first.addWidget(self.family.native, 1)
         first.addWidget(self.estimate.native)
         for edit in self.fields.values():
-            edit.native.setPlaceholderText(_LEFT_OPEN)
+            edit.native.setPlaceholderText(_ESTIMATED)
             edit.native.textEdited.connect(self._edited)
         self.form.margins = (_INDENT, 0, 0, 0)
         layout = QVBoxLayout(self)
@@ -166,25 +166,25 @@ class NoiseForm(QWidget):
         layout.addWidget(self.words)
 
     def _fill(self, name: str) -> None:
-        """Parameters of a family from the first estimate, where it has them."""
+        """Fill in the parameters of a family from the first estimate, if it has them."""
         if not self._fits:
             return
         try:
             family = NoiseRequest(name).resolve(self._fits[0].fit)
-        except InputError:  # no photon noise in the image: its gain stays open
+        except InputError:  # no photon noise in the image: the field of the gain stays empty
             return
         for parameter, text in family.words(5).items():
             self.fields[name, parameter].value = text
 
     def _draw(self) -> None:
-        """What was measured on the first channel, and the noise model that is asked for."""
+        """Draw the measured variances of the first channel, and the chosen noise model."""
         if not self._fits:
             self.chart.show_curves(None)
             return
         fit = self._fits[0].fit
         try:
             family = self.request().resolve(fit)
-        except InputError:  # half typed: the curve stays
+        except InputError:  # a number is not complete yet: the curve stays
             return
         self.chart.show_curves(photon_transfer(fit, family))
 
@@ -200,7 +200,7 @@ class NoiseForm(QWidget):
             edit.visible = family == name
 
     def _edited(self, text: str) -> None:
-        """An estimate that is changed by hand is no longer automatic."""
+        """Choose the family of an automatic noise model when its parameters are edited."""
         if self.family.value == AUTO and self._shown:
             self.family.value = self._shown
         self._draw()
@@ -208,7 +208,7 @@ class NoiseForm(QWidget):
 
 
 def _parameters() -> list[Setting]:
-    """The parameters of all families; an empty one is estimated, so it is a line of text."""
+    """The parameters of all families, as text fields: an empty parameter is estimated."""
     return [
         replace(
             one,

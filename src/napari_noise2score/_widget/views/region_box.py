@@ -1,4 +1,4 @@
-"""Which part of the layers: what is learned from, and what is cleaned."""
+"""Choice of the parts of layers to train on and to denoise."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _ALL, _WHOLE = 'all', 'Whole layers'
 _ROUNDING = 1e-6
 _WHERE_TIP = (
     'Part of the layers to train on. With a Shapes layer, only the rectangles around its shapes '
-    'are used: this leaves out misleading parts, such as a saturated corner, and makes training '
+    'are used: this excludes unsuitable parts, such as a saturated corner, and makes training '
     'on large layers faster.'
 )
 _FRAMES_TIP = (
-    'First and last frame to train on, as the slider counts them, such as 0-9: time points if '
-    'there is a time axis, otherwise z-slices. If this is empty, all frames are used.'
+    'First and last frame to train on, with the numbers of the slider, such as 0-9: time points '
+    'if there is a time axis, otherwise z-slices. If this is empty, all frames are used.'
 )
 _CLEAN_TIP = (
     'Part of the layers to denoise. With "Only that region", the result is a smaller layer at '
-    'the place of the region, and only the region is read: use this for layers that are larger '
-    'than the memory.'
+    'the position of the region, and only the region is read: use this for layers that are '
+    'larger than the memory.'
 )
 
 
@@ -57,13 +57,13 @@ class RegionBox:
         )
         self.form = form_of([self.where, self.frames, self.clean])
 
-    def narrowed(self, target: Target) -> Target:
-        """A target with the region that is chosen.
+    def restricted(self, target: Target) -> Target:
+        """A target that is restricted to the chosen region.
 
         Raises
         ------
         InputError
-            If the region cannot be read, or does not lie in the layer.
+            If the region is not valid, or outside of the layer.
         """
         frames = self._frames(target)
         boxes = [{}] if self.where.value is None else boxes_of(self.where.value, target)
@@ -94,8 +94,8 @@ class RegionBox:
                 'time (T) or depth (Z); leave the field empty'
             )
         count = source.shape[source.axes.index(letter)]
-        found = re.fullmatch(r'(\d+)(?:\s*-\s*(\d+))?', text)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
+        match = re.fullmatch(r'(\d+)(?:\s*-\s*(\d+))?', text)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (-1, -1)
         if not 0 <= first <= last < count:
             raise InputError(
                 f'frames are {text!r}; the first and the last frame, from 0 to {count - 1}, are '
@@ -105,12 +105,12 @@ class RegionBox:
 
 
 def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
-    """The pixels whose centres lie in the upright rectangle around each shape, in a layer.
+    """The pixels of a layer whose centres are inside the upright rectangle around each shape.
 
     Raises
     ------
     InputError
-        If there is no shape, or none lies in the layer.
+        If there is no shape, or none is inside the layer.
     """
     if not len(shapes.data):
         raise InputError(
@@ -118,7 +118,7 @@ def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
             'to train on, or choose Whole layers'
         )
     axes, shape = target.source.axes, target.source.shape
-    found = []
+    different = []
     for corners in shapes.data:
         places = _in_layer(shapes, target.layer, np.asarray(corners, float))
         box = {}
@@ -127,17 +127,17 @@ def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
             along = places[:, axis - target.layer.ndim]
             start, stop = (int(np.ceil(end - _ROUNDING)) for end in (along.min(), along.max()))
             box[letter] = (max(0, start), min(shape[axis], stop))
-        if all(start < stop for start, stop in box.values()) and box not in found:
-            found.append(box)
-    if not found:
+        if all(start < stop for start, stop in box.values()) and box not in different:
+            different.append(box)
+    if not different:
         raise InputError(
-            f'no shape of {shapes.name!r} lies in {target.source.name}; draw one on the image'
+            f'no shape of {shapes.name!r} is inside {target.source.name}; draw one on the image'
         )
-    return found
+    return different
 
 
 def _in_layer(shapes: Any, layer: Any, corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners in the pixels of a layer; axes that the shapes do not have are at 0."""
+    """Corners in pixels of a layer; 0 on axes that the shapes do not have."""
     count = max(shapes.ndim, layer.ndim)
     places = np.zeros((len(corners), count))
     places[:, count - shapes.ndim :] = [shapes.data_to_world(corner) for corner in corners]
@@ -145,7 +145,7 @@ def _in_layer(shapes: Any, layer: Any, corners: NDArray[np.float64]) -> NDArray[
 
 
 def _around(boxes: list[dict[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
-    """The rectangle around several."""
+    """The rectangle around several rectangles."""
     return {
         letter: (min(box[letter][0] for box in boxes), max(box[letter][1] for box in boxes))
         for letter in boxes[0]

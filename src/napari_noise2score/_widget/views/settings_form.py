@@ -1,4 +1,4 @@
-"""The form for training, correction and result, made from the fields of the settings."""
+"""The form for training, correction and result, from the fields of the settings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from napari_noise2score.settings.tree import replaced, settings_in
 
 
 class SettingsForm(QWidget):
-    """One widget for each setting; those that are seldom changed fold away.
+    """One widget for each setting; those that are seldom changed are in a collapsible part.
 
-    The widgets are in ``widgets`` by the names of the fields, and are attributes of these names,
-    such as ``form.seconds``, where Qt has no attribute of the same name.
+    The widgets are in ``widgets`` by the names of the fields. They are also attributes of these
+    names, such as ``form.seconds``, unless Qt has an attribute of the same name.
 
     Parameters
     ----------
     first : mapping, optional
-        First values by name; the built-in ones where not given.
+        Initial values by name; by default the built-in ones.
     parent : QWidget, optional
         Qt parent.
     settings, own : dataclass instances, optional
-        The settings of the work, and those of the panel only.
+        The settings of the pipeline, and those of the panel only.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class SettingsForm(QWidget):
             raise AttributeError(f'the form has no {name!r}') from None
 
     def settings(self, noise: NoiseRequest, leave_out: Collection[str] = ()) -> DenoiseSettings:
-        """The settings that are shown, with a noise model.
+        """The displayed settings, with a noise model.
 
         Parameters
         ----------
         noise : NoiseRequest
             The noise model.
         leave_out : collection of str
-            Fields that have their defaults, whatever is shown.
+            Fields that get their default values instead of the displayed ones.
 
         Raises
         ------
@@ -76,5 +76,5 @@ class SettingsForm(QWidget):
             If a setting is not acceptable.
         """
         fields = [one for one in self._fields if one.name not in leave_out]
-        asked: DenoiseSettings = replace(self._settings, noise=noise)
-        return replaced(asked, values_in(fields, self.widgets))
+        settings: DenoiseSettings = replace(self._settings, noise=noise)
+        return replaced(settings, values_in(fields, self.widgets))

@@ -1,4 +1,4 @@
-"""Below the panel, always visible: buttons that steer a job, its progress, and messages."""
+"""Status bar below the panel, always visible: buttons for a job, its progress, and messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_noise2score._widget.views.wrapped_text import WrappedText
 
 _STEPS = 1000
 _HIGHEST = 120
-"""Height of the messages beyond which they scroll, pixels."""
+"""Maximum height of the messages, pixels; higher messages scroll."""
 
 
 class StatusBar(QFrame):
@@ -22,14 +22,14 @@ class StatusBar(QFrame):
     Parameters
     ----------
     buttons : sequence of magicgui.widgets.PushButton
-        From left to right.
+        Buttons from left to right.
     parent : QWidget, optional
         Qt parent.
     """
 
     def __init__(self, buttons: Sequence[Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName('steering')  # its name in the style sheet
+        self.setObjectName('steering')  # the name in the style sheet
         self._messages: list[str] = []
         self.progress = QProgressBar()
         self.progress.setRange(0, _STEPS)
@@ -48,14 +48,14 @@ class StatusBar(QFrame):
             layout.addWidget(widget)
 
     def show_status(self, status: Status) -> None:
-        """Show what runs, and how far it is."""
+        """Show the status and the progress of the job."""
         self.status.setText(status.text)
-        self.progress.setUpdatesEnabled(False)  # else it paints at once, and the window once more
+        self.progress.setUpdatesEnabled(False)  # otherwise the bar and the window are both painted
         self.progress.setValue(round(_STEPS * status.fraction))
         self.progress.setUpdatesEnabled(True)
 
     def show_notes(self, notes: Sequence[str]) -> None:
-        """Add sentences that a user should know of a result."""
+        """Add notes on a result."""
         self._add([f'Note: {note}' for note in notes])
 
     def show_error(self, text: str) -> None:
@@ -64,7 +64,7 @@ class StatusBar(QFrame):
         show_error(text)
 
     def refuse(self, text: str) -> None:
-        """Explain why a request cannot be carried out."""
+        """Show why a request cannot be carried out."""
         self.status.setText('Not done; see below.')
         self.show_error(text)
 

@@ -1,9 +1,9 @@
-"""Colours and borders of the panel over the viewer's theme."""
+"""Colours and borders of the panel, in addition to the theme of the viewer."""
 
 from __future__ import annotations
 
 ACCENT = '#5a7bd0'
-"""Seen on the background of the dark and of the light theme, at a contrast above 3."""
+"""Colour with a contrast above 3 to the background of the dark and of the light theme."""
 
 STYLE = f"""
 QProgressBar::chunk {{ background-color: {ACCENT}; }}
@@ -22,4 +22,4 @@ QTextEdit > QWidget {{ background-color: transparent; }}
 QTableView::item:focus {{ border: 1px solid {ACCENT}; }}
 QTableView::indicator:unchecked {{ border: 1px solid #7f8790; border-radius: 2px; }}
 """
-"""The focus of the keyboard, and tick boxes, are hard to see in napari's own style."""
+"""The keyboard focus and tick boxes are hard to see in napari's style."""

@@ -1,4 +1,4 @@
-"""The order in which Tab goes through a panel: as it is read, top to bottom."""
+"""Tab order of a panel, from top to bottom."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 
 
 def controls(layout: Any) -> Iterator[QWidget]:
-    """What Tab may reach in a layout and those within it, in the order they were added."""
+    """Widgets with keyboard focus in a layout and in nested layouts, in their order."""
     for place in range(layout.count()):
         item = layout.itemAt(place)
         widget, inner = item.widget(), item.layout()
@@ -24,6 +24,6 @@ def controls(layout: Any) -> Iterator[QWidget]:
 
 
 def order_tabs(*layouts: Any) -> None:
-    """Let Tab go through layouts in that order, from one to the next."""
+    """Let Tab go through the widgets of these layouts, in this order."""
     for first, second in pairwise(each for layout in layouts for each in controls(layout)):
         QWidget.setTabOrder(first, second)

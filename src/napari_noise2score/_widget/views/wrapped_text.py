@@ -1,4 +1,4 @@
-"""Text that wraps at any width, long file names too, and can be selected with the mouse."""
+"""Text that wraps at any width, also in long file names, and can be selected with the mouse."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from qtpy.QtWidgets import QFrame, QSizePolicy, QTextEdit, QWidget
 
 
 class WrappedText(QTextEdit):
-    """As high as its text is at its width. A QLabel would cut off words longer than a line.
+    """Text with the height of its lines. A QLabel would truncate words longer than a line.
 
     Parameters
     ----------
     name : str
-        What a screen reader calls it.
+        Name for screen readers.
     text : str
         Plain text.
     highest : int, optional
-        Pixels; a text that is higher is scrolled, also by keyboard.
+        Maximum height, pixels; a higher text scrolls, also by keyboard.
     parent : QWidget, optional
         Qt parent.
     """
@@ -49,24 +49,24 @@ class WrappedText(QTextEdit):
         self.setText(text)
 
     def text(self) -> str:
-        """The text as it was given."""
+        """The original text."""
         return self._text
 
     def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
-        """Show another text, taken literally."""
+        """Show another plain text."""
         if text != self._text:
             before = self.heightForWidth(self.width())
             self._text = text
             self.setPlainText(text.replace(' %', '\N{NO-BREAK SPACE}%'))
-            if self.heightForWidth(self.width()) != before:  # to lay the panel out takes time
+            if self.heightForWidth(self.width()) != before:  # a new layout takes time
                 self.updateGeometry()
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802 - Qt's name
-        """It has."""
+        """True: the height depends on the width."""
         return True
 
     def heightForWidth(self, width: int) -> int:  # noqa: N802 - Qt's name
-        """Height of all lines, with what the style puts around them."""
+        """Height of all lines with the margins of the style."""
         document = self.document().clone()
         document.setTextWidth(max(1, width - self._around(self.width(), self.viewport().width())))
         around = self._around(self.height(), self.viewport().height())
@@ -74,11 +74,11 @@ class WrappedText(QTextEdit):
         return height if self._highest is None else min(height, self._highest)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """At its present width."""
+        """Size at the current width."""
         return QSize(super().sizeHint().width(), self.heightForWidth(self.width()))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Any width will do."""
+        """Any width is accepted."""
         return QSize(1, 1)
 
     @staticmethod

@@ -53,27 +53,27 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     ----------
     image : (Y, X) or (T, Y, X) array, or a sequence of such
         Grey levels, any real dtype and unit, at least 9 x 9 pixels. Frames of one array that show
-        the same scene are compared with each other; otherwise each is looked at by itself. A list
-        or tuple of arrays holds fields that have the noise in common but not the scene.
+        the same scene are compared with each other; otherwise each frame is analysed separately. A
+        list or tuple of arrays contains fields of different scenes with the same noise.
 
     Returns
     -------
     NoiseFit
-        Poisson-Gaussian, or Gaussian where the variance does not depend on the intensity.
+        Poisson-Gaussian noise, or Gaussian noise if the variance does not depend on the intensity.
 
     Raises
     ------
     InputError
-        If the shape is no (Y, X) or (T, Y, X), or there is no noise.
+        If the shape is not (Y, X) or (T, Y, X), or there is no noise.
 
     Notes
     -----
-    Places without noise (padding, masks, dropped frames, NaN) do not count.
-    From frames of one scene, bleaching and offsets that differ between frames are fitted and
-    removed, moving places, hot pixels and clipped values left out; `NoiseFit.warnings` says so.
-    From single frames, noise that is correlated between pixels is noticed where patches of
-    16 x 16 pixels are flat, and treated as independent where none are. Takes about a second for
-    4 x 512 x 512 pixels.
+    Places without noise (padding, masks, dropped frames, NaN) are excluded.
+    In frames of one scene, bleaching and offsets that differ between frames are fitted and
+    removed; moving places, hot pixels and clipped values are excluded. `NoiseFit.warnings` reports
+    this. In single frames, the correlation of the noise between pixels is measured on flat patches
+    of 16 x 16 pixels; without such patches the noise is treated as independent. The estimate takes
+    about a second for 4 x 512 x 512 pixels.
 
     The model is the straight line of the photon-transfer curve, ``Var y = gain (x - offset) +
     read_noise^2`` [1]_, fitted with robust weights; docs/method.md, "Blind estimate".
@@ -147,8 +147,8 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
 def _evidence(
     fields: Sequence[UsableFrames], counts: Sequence[int], saturation: float
 ) -> tuple[PhotonTransfer, Sequence[tuple[FramePair, ...]]]:
-    """Evidence from frame differences if they are reliable, else from single frames; and the
-    pairs.
+    """Evidence from frame differences if they are reliable, otherwise from single frames; and the
+    pairs of frames.
 
     Undetected motion adds to the variance of differences, and structure adds to that of single
     frames. For independent pixels the lower of the two lines is therefore the better one.
@@ -159,10 +159,9 @@ def _evidence(
     step = -(-len(single_frames) // _MOST_CHECKED)
     no_pairs: list[tuple[FramePair, ...]] = [()] * len(fields)
     differences, pairs = None, no_pairs
-    with ThreadPoolExecutor(
-        1
-    ) as beside:  # mostly both are needed, and each uses one processor core
-        checked = beside.submit(from_single_frames, single_frames[::step], saturation)
+    # in most cases both are needed, and each uses one processor core
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(from_single_frames, single_frames[::step], saturation)
         if several:
             differences, pairs = from_frames(fields, saturation, counts)
     if differences is None:
@@ -175,8 +174,8 @@ def _evidence(
     single = checked.result()
     if single.level.size < 3:
         return differences, pairs
-    steep, usual = (robust_fit(points)[0].slope for points in (differences, single))
-    if steep <= _HIDDEN_MOTION * max(usual, 0.0):
+    of_differences, of_single = (robust_fit(points)[0].slope for points in (differences, single))
+    if of_differences <= _HIDDEN_MOTION * max(of_single, 0.0):
         return differences, pairs
     return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
 

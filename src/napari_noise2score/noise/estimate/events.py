@@ -7,10 +7,11 @@ events. Means over windows show weaker ones: for an event of ``d`` noise standar
 all of a window of ``w x w`` pixels, the mean of the difference is ``d w / sqrt(2)`` standard
 errors away from 0 (a matched filter). Three statistics are tested in windows of several sizes:
 
-- the difference of the two frames; - the second difference in time about each of the two, ``2 t_k
-- t_{k-1} - t_{k+1}``, to which an event of one frame contributes twice, if the recording
-continues; - the mean square of all differences over the recording, for places where events are
-frequent, but each is too weak to be detected.
+- the difference of the two frames;
+- the second difference in time about each of the two, ``2 t_k - t_{k-1} - t_{k+1}``, to which an
+  event of one frame contributes twice, if the recording continues;
+- the mean square of all differences over the recording, for places where events are frequent, but
+  each is too weak to be detected.
 
 Noise excludes a tenth of the places by chance, without any cost. Weaker events are not detected.
 No place is excluded because it is bright or dark: the statistics are even functions of the

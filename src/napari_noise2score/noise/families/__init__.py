@@ -1,11 +1,11 @@
-"""Noise families: how a noisy value ``y`` is drawn given the clean value ``x``, and the way back.
+"""Noise families: distribution of a noisy value ``y`` given the clean value ``x``, and correction.
 
-A family is one frozen dataclass in one file. It knows its variance, how to sample, its unit-noise
+A family is one frozen dataclass in one file. It has its variance, its sampling, its unit-noise
 coordinate and its correction by Tweedie's formula (:mod:`~napari_noise2score.noise.formulas`).
-Adding a family means one such class, and its name in `FAMILIES`; the command line, the panel and
-the reports read everything off the class.
+To add a family, write one such class and add it to `FAMILIES`; the command line, the panel and
+the reports use the fields of the class.
 
-All values are in the intensity units of the image (grey levels), unless said otherwise.
+All values are in the intensity units of the image (grey levels), unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FAMILIES: Mapping[str, type[NoiseFamily]] = {
     family.name: family
     for family in (Gaussian, Poisson, PoissonGaussian, Gamma, Exponential, Bernoulli, Tweedie)
 }
-"""Every family by its name, in the order in which a menu lists them."""
+"""Every family by its name, in the order of the menu."""
 
 
 def parameters_of(family: type[NoiseFamily]) -> dict[str, dataclasses.Field[Any]]:
@@ -51,7 +51,7 @@ def parameters_of(family: type[NoiseFamily]) -> dict[str, dataclasses.Field[Any]
 
 
 def family_from_dict(record: Mapping[str, Any]) -> NoiseFamily:
-    """The family that :meth:`NoiseFamily.to_dict` described.
+    """The family from the result of :meth:`NoiseFamily.to_dict`.
 
     Raises
     ------

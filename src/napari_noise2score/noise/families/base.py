@@ -1,4 +1,4 @@
-"""What every noise family can do."""
+"""Base classes of the noise families."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def parameter(label: str, tooltip: str, metavar: str, unit: str = '', **constrai
 
 @dataclass(frozen=True, slots=True)
 class NoiseFamily(ABC):
-    """Distribution of a noisy value ``y`` given the clean one ``x``, and how to undo it.
+    """Distribution of a noisy value ``y`` given the clean value ``x``, and its correction.
 
     Raises
     ------
     InputError
-        On construction, when a parameter is not finite or out of its range.
+        On construction, if a parameter is not finite or out of its range.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     recorruptible: ClassVar[bool] = True
-    """Whether the noise is near enough to Gaussian in its coordinate for a recorrupted risk."""
+    """Whether the noise is sufficiently Gaussian in its coordinate for a recorrupted risk."""
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
@@ -63,10 +63,11 @@ class NoiseFamily(ABC):
         """Variance of ``y`` at the clean value ``x``, any shape, in squared grey levels."""
 
     def response(self, x: ArrayLike) -> FloatArray:
-        """What a clean value ``x``, any shape, gains with a little more light, up to a factor.
+        """Increase of a clean value ``x``, any shape, with the light, up to a factor.
 
-        The variance: to move every value by a multiple of it is to move the natural parameter of
-        an exponential family. For photons a factor of the light, for Gaussian noise a constant.
+        It is the variance: a change of every value by a multiple of the variance is a change of
+        the natural parameter of an exponential family. For photons it is a factor of the light,
+        for Gaussian noise a constant.
         """
         return self.variance(x)
 
@@ -76,16 +77,16 @@ class NoiseFamily(ABC):
 
     @property
     def without_light(self) -> float | None:
-        """Grey level of a pixel without light; None where the noise does not tell."""
+        """Grey level of a pixel without light; None if it does not follow from the noise."""
         return None
 
     @abstractmethod
     def outcomes(self, x: float) -> tuple[Array, Array]:
-        """Values (K,) and probabilities (K,) that stand for ``y`` at the clean value ``x``."""
+        """Values (K,) and probabilities (K,) that represent ``y`` at the clean value ``x``."""
 
     @abstractmethod
     def clean_levels(self, top: float) -> Array:
-        """Clean values, increasing, dense enough to interpolate between, up to ``top``."""
+        """Clean values up to ``top``, increasing, dense enough for interpolation."""
 
     @abstractmethod
     def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
@@ -96,20 +97,20 @@ class NoiseFamily(ABC):
         top : float
             Largest value of the image, grey levels.
         base : float
-            A usual value of it, which may become the zero of the coordinate if it is far away.
+            A typical value of the image. It is the zero of the coordinate if it is far from 0.
         """
 
     def level_table(self, top: float, base: float = 0.0) -> LevelTable:
         """Mean and variance of the unit-noise coordinate by clean level.
 
-        By summation over the outcomes.
+        They are sums over the outcomes.
 
         Parameters
         ----------
         top : float
             Largest clean value that is needed, grey levels.
         base : float
-            A usual value, grey levels; see `coordinate`.
+            A typical value, grey levels; see `coordinate`.
         """
         zero = self.zero(base)
         own = self.lowered(zero)
@@ -128,11 +129,11 @@ class NoiseFamily(ABC):
         """Clean estimate by Tweedie's formula in grey levels, (Y, X); `correct` calls it."""
 
     def zero(self, base: float) -> float:
-        """Grey level from which heights are counted; see `coordinate` for ``base``."""
+        """Grey level that is the zero of the level table; see `coordinate` for ``base``."""
         return 0.0
 
     def lowered(self, by: float) -> NoiseFamily:
-        """The noise of the image less so many grey levels; ``by`` is a `zero`."""
+        """The noise of the image after subtraction of ``by`` grey levels; ``by`` is a `zero`."""
         return self
 
     @classmethod
@@ -148,12 +149,12 @@ class NoiseFamily(ABC):
         line : PhotonTransferLine
             The line fitted to them.
         given : mapping of str to float
-            Parameters that are known.
+            Known parameters.
 
         Raises
         ------
         InputError
-            If the data do not show such noise.
+            If this noise cannot be estimated from the data.
         """
         return {}
 
@@ -170,7 +171,7 @@ class NoiseFamily(ABC):
         score : LocalScore
             The learned score.
         form : Correction
-            Which form of the correction; ``AUTO`` stands for ``STABILISED`` here.
+            Form of the correction; ``AUTO`` is the same as ``STABILISED`` here.
 
         Returns
         -------
@@ -197,14 +198,14 @@ class NoiseFamily(ABC):
         return {spec.name: float(getattr(self, spec.name)) for spec in dataclasses.fields(self)}
 
     def words(self, least: int = 4) -> dict[str, str]:
-        """Parameter values by name, with ``least`` significant digits or as many as matter."""
+        """Parameter values by name, with ``least`` significant digits, or more if relevant."""
         return {
-            name: digits(value, self._seen(name), least)
+            name: digits(value, self._relevant_difference(name), least)
             for name, value in self.parameters().items()
         }
 
-    def _seen(self, name: str) -> float:
-        """Difference of a parameter that matters; 0 if that is a share of its value."""
+    def _relevant_difference(self, name: str) -> float:
+        """Smallest relevant difference of a parameter; 0 if it is relative to its value."""
         return 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,7 +233,7 @@ def check_parameter(spec: dataclasses.Field[Any], value: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AffineVarianceFamily(NoiseFamily):
-    """A family whose variance is a straight line of the clean value (photon-transfer line)."""
+    """A family whose variance is linear in the clean value (photon-transfer line)."""
 
     @property
     @abstractmethod
@@ -251,7 +252,7 @@ class AffineVarianceFamily(NoiseFamily):
 
     @property
     def without_light(self) -> float | None:
-        """Where the variance is that of darkness; None if it is the same everywhere."""
+        """Grey level without light; None if the variance does not depend on the light."""
         return float(self.origin) if self.slope > 0 else None
 
     def variance(self, x: ArrayLike) -> FloatArray:

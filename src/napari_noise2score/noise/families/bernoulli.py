@@ -1,4 +1,4 @@
-"""Binary frames: single-photon detectors that say yes or no."""
+"""Bernoulli noise of binary frames, from single-photon detectors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Bernoulli(NoiseFamily):
 
     Notes
     -----
-    The clean image is the probability of a count. The paper's form ``1 / (1 + exp(-s(y)))`` takes
-    the score for the mean of the natural parameter, ``log(x / (1 - x))`` ([1]_, Table 1); with
-    two values there is no density, so it holds only in the mean. The chained form takes the step
+    The clean image is the probability of a count. The paper's form ``1 / (1 + exp(-s(y)))`` uses
+    the score as the mean of the natural parameter, ``log(x / (1 - x))`` ([1]_, Table 1). Two
+    values have no density, so this is valid only in the mean. The chained form uses the step
     between the values, ``log p(1) - log p(0)``, instead of the slope.
 
     References

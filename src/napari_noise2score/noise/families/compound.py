@@ -28,7 +28,7 @@ from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 _NEGLIGIBLE = 1e-12
-"""Probability of a number of pulses that is left out."""
+"""Probability below which a number of pulses is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Tweedie(NoiseFamily):
 
     Notes
     -----
-    A power of 1 is scaled Poisson noise, 2 is Gamma noise of shape ``1 / dispersion``; between
-    them it is a Poisson number of Gamma-distributed pulses, such as photons in a detector with
-    excess noise [1]_. Corrected by the universal form of NoiseAdaptive2Score ([2]_, eq. 10), which
-    rests on a saddle-point approximation and returns the mean of the natural parameter mapped
-    back, not ``E[x | y]``.
+    A power of 1 is scaled Poisson noise, and 2 is Gamma noise of shape ``1 / dispersion``. Between
+    them the value is the sum of a Poisson number of Gamma-distributed pulses, such as photons in a
+    detector with excess noise [1]_. The correction is the universal form of NoiseAdaptive2Score
+    ([2]_, eq. 10). It uses a saddle-point approximation, and returns the clean value of the mean
+    natural parameter, not ``E[x | y]``.
 
     References
     ----------
@@ -85,7 +85,7 @@ class Tweedie(NoiseFamily):
         return np.asarray(self.dispersion * x**self.power)
 
     def response(self, x: ArrayLike) -> FloatArray:
-        """The value itself, any shape: pulses are of light, whatever their number and size."""
+        """The value itself, any shape: every pulse comes from light."""
         return np.maximum(np.asarray(x, dtype=np.float64), 0)
 
     @property

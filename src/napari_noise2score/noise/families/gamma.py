@@ -1,4 +1,4 @@
-"""Multiplicative speckle: Gamma noise, and exponential noise as its strongest form."""
+"""Multiplicative speckle: Gamma noise, and exponential noise as its special case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 RANGE = 1e-3
-"""Darkest level that is told from black, as a share of the brightest."""
+"""Darkest level that is different from black, relative to the brightest one."""
 
 _NODES = 401
 
@@ -59,7 +59,7 @@ class _Speckle(NoiseFamily):
         return np.asarray(np.asarray(x, dtype=np.float64) ** 2 / self._shape)
 
     def response(self, x: ArrayLike) -> FloatArray:
-        """The value itself: speckle has a scale and nothing else."""
+        """The value itself: speckle has only a scale."""
         return np.maximum(np.asarray(x, dtype=np.float64), 0)
 
     @property
@@ -104,8 +104,8 @@ class Gamma(_Speckle):
 
     Notes
     -----
-    Tweedie's formula ``k y / ((k - 1) - y s(y))`` is ``1 / E[1/x | y]``, the posterior mean of the
-    natural parameter mapped back, not ``E[x | y]`` ([1]_, Table 1).
+    Tweedie's formula ``k y / ((k - 1) - y s(y))`` is ``1 / E[1/x | y]``, the clean value of the
+    posterior mean of the natural parameter, not ``E[x | y]`` ([1]_, Table 1).
 
     References
     ----------

@@ -26,8 +26,8 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 """Gauss-Hermite quadrature of the standard normal distribution."""
 
 FAR = 1e4
-"""Levels above so many noise standard deviations are not counted from 0: a network computes in
-single precision, which has steps of a thousandth there."""
+"""Level above which 0 is not the zero of the coordinate, noise standard deviations: a network
+computes in single precision, which has steps of a thousandth there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Gaussian(AffineVarianceFamily):
 
     Notes
     -----
-    Corrected by ``y + sigma^2 s(y)``, the posterior mean ([1]_, eq. 6). Noise with the
-    correlation ``C`` between pixels, ``N(0, sigma^2 C)``, is corrected by ``y + sigma^2 C s(y)``;
-    the network learns the product ``C s``.
+    The correction is ``y + sigma^2 s(y)``, the posterior mean ([1]_, eq. 6). For noise with the
+    correlation ``C`` between pixels, ``N(0, sigma^2 C)``, it is ``y + sigma^2 C s(y)``; the
+    network learns the product ``C s``.
 
     References
     ----------
@@ -92,11 +92,11 @@ class Gaussian(AffineVarianceFamily):
         return np.array([0.0, max(top, self.sigma)])
 
     def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
-        """``(y - origin) / sigma``, the origin 0 or, where that is too far away, ``base``."""
+        """``(y - origin) / sigma``; the origin is 0, or ``base`` if that is far from 0."""
         return Anscombe(0.0, self.sigma**2, self.sigma**2, self.zero(base))
 
     def zero(self, base: float) -> float:
-        """0, or what is given where that is too far away."""
+        """0, or ``base`` if that is far from 0."""
         return base if abs(base) > FAR * self.sigma else 0.0
 
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:

@@ -1,4 +1,4 @@
-"""What Poisson and Poisson-Gaussian noise share: a photon has a gain, darkness an offset."""
+"""Functions for Poisson and Poisson-Gaussian noise: parameters, outcomes and gain."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ from napari_noise2score.noise.photon_transfer import (
 from napari_noise2score.noise.robust_weights import huber
 
 FINE = 0.01
-"""Difference of offsets that matters, as a share of the noise of a photon."""
+"""Smallest relevant difference of offsets, relative to the noise of a photon."""
 COUNTED = 300.0
-"""Events up to which outcomes are counted; above, shot noise is taken for Gaussian."""
+"""Mean number of events up to which outcomes are counted; above it, shot noise is treated as
+Gaussian."""
 _SIGNIFICANT = 3.0
-"""Standard errors above 0 from which a gain is estimated."""
+"""Standard errors above 0 from which a gain is significant."""
 _ROUNDS = 4
 
 
 def gain() -> Any:
-    """The parameter."""
+    """The parameter of the gain."""
     return parameter('Gain', 'Grey levels for one detected photon.', 'G', PER_PHOTON, above=0.0)
 
 
 def offset() -> Any:
-    """The parameter."""
+    """The parameter of the offset."""
     return parameter('Offset', 'Grey level of a pixel that received no light.', 'O', GREY_LEVELS)
 
 
@@ -83,12 +84,12 @@ def photon_line(
 ) -> tuple[float, float]:
     """Slope of the photon-transfer line, and the level where the variance is zero.
 
-    A ``gain`` that is given is the slope of a line through the centre of the points.
+    If ``gain`` is given, it is the slope of a line through the mean of the points.
 
     Raises
     ------
     InputError
-        If no gain is given and the line does not rise.
+        If no gain is given and the variance does not increase with the level.
     """
     if gain is None:
         if not line.rises:
@@ -101,12 +102,12 @@ def photon_line(
 
 
 def gain_through(points: PhotonTransfer, offset: float, read_noise: float) -> float:
-    """Slope of the photon-transfer line through the point of darkness, which is known.
+    """Slope of the photon-transfer line through the known point without light.
 
     Raises
     ------
     InputError
-        If the image holds no light, or no noise beyond that of darkness.
+        If the image has no light, or no noise beyond the read noise.
     """
     lit = points.level > offset
     light, count = points.level[lit] - offset, points.count[lit]

@@ -39,8 +39,8 @@ class Poisson(AffineVarianceFamily):
 
     Notes
     -----
-    Corrected exactly by the chain of `PoissonGaussian` without read noise, or by the first-order
-    form ``offset + (y - offset + gain / 2) exp(gain s(y))`` ([1]_, Table 1).
+    The exact correction is the chain of `PoissonGaussian` without read noise. The first-order form
+    is ``offset + (y - offset + gain / 2) exp(gain s(y))`` ([1]_, Table 1).
 
     References
     ----------
@@ -77,10 +77,10 @@ class Poisson(AffineVarianceFamily):
         return self.offset
 
     def lowered(self, by: float) -> NoiseFamily:
-        """With an offset that is lower."""
+        """The same noise with a lower offset."""
         return replace(self, offset=self.offset - by)
 
-    def _seen(self, name: str) -> float:
+    def _relevant_difference(self, name: str) -> float:
         return photons.FINE * self.gain if name == 'offset' else 0.0
 
     def sample(self, x: ArrayLike, rng: np.random.Generator) -> FloatArray:
@@ -96,7 +96,7 @@ class Poisson(AffineVarianceFamily):
         return photons.photon_levels(top, self.gain, self.offset)
 
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
-        """The exact step of one photon, or its first order."""
+        """The exact form with the step of one photon, or its first-order approximation."""
         if form is Correction.PAPER:
             at = np.minimum(score.at(y), LARGEST_EXPONENT / self.gain)
             clean = tweedie.poisson(y, at, gain=self.gain, offset=self.offset)
@@ -111,6 +111,6 @@ class Poisson(AffineVarianceFamily):
     def fitted(
         cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
     ) -> dict[str, float]:
-        """Slope of the photon-transfer line and its zero."""
+        """Slope and zero of the photon-transfer line."""
         slope, zero = photons.photon_line(points, line, given.get('gain'))
         return {'gain': slope, 'offset': zero}

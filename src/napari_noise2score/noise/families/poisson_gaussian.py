@@ -45,10 +45,10 @@ class PoissonGaussian(AffineVarianceFamily):
 
     Notes
     -----
-    Corrected exactly by the chain Gaussian, then Poisson, with the step of one photon
+    The exact correction is the chain Gaussian, then Poisson, with the step of one photon
     ``p(y + gain) / p(y)``:
     ``offset + (y - offset + gain + read_noise^2 s(y + gain)) p(y + gain) / p(y)``
-    (`napari_noise2score.noise.formulas.poisson_gaussian_chained`; docs/method.md). It joins the
+    (`napari_noise2score.noise.formulas.poisson_gaussian_chained`; docs/method.md). It combines the
     Gaussian and the Poisson row of Table 1 in [1]_, without the approximation of the latter.
 
     References
@@ -94,10 +94,10 @@ class PoissonGaussian(AffineVarianceFamily):
         return self.offset
 
     def lowered(self, by: float) -> NoiseFamily:
-        """With an offset that is lower."""
+        """The same noise with a lower offset."""
         return replace(self, offset=self.offset - by)
 
-    def _seen(self, name: str) -> float:
+    def _relevant_difference(self, name: str) -> float:
         noise = float(np.hypot(self.gain, self.read_noise))
         return photons.FINE * noise if name == 'offset' else 0.0
 
@@ -115,7 +115,7 @@ class PoissonGaussian(AffineVarianceFamily):
         return photons.photon_levels(top, self.gain, self.offset)
 
     def from_score(self, y: Array, score: LocalScore, form: Correction) -> Array:
-        """The exact chain, or its first order."""
+        """The exact chain, or its first-order approximation."""
         gain, offset, read_noise = self.gain, self.offset, self.read_noise
         if form is Correction.PAPER:
             at = np.minimum(score.at(y), LARGEST_EXPONENT / gain)
@@ -133,7 +133,9 @@ class PoissonGaussian(AffineVarianceFamily):
     def fitted(
         cls, points: PhotonTransfer, line: PhotonTransferLine, given: Mapping[str, float]
     ) -> dict[str, float]:
-        """The line itself, or one through its centre or through darkness if these are known."""
+        """Parameters of the fitted line, or of a line with the given gain or the given dark
+        point.
+        """
         gain = given.get('gain')
         if gain is None and {'offset', 'read_noise'} <= set(given):
             gain = photons.gain_through(points, given['offset'], given['read_noise'])
