@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_noise2score.cli.inputs import subfolder
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import obstacle, os_words, real, temporary
 from napari_noise2score.images.ome_zarr import (
@@ -127,8 +128,12 @@ def file_named(text: str) -> Path:
     return Path(text)
 
 
-def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list[Path]:
+def targets(
+    inputs: Sequence[Path], place: Place, several: bool = False, named_as: Sequence[Path] = ()
+) -> list[Path]:
     """Where the result of each image goes.
+
+    Images of folders in a folder that is ``named_as`` an input go into folders of the same names.
 
     Raises
     ------
@@ -139,8 +144,9 @@ def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list
         return [place.path]
     found: dict[str, tuple[Path, Path]] = {}
     for path in inputs:
-        target = place.path / result_name(path, remote=url_of(place.path) is not None)
-        name = _folded(target.name)
+        name = result_name(path, remote=url_of(place.path) is not None)
+        target = place.path / subfolder(path, named_as) / name
+        name = _folded(str(target))
         if name in found:
             other = found[name][0]
             raise InputError(

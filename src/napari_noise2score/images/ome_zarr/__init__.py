@@ -12,6 +12,7 @@ from napari_noise2score.images.ome_zarr.location import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import Inherited
+from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
 from napari_noise2score.images.ome_zarr.writer import (
     check_writable_as,
@@ -24,6 +25,7 @@ __all__ = [
     'Inherited',
     'OmeZarrImage',
     'check_writable_as',
+    'fields_of',
     'inside_words',
     'inside_zarr',
     'is_ome_zarr',
