@@ -125,7 +125,7 @@ def _stale(text: str, age: float) -> bool:
         return age > STALE
     try:
         started = psutil.Process(int(stated['pid'])).create_time()
-        return abs(started - float(stated['started'])) > _SAME_START
+        return bool(abs(started - float(stated['started'])) > _SAME_START)
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, KeyError, TypeError, ValueError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.cli.batch import Batch, words_of
+from napari_noise2score.cli.claims import Claims, TakenError
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images, Opened
-from napari_noise2score.cli.inputs import files_of, other_inputs, stands_for_files
+from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import settings_of
-from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
-from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.outputs import (
+    check_names,
+    check_outputs,
+    check_space,
+    outputs_of,
+    targets,
+    tried,
+)
+from napari_noise2score.cli.plan import Plan, tell_plan
+from napari_noise2score.cli.progress import Pace, duration, run
+from napari_noise2score.cli.table import NAME, SUFFIXES, Table, row_of
+from napari_noise2score.cli.tasks import DoneBefore, Task, claimed, take
 from napari_noise2score.errors import CheckpointError, InputError
-from napari_noise2score.images.ome_zarr.location import named
+from napari_noise2score.files import moved_aside
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named
 from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
-    from napari_noise2score.images.acquisition import Acquisition
-    from napari_noise2score.images.ome_zarr import Inherited
     from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
+_LEFT_ONLY = (
+    'the model is trained on the images that are left, not on those that are done already; to '
+    'give all images the same model, save one (train, or --model-out) and use apply'
+)
 _SELDOM = 10
 """Least time between two writings of a growing report, in times that one takes."""
 
@@ -70,19 +85,41 @@ def _write_clean(
     wanted = getattr(options, 'difference', None)
     model_out = getattr(options, 'model_out', None)
     named = [place.path for place in (options.output, wanted) if place is not None]
-    files, wrong = files_of(options.images, named)
-    several = len(files) > 1 or any(map(stands_for_files, options.images))
-    clean = targets(files, options.output, several)
-    maps = [] if wanted is None else targets(files, wanted, several)
-    outputs = outputs_of(output=clean, difference=maps, model_out=model_out, report=options.report)
-    with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
-        choose_device(settings.training.device)
-        start = starting_model(settings.training.init) if model is None else None
-        batch, together = Batch(files, wrong), model is None and settings.model_per is ModelPer.ALL
+    files, wrong = files_of(options.images, named, recursive=options.recursive)
+    several = len(files) > 1 or files != options.images
+    clean = targets(files, options.output, several, options.images)
+    maps = [] if wanted is None else targets(files, wanted, several, options.images)
+    inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
+    tables = _tables(options, files, several)
+    check_names(
+        outputs_of(
+            output=clean, difference=maps, model_out=model_out, report=options.report, table=tables
+        ),
+        inputs,
+    )
+    choose_device(settings.training.device)
+    start = starting_model(settings.training.init) if model is None else None
+    table = Table([] if options.dry_run else tables)
+    batch = Batch(files, wrong, table, dict(zip(files, clean, strict=True)))
+    batch.only_planned = options.dry_run
+    together = model is None and settings.model_per is ModelPer.ALL
+    done = DoneBefore(options, settings, model or start, files, trains=model is None)
+    goals = [list(paths) for paths in zip(clean, *([maps] if maps else []), strict=True)]
+    todo = [number for number in range(len(files)) if done.is_to_do(number, goals[number], batch)]
+    left = [path for number in todo for path in goals[number]]
+    others = outputs_of(model_out=model_out, report=options.report) if todo else []
+    outputs = [*outputs_of(output=left), *others, *outputs_of(table=tables)]
+    if options.dry_run:
+        check_outputs(outputs, inputs, overwrite=options.overwrite)
+    trial = (
+        nullcontext() if options.dry_run else tried(outputs, inputs, overwrite=options.overwrite)
+    )
+    with trial:
         sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
-        tasks: list[_Task] = []
+        tasks: list[Task] = []
 
-        def check(number: int, image: Opened) -> None:
+        def check(place: int, image: Opened) -> None:
+            number = todo[place]
             source, dtype = image.source, settings.dtype_of(image.source)
             written = [(clean[number], dtype)]
             written += [(maps[number], np.dtype(np.float32))] if maps else []
@@ -94,28 +131,53 @@ def _write_clean(
             check_footprint(source, dtype, differences=bool(maps))
             image.tell(*notes)
             sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
-            places = [path for path, _ in written]
             known = image.acquisition, image.inherited, image.file.notes
-            tasks.append(_Task(files[number], places, *known))
+            tasks.append(Task(files[number], goals[number], *known, done.origins[number]))
 
-        images = Images(files, options, together)
+        images = Images([files[number] for number in todo], options, together)
         batch.look_at(images, check)
         check_space(sizes)
-        if tasks:
-            images = images if len(tasks) == len(files) else images.only([t.file for t in tasks])
-            results = _Results(tasks, settings, batch, model_out, options.report)
-            steps = denoise_steps(
-                images.sources,
-                settings,
-                lessons=images.lessons,
-                model=model,
-                go_on=not batch.single,
-            )
-            try:
-                run(results.written(steps))
-            finally:
-                results.write_report(at_the_end=True)
+        if options.dry_run:
+            plan = Plan(settings, model, sizes, several_models=not together)
+            tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
+            return batch.status()
+        claims = Claims()
+        try:
+            if together:
+                tasks = claimed(tasks, claims, options, batch)
+            images = images.only([task.file for task in tasks])
+            if together and settings.training.trains and tasks and batch.skipped:
+                note(_LEFT_ONLY)
+            if tasks:
+                results = _Results(tasks, settings, batch, claims, model_out, options)
+                images.before = (lambda number: None) if together else results.take
+                steps = denoise_steps(
+                    images.sources,
+                    settings,
+                    lessons=images.lessons,
+                    model=model,
+                    go_on=not batch.single,
+                )
+                try:
+                    run(results.written(steps), results.where)
+                except TakenError as error:
+                    batch.leave_out(tasks[0].file, error)
+                finally:
+                    results.write_report(at_the_end=True)
+        finally:
+            claims.give_all_back()
+            batch.write_table(at_the_end=True)
         return batch.status()
+
+
+def _tables(options: argparse.Namespace, files: Sequence[Path], several: bool) -> list[Path]:
+    """The tables that are written: the one that is named, else both in a folder of results."""
+    if options.table is not None:
+        return [options.table]
+    place = options.output.path
+    if not several or is_ome_zarr(place) or not options.output.is_folder(files, several):
+        return []
+    return [place / f'{NAME}{suffix}' for suffix in SUFFIXES]
 
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
@@ -128,56 +190,64 @@ def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
     return 4 * weights * settings.training.slices
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Task:
-    """What is known of an image before the work, so that its file is not needed after it.
-
-    Attributes
-    ----------
-    file : Path
-        The image.
-    targets : list of Path
-        Where the clean image goes, and what the training changed, if that is asked for.
-    acquisition : Acquisition
-        Sizes and channels.
-    inherited : Inherited
-        What else the file hands on to a result.
-    notes : tuple of str
-        What is to be said of the file.
-    """
-
-    file: Path
-    targets: list[Path]
-    acquisition: Acquisition
-    inherited: Inherited
-    notes: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class _Results:
     """Writes what comes out, as it comes out: files first, then words.
 
     Attributes
     ----------
-    tasks : list of _Task
+    tasks : list of Task
         What is denoised.
     settings : DenoiseSettings
         How.
     batch : Batch
         What becomes of the images.
-    model_out, report : Path or None
-        Where the trained score goes, and the report.
+    claims : Claims
+        The outputs that this process works on.
+    model_out : Path or None
+        Where the trained score goes.
+    options : Namespace
+        Where the report goes, and whether results are replaced.
     """
 
-    tasks: list[_Task]
+    tasks: list[Task]
     settings: DenoiseSettings
     batch: Batch
+    claims: Claims
     model_out: Path | None
-    report: Path | None
+    options: argparse.Namespace
     _reports: list[dict[str, Any]] = field(default_factory=list)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
     _pending: bool = False
+    _pace: Pace = field(default_factory=Pace)
+
+    def take(self, number: int) -> None:
+        """Claim the output of an image when its turn comes."""
+        take(self.tasks[number], self.claims, self.options)
+
+    def where(self) -> str:
+        """Which of the files the work is at, and how long all of them will take."""
+        finished, count = self._pace.finished, len(self.tasks)
+        if count < 2 or finished == count:
+            return ''
+        words = f'file {finished + 1} of {count}, {self.tasks[finished].file.name}'
+        left = self._pace.left(count)
+        return words if left is None else f'{words}, about {duration(left)} left of all'
+
+    def _finished(self, number: int, words: str | None) -> None:
+        """An image is done or left out; said where there is no bar that shows it."""
+        task, count = self.tasks[number], len(self.tasks)
+        self.claims.give_back(task.targets[0])
+        seconds = self._pace.finish(worked=words is not None)
+        if count < 2 or words is None:
+            return
+        left = self._pace.left(count)
+        more = '' if not left else f', about {duration(left)} left of all'
+        note(
+            f'file {self._pace.finished} of {count}, {task.file.name}: {words} in '
+            f'{duration(seconds)}{more}'
+        )
 
     def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
         """Write what events bring; their progress is passed on."""
@@ -190,20 +260,26 @@ class _Results:
                     if self.model_out is not None:
                         self._write(self.model_out, event.model.save)
                     self._gains += filter(None, [gain_words(event.model.training)])
+                    if self.settings.model_per is ModelPer.ALL:
+                        self._pace.restart()
                 case LeftOut():
                     self.batch.leave_out(self.tasks[event.number].file, event.error)
                     self._pending = bool(self._reports)
+                    self._finished(event.number, None)
                 case Denoised():
                     yield from self._result(event)
+                    self._finished(event.number, 'done')
                 case Progress():
+                    self.claims.renew()
                     yield event
             del event  # a result is let go of before the next image is looked at
 
     def _result(self, result: Denoised) -> Generator[Any, None, None]:
         """Write what belongs to an image, then say what there is to say of it."""
-        from napari_noise2score.images.formats import write_image
+        from napari_noise2score.images.formats import ORIGIN, write_image
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
+        result.report[ORIGIN] = task.origin.record(result.report['crc32'])
 
         def write(path: Path, values: NDArray[Any]) -> None:
             write_image(
@@ -226,6 +302,8 @@ class _Results:
         self._reports.append(report)
         self._pending = True
         self.write_report()
+        values = row_of(report, task.acquisition)
+        self.batch.finish(task.file, {**values, 'seconds': round(self._pace.seconds, 3)})
         for gain in self._gains:
             say(gain)
         self._gains.clear()
@@ -257,20 +335,23 @@ class _Results:
         from napari_noise2score.files import write_json
 
         begin = time.perf_counter()
-        if self.report is None or not self._pending or (begin < self._due and not at_the_end):
+        path = self.options.report
+        if path is None or not self._pending or (begin < self._due and not at_the_end):
             return
         failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
         record = {'images': self._reports, 'failed': failed}
         record = self._reports[0] if self.batch.single else record
-        self._write(self.report, lambda path: write_json(path, record))
+        self._write(path, lambda path: write_json(path, record))
         self._pending = False
         now = time.perf_counter()
         self._due = now + _SELDOM * (now - begin)
 
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one file; if it cannot be written, the others still are."""
+        old = self.options.overwrite and is_ome_zarr(path) and path.is_dir()
         try:
-            write(path)
+            with moved_aside(path) if old else nullcontext():
+                write(path)
         except (OSError, InputError, MemoryError) as error:
             self._lost(path, error)
 

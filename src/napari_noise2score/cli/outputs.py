@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import secrets
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from napari_noise2score.images.ome_zarr import (
     inside_zarr,
     is_ome_zarr,
     named,
+    record_of,
     root_of,
     try_to_write,
     url_of,
@@ -28,6 +30,8 @@ from napari_noise2score.images.ome_zarr import obstacle as zarr_obstacle
 from napari_noise2score.memory import in_words
 
 _ZARR = '.ome.zarr'
+_LONGEST_NAME = 250
+"""Bytes of a file name that every usual file system accepts."""
 _HEADER = 1 << 16
 """What a file has besides the values of an image, bytes, at most but for very many planes."""
 
@@ -205,8 +209,34 @@ def outputs_of(**paths: Path | Sequence[Path] | None) -> list[Output]:
     ]
 
 
+def check_outputs(
+    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
+) -> None:
+    """Raise if two outputs are one file, one is an input, or one is known not to be writable.
+
+    Parameters
+    ----------
+    outputs, inputs
+        As of `tried`.
+    overwrite : bool
+        Whether an OME-Zarr that is a result of this program may be replaced.
+
+    Raises
+    ------
+    InputError
+        With the names.
+    """
+    check_names(outputs, [path for path in inputs if path is not None])
+    for output in outputs:
+        words = _obstacle(output.path, overwrite)
+        if words is not None:
+            raise InputError(f'{named(output.path)}: {words}')
+
+
 @contextmanager
-def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[None]:
+def tried(
+    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
+) -> Iterator[None]:
     """Raise before any work is done if a file could not be written at the end of it.
 
     Makes the folders that are missing, and takes those away at the end that are still empty.
@@ -217,17 +247,15 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
         What is going to be written.
     inputs : iterable of Path or None
         What is read, and so must not be written; None counts for nothing.
+    overwrite : bool
+        Whether an OME-Zarr that is a result of this program may be replaced.
 
     Raises
     ------
     InputError
         If two outputs are one file, one is an input, or one cannot be written.
     """
-    _check_names(outputs, [path for path in inputs if path is not None])
-    for output in outputs:
-        words = _obstacle(output.path)
-        if words is not None:
-            raise InputError(f'{named(output.path)}: {words}')
+    check_outputs(outputs, inputs, overwrite=overwrite)
     made: list[Path] = []
     try:
         for output in outputs:
@@ -245,8 +273,12 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
                 folder.rmdir()
 
 
-def _obstacle(path: Path) -> str | None:
+def _obstacle(path: Path, overwrite: bool) -> str | None:
     """What is known to keep an output from being written; None if nothing is."""
+    if overwrite and is_ome_zarr(path) and url_of(path) is None and path.is_dir():
+        if record_of(path) is None:
+            return 'exists, and is not a result of this program: it is not overwritten'
+        return zarr_obstacle(temporary(path.parent))
     if is_ome_zarr(path):
         return zarr_obstacle(path)
     store = inside_zarr(path)
@@ -311,7 +343,7 @@ def _largest_file() -> int | None:
     return None if most == resource.RLIM_INFINITY else most
 
 
-def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
+def check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     """Raise if two outputs are one file, or a file and its folder, or one is an input."""
     read = {_identity(path) for path in inputs}
     known: dict[str, Output] = {}
@@ -372,8 +404,13 @@ def _try(target: Path, made: list[Path]) -> None:
     first.touch()
     first.replace(second)
     second.unlink()
+    if target.is_dir():  # an OME-Zarr, which is replaced as a whole
+        return
     if target.exists():
         os.close(os.open(target, os.O_WRONLY))
-    else:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        target.unlink()
+        return
+    # another process may write the file itself in this moment, so its name gets some letters more
+    trial = target.with_name(f'{secrets.token_hex(4)}.{target.name}')
+    target = trial if len(os.fsencode(trial.name)) <= _LONGEST_NAME else target
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    target.unlink()

@@ -36,13 +36,7 @@ def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool 
     InputError
         With the sizes and a remedy.
     """
-    channels = source.channels()
-    count, rows, columns = channels[0].shape
-    result, level = source.size * np.dtype(dtype).itemsize, 4 * count * rows * columns
-    arrays = [result, *[level] * len(channels)]
-    arrays += [4 * source.size, level] if differences else []
-    filed = sum(size for size in arrays if size > IN_MEMORY)
-    needed = PLANE * rows * columns + sum(arrays) - filed
+    needed, filed = footprint(source, dtype, differences=differences)
     _compare(source, needed, available(), 'memory')
     addresses = address_space()
     if addresses is not None:
@@ -50,6 +44,25 @@ def check_footprint(source: ImageSource, dtype: DTypeLike, *, differences: bool 
     if filed:
         folder = tempfile.gettempdir()
         _compare(source, filed, shutil.disk_usage(folder).free, f'space in {folder} (TMPDIR)')
+
+
+def footprint(
+    source: ImageSource, dtype: DTypeLike, *, differences: bool = False
+) -> tuple[int, int]:
+    """Bytes of memory, and of temporary files, that an image needs at least.
+
+    Parameters
+    ----------
+    source, dtype, differences
+        As of `check_footprint`.
+    """
+    channels = source.channels()
+    count, rows, columns = channels[0].shape
+    result, level = source.size * np.dtype(dtype).itemsize, 4 * count * rows * columns
+    arrays = [result, *[level] * len(channels)]
+    arrays += [4 * source.size, level] if differences else []
+    filed = sum(size for size in arrays if size > IN_MEMORY)
+    return PLANE * rows * columns + sum(arrays) - filed, filed
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

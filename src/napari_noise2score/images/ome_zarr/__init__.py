@@ -11,7 +11,7 @@ from napari_noise2score.images.ome_zarr.location import (
     root_of,
     url_of,
 )
-from napari_noise2score.images.ome_zarr.metadata import Inherited
+from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
 from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
 from napari_noise2score.images.ome_zarr.writer import (
@@ -33,6 +33,7 @@ __all__ = [
     'named',
     'obstacle',
     'read_ome_zarr',
+    'record_of',
     'root_of',
     'try_to_write',
     'url_of',
