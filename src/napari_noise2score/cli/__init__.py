@@ -27,7 +27,7 @@ from napari_noise2score.cli.options import (
     add_inputs,
     add_noise,
     add_output,
-    add_reading,
+    add_table,
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
+    add_table(train, 'none')
     add_noise(train)
     add_training(train)
     train.set_defaults(command=run.train)
@@ -185,11 +186,9 @@ def _parser() -> argparse.ArgumentParser:
     add_fields(apply, TrainSettings, only=('device',))
     apply.set_defaults(command=run_apply)
 
-    estimate = commands.add_parser('estimate', help='estimate the noise of an image')
-    estimate.add_argument(
-        'images', nargs=1, type=Path, metavar='IN', help='TIFF, OME-TIFF or OME-Zarr image'
-    )
-    add_reading(estimate)
+    estimate = commands.add_parser('estimate', help='estimate the noise of images')
+    add_inputs(estimate)
+    add_table(estimate, 'none')
     estimate.add_argument(
         '--json', action='store_true', help='print the estimate and its evidence as JSON'
     )

@@ -91,19 +91,21 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         'are reported as failed',
     )
     add_table(
-        parser, 'denoised.csv and denoised.json in the folder of the results, if there is one'
+        parser,
+        'denoised.csv and denoised.json in the folder of several results',
+        ', memory, disk space and an estimate of the time, for which a small part of one image is '
+        'denoised',
     )
+
+
+def add_table(parser: argparse.ArgumentParser, default: str, planned: str = '') -> None:
+    """A table with a row for each image, and a list of what would be done."""
     parser.add_argument(
         '--dry-run',
         action='store_true',
-        help='only list what would be done, skipped or refused, with sizes, memory, disk space '
-        'and an estimate of the time, for which a small part of one image is denoised; nothing '
-        'is written',
+        help=f'only list what would be done, skipped or refused, with sizes{planned}; nothing is '
+        'written',
     )
-
-
-def add_table(parser: argparse.ArgumentParser, default: str) -> None:
-    """A table with a row for each image."""
     parser.add_argument(
         '--table',
         type=table_named,

@@ -21,6 +21,8 @@ from napari_noise2score.plain import json_line
 from napari_noise2score.settings import DenoiseSettings
 
 _READING = ('axes', 'series', 'region', 'learn_from')
+_UNKNOWN = 'does not state that it is a result of this program'
+_FOREIGN = 'is not a result of this program: an OME-Zarr of others is not overwritten'
 _HERE_ONLY = ('device',)
 """Settings of the training that do not change what is asked for."""
 
@@ -101,20 +103,20 @@ def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -
     InputError
         If one exists and has another origin.
     """
-    from napari_noise2score.images.formats import origin_of
+    from napari_noise2score.images.formats import is_zarr, origin_of
+    from napari_noise2score.images.ome_zarr import record_of
 
     there = [path for path in targets if url_of(path) is None and os.path.lexists(path)]
     for path in there:
         stated = origin_of(path)
         if stated is None:
-            raise InputError(
-                f'{named(path)}: exists, and does not state that it is a result of this program; '
-                '--overwrite replaces it'
-            )
+            foreign = is_zarr(path) and record_of(path) is None
+            words = _FOREIGN if foreign else f'{_UNKNOWN}; --overwrite replaces it'
+            raise InputError(f'{named(path)}: exists already, and {words}')
         different = origin.differences(stated, crc32)
         if different:
             raise InputError(
-                f'{named(path)}: exists, made {" and ".join(different)}; --overwrite replaces it'
+                f'{named(path)}: exists already, made {" and ".join(different)}; --overwrite replaces it'
             )
     return len(there) == len(targets)
 

@@ -15,11 +15,11 @@ from napari_noise2score.cli.progress import duration
 from napari_noise2score.images.ome_zarr.location import named, url_of
 from napari_noise2score.images.region import Region
 from napari_noise2score.memory import available, in_words
-from napari_noise2score.settings import DenoiseSettings, StartFrom
+from napari_noise2score.settings import DenoiseSettings, StartFrom, TrainSettings
 
 if TYPE_CHECKING:
     from napari_noise2score.cli.batch import Batch
-    from napari_noise2score.cli.images import Images
+    from napari_noise2score.cli.images import Images, Opened
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.score.model import ScoreModel
 
@@ -101,12 +101,8 @@ def tell_plan(
         dtype = plan.settings.dtype_of(source)
         needed, _ = footprint(source, dtype)
         values, memory = values + source.size, max(memory, needed)
-        shape = ' x '.join(map(str, source.shape))
         size = in_words(source.size * dtype.itemsize)
-        say(
-            f'would be done: {named(file)} -> {named(output)}: {source.axes} {shape} '
-            f'{source.data.dtype}, result {size}'
-        )
+        say(f'would be done: {named(file)} -> {named(output)}: {_outline(source)}, result {size}')
     for name in batch.skipped:
         say(f'would be skipped: {name}: done already, with the same settings and model')
     for name, text in batch.failed.items():
@@ -116,6 +112,42 @@ def tell_plan(
     say(f'memory: about {in_words(memory)} or more; {in_words(available())} are free')
     say(_disk_words(plan.sizes))
     say(_time_words(plan, sources[0], values, len(tasks)))
+
+
+def tell_inputs(images: Images, batch: Batch, training: TrainSettings | None = None) -> int:
+    """Print which images would be read, by a command without results of its own for each.
+
+    Parameters
+    ----------
+    images : Images
+        The images.
+    batch : Batch
+        What becomes of them.
+    training : TrainSettings, optional
+        How a model would be trained on them.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+
+    def tell(number: int, image: Opened) -> None:
+        source = image.source
+        size = in_words(source.size * source.data.dtype.itemsize)
+        say(f'would be read: {named(images.files[number])}: {_outline(source)}, {size}')
+
+    batch.only_planned = True
+    batch.look_at(images, tell)
+    for name, text in batch.failed.items():
+        say(f'would fail: {name}: {text}')
+    if training is not None and training.seconds is not None:
+        say(f'time: at most {duration(training.seconds)} for the training')
+    return batch.status()
+
+
+def _outline(source: ImageSource) -> str:
+    return f'{source.axes} {" x ".join(map(str, source.shape))} {source.data.dtype}'
 
 
 def _disk_words(sizes: Sequence[tuple[Path, int]]) -> str:

@@ -22,6 +22,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.files import write_json, written_whole
 from napari_noise2score.images.acquisition import Acquisition
 from napari_noise2score.images.ome_zarr.location import url_of
+from napari_noise2score.images.source import ImageSource
 
 NAME = 'denoised'
 """Name of the table in a folder of results."""
@@ -117,10 +118,21 @@ def row_of(report: Mapping[str, Any], acquisition: Acquisition) -> dict[str, Any
         **noise_values(channels),
         'risk': risk['value'],
         'risk_error': risk['standard_error'],
-        'gained': _gained(report.get('training') or {}),
+        'gained': gained(report.get('training') or {}),
         'seconds': report['seconds'],
         'model': (report.get('model') or {}).get('sha256'),
         'warnings': report['warnings'],
+        'peak_memory_bytes': peak_memory(),
+    }
+
+
+def image_values(source: ImageSource, acquisition: Acquisition) -> dict[str, Any]:
+    """What is known of an image before any work, as values of a row."""
+    return {
+        'axes': source.axes,
+        'shape': source.shape,
+        'dtype': str(source.data.dtype),
+        'pixel_size': pixel_size(acquisition),
         'peak_memory_bytes': peak_memory(),
     }
 
@@ -151,7 +163,7 @@ def peak_memory() -> int | None:
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
-def _gained(training: Mapping[str, Any]) -> float | None:
+def gained(training: Mapping[str, Any]) -> float | None:
     """By how much a training lowered the estimated error, in noise variances."""
     start, end = ((training.get(key) or {}).get('value') for key in ('start_risk', 'risk'))
     if not training.get('steps_done') or start is None or end is None:
