@@ -145,7 +145,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=_version())
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
-    denoise = commands.add_parser('denoise', help='train on images and write the denoised images')
+    denoise = commands.add_parser(
+        'denoise',
+        help='train on images and write the denoised images',
+        epilog='Many images: with --model-per all, which is the default, one model is trained on '
+        'all images of the call that are not done yet, and one process denoises all of them. '
+        'Several processes share a folder with --model-per image, or with apply and a model that '
+        'was trained before; apply also gives images of later calls the same model.',
+    )
     add_inputs(denoise)
     add_output(denoise)
     add_noise(denoise)

@@ -76,7 +76,10 @@ def claim(output: Path) -> str:
         own = _own()
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        except FileExistsError:
+        except (FileExistsError, PermissionError) as error:
+            # on Windows, a file that is just being removed cannot be opened
+            if isinstance(error, PermissionError) and not file.exists():
+                raise
             text, age = _read(file)
             if text is None:  # released in this moment
                 continue

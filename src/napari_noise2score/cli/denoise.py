@@ -106,6 +106,10 @@ def _write_clean(
     done = DoneBefore(options, settings, model or start, files, trains=model is None)
     goals = [list(paths) for paths in zip(clean, *([maps] if maps else []), strict=True)]
     todo = [number for number in range(len(files)) if done.is_to_do(number, goals[number], batch)]
+    if model_out is not None and not todo:
+        note(
+            f'{model_out}: is not written: no image is left to train on; --overwrite trains again'
+        )
     left = [path for number in todo for path in goals[number]]
     others = outputs_of(model_out=model_out, report=options.report) if todo else []
     outputs = [*outputs_of(output=left), *others, *outputs_of(table=tables)]

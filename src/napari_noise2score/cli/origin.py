@@ -108,16 +108,18 @@ def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -
 
     there = [path for path in targets if url_of(path) is None and os.path.lexists(path)]
     for path in there:
-        stated = origin_of(path)
+        try:
+            stated = origin_of(path)
+        except InputError:  # not even a TIFF
+            stated = None
         if stated is None:
             foreign = is_zarr(path) and record_of(path) is None
             words = _FOREIGN if foreign else f'{_UNKNOWN}; --overwrite replaces it'
             raise InputError(f'{named(path)}: exists already, and {words}')
         different = origin.differences(stated, crc32)
         if different:
-            raise InputError(
-                f'{named(path)}: exists already, made {" and ".join(different)}; --overwrite replaces it'
-            )
+            words = f'made {" and ".join(different)}; --overwrite replaces it'
+            raise InputError(f'{named(path)}: exists already, {words}')
     return len(there) == len(targets)
 
 
