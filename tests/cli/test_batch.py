@@ -258,6 +258,28 @@ def test_what_another_process_works_on_is_left_to_it(data, apply, capsys):
     assert not file.exists()
 
 
+@pytest.mark.parametrize('more', [[], ['--overwrite']])
+def test_what_another_process_made_in_the_meantime_is_left(data, apply, monkeypatch, capsys, more):
+    assert apply() == 0
+    saved = Path('out/b.tif').read_bytes()
+    if not more:
+        Path('out/b.tif').unlink()
+
+    def late(output: Path) -> str:
+        token = claim(output)
+        if output.name == 'b.tif':
+            Path('new.tif').write_bytes(saved)
+            Path('new.tif').replace(output)
+        return token
+
+    monkeypatch.setattr('napari_noise2score.cli.claims.claim', late)
+    assert apply(*more) == 0
+    assert '1 left to another process' in last_line(capsys)
+    assert Path('out/b.tif').read_bytes() == saved
+    assert states()['b.tif'] == 'done'
+    assert list(Path('out').glob('.*')) == []
+
+
 def test_images_that_share_a_model_are_claimed_before_the_training(data, monkeypatch, capsys):
     from napari_noise2score.pipeline import run
 

@@ -20,6 +20,7 @@ from napari_noise2score.cli.images import Images, Opened
 from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import (
+    Output,
     check_names,
     check_outputs,
     check_space,
@@ -73,115 +74,174 @@ def apply(options: argparse.Namespace) -> int:
     return _write_clean(options, settings, ScoreModel.load(options.model))
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The files of a call.
+
+    Attributes
+    ----------
+    files : list of Path
+        The images.
+    wrong : list of (Path, InputError)
+        What was named and is no image.
+    inputs : list of Path
+        All that is read.
+    goals : list of list of Path
+        For each image where its result goes, and what the training changed, if that is wanted.
+    model_out : Path or None
+        Where the trained model goes.
+    tables : list of Path
+        The tables that are written: the one that is named, else both in a folder of results.
+    """
+
+    files: list[Path]
+    wrong: list[tuple[Path, InputError]]
+    inputs: list[Path]
+    goals: list[list[Path]]
+    model_out: Path | None
+    tables: list[Path]
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> _Names:
+        """From the options.
+
+        Raises
+        ------
+        InputError
+            If there is no image, or two outputs would be one file, or one an input.
+        """
+        wanted = getattr(options, 'difference', None)
+        model_out = getattr(options, 'model_out', None)
+        places = [place for place in (options.output, wanted) if place is not None]
+        files, wrong = files_of(
+            options.images, [place.path for place in places], recursive=options.recursive
+        )
+        several = len(files) > 1 or files != options.images
+        found = [targets(files, place, several, options.images) for place in places]
+        goals = [list(paths) for paths in zip(*found, strict=True)]
+        tables = [] if options.table is None else [options.table]
+        folder = options.output.path
+        if not tables and several and not is_ome_zarr(folder):
+            in_folder = options.output.is_folder(files, several)
+            tables = [folder / f'{NAME}{suffix}' for suffix in SUFFIXES if in_folder]
+        inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
+        names = cls(files, wrong, inputs, goals, model_out, tables)
+        check_names(names.outputs(options, range(len(files))), inputs)
+        return names
+
+    def outputs(self, options: argparse.Namespace, numbers: Sequence[int]) -> list[Output]:
+        """What is written if the images of these numbers are denoised."""
+        goals = zip(*(self.goals[number] for number in numbers), strict=True)
+        roles = dict(zip(('output', 'difference'), map(list, goals), strict=False))
+        others = {'model_out': self.model_out, 'report': options.report} if numbers else {}
+        return outputs_of(**roles, **others, table=self.tables)
+
+
 def _write_clean(
     options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
 ) -> int:
-    from napari_noise2score.images.footprint import check_footprint
-    from napari_noise2score.images.formats import check_writable_as
-    from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
 
-    wanted = getattr(options, 'difference', None)
-    model_out = getattr(options, 'model_out', None)
-    named = [place.path for place in (options.output, wanted) if place is not None]
-    files, wrong = files_of(options.images, named, recursive=options.recursive)
-    several = len(files) > 1 or files != options.images
-    clean = targets(files, options.output, several, options.images)
-    maps = [] if wanted is None else targets(files, wanted, several, options.images)
-    inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
-    tables = _tables(options, files, several)
-    check_names(
-        outputs_of(
-            output=clean, difference=maps, model_out=model_out, report=options.report, table=tables
-        ),
-        inputs,
-    )
+    names = _Names.of(options)
     choose_device(settings.training.device)
     start = starting_model(settings.training.init) if model is None else None
-    table = Table([] if options.dry_run else tables)
-    batch = Batch(files, wrong, table, dict(zip(files, clean, strict=True)))
+    outputs = {file: goals[0] for file, goals in zip(names.files, names.goals, strict=True)}
+    table = Table([] if options.dry_run else names.tables)
+    batch = Batch(names.files, names.wrong, table, outputs)
     batch.only_planned = options.dry_run
+    done = DoneBefore(options, settings, model or start, trains=model is None)
+    pairs = enumerate(zip(names.files, names.goals, strict=True))
+    todo = [number for number, (file, goals) in pairs if done.is_to_do(file, goals, batch)]
+    if names.model_out is not None and not todo:
+        words = 'is not written: no image is left to train on; --overwrite trains again'
+        note(f'{names.model_out}: {words}')
     together = model is None and settings.model_per is ModelPer.ALL
-    done = DoneBefore(options, settings, model or start, files, trains=model is None)
-    goals = [list(paths) for paths in zip(clean, *([maps] if maps else []), strict=True)]
-    todo = [number for number in range(len(files)) if done.is_to_do(number, goals[number], batch)]
-    if model_out is not None and not todo:
-        note(
-            f'{model_out}: is not written: no image is left to train on; --overwrite trains again'
-        )
-    left = [path for number in todo for path in goals[number]]
-    others = outputs_of(model_out=model_out, report=options.report) if todo else []
-    outputs = [*outputs_of(output=left), *others, *outputs_of(table=tables)]
+    images = Images([names.files[number] for number in todo], options, together)
+    sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
+    written = names.outputs(options, todo)
     if options.dry_run:
-        check_outputs(outputs, inputs, overwrite=options.overwrite)
-    trial = (
-        nullcontext() if options.dry_run else tried(outputs, inputs, overwrite=options.overwrite)
-    )
-    with trial:
-        sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
-        tasks: list[Task] = []
-
-        def check(place: int, image: Opened) -> None:
-            number = todo[place]
-            source, dtype = image.source, settings.dtype_of(image.source)
-            written = [(clean[number], dtype)]
-            written += [(maps[number], np.dtype(np.float32))] if maps else []
-            notes = [
-                text
-                for path, kind in written
-                for text in check_writable_as(path, source.axes, kind, source.shape)
-            ]
-            check_footprint(source, dtype, differences=bool(maps))
-            image.tell(*notes)
-            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
-            known = image.acquisition, image.inherited, image.file.notes
-            tasks.append(Task(files[number], goals[number], *known, done.origins[number]))
-
-        images = Images([files[number] for number in todo], options, together)
-        batch.look_at(images, check)
-        check_space(sizes)
-        if options.dry_run:
-            plan = Plan(settings, model, sizes, several_models=not together)
-            tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
-            return batch.status()
-        claims = Claims()
+        check_outputs(written, names.inputs, overwrite=options.overwrite)
+        goals = [names.goals[number] for number in todo]
+        tasks = _tasks(images, goals, settings, done, batch, sizes)
+        plan = Plan(settings, model, sizes, several_models=not together)
+        tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
+        return batch.status()
+    with tried(written, names.inputs, overwrite=options.overwrite):
+        goals = [names.goals[number] for number in todo]
+        tasks = _tasks(images, goals, settings, done, batch, sizes)
+        results = _Results(tasks, settings, batch, Claims(), names.model_out, options)
         try:
             if together:
-                tasks = claimed(tasks, claims, options, batch)
-            images = images.only([task.file for task in tasks])
-            if together and settings.training.trains and tasks and batch.skipped:
+                results.tasks = claimed(tasks, results.claims, batch)
+            if together and settings.training.trains and results.tasks and batch.skipped:
                 note(_LEFT_ONLY)
-            if tasks:
-                results = _Results(tasks, settings, batch, claims, model_out, options)
-                images.before = (lambda number: None) if together else results.take
-                steps = denoise_steps(
-                    images.sources,
-                    settings,
-                    lessons=images.lessons,
-                    model=model,
-                    go_on=not batch.single,
-                )
-                try:
-                    run(results.written(steps), results.where)
-                except TakenError as error:
-                    batch.leave_out(tasks[0].file, error)
-                finally:
-                    results.write_report(at_the_end=True)
+            if results.tasks:
+                _work(results, images, model, together)
         finally:
-            claims.give_all_back()
+            results.claims.give_all_back()
             batch.write_table(at_the_end=True)
         return batch.status()
 
 
-def _tables(options: argparse.Namespace, files: Sequence[Path], several: bool) -> list[Path]:
-    """The tables that are written: the one that is named, else both in a folder of results."""
-    if options.table is not None:
-        return [options.table]
-    place = options.output.path
-    if not several or is_ome_zarr(place) or not options.output.is_folder(files, several):
-        return []
-    return [place / f'{NAME}{suffix}' for suffix in SUFFIXES]
+def _tasks(
+    images: Images,
+    goals: Sequence[list[Path]],
+    settings: DenoiseSettings,
+    done: DoneBefore,
+    batch: Batch,
+    sizes: list[tuple[Path, int]],
+) -> list[Task]:
+    """Look at images before the work; those that pass all checks are tasks.
+
+    ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them.
+    """
+    from napari_noise2score.images.footprint import check_footprint
+    from napari_noise2score.images.formats import check_writable_as
+
+    tasks: list[Task] = []
+
+    def check(number: int, image: Opened) -> None:
+        source, dtype = image.source, settings.dtype_of(image.source)
+        kinds = [dtype, np.dtype(np.float32)]
+        written = list(zip(goals[number], kinds, strict=False))
+        notes = [
+            text
+            for path, kind in written
+            for text in check_writable_as(path, source.axes, kind, source.shape)
+        ]
+        check_footprint(source, dtype, differences=len(written) > 1)
+        image.tell(*notes)
+        sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+        file = images.files[number]
+        stated = image.acquisition, image.inherited, image.file.notes
+        tasks.append(Task(file, goals[number], done.known[file], *stated))
+
+    batch.look_at(images, check)
+    check_space(sizes)
+    return tasks
+
+
+def _work(results: _Results, images: Images, model: ScoreModel | None, together: bool) -> None:
+    """Denoise images; without ``together``, each is claimed when its turn comes."""
+    from napari_noise2score.pipeline.run import denoise_steps
+
+    images = images.only([task.file for task in results.tasks])
+    if not together:
+        images.before = results.take
+    steps = denoise_steps(
+        images.sources,
+        results.settings,
+        lessons=images.lessons,
+        model=model,
+        go_on=not results.batch.single,
+    )
+    try:
+        run(results.written(steps), results.where)
+    except TakenError as error:  # of the only image
+        results.batch.leave_out(results.tasks[0].file, error)
+    finally:
+        results.write_report(at_the_end=True)
 
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
@@ -228,7 +288,7 @@ class _Results:
 
     def take(self, number: int) -> None:
         """Claim the output of an image when its turn comes."""
-        take(self.tasks[number], self.claims, self.options)
+        take(self.tasks[number], self.claims)
 
     def where(self) -> str:
         """Which of the files the work is at, and how long all of them will take."""
@@ -283,7 +343,7 @@ class _Results:
         from napari_noise2score.images.formats import ORIGIN, write_image
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
-        result.report[ORIGIN] = task.origin.record(result.report['crc32'])
+        result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
 
         def write(path: Path, values: NDArray[Any]) -> None:
             write_image(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,45 @@ if TYPE_CHECKING:
     from napari_noise2score.score.model import ScoreModel
 
 
+Stamp = tuple[tuple[int, int] | None, ...]
+
+
+def stamp(paths: Sequence[Path]) -> Stamp:
+    """What changes when outputs are made or replaced; None for each that does not exist."""
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError:
+            found.append(None)
+            continue
+        found.append((state.st_ino, state.st_mtime_ns))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """An image and its outputs as they were at the start of the call.
+
+    Attributes
+    ----------
+    origin : Origin
+        What the result is made from and with.
+    stamp : tuple
+        The outputs, as of `stamp`.
+    crc32 : callable
+        Reads the image; returns the checksum of its grey levels, empty if it cannot be read.
+    """
+
+    origin: Origin
+    stamp: Stamp
+    crc32: Callable[[], str]
+
+    def is_done(self, targets: Sequence[Path]) -> bool:
+        """Whether the outputs are there, made from and with the same; see `origin.is_done`."""
+        return is_done(targets, self.origin, self.crc32)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """What is known of an image before the work, so that its file is not needed after it.
@@ -34,32 +73,31 @@ class Task:
         The image.
     targets : list of Path
         Where the clean image goes, and what the training changed, if that is asked for.
+    before : Before
+        The image and its outputs at the start.
     acquisition : Acquisition
         Sizes and channels.
     inherited : Inherited
         What else the file hands on to a result.
     notes : tuple of str
         What is to be said of the file.
-    origin : Origin
-        What the result is made from and with.
     """
 
     file: Path
     targets: list[Path]
+    before: Before
     acquisition: Acquisition
     inherited: Inherited
     notes: tuple[str, ...]
-    origin: Origin
 
 
-@dataclass(slots=True)
 class DoneBefore:
     """Which images are done already.
 
     In a folder, results are compared with what they would be made from and with now. An output
     that is named as one file is a wish to have it made: a TIFF is replaced, an OME-Zarr is not.
 
-    Attributes
+    Parameters
     ----------
     options : Namespace
         The options.
@@ -67,55 +105,54 @@ class DoneBefore:
         The settings.
     model : ScoreModel or None
         What is applied, or what the training starts from.
-    files : sequence of Path
-        The images.
     trains : bool
         Whether the command trains.
-    origins : dict of int to Origin
-        What the results are made from and with, by number.
+
+    Attributes
+    ----------
+    known : dict of Path to Before
+        The images and their outputs at the start.
     """
 
-    options: argparse.Namespace
-    settings: DenoiseSettings
-    model: ScoreModel | None
-    files: Sequence[Path]
-    trains: bool
-    origins: dict[int, Origin] = field(default_factory=dict)
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        settings: DenoiseSettings,
+        model: ScoreModel | None,
+        *,
+        trains: bool,
+    ) -> None:
+        self.known: dict[Path, Before] = {}
+        self._options = options
+        self._settings = settings_checksum(options, settings, trains=trains)
+        self._model = 'scratch' if model is None else model.digest[:16]
 
-    def is_to_do(self, number: int, goals: Sequence[Path], batch: Batch) -> bool:
+    def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
-        path = self.files[number]
-        self.origins[number] = origin = self.origin(path)
-        file = list(goals) == [self.options.output.path] and not is_ome_zarr(goals[0])
-        if self.options.overwrite or file:
+        origin = Origin.of(file, self._settings, self._model)
+        before = Before(origin, stamp(targets), partial(_crc32, file, self._options))
+        self.known[file] = before
+        named_file = targets[0] == self._options.output.path and not is_ome_zarr(targets[0])
+        if self._options.overwrite or named_file:
             return True
         try:
-            finished = is_done(goals, origin, partial(_crc32, path, self.options))
+            finished = before.is_done(targets)
         except InputError as error:
-            batch.leave_out(path, error)
+            batch.leave_out(file, error)
             return False
         if finished:
-            batch.skip(path)
+            batch.skip(file)
         return not finished
-
-    def origin(self, path: Path) -> Origin:
-        """What the result of a file is made from and with."""
-        settings = settings_checksum(self.options, self.settings, trains=self.trains)
-        digest = 'scratch' if self.model is None else self.model.digest[:16]
-        return Origin.of(path, settings, digest)
 
 
 def _crc32(path: Path, options: argparse.Namespace) -> str:
-    """Checksum of the grey levels of a file; empty if it cannot be read."""
     try:
         return f'{Images([path], options).at(0).source.checksum():08x}'
     except InputError:
         return ''
 
 
-def claimed(
-    tasks: Sequence[Task], claims: Claims, options: argparse.Namespace, batch: Batch
-) -> list[Task]:
+def claimed(tasks: Sequence[Task], claims: Claims, batch: Batch) -> list[Task]:
     """Those of the images that share a model which no other process works on.
 
     They are claimed at once: of two processes that train one model on all images of a folder,
@@ -129,7 +166,7 @@ def claimed(
     with alone:
         for task in tasks:
             try:
-                take(task, claims, options)
+                take(task, claims)
             except (InputError, OSError) as error:
                 batch.leave_out(task.file, error)
                 continue
@@ -137,21 +174,22 @@ def claimed(
     return found
 
 
-def take(task: Task, claims: Claims, options: argparse.Namespace) -> None:
+def take(task: Task, claims: Claims) -> None:
     """Claim the output of an image.
 
     Raises
     ------
     TakenError
         If another process works on it, or has made it since the start of this one.
+    InputError
+        If another process has made it with other settings.
     """
     output = task.targets[0]
-    file = task.targets == [options.output.path]
     claims.take(output)
-    if options.overwrite or file:
+    if stamp(task.targets) == task.before.stamp:
         return
     try:
-        made = is_done(task.targets, task.origin, partial(_crc32, task.file, options))
+        made = task.before.is_done(task.targets)
     except InputError:
         claims.give_back(output)
         raise
