@@ -147,7 +147,7 @@ def test_train_then_apply_to_several_in_a_folder(noisy, stack, tmp_path):
     assert main(['train', str(noisy), str(second), '--model', str(model), *QUICK]) == 0
     arguments = ['apply', str(model), str(noisy), str(second), '--output', str(folder)]
     assert main([*arguments, '--device', 'cpu', '--report', str(tmp_path / 'r.json')]) == 0
-    assert files(folder) == {'noisy.tif', 'b.tif'}
+    assert files(folder) == {'noisy.tif', 'b.tif', 'denoised.csv', 'denoised.json'}
     assert len(json.loads((tmp_path / 'r.json').read_text())['images']) == 2
 
 

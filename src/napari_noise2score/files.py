@@ -109,6 +109,23 @@ def folder_written_whole(path: PathLike) -> Iterator[Path]:
     note_written(asked)
 
 
+@contextmanager
+def moved_aside(folder: Path) -> Iterator[None]:
+    """Give the name of a folder free for a new one; the old one is removed when that is there.
+
+    If there is no new one at the end, the old one gets its name again.
+    """
+    aside = temporary(folder.parent)
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        if os.path.lexists(folder):
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(folder)
+
+
 def note_written(path: Path) -> None:
     """Add a file or folder that is complete to the list of `recorded`."""
     written = _WRITTEN.get()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_noise2score.cli.inputs import existing_file, files_of
+from napari_noise2score.cli.outputs import Place, targets
 from napari_noise2score.errors import InputError
 
 POSIX = pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no pipes')
@@ -92,3 +93,26 @@ def test_what_is_wrong_among_others_does_not_hide_them(folder):
     files, wrong = files_of([folder / 'missing.tif', folder / 'b.tif', folder / '*.nd2'])
     assert [file.name for file in files] == ['b.tif']
     assert [path.name for path, _ in wrong] == ['missing.tif', '*.nd2']
+
+
+def test_folders_in_a_folder_count_if_asked_for(folder, tmp_path):
+    (folder / 'out').mkdir()
+    (folder / 'out' / 'a.tif').write_bytes(b'')
+    files, _ = files_of([folder], [folder / 'out'], recursive=True)
+    assert [file.name for file in files] == ['a.TIFF', 'b.tif', 'c.lsm', 'd.ome.tif', 'e.tif']
+    placed = targets(files, Place(tmp_path / 'o', True), named_as=[folder])
+    assert placed[-1] == tmp_path / 'o' / 'deeper' / 'e.tif'
+    assert placed[1] == tmp_path / 'o' / 'b.tif'
+
+
+def test_results_in_a_folder_below_are_no_inputs_of_a_pattern(folder):
+    pattern = folder / '**' / '*.tif'
+    assert 'e.tif' in found(pattern)
+    assert 'e.tif' not in found(pattern, besides=[folder / 'deeper'])
+
+
+def test_two_images_of_one_name_are_refused_with_both_names(folder, tmp_path):
+    inputs = [folder / 'a.tif', folder / 'deeper' / 'a.lsm']
+    with pytest.raises(InputError) as caught:
+        targets(inputs, Place(tmp_path / 'o', True))
+    assert all(str(path) in str(caught.value) for path in inputs)

@@ -143,7 +143,9 @@ def test_several_images_go_into_a_folder_each_as_it_came(cells, frames, capsys):
     tifffile.imwrite('data/a.tif', frames[0, 0])
     assert main(['denoise', 'data', '--output', 'out/', *AT_ONCE]) == 0
     assert 'data: a folder of 2 files' in capsys.readouterr().err
-    assert sorted(path.name for path in Path('out').iterdir()) == ['a.tif', 'b.zarr']
+    assert sorted(path.name for path in Path('out').iterdir()) == [
+        *('a.tif', 'b.zarr', 'denoised.csv', 'denoised.json')
+    ]
 
 
 def test_a_url_is_read_and_written(cells, frames):

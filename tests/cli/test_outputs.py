@@ -11,13 +11,13 @@ import pytest
 from napari_noise2score.cli.outputs import (
     Output,
     Place,
-    check_space,
     file_named,
     outputs_of,
     result_name,
     targets,
     tried,
 )
+from napari_noise2score.cli.space import check_space
 from napari_noise2score.errors import InputError
 
 POSIX = pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no such links')

@@ -90,8 +90,9 @@ def test_what_a_url_needs_is_named(monkeypatch, url, missing, words):
     for name in list(sys.modules):
         if name.startswith(('fsspec.implementations', 's3fs', 'gcsfs')):
             monkeypatch.delitem(sys.modules, name)
-    registry = importlib.import_module('fsspec.registry')
-    monkeypatch.setattr(registry, '_registry', {})
+    loaded = importlib.import_module('fsspec.registry')._registry
+    for protocol in list(loaded):
+        monkeypatch.delitem(loaded, protocol)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(InputError, match=words):
         Location.of(url).filesystem()

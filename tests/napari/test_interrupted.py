@@ -149,7 +149,7 @@ def test_it_is_withdrawn_with_its_layer(open_panel, qtbot, crash, stack, stored_
 def test_all_layers_have_to_be_there_each_with_the_same_part(
     open_panel, qtbot, idle, crash, stored_runs
 ):
-    one, two = noisy_stack(seed=1), noisy_stack(seed=2)
+    one, two = noisy_stack(size=96, seed=1), noisy_stack(size=96, seed=2)
     region = Region({'Y': (0, 64)})
     sources = [ImageSource(one, 'TYX', 'one').part(region), ImageSource(two, 'TYX', 'two')]
     lessons = [(), (sources[1].part(Region({'X': (0, 48)})),)]

@@ -34,7 +34,7 @@ from napari_noise2score.cli.options import (
     add_inputs,
     add_noise,
     add_output,
-    add_reading,
+    add_table,
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
@@ -157,7 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=_version())
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
-    denoise = commands.add_parser('denoise', help='train on images and write the denoised images')
+    denoise = commands.add_parser(
+        'denoise',
+        help='train on images and write the denoised images',
+        epilog='Many images: with --model-per all, which is the default, one model is trained on '
+        'all images of the call that are not done yet, and one process denoises all of them. '
+        'Several processes share a folder with --model-per image, or with apply and a model that '
+        'was trained before; apply also gives images of later calls the same model.',
+    )
     add_inputs(denoise)
     add_output(denoise)
     add_noise(denoise)
@@ -183,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
+    add_table(train, 'none')
     add_noise(train)
     add_training(train)
     add_resume(train, 'M.resume')
@@ -199,11 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     add_fields(apply, TrainSettings, only=('device',))
     apply.set_defaults(command=run_apply)
 
-    estimate = commands.add_parser('estimate', help='estimate the noise of an image')
-    estimate.add_argument(
-        'images', nargs=1, type=Path, metavar='IN', help='TIFF, OME-TIFF or OME-Zarr image'
-    )
-    add_reading(estimate)
+    estimate = commands.add_parser('estimate', help='estimate the noise of images')
+    add_inputs(estimate)
+    add_table(estimate, 'none')
     estimate.add_argument(
         '--json', action='store_true', help='print the estimate and its evidence as JSON'
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import time
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from napari_noise2score.cli.console import say
 from napari_noise2score.cli.images import Images
 from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import noise_request, train_settings
-from napari_noise2score.cli.outputs import Output, outputs_of, tried
+from napari_noise2score.cli.outputs import Output, check_outputs, outputs_of, tried
+from napari_noise2score.cli.plan import tell_inputs
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.resume import Resumption, folder_beside
-from napari_noise2score.errors import InputError
+from napari_noise2score.cli.table import Table, gained, image_values, noise_values
+from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
@@ -47,44 +51,79 @@ def train(options: argparse.Namespace) -> int:
 
     training = train_settings(options)
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
-    files, wrong = files_of(options.images)
+    files, wrong = files_of(options.images, recursive=options.recursive)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
+    tables = outputs_of(table=options.table)
     resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
-    with tried([*outputs_of(model=options.model), *resumption.outputs], inputs):
+    if options.dry_run:
+        check_outputs([*outputs_of(model=options.model), *tables], inputs)
+        return tell_inputs(Images(files, options), Batch(files, wrong), training)
+    with tried([*outputs_of(model=options.model), *tables, *resumption.outputs], inputs):
         choose_device(training.device)
         starting_model(training.init)
-        batch, images = Batch(files, wrong), Images(files, options, together=True)
+        batch = Batch(files, wrong, Table([output.path for output in tables]))
+        images = Images(files, options, together=True)
         steps = train_steps(
             images.learned_from, settings, go_on=not batch.single, folder=resumption.begin()
         )
-        run(_saved(resumption.told(steps), options.model, files, batch))
+        run(_saved(resumption.told(steps), options.model, images, batch))
         resumption.end()
         return batch.status()
 
 
 def _saved(
-    steps: Iterable[Event], target: Path, files: Sequence[Path], batch: Batch
+    steps: Iterable[Event], target: Path, images: Images, batch: Batch
 ) -> Generator[Progress, None, None]:
     """Save the model of a training; its progress is passed on."""
-    from napari_noise2score.pipeline.results import LeftOut, Progress, Trained
+    from napari_noise2score.pipeline.results import Estimated, LeftOut, Progress, Trained
 
+    begin, known = time.perf_counter(), dict[int, dict[str, Any]]()
     for event in steps:
         match event:
+            case Estimated():
+                noise = [channel.family.to_dict() for channel in event.image.channels]
+                stated = images.at(event.number).acquisition
+                values = image_values(event.image.source, stated)
+                known[event.number] = {**values, **noise_values(noise)}
             case Trained():
                 event.model.save(target)
+                for number in event.numbers:
+                    row = {
+                        **known[number],
+                        'gained': gained(event.model.training),
+                        'seconds': round(time.perf_counter() - begin, 3),
+                        'model': event.model.digest,
+                    }
+                    batch.finish(images.files[number], row)
             case LeftOut():
-                batch.leave_out(files[event.number], event.error)
+                batch.leave_out(images.files[event.number], event.error)
             case Progress():
                 yield event
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The noise of an image.
+
+    Attributes
+    ----------
+    record : dict
+        For ``--json``, without the name of the image.
+    lines : list of str
+        For the terminal.
+    noise : sequence of dict or None
+        The noise models of the channels, for the table.
+    """
+
+    record: dict[str, Any]
+    lines: list[str]
+    noise: Sequence[dict[str, Any] | None]
+
+
 def estimate(options: argparse.Namespace) -> int:
-    """Say what the noise of an image is."""
-    from napari_noise2score.images.blank_places import constant_image_message
-    from napari_noise2score.noise.families import parameters_of
+    """Say what the noise of images is."""
     from napari_noise2score.noise.request import NoiseRequest
-    from napari_noise2score.pipeline.prepare import estimate_channel
-    from napari_noise2score.pipeline.refine import by_pretrained
+    from napari_noise2score.score.model import ScoreModel
 
     measured = calibration(options)
     request = noise_request(options, measured)
@@ -93,42 +132,73 @@ def estimate(options: argparse.Namespace) -> int:
             'noise options can only be compared with a trained model or calibration frames: give '
             '--model, --dark or --flat too'
         )
-    files, _ = files_of(options.images)
-    if len(files) > 1:
-        raise InputError(f'{options.images[0]}: contains {len(files)} images; one is needed')
-    image = Images(files, options).at(0)
-    image.tell()
-    source = image.source
-    if options.model is not None:
-        return _compare(options, source, request)
-    if measured is not None:
-        return _measured(options, source, measured, request)
+    files, wrong = files_of(options.images, recursive=options.recursive)
+    model = None if options.model is None else ScoreModel.load(options.model)
+    tables = outputs_of(table=options.table)
+    if options.dry_run:
+        return tell_inputs(Images(files, options), Batch(files, wrong))
+    with tried(tables, [*files, *other_inputs(options, 'dark', 'flat', 'model')]):
+        batch = Batch(files, wrong, Table([output.path for output in tables]))
+        images, records = Images(files, options), []
+        for number, path in enumerate(files):
+            begin = time.perf_counter()
+            try:
+                image = images.at(number)
+                image.tell()
+                if model is not None:
+                    found = _compare(options, image.source, request, model)
+                elif measured is not None:
+                    found = _measured(options, image.source, measured, request)
+                else:
+                    found = _estimated(options, image.source)
+            except (InputError, TrainingError, OSError, MemoryError) as error:
+                batch.leave_out(path, error)
+                continue
+            records.append({'source': image.source.name, **found.record})
+            if not options.json:
+                say('\n'.join([*([] if batch.single else [f'{named(path)}:']), *found.lines]))
+            values = image_values(image.source, image.acquisition)
+            seconds = round(time.perf_counter() - begin, 3)
+            batch.finish(path, {**values, **noise_values(found.noise), 'seconds': seconds})
+        if options.json and batch.single:
+            say(json_text(records[0]))
+        elif options.json:
+            failed = [{'source': name, 'error': text} for name, text in batch.failed.items()]
+            say(json_text({'images': records, 'failed': failed}))
+        return batch.status()
+
+
+def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
+    """The noise of an image, estimated from the image alone."""
+    from napari_noise2score.images.blank_places import constant_image_message
+    from napari_noise2score.noise.families import parameters_of
+    from napari_noise2score.pipeline.prepare import estimate_channel
+    from napari_noise2score.pipeline.refine import by_pretrained
+
     channels = source.channels()
     refine = by_pretrained(options.device)
     fits = [(channel.place, estimate_channel(channel, refine)) for channel in channels]
     if all(fit is None for _, fit in fits):
         raise InputError(f'{source.name}: {constant_image_message(channels)}')
-    if options.json:
-        record = [
-            {'place': place, **({'noise': None} if fit is None else fit.to_dict())}
-            for place, fit in fits
-        ]
-        say(json_text({'source': source.name, 'channels': record}))
-        return 0
+    record = [
+        {'place': place, **({'noise': None} if fit is None else fit.to_dict())}
+        for place, fit in fits
+    ]
+    lines = []
     for place, fit in fits:
         if fit is None:
-            say(f'{place_words(place)}constant, no noise')
+            lines.append(f'{place_words(place)}constant, no noise')
             continue
-        say(f'{place_words(place)}{fit.family}')
+        lines.append(f'{place_words(place)}{fit.family}')
         for name, error in fit.errors.items():
             value = fit.family.words()[name]
             unit = parameters_of(type(fit.family))[name].metadata['unit']
-            say(f'  {name.replace("_", " ")}: {value} +- {error:.2g} {unit}'.rstrip())
-        say(f'  {fit.correlation_words}')
-        say(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
-        for warning in fit.warnings:
-            say(f'  {warning}')
-    return 0
+            lines.append(f'  {name.replace("_", " ")}: {value} +- {error:.2g} {unit}'.rstrip())
+        lines.append(f'  {fit.correlation_words}')
+        lines.append(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
+        lines += [f'  {warning}' for warning in fit.warnings]
+    noise = [None if fit is None else fit.family.to_dict() for _, fit in fits]
+    return _Found({'channels': record}, lines, noise)
 
 
 def _measured(
@@ -136,36 +206,32 @@ def _measured(
     source: ImageSource,
     measured: Calibration,
     request: NoiseRequest,
-) -> int:
+) -> _Found:
     """The noise of an image, with what was measured on calibration frames."""
     from napari_noise2score.pipeline.refine import prepare_image
 
     channels = prepare_image(source, request, device=options.device).channels
-    if options.json:
-        found = [
-            {
-                'place': channel.channel.place,
-                'noise': channel.family.to_dict(),
-                'blind_estimate': channel.fit and channel.fit.to_dict(),
-                'pixel_maps': channel.maps and channel.maps.to_dict(),
-                'warnings': _warnings_of(channel),
-            }
-            for channel in channels
-        ]
-        record = {'source': source.name, 'calibration': measured.to_dict(), 'channels': found}
-        say(json_text(record))
-        return 0
-    say('\n'.join(calibration_lines(measured)))
+    found = [
+        {
+            'place': channel.channel.place,
+            'noise': channel.family.to_dict(),
+            'blind_estimate': channel.fit and channel.fit.to_dict(),
+            'pixel_maps': channel.maps and channel.maps.to_dict(),
+            'warnings': _warnings_of(channel),
+        }
+        for channel in channels
+    ]
+    lines = calibration_lines(measured)
     for channel in channels:
-        say(f'{place_words(channel.channel.place)}{channel.family}')
+        lines.append(f'{place_words(channel.channel.place)}{channel.family}')
         left = [n.replace('_', ' ') for n in measured.missing if n not in request.parameters]
         if left:
-            say(f'  {" and ".join(left)} estimated from the image')
+            lines.append(f'  {" and ".join(left)} estimated from the image')
         if channel.maps is not None:
-            say(f'  {channel.maps.words}; used as maps')
-        for warning in _warnings_of(channel):
-            say(f'  {warning}')
-    return 0
+            lines.append(f'  {channel.maps.words}; used as maps')
+        lines += [f'  {warning}' for warning in _warnings_of(channel)]
+    record = {'calibration': measured.to_dict(), 'channels': found}
+    return _Found(record, lines, [channel.family.to_dict() for channel in channels])
 
 
 def _warnings_of(channel: PreparedChannel) -> list[str]:
@@ -174,23 +240,21 @@ def _warnings_of(channel: PreparedChannel) -> list[str]:
     return [*found, *channel.notes]
 
 
-def _compare(options: argparse.Namespace, source: ImageSource, request: NoiseRequest) -> int:
+def _compare(
+    options: argparse.Namespace, source: ImageSource, request: NoiseRequest, model: ScoreModel
+) -> _Found:
     """The noise parameters of an image in all ways, with a trained score."""
     from napari_noise2score.analysis.noise_parameters import compare_parameters
     from napari_noise2score.pipeline.refine import prepare_image
-    from napari_noise2score.score.model import ScoreModel
 
-    model = ScoreModel.load(options.model)
     prepared = prepare_image(source, request, device=options.device)
-    steps = compare_parameters(model, prepared, device=options.device)
-    found: tuple[ChannelParameters, ...] = run(steps)
-    if options.json:
-        channels = [{'place': channel.place, **channel.to_dict()} for channel in found]
-        say(json_text({'source': source.name, 'channels': channels}))
-        return 0
-    for channel in found:
-        say(f'{place_words(channel.place)}{channel}')
-    return 0
+    found: tuple[ChannelParameters, ...] = run(
+        compare_parameters(model, prepared, device=options.device)
+    )
+    channels = [{'place': channel.place, **channel.to_dict()} for channel in found]
+    lines = [f'{place_words(channel.place)}{channel}' for channel in found]
+    noise = [channel.family.to_dict() for channel in prepared.channels]
+    return _Found({'channels': channels}, lines, noise)
 
 
 def place_words(place: dict[str, int]) -> str:

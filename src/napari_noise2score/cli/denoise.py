@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_noise2score.cli.batch import Batch, words_of
-from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.batch import Batch
+from napari_noise2score.cli.claims import Claims, TakenError
+from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, Opened
-from napari_noise2score.cli.inputs import files_of, other_inputs, stands_for_files
+from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import settings_of
-from napari_noise2score.cli.outputs import check_space, outputs_of, targets, tried
+from napari_noise2score.cli.outputs import (
+    Output,
+    check_names,
+    check_outputs,
+    outputs_of,
+    targets,
+    tried,
+)
+from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.results import Results
 from napari_noise2score.cli.resume import Resumption, folder_beside
-from napari_noise2score.errors import CheckpointError, InputError
-from napari_noise2score.images.ome_zarr.location import named
-from napari_noise2score.memory import ran_out
+from napari_noise2score.cli.space import check_space
+from napari_noise2score.cli.table import NAME, SUFFIXES, Table
+from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
-    from napari_noise2score.images.acquisition import Acquisition
-    from napari_noise2score.images.ome_zarr import Inherited
-    from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
 
-_SELDOM = 10
-"""Least time between two writings of a growing report, in times that one takes."""
+_LEFT_ONLY = (
+    'the model is trained on the images that are left, not on those that are done already; to '
+    'give all images the same model, save one (train, or --model-out) and use apply'
+)
 
 
 def denoise(options: argparse.Namespace) -> int:
@@ -59,73 +68,209 @@ def apply(options: argparse.Namespace) -> int:
     return _write_clean(options, settings, ScoreModel.load(options.model))
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The files of a call.
+
+    Attributes
+    ----------
+    files : list of Path
+        The images.
+    wrong : list of (Path, InputError)
+        What was named and is no image.
+    inputs : list of Path
+        All that is read.
+    goals : list of list of Path
+        For each image where its result goes, and what the training changed, if that is wanted.
+    model_out : Path or None
+        Where the trained model goes.
+    tables : list of Path
+        The tables that are written: the one that is named, else both in a folder of results.
+    """
+
+    files: list[Path]
+    wrong: list[tuple[Path, InputError]]
+    inputs: list[Path]
+    goals: list[list[Path]]
+    model_out: Path | None
+    tables: list[Path]
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> _Names:
+        """From the options.
+
+        Raises
+        ------
+        InputError
+            If there is no image, or two outputs would be one file, or one an input.
+        """
+        wanted = getattr(options, 'difference', None)
+        model_out = getattr(options, 'model_out', None)
+        places = [place for place in (options.output, wanted) if place is not None]
+        files, wrong = files_of(
+            options.images, [place.path for place in places], recursive=options.recursive
+        )
+        several = len(files) > 1 or files != options.images
+        found = [targets(files, place, several, options.images) for place in places]
+        goals = [list(paths) for paths in zip(*found, strict=True)]
+        tables = [] if options.table is None else [options.table]
+        folder = options.output.path
+        if not tables and several and not is_ome_zarr(folder):
+            in_folder = options.output.is_folder(files, several)
+            tables = [folder / f'{NAME}{suffix}' for suffix in SUFFIXES if in_folder]
+        inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
+        names = cls(files, wrong, inputs, goals, model_out, tables)
+        check_names(names.outputs(options, range(len(files))), inputs)
+        return names
+
+    def outputs(self, options: argparse.Namespace, numbers: Sequence[int]) -> list[Output]:
+        """What is written if the images of these numbers are denoised."""
+        goals = zip(*(self.goals[number] for number in numbers), strict=True)
+        roles = dict(zip(('output', 'difference'), map(list, goals), strict=False))
+        others = {'model_out': self.model_out, 'report': options.report} if numbers else {}
+        return outputs_of(**roles, **others, table=self.tables)
+
+
 def _write_clean(
     options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
 ) -> int:
-    from napari_noise2score.images.footprint import check_footprint
-    from napari_noise2score.images.formats import check_writable_as
-    from napari_noise2score.pipeline.run import denoise_steps
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
 
-    wanted = getattr(options, 'difference', None)
-    model_out = getattr(options, 'model_out', None)
-    named = [place.path for place in (options.output, wanted) if place is not None]
-    files, wrong = files_of(options.images, named)
-    several = len(files) > 1 or any(map(stands_for_files, options.images))
-    clean = targets(files, options.output, several)
-    maps = [] if wanted is None else targets(files, wanted, several)
-    outputs = outputs_of(output=clean, difference=maps, model_out=model_out, report=options.report)
-    resumption = None
-    if model is None:
-        is_folder = options.output.is_folder(files, several)
-        place = folder_beside(options.output.path, is_folder=is_folder)
-        resumption = Resumption(place, settings.training, resume=options.resume)
-        outputs += resumption.outputs
-    with tried(outputs, [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]):
-        choose_device(settings.training.device)
-        start = starting_model(settings.training.init) if model is None else None
-        batch, together = Batch(files, wrong), model is None and settings.model_per is ModelPer.ALL
-        sizes = [] if model_out is None else [(model_out, _bytes_of(start, settings))]
-        tasks: list[_Task] = []
-
-        def check(number: int, image: Opened) -> None:
-            source, dtype = image.source, settings.dtype_of(image.source)
-            written = [(clean[number], dtype)]
-            written += [(maps[number], np.dtype(np.float32))] if maps else []
-            notes = [
-                text
-                for path, kind in written
-                for text in check_writable_as(path, source.axes, kind, source.shape)
-            ]
-            check_footprint(source, dtype, differences=bool(maps))
-            image.tell(*notes)
-            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
-            places = [path for path, _ in written]
-            known = image.acquisition, image.inherited, image.file.notes
-            tasks.append(_Task(files[number], places, *known))
-
-        images = Images(files, options, together)
-        batch.look_at(images, check)
-        check_space(sizes)
-        if tasks:
-            images = images if len(tasks) == len(files) else images.only([t.file for t in tasks])
-            results = _Results(tasks, settings, batch, model_out, options.report)
-            steps = denoise_steps(
-                images.sources,
-                settings,
-                lessons=images.lessons,
-                model=model,
-                go_on=not batch.single,
-                folder=None if resumption is None else resumption.begin(),
-            )
-            try:
-                run(results.written(steps if resumption is None else resumption.told(steps)))
-            finally:
-                results.write_report(at_the_end=True)
-            if resumption is not None and not batch.unwritten:
-                resumption.end()
+    names = _Names.of(options)
+    resumption = None if model is not None else _resumption(options, settings, names)
+    if resumption is not None and resumption.resumes:
+        options.overwrite = True  # results of the interrupted call are made again
+    choose_device(settings.training.device)
+    start = starting_model(settings.training.init) if model is None else None
+    outputs = {file: goals[0] for file, goals in zip(names.files, names.goals, strict=True)}
+    table = Table([] if options.dry_run else names.tables)
+    batch = Batch(names.files, names.wrong, table, outputs)
+    batch.only_planned = options.dry_run
+    done = DoneBefore(options, settings, model or start, trains=model is None)
+    pairs = enumerate(zip(names.files, names.goals, strict=True))
+    todo = [number for number, (file, goals) in pairs if done.is_to_do(file, goals, batch)]
+    if names.model_out is not None and not todo:
+        words = 'is not written: no image is left to train on; --overwrite trains again'
+        note(f'{names.model_out}: {words}')
+    together = model is None and settings.model_per is ModelPer.ALL
+    images = Images([names.files[number] for number in todo], options, together)
+    sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
+    written = names.outputs(options, todo)
+    if options.dry_run:
+        check_outputs(written, names.inputs, overwrite=options.overwrite)
+        goals = [names.goals[number] for number in todo]
+        tasks = _tasks(images, goals, settings, done, batch, sizes)
+        plan = Plan(settings, model, sizes, several_models=not together)
+        tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
         return batch.status()
+    if resumption is not None:
+        written += resumption.outputs
+    with tried(written, names.inputs, overwrite=options.overwrite):
+        goals = [names.goals[number] for number in todo]
+        tasks = _tasks(images, goals, settings, done, batch, sizes)
+        results = Results(tasks, settings, batch, Claims(), names.model_out, options)
+        try:
+            if together:
+                results.tasks = claimed(tasks, results.claims, batch)
+            if together and settings.training.trains and results.tasks and batch.skipped:
+                note(_LEFT_ONLY)
+            if results.tasks:
+                _work(results, images, model, together, resumption)
+        finally:
+            results.claims.give_all_back()
+            batch.write_table(at_the_end=True)
+        return batch.status()
+
+
+def _tasks(
+    images: Images,
+    goals: Sequence[list[Path]],
+    settings: DenoiseSettings,
+    done: DoneBefore,
+    batch: Batch,
+    sizes: list[tuple[Path, int]],
+) -> list[Task]:
+    """Look at images before the work; those that pass all checks are tasks.
+
+    ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them.
+    """
+    from napari_noise2score.images.footprint import check_footprint
+    from napari_noise2score.images.formats import check_writable_as
+
+    tasks: list[Task] = []
+
+    def check(number: int, image: Opened) -> None:
+        source, dtype = image.source, settings.dtype_of(image.source)
+        kinds = [dtype, np.dtype(np.float32)]
+        written = list(zip(goals[number], kinds, strict=False))
+        notes = [
+            text
+            for path, kind in written
+            for text in check_writable_as(path, source.axes, kind, source.shape)
+        ]
+        check_footprint(source, dtype, differences=len(written) > 1)
+        image.tell(*notes)
+        sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+        file = images.files[number]
+        stated = image.acquisition, image.inherited, image.file.notes
+        tasks.append(Task(file, goals[number], done.known[file], *stated))
+
+    batch.look_at(images, check)
+    check_space(sizes)
+    return tasks
+
+
+def _resumption(
+    options: argparse.Namespace, settings: DenoiseSettings, names: _Names
+) -> Resumption | None:
+    """Where the state of the training is saved; None if each of several images has a model.
+
+    Then complete images are skipped when the call is repeated, also by other processes.
+    """
+    several = len(names.files) > 1
+    if several and settings.model_per is not ModelPer.ALL:
+        if options.resume:
+            note(
+                '--resume has no effect if each of several images has its own model: results that '
+                'are complete are skipped, and the others begin again'
+            )
+        return None
+    is_folder = options.output.is_folder(names.files, several or names.files != options.images)
+    place = folder_beside(options.output.path, is_folder=is_folder)
+    return Resumption(place, settings.training, resume=options.resume)
+
+
+def _work(
+    results: Results,
+    images: Images,
+    model: ScoreModel | None,
+    together: bool,
+    resumption: Resumption | None,
+) -> None:
+    """Denoise images; without ``together``, each is claimed when its turn comes."""
+    from napari_noise2score.pipeline.run import denoise_steps
+
+    images = images.only([task.file for task in results.tasks])
+    if not together:
+        images.before = results.take
+    steps = denoise_steps(
+        images.sources,
+        results.settings,
+        lessons=images.lessons,
+        model=model,
+        go_on=not results.batch.single,
+        folder=None if resumption is None else resumption.begin(),
+    )
+    try:
+        told = steps if resumption is None else resumption.told(steps)
+        run(results.written(told), results.where)
+    except TakenError as error:  # of the only image
+        results.batch.leave_out(results.tasks[0].file, error)
+    finally:
+        results.write_report(at_the_end=True)
+    if resumption is not None and not results.batch.unwritten:
+        resumption.end()
 
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
@@ -136,156 +281,3 @@ def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
     network = ScoreNetwork(size) if start is None else start.network
     weights = sum(weight.numel() for weight in network.parameters())
     return 4 * weights * settings.training.slices
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Task:
-    """What is known of an image before the work, so that its file is not needed after it.
-
-    Attributes
-    ----------
-    file : Path
-        The image.
-    targets : list of Path
-        Where the clean image goes, and what the training changed, if that is asked for.
-    acquisition : Acquisition
-        Sizes and channels.
-    inherited : Inherited
-        What else the file hands on to a result.
-    notes : tuple of str
-        What is to be said of the file.
-    """
-
-    file: Path
-    targets: list[Path]
-    acquisition: Acquisition
-    inherited: Inherited
-    notes: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Results:
-    """Writes what comes out, as it comes out: files first, then words.
-
-    Attributes
-    ----------
-    tasks : list of _Task
-        What is denoised.
-    settings : DenoiseSettings
-        How.
-    batch : Batch
-        What becomes of the images.
-    model_out, report : Path or None
-        Where the trained score goes, and the report.
-    """
-
-    tasks: list[_Task]
-    settings: DenoiseSettings
-    batch: Batch
-    model_out: Path | None
-    report: Path | None
-    _reports: list[dict[str, Any]] = field(default_factory=list)
-    _gains: list[str] = field(default_factory=list)
-    _due: float = 0.0
-    _pending: bool = False
-
-    def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
-        """Write what events bring; their progress is passed on."""
-        from napari_noise2score.analysis.training_gain import gain_words
-        from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
-
-        for event in events:
-            match event:
-                case Trained():
-                    if self.model_out is not None:
-                        self._write(self.model_out, event.model.save)
-                    self._gains += filter(None, [gain_words(event.model.training)])
-                case LeftOut():
-                    self.batch.leave_out(self.tasks[event.number].file, event.error)
-                    self._pending = bool(self._reports)
-                case Denoised():
-                    yield from self._result(event)
-                case Progress():
-                    yield event
-            del event  # a result is let go of before the next image is looked at
-
-    def _result(self, result: Denoised) -> Generator[Any, None, None]:
-        """Write what belongs to an image, then say what there is to say of it."""
-        from napari_noise2score.images.formats import write_image
-
-        task, source = self.tasks[result.number], result.score_map.prepared.source
-
-        def write(path: Path, values: NDArray[Any]) -> None:
-            write_image(
-                path,
-                values,
-                source.axes,
-                task.acquisition,
-                inherited=task.inherited,
-                record={**result.report, 'warnings': [*task.notes, *warnings]},
-            )
-
-        warnings, trained_on = result.report['warnings'], result.report['trained_on']
-        clean, *maps = task.targets
-        self._write(clean, lambda path: write(path, result.image))
-        for path in maps:
-            yield from self._map(path, result, write)
-        report = {**result.report, 'warnings': [*task.notes, *warnings]}
-        if self._reports and self._reports[-1]['trained_on'] == trained_on:
-            report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
-        self._reports.append(report)
-        self._pending = True
-        self.write_report()
-        for gain in self._gains:
-            say(gain)
-        self._gains.clear()
-        for warning in warnings:
-            note(f'{source.name}: warning: {warning}')
-
-    def _map(
-        self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
-    ) -> Generator[Any, None, None]:
-        """Write what the training changed; where most, into the report."""
-        from napari_noise2score.analysis.training_effect import training_difference
-
-        device = self.settings.training.device
-        views = self.settings.views(result.score_map.prepared.source.size)
-        try:
-            change = yield from training_difference(
-                result.score_map, device=device, orientations=views
-            )
-        except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not ran_out(error):
-                raise
-            self._lost(path, error)
-            return
-        result.report['largest_change'] = [place.to_dict() for place in change.largest]
-        self._write(path, lambda path: write(path, change.image))
-
-    def write_report(self, at_the_end: bool = False) -> None:
-        """Write the report as far as it is known, but seldom while there is more to come."""
-        from napari_noise2score.files import write_json
-
-        begin = time.perf_counter()
-        if self.report is None or not self._pending or (begin < self._due and not at_the_end):
-            return
-        failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
-        record = {'images': self._reports, 'failed': failed}
-        record = self._reports[0] if self.batch.single else record
-        self._write(self.report, lambda path: write_json(path, record))
-        self._pending = False
-        now = time.perf_counter()
-        self._due = now + _SELDOM * (now - begin)
-
-    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Write one file; if it cannot be written, the others still are."""
-        try:
-            write(path)
-        except (OSError, InputError, MemoryError) as error:
-            self._lost(path, error)
-
-    def _lost(self, path: Path, error: Exception) -> None:
-        text = words_of(error)
-        name = named(path)
-        note(text if name in text else f'{name}: {text}')
-        self.batch.unwritten.append(path)

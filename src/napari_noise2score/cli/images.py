@@ -35,6 +35,12 @@ class Images:
         Axes, series and region, where the command has such options.
     together : bool
         Whether all are held at once: then those that are large for that stay in their files.
+
+    Attributes
+    ----------
+    before : callable
+        Is called with the number of an image of ``sources`` when its turn comes; an error that it
+        raises is that of the image.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Images:
         self._region = Region.parse(getattr(options, 'region', ''))
         self._learn_from = Region.parse(getattr(options, 'learn_from', ''))
         self._open: tuple[Path, Opened] | None = None
+        self.before: Callable[[int], None] = lambda number: None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -82,7 +89,12 @@ class Images:
     @property
     def sources(self) -> Sequence[ImageSource]:
         """The images, opened as they are asked for."""
-        return _Each(len(self), lambda number: self.at(number).source)
+
+        def source(number: int) -> ImageSource:
+            self.before(number)
+            return self.at(number).source
+
+        return _Each(len(self), source)
 
     @property
     def learned_from(self) -> Sequence[ImageSource]:

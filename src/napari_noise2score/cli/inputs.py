@@ -11,7 +11,13 @@ from pathlib import Path
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.ome_zarr import is_ome_zarr, is_zarr_folder, url_of
+from napari_noise2score.images.ome_zarr import (
+    fields_of,
+    is_ome_zarr,
+    is_zarr_folder,
+    root_of,
+    url_of,
+)
 from napari_noise2score.settings import StartFrom
 
 NEEDED = 'a TIFF, OME-TIFF or OME-Zarr image is needed'
@@ -19,21 +25,23 @@ _MAGIC = frozenset('*?[')
 
 
 def files_of(
-    named: Sequence[Path], besides: Collection[Path] = ()
+    named: Sequence[Path], besides: Collection[Path] = (), *, recursive: bool = False
 ) -> tuple[list[Path], list[tuple[Path, InputError]]]:
     """The files that are meant, in the order in which they are named, and what is no file and why.
 
     A folder stands for the TIFF files and OME-Zarr images in it, sorted by name, without hidden
-    ones and without those of folders in it; a pattern such as ``data/*.tif`` for those that match
-    it. What is found in these ways is told. An OME-Zarr, which is a folder or a URL, counts as one
-    file.
+    ones; a pattern such as ``data/*.tif`` for those that match it; a plate for all fields of all
+    its wells. What is found in these ways is told. An OME-Zarr, which is a folder or a URL, counts
+    as one file.
 
     Parameters
     ----------
     named : sequence of Path
         As on the command line.
     besides : collection of Path
-        Files that are outputs, and so no inputs where a folder or a pattern is named.
+        Files and folders that are outputs, and so no inputs where a folder or a pattern is named.
+    recursive : bool
+        Whether a folder stands for the images of the folders in it as well.
 
     Raises
     ------
@@ -45,7 +53,10 @@ def files_of(
     wrong: list[tuple[Path, InputError]] = []
     for path in named:
         try:
-            found += _expanded(path, outputs) if stands_for_files(path) else [existing_image(path)]
+            if stands_for_files(path):
+                found += _expanded(path, outputs, recursive)
+            else:
+                found += _fields(existing_image(path), told=True)
         except InputError as error:
             wrong.append((path, error))
     if not found:
@@ -68,18 +79,49 @@ def stands_for_files(path: Path) -> bool:
     return not os.path.lexists(path) and not _MAGIC.isdisjoint(str(path))
 
 
-def _expanded(path: Path, outputs: Collection[Path]) -> list[Path]:
+def subfolder(path: Path, named: Sequence[Path]) -> Path:
+    """Where a file lies below the folder on the command line that stands for it; ``.`` if not."""
+    above = [one for one in named if one in path.parents and stands_for_files(one)]
+    parent = (root_of(path) or path).parent
+    return parent.relative_to(max(above, key=lambda one: len(one.parts))) if above else Path()
+
+
+def _expanded(path: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
     """What a folder or a pattern stands for."""
     folder = path.is_dir()
-    matches = _of_folder(path) if folder else _of_pattern(path)
-    inputs = [match for match in matches if match.resolve() not in outputs]
+    base = path if folder else _folder_of_pattern(path)
+    matches = _of_folder(path, outputs, recursive) if folder else _of_pattern(path)
+    inputs = [
+        field
+        for match in matches
+        if not _is_output(match.resolve(), base.resolve(), outputs)
+        for field in _fields(match)
+    ]
     if not inputs:
         raise InputError(f'{path}: contains only outputs of this command; {NEEDED}')
-    left = len(matches) - len(inputs)
+    left = sum(_is_output(match.resolve(), base.resolve(), outputs) for match in matches)
     kind, s = 'folder' if folder else 'pattern', '' if len(inputs) == 1 else 's'
     words = f', without {left} with the name of an output' if left else ''
     note(f'{path}: a {kind} of {len(inputs)} file{s}{words}')
     return inputs
+
+
+def _is_output(path: Path, base: Path, outputs: Collection[Path]) -> bool:
+    """Whether a file is an output, or lies in a folder of outputs below the one named."""
+    below = [parent for parent in path.parents if base in parent.parents]
+    return not set(outputs).isdisjoint([path, *below])
+
+
+def _fields(path: Path, told: bool = False) -> list[Path]:
+    """The fields of a plate or a well; of all else the path itself."""
+    found = fields_of(path) if url_of(path) is not None or _is_zarr(path) else None
+    if found is None:
+        return [path]
+    if not found:
+        raise InputError(f'{path}: is a plate whose metadata list no images; {NEEDED}')
+    if told:
+        note(f'{path}: a plate or well of {len(found)} image{"" if len(found) == 1 else "s"}')
+    return found
 
 
 def existing_image(path: Path) -> Path:
@@ -124,11 +166,22 @@ def existing_file(path: Path) -> Path:
     return path
 
 
-def _of_folder(folder: Path) -> list[Path]:
+def _inside(folder: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
+    """All that is in a folder and is not hidden, by name; links to folders are not followed."""
+    found = []
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith('.')):
+        found.append(path)
+        enters = recursive and path.is_dir() and not path.is_symlink() and not _is_zarr(path)
+        if enters and path.resolve() not in outputs:
+            found += _inside(path, outputs, recursive)
+    return found
+
+
+def _of_folder(folder: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
     from tifffile import TIFF
 
     try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith('.'))
+        inside = _inside(folder, outputs, recursive)
     except OSError as error:
         raise InputError(f'{folder}: {error.strerror}; {NEEDED}') from error
     found = [
@@ -142,17 +195,21 @@ def _of_folder(folder: Path) -> list[Path]:
         raise InputError(
             f'{folder}: is a folder without TIFF files (it has {has}); {NEEDED}, or a folder '
             f'with TIFF files, or a pattern such as {folder}/*.dat for TIFF files with other '
-            'names'
+            f'names{"" if recursive else ", or --recursive for the folders in it"}'
         )
     return found
 
 
-def _of_pattern(pattern: Path) -> list[Path]:
+def _folder_of_pattern(pattern: Path) -> Path:
+    """The folders that are named in full; these may have brackets in their names."""
     there = pattern.parent
-    while (
-        not there.exists()
-    ):  # the folders that are named in full may have brackets in their names
+    while not there.exists():
         there = there.parent
+    return there
+
+
+def _of_pattern(pattern: Path) -> list[Path]:
+    there = _folder_of_pattern(pattern)
     rest = str(pattern.relative_to(there))
     found = [there / name for name in sorted(glob.glob(rest, root_dir=there, recursive=True))]  # noqa: PTH207
     files = [path for path in found if not path.is_dir() or _is_zarr(path)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.calibration import add_calibration, calibration
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.cli.table import SUFFIXES
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.families import FAMILIES
 from napari_noise2score.noise.request import NoiseRequest
@@ -27,7 +28,14 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar='IN',
         help='TIFF, OME-TIFF or OME-Zarr images; an OME-Zarr may be a URL (s3://, http://). A '
-        "folder means all images in it, and a pattern such as 'data/*.tif' all that match it",
+        "folder means all images in it, a pattern such as 'data/*.tif' all that match it, and a "
+        'plate all fields of all its wells',
+    )
+    parser.add_argument(
+        '--recursive',
+        action='store_true',
+        help='of a folder, take the images of the folders in it as well; their results go into '
+        'folders of the same names',
     )
     add_reading(parser)
 
@@ -75,6 +83,52 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         metavar='R.json',
         help='report to write, with the settings, the noise and the checks',
     )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='denoise images again whose results are in the folder already, and replace these; '
+        'without it, results with the same input, settings and model are skipped, and others '
+        'are reported as failed',
+    )
+    add_table(
+        parser,
+        'denoised.csv and denoised.json in the folder of several results',
+        ', memory, disk space and an estimate of the time, for which a small part of one image is '
+        'denoised',
+    )
+
+
+def add_table(parser: argparse.ArgumentParser, default: str, planned: str = '') -> None:
+    """A table with a row for each image, and a list of what would be done."""
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help=f'only list what would be done, skipped or refused, with sizes{planned}; nothing is '
+        'written',
+    )
+    parser.add_argument(
+        '--table',
+        type=table_named,
+        metavar='T.csv',
+        help='table of what was done, one row for each image: CSV (.csv) or JSON (.json); rows '
+        f'of earlier calls and of other processes are kept (default: {default})',
+    )
+
+
+def table_named(text: str) -> Path:
+    """The file of a table that a text on the command line names.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If its name ends in neither .csv nor .json.
+    """
+    path = file_named(text)
+    if path.suffix.lower() not in SUFFIXES:
+        raise argparse.ArgumentTypeError(
+            f'{text} does not end in {" or ".join(SUFFIXES)}; a name that does is needed'
+        )
+    return path
 
 
 def add_noise(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
+import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_noise2score.cli.inputs import subfolder
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import obstacle, os_words, real, temporary
 from napari_noise2score.images.ome_zarr import (
@@ -19,16 +20,16 @@ from napari_noise2score.images.ome_zarr import (
     inside_zarr,
     is_ome_zarr,
     named,
+    record_of,
     root_of,
     try_to_write,
     url_of,
 )
 from napari_noise2score.images.ome_zarr import obstacle as zarr_obstacle
-from napari_noise2score.memory import in_words
 
 _ZARR = '.ome.zarr'
-_HEADER = 1 << 16
-"""What a file has besides the values of an image, bytes, at most but for very many planes."""
+_LONGEST_NAME = 250
+"""Bytes of a file name that every usual file system accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,12 @@ def file_named(text: str) -> Path:
     return Path(text)
 
 
-def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list[Path]:
+def targets(
+    inputs: Sequence[Path], place: Place, several: bool = False, named_as: Sequence[Path] = ()
+) -> list[Path]:
     """Where the result of each image goes.
+
+    Images of folders in a folder that is ``named_as`` an input go into folders of the same names.
 
     Raises
     ------
@@ -139,8 +144,9 @@ def targets(inputs: Sequence[Path], place: Place, several: bool = False) -> list
         return [place.path]
     found: dict[str, tuple[Path, Path]] = {}
     for path in inputs:
-        target = place.path / result_name(path, remote=url_of(place.path) is not None)
-        name = _folded(target.name)
+        name = result_name(path, remote=url_of(place.path) is not None)
+        target = place.path / subfolder(path, named_as) / name
+        name = _folded(str(target))
         if name in found:
             other = found[name][0]
             raise InputError(
@@ -199,8 +205,34 @@ def outputs_of(**paths: Path | Sequence[Path] | None) -> list[Output]:
     ]
 
 
+def check_outputs(
+    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
+) -> None:
+    """Raise if two outputs are one file, one is an input, or one is known not to be writable.
+
+    Parameters
+    ----------
+    outputs, inputs
+        As of `tried`.
+    overwrite : bool
+        Whether an OME-Zarr that is a result of this program may be replaced.
+
+    Raises
+    ------
+    InputError
+        With the names.
+    """
+    check_names(outputs, [path for path in inputs if path is not None])
+    for output in outputs:
+        words = _obstacle(output.path, overwrite)
+        if words is not None:
+            raise InputError(f'{named(output.path)}: {words}')
+
+
 @contextmanager
-def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[None]:
+def tried(
+    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
+) -> Iterator[None]:
     """Raise before any work is done if a file could not be written at the end of it.
 
     Makes the folders that are missing, and takes those away at the end that are still empty.
@@ -211,17 +243,15 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
         What is going to be written.
     inputs : iterable of Path or None
         What is read, and so must not be written; None counts for nothing.
+    overwrite : bool
+        Whether an OME-Zarr that is a result of this program may be replaced.
 
     Raises
     ------
     InputError
         If two outputs are one file, one is an input, or one cannot be written.
     """
-    _check_names(outputs, [path for path in inputs if path is not None])
-    for output in outputs:
-        words = _obstacle(output.path)
-        if words is not None:
-            raise InputError(f'{named(output.path)}: {words}')
+    check_outputs(outputs, inputs, overwrite=overwrite)
     made: list[Path] = []
     try:
         for output in outputs:
@@ -239,73 +269,19 @@ def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[
                 folder.rmdir()
 
 
-def _obstacle(path: Path) -> str | None:
+def _obstacle(path: Path, overwrite: bool) -> str | None:
     """What is known to keep an output from being written; None if nothing is."""
+    if overwrite and is_ome_zarr(path) and url_of(path) is None and path.is_dir():
+        if record_of(path) is None:
+            return 'exists, and is not a result of this program: it is not overwritten'
+        return zarr_obstacle(temporary(path.parent))
     if is_ome_zarr(path):
         return zarr_obstacle(path)
     store = inside_zarr(path)
     return obstacle(path) if store is None else inside_words(store)
 
 
-def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
-    """Raise if there is no space for files of so many bytes, written one after the other.
-
-    Parameters
-    ----------
-    sizes : sequence of (Path, int)
-        Files, and how many bytes of numbers each is to hold.
-
-    Raises
-    ------
-    InputError
-        If a disk has too little space, or a file would be larger than the system lets it be.
-    """
-    free: dict[int, int] = {}
-    total: dict[int, int] = {}
-    most = _largest_file()
-    for path, values in sizes:
-        if url_of(path) is not None:
-            continue
-        zarr = is_ome_zarr(path)
-        size = (values * 4 // 3 if zarr else values) + _HEADER  # with the smaller levels
-        if most is not None and size > most and not zarr:
-            raise InputError(
-                f'{path}: would have {in_words(size)}, but files may have at most '
-                f'{in_words(most)} here (ulimit -f)'
-            )
-        folder = existing(real(path).parent)
-        device = folder.stat().st_dev
-        free.setdefault(device, shutil.disk_usage(folder).free)
-        total[device] = total.get(device, 0) + size
-        if size > free[device]:
-            now = in_words(shutil.disk_usage(folder).free)
-            raise InputError(
-                f'{path}: not enough disk space: {folder} has {now} free, but the outputs up to '
-                f'this one need {in_words(total[device])}; free some space there, or write to '
-                'another disk'
-            )
-        # an earlier file stays until the new one is complete, and gives its space back then
-        free[device] -= size - (path.stat().st_size if path.is_file() else 0)
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above that is there."""
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
-def _largest_file() -> int | None:
-    """Most bytes that a file may have by the limits of this process; None if it has none."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    return None if most == resource.RLIM_INFINITY else most
-
-
-def _check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
+def check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     """Raise if two outputs are one file, or a file and its folder, or one is an input."""
     read = {_identity(path) for path in inputs}
     known: dict[str, Output] = {}
@@ -366,8 +342,13 @@ def _try(target: Path, made: list[Path]) -> None:
     first.touch()
     first.replace(second)
     second.unlink()
+    if target.is_dir():  # an OME-Zarr, which is replaced as a whole
+        return
     if target.exists():
         os.close(os.open(target, os.O_WRONLY))
-    else:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        target.unlink()
+        return
+    # another process may write the file itself in this moment, so its name gets some letters more
+    trial = target.with_name(f'{secrets.token_hex(4)}.{target.name}')
+    target = trial if len(os.fsencode(trial.name)) <= _LONGEST_NAME else target
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    target.unlink()

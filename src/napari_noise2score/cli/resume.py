@@ -60,6 +60,11 @@ class Resumption:
         """What is going to be written: the state of the first training stands for all."""
         return [Output(self._folder().first, '--resume')] if self._used else []
 
+    @property
+    def resumes(self) -> bool:
+        """Whether there is an interrupted training, and it is to continue."""
+        return self._resume and bool(self._folder().files)
+
     def begin(self) -> TrainingFolder | None:
         """The folder for the trainings that begin now; None if nothing is saved.
 

@@ -68,19 +68,32 @@ def check_footprint(
     InputError
         With the sizes and a remedy.
     """
-    channels = source.channels()
-    count, rows, columns = channels[0].shape
-    result, level = source.size * np.dtype(dtype).itemsize, 4 * count * rows * columns
-    arrays = [result, *[level] * len(channels)]
-    arrays += [4 * source.size, level] if differences else []
-    filed = sum(size for size in arrays if size > IN_MEMORY)
-    needed = PLANE * rows * columns + sum(arrays) - filed
+    needed, filed = footprint(source, dtype, differences=differences)
     free = free or Free.now()
     _compare(source, needed, free.memory, 'memory')
     if free.addresses is not None:
         _compare(source, needed + filed, free.addresses, 'memory by ulimit -v')
     if filed:
         _compare(source, filed, free.disk, f'space in {tempfile.gettempdir()} (TMPDIR)')
+
+
+def footprint(
+    source: ImageSource, dtype: DTypeLike, *, differences: bool = False
+) -> tuple[int, int]:
+    """Bytes of memory, and of temporary files, that an image needs at least.
+
+    Parameters
+    ----------
+    source, dtype, differences
+        As of `check_footprint`.
+    """
+    channels = source.channels()
+    count, rows, columns = channels[0].shape
+    result, level = source.size * np.dtype(dtype).itemsize, 4 * count * rows * columns
+    arrays = [result, *[level] * len(channels)]
+    arrays += [4 * source.size, level] if differences else []
+    filed = sum(size for size in arrays if size > IN_MEMORY)
+    return PLANE * rows * columns + sum(arrays) - filed, filed
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

@@ -21,6 +21,9 @@ from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
 from napari_noise2score.noise.arrays import as_numpy
 
+ORIGIN = 'origin'
+"""Key in a report: what the result was made from and with, as a later call compares it."""
+
 ImageFile = TiffImage | OmeZarrImage
 """An image that was read: ``data``, ``axes``, ``acquisition`` and ``notes``."""
 
@@ -93,7 +96,8 @@ def write_image(
     inherited : Inherited
         What an OME-Zarr that is the source hands on; of use for an OME-Zarr only.
     record : mapping, optional
-        The report of the result, for the attributes of an OME-Zarr.
+        The report of the result, for the attributes of an OME-Zarr. A TIFF file gets its
+        ``'origin'`` only.
 
     Raises
     ------
@@ -103,7 +107,8 @@ def write_image(
     if ome_zarr.is_ome_zarr(path):
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:
-        tiff.write_tiff(path, as_numpy(data[...]), axes, acquisition)
+        origin = None if record is None else record.get(ORIGIN)
+        tiff.write_tiff(path, as_numpy(data[...]), axes, acquisition, record=origin)
 
 
 def check_writable_as(
@@ -124,6 +129,21 @@ def check_writable_as(
     if ome_zarr.is_ome_zarr(path):
         return ome_zarr.check_writable_as(path, axes, dtype, shape)
     return tiff.check_writable_as(path, axes, dtype, shape)
+
+
+def origin_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What a result on the local disk states of its origin; None if it states nothing.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if not is_zarr(path):
+        return tiff.record_of(Path(path))
+    record = ome_zarr.record_of(path)
+    found = None if record is None else record.get(ORIGIN)
+    return found if isinstance(found, dict) else None
 
 
 def image_name(path: str | os.PathLike[str]) -> str:

@@ -11,7 +11,8 @@ from napari_noise2score.images.ome_zarr.location import (
     root_of,
     url_of,
 )
-from napari_noise2score.images.ome_zarr.metadata import Inherited
+from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
+from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
 from napari_noise2score.images.ome_zarr.writer import (
     check_writable_as,
@@ -24,6 +25,7 @@ __all__ = [
     'Inherited',
     'OmeZarrImage',
     'check_writable_as',
+    'fields_of',
     'inside_words',
     'inside_zarr',
     'is_ome_zarr',
@@ -31,6 +33,7 @@ __all__ = [
     'named',
     'obstacle',
     'read_ome_zarr',
+    'record_of',
     'root_of',
     'try_to_write',
     'url_of',

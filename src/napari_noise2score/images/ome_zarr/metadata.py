@@ -5,8 +5,11 @@ Version 0.4 has them at the top, version 0.5 under ``ome``.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from napari_noise2score.errors import InputError
@@ -28,6 +31,16 @@ _OF_LEVELS = frozenset(
     {'version', 'name', 'axes', 'datasets', 'coordinateTransformations', 'type', 'metadata'}
 )
 """What a multiscale states of its axes and levels."""
+
+
+def record_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The report in the attributes of a result on the local disk; None if there is none."""
+    try:
+        text = Path(path, 'zarr.json').read_text(encoding='utf-8')
+        found = json.loads(text)['attributes'][RECORD]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

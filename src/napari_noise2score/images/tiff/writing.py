@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 from pathlib import Path
@@ -21,6 +21,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.tiff import imagej, ome, plain
+from napari_noise2score.images.tiff.record import software
 from napari_noise2score.images.tiff.tags import tagged
 
 SUFFIXES = ('.tif', '.tiff')
@@ -144,6 +145,8 @@ def write_tiff(
     data: NDArray[Any],
     axes: str,
     acquisition: Acquisition = NOTHING_STATED,
+    *,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an image with its axes; an existing file is not changed until the new one is complete.
 
@@ -162,6 +165,8 @@ def write_tiff(
         A letter for each axis.
     acquisition : Acquisition
         Sizes and channels.
+    record : mapping, optional
+        What the result was made from, for the tag Software; see `record_of`.
 
     Raises
     ------
@@ -182,6 +187,7 @@ def write_tiff(
         metadata, resolution = words.described(acquisition, lies.axes, shape), tagged(acquisition)
         options |= {'ome': lies.form == 'ome', 'bigtiff': size > _CLASSIC}
     options |= resolution.options() | _samples(lies.axes, shape)
+    options |= {} if record is None else {'software': software(record)}
     with written_whole(path) as part:
         try:
             tifffile.imwrite(

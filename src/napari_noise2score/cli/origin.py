@@ -1,0 +1,138 @@
+"""Where a result comes from, so that a later call finds what is done already.
+
+A result states the size and the time of change of its input, a checksum of the grey levels, a
+checksum of the settings, and one of the model. A TIFF states these in its tag Software, an
+OME-Zarr in its attributes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr.location import named, url_of
+from napari_noise2score.plain import json_line
+from napari_noise2score.settings import DenoiseSettings
+
+_READING = ('axes', 'series', 'region', 'learn_from')
+_UNKNOWN = 'does not state that it is a result of this program'
+_FOREIGN = 'is not a result of this program: an OME-Zarr of others is not overwritten'
+_HERE_ONLY = ('device', 'save_every')
+"""Settings of the training that do not change what is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a result is made from and with.
+
+    Attributes
+    ----------
+    input_bytes, input_modified : int or None
+        Size of the input, and when it was changed, ns since 1970; None at a URL.
+    settings : str
+        Checksum of the settings.
+    model : str
+        Checksum of the model that is applied, or that the training starts from.
+    """
+
+    input_bytes: int | None
+    input_modified: int | None
+    settings: str
+    model: str
+
+    @classmethod
+    def of(cls, path: Path, settings: str, model: str) -> Origin:
+        """The origin of a result of a file, as the file is now."""
+        return cls(*_state(path), settings, model)
+
+    def record(self, crc32: str) -> dict[str, Any]:
+        """What a result states, with the checksum of the grey levels of its input."""
+        return {
+            'input_bytes': self.input_bytes,
+            'input_modified': self.input_modified,
+            'input_crc32': crc32,
+            'settings': self.settings,
+            'model': self.model,
+        }
+
+    def differences(self, stated: dict[str, Any], crc32: Callable[[], str]) -> list[str]:
+        """What differs from what a result states, in words; ``crc32`` reads the input."""
+        found = []
+        same = None not in (self.input_bytes, self.input_modified) and (
+            self.input_bytes == stated.get('input_bytes')
+            and self.input_modified == stated.get('input_modified')
+        )
+        if not same and stated.get('input_crc32') != crc32():
+            found.append('from another state of the input')
+        if self.settings != stated.get('settings'):
+            found.append('with other settings')
+        if self.model != stated.get('model'):
+            found.append('with another model')
+        return found
+
+
+def settings_checksum(
+    options: argparse.Namespace, settings: DenoiseSettings, *, trains: bool
+) -> str:
+    """Checksum of all that is asked for, but not of where it is computed."""
+    values = settings.to_dict()
+    training = values.pop('training')
+    for name in _HERE_ONLY:
+        training.pop(name, None)
+    if not trains:
+        values.pop('model_per')
+    asked = {
+        **values,
+        'training': training if trains else None,
+        'reading': {name: getattr(options, name, None) or None for name in _READING},
+    }
+    return hashlib.sha256(json_line(asked).encode()).hexdigest()[:16]
+
+
+def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -> bool:
+    """Whether all outputs of an image exist and have this origin; False if there are none.
+
+    Raises
+    ------
+    InputError
+        If one exists and has another origin.
+    """
+    from napari_noise2score.images.formats import is_zarr, origin_of
+    from napari_noise2score.images.ome_zarr import record_of
+
+    there = [path for path in targets if url_of(path) is None and os.path.lexists(path)]
+    for path in there:
+        try:
+            stated = origin_of(path)
+        except InputError:  # not even a TIFF
+            stated = None
+        if stated is None:
+            foreign = is_zarr(path) and record_of(path) is None
+            words = _FOREIGN if foreign else f'{_UNKNOWN}; --overwrite replaces it'
+            raise InputError(f'{named(path)}: exists already, and {words}')
+        different = origin.differences(stated, crc32)
+        if different:
+            words = f'made {" and ".join(different)}; --overwrite replaces it'
+            raise InputError(f'{named(path)}: exists already, {words}')
+    return len(there) == len(targets)
+
+
+def _state(path: Path) -> tuple[int | None, int | None]:
+    """Size and time of change of a file, or of all files of a store."""
+    if url_of(path) is not None:
+        return None, None
+    try:
+        if not path.is_dir():
+            found = path.stat()
+            return found.st_size, found.st_mtime_ns
+        files = [Path(top, name).stat() for top, _, names in os.walk(path) for name in names]
+    except OSError:
+        return None, None
+    sizes = sum(one.st_size for one in files)
+    return sizes, max((one.st_mtime_ns for one in files), default=0)

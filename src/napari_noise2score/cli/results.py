@@ -1,0 +1,203 @@
+"""Writes the results of a call: each image when it is done, its report, and what is said of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from napari_noise2score.cli.batch import Batch, words_of
+from napari_noise2score.cli.claims import Claims
+from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.progress import Pace, duration
+from napari_noise2score.cli.table import row_of
+from napari_noise2score.cli.tasks import Task, take
+from napari_noise2score.errors import CheckpointError, InputError
+from napari_noise2score.files import moved_aside
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named
+from napari_noise2score.memory import ran_out
+from napari_noise2score.settings import DenoiseSettings, ModelPer
+
+if TYPE_CHECKING:
+    from napari_noise2score.pipeline.results import Denoised, Event, Progress
+
+_SELDOM = 10
+"""Least time between two writings of a growing report, in times that one takes."""
+
+
+@dataclass(slots=True)
+class Results:
+    """Writes what comes out, as it comes out: files first, then words.
+
+    Attributes
+    ----------
+    tasks : list of Task
+        What is denoised.
+    settings : DenoiseSettings
+        How.
+    batch : Batch
+        What becomes of the images.
+    claims : Claims
+        The outputs that this process works on.
+    model_out : Path or None
+        Where the trained score goes.
+    options : Namespace
+        Where the report goes, and whether results are replaced.
+    """
+
+    tasks: list[Task]
+    settings: DenoiseSettings
+    batch: Batch
+    claims: Claims
+    model_out: Path | None
+    options: argparse.Namespace
+    _reports: list[dict[str, Any]] = field(default_factory=list)
+    _gains: list[str] = field(default_factory=list)
+    _due: float = 0.0
+    _pending: bool = False
+    _pace: Pace = field(default_factory=Pace)
+
+    def take(self, number: int) -> None:
+        """Claim the output of an image when its turn comes."""
+        take(self.tasks[number], self.claims)
+
+    def where(self) -> str:
+        """Which of the files the work is at, and how long all of them will take."""
+        finished, count = self._pace.finished, len(self.tasks)
+        if count < 2 or finished == count:
+            return ''
+        words = f'file {finished + 1} of {count}, {self.tasks[finished].file.name}'
+        left = self._pace.left(count)
+        return words if left is None else f'{words}, about {duration(left)} left of all'
+
+    def _finished(self, number: int, words: str | None) -> None:
+        """An image is done or left out; said where there is no bar that shows it."""
+        task, count = self.tasks[number], len(self.tasks)
+        self.claims.give_back(task.targets[0])
+        seconds = self._pace.finish(worked=words is not None)
+        if count < 2 or words is None:
+            return
+        left = self._pace.left(count)
+        more = '' if not left else f', about {duration(left)} left of all'
+        note(
+            f'file {self._pace.finished} of {count}, {task.file.name}: {words} in '
+            f'{duration(seconds)}{more}'
+        )
+
+    def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
+        """Write what events bring; their progress is passed on."""
+        from napari_noise2score.analysis.training_gain import gain_words
+        from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
+
+        for event in events:
+            match event:
+                case Trained():
+                    if self.model_out is not None:
+                        self._write(self.model_out, event.model.save)
+                    self._gains += filter(None, [gain_words(event.model.training)])
+                    if self.settings.model_per is ModelPer.ALL:
+                        self._pace.restart()
+                case LeftOut():
+                    self.batch.leave_out(self.tasks[event.number].file, event.error)
+                    self._pending = bool(self._reports)
+                    self._finished(event.number, None)
+                case Denoised():
+                    yield from self._result(event)
+                    self._finished(event.number, 'done')
+                case Progress():
+                    self.claims.renew()
+                    yield event
+            del event  # a result is let go of before the next image is looked at
+
+    def _result(self, result: Denoised) -> Generator[Any, None, None]:
+        """Write what belongs to an image, then say what there is to say of it."""
+        from napari_noise2score.images.formats import ORIGIN, write_image
+
+        task, source = self.tasks[result.number], result.score_map.prepared.source
+        result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
+
+        def write(path: Path, values: NDArray[Any]) -> None:
+            write_image(
+                path,
+                values,
+                source.axes,
+                task.acquisition,
+                inherited=task.inherited,
+                record={**result.report, 'warnings': [*task.notes, *warnings]},
+            )
+
+        warnings, trained_on = result.report['warnings'], result.report['trained_on']
+        clean, *maps = task.targets
+        self._write(clean, lambda path: write(path, result.image))
+        for path in maps:
+            yield from self._map(path, result, write)
+        report = {**result.report, 'warnings': [*task.notes, *warnings]}
+        if self._reports and self._reports[-1]['trained_on'] == trained_on:
+            report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
+        self._reports.append(report)
+        self._pending = True
+        self.write_report()
+        values = row_of(report, task.acquisition)
+        self.batch.finish(task.file, {**values, 'seconds': round(self._pace.seconds, 3)})
+        for gain in self._gains:
+            say(gain)
+        self._gains.clear()
+        for warning in warnings:
+            note(f'{source.name}: warning: {warning}')
+
+    def _map(
+        self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
+    ) -> Generator[Any, None, None]:
+        """Write what the training changed; where most, into the report."""
+        from napari_noise2score.analysis.training_effect import training_difference
+
+        device = self.settings.training.device
+        views = self.settings.views(result.score_map.prepared.source.size)
+        try:
+            change = yield from training_difference(
+                result.score_map, device=device, orientations=views
+            )
+        except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not ran_out(error):
+                raise
+            self._lost(path, error)
+            return
+        result.report['largest_change'] = [place.to_dict() for place in change.largest]
+        self._write(path, lambda path: write(path, change.image))
+
+    def write_report(self, at_the_end: bool = False) -> None:
+        """Write the report as far as it is known, but seldom while there is more to come."""
+        from napari_noise2score.files import write_json
+
+        begin = time.perf_counter()
+        path = self.options.report
+        if path is None or not self._pending or (begin < self._due and not at_the_end):
+            return
+        failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
+        record = {'images': self._reports, 'failed': failed}
+        record = self._reports[0] if self.batch.single else record
+        self._write(path, lambda path: write_json(path, record))
+        self._pending = False
+        now = time.perf_counter()
+        self._due = now + _SELDOM * (now - begin)
+
+    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Write one file; if it cannot be written, the others still are."""
+        old = self.options.overwrite and is_ome_zarr(path) and path.is_dir()
+        try:
+            with moved_aside(path) if old else nullcontext():
+                write(path)
+        except (OSError, InputError, MemoryError) as error:
+            self._lost(path, error)
+
+    def _lost(self, path: Path, error: Exception) -> None:
+        text = words_of(error)
+        name = named(path)
+        note(text if name in text else f'{name}: {text}')
+        self.batch.unwritten.append(path)

@@ -1,0 +1,198 @@
+"""The images of a call, each with its outputs: which are done already, which are claimed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_noise2score.cli.batch import Batch
+from napari_noise2score.cli.claims import Claims, TakenError, locked
+from napari_noise2score.cli.images import Images
+from napari_noise2score.cli.origin import Origin, is_done, settings_checksum
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
+from napari_noise2score.settings import DenoiseSettings
+
+if TYPE_CHECKING:
+    from napari_noise2score.images.acquisition import Acquisition
+    from napari_noise2score.images.ome_zarr import Inherited
+    from napari_noise2score.score.model import ScoreModel
+
+
+Stamp = tuple[tuple[int, int] | None, ...]
+
+
+def stamp(paths: Sequence[Path]) -> Stamp:
+    """What changes when outputs are made or replaced; None for each that does not exist."""
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError:
+            found.append(None)
+            continue
+        found.append((state.st_ino, state.st_mtime_ns))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """An image and its outputs as they were at the start of the call.
+
+    Attributes
+    ----------
+    origin : Origin
+        What the result is made from and with.
+    stamp : tuple
+        The outputs, as of `stamp`.
+    crc32 : callable
+        Reads the image; returns the checksum of its grey levels, empty if it cannot be read.
+    """
+
+    origin: Origin
+    stamp: Stamp
+    crc32: Callable[[], str]
+
+    def is_done(self, targets: Sequence[Path]) -> bool:
+        """Whether the outputs are there, made from and with the same; see `origin.is_done`."""
+        return is_done(targets, self.origin, self.crc32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What is known of an image before the work, so that its file is not needed after it.
+
+    Attributes
+    ----------
+    file : Path
+        The image.
+    targets : list of Path
+        Where the clean image goes, and what the training changed, if that is asked for.
+    before : Before
+        The image and its outputs at the start.
+    acquisition : Acquisition
+        Sizes and channels.
+    inherited : Inherited
+        What else the file hands on to a result.
+    notes : tuple of str
+        What is to be said of the file.
+    """
+
+    file: Path
+    targets: list[Path]
+    before: Before
+    acquisition: Acquisition
+    inherited: Inherited
+    notes: tuple[str, ...]
+
+
+class DoneBefore:
+    """Which images are done already.
+
+    In a folder, results are compared with what they would be made from and with now. An output
+    that is named as one file is a wish to have it made: a TIFF is replaced, an OME-Zarr is not.
+
+    Parameters
+    ----------
+    options : Namespace
+        The options.
+    settings : DenoiseSettings
+        The settings.
+    model : ScoreModel or None
+        What is applied, or what the training starts from.
+    trains : bool
+        Whether the command trains.
+
+    Attributes
+    ----------
+    known : dict of Path to Before
+        The images and their outputs at the start.
+    """
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        settings: DenoiseSettings,
+        model: ScoreModel | None,
+        *,
+        trains: bool,
+    ) -> None:
+        self.known: dict[Path, Before] = {}
+        self._options = options
+        self._settings = settings_checksum(options, settings, trains=trains)
+        self._model = 'scratch' if model is None else model.digest[:16]
+
+    def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
+        """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
+        origin = Origin.of(file, self._settings, self._model)
+        before = Before(origin, stamp(targets), partial(_crc32, file, self._options))
+        self.known[file] = before
+        named_file = targets[0] == self._options.output.path and not is_ome_zarr(targets[0])
+        if self._options.overwrite or named_file:
+            return True
+        try:
+            finished = before.is_done(targets)
+        except InputError as error:
+            batch.leave_out(file, error)
+            return False
+        if finished:
+            batch.skip(file)
+        return not finished
+
+
+def _crc32(path: Path, options: argparse.Namespace) -> str:
+    try:
+        return f'{Images([path], options).at(0).source.checksum():08x}'
+    except InputError:
+        return ''
+
+
+def claimed(tasks: Sequence[Task], claims: Claims, batch: Batch) -> list[Task]:
+    """Those of the images that share a model which no other process works on.
+
+    They are claimed at once: of two processes that train one model on all images of a folder,
+    one gets all images.
+    """
+    found: list[Task] = []
+    if not tasks:
+        return found
+    place = tasks[0].targets[0]
+    alone = nullcontext() if url_of(place) is not None else locked(place.parent / 'shared model')
+    with alone:
+        for task in tasks:
+            try:
+                take(task, claims)
+            except (InputError, OSError) as error:
+                batch.leave_out(task.file, error)
+                continue
+            found.append(task)
+    return found
+
+
+def take(task: Task, claims: Claims) -> None:
+    """Claim the output of an image.
+
+    Raises
+    ------
+    TakenError
+        If another process works on it, or has made it since the start of this one.
+    InputError
+        If another process has made it with other settings.
+    """
+    output = task.targets[0]
+    claims.take(output)
+    if stamp(task.targets) == task.before.stamp:
+        return
+    try:
+        made = task.before.is_done(task.targets)
+    except InputError:
+        claims.give_back(output)
+        raise
+    if made:
+        claims.give_back(output)
+        raise TakenError(f'{named(output)}: was made by another process in the meantime')
