@@ -25,7 +25,7 @@ def model():
 
 def test_card_says_what_a_model_was_trained_on(model):
     card = card_of(model)
-    assert card['Trained on'] == 'cells (TYX, 2 × 96 × 96)'
+    assert card['Trained on'] == 'cells (TYX, 2 × 64 × 64)'
     assert card['Noise'].startswith('Poisson-Gaussian (gain ')
     assert card['Training'] == '2 steps, 60 s at most, from the pretrained weights'
     assert 'noise variance' in card['Gain']
