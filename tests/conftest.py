@@ -31,6 +31,14 @@ NO_NAPARI = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _own_share_of_the_processor() -> None:
+    """Each test begins with the threads that its process may use, whatever tests before it set."""
+    torch, threads = sys.modules.get('torch'), os.environ.get('OMP_NUM_THREADS')
+    if torch is not None and threads is not None:
+        torch.set_num_threads(int(threads))
+
+
 def _ci() -> bool:
     return os.environ.get('CI', '').lower() not in ('', '0', 'false')
 

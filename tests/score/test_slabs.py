@@ -104,7 +104,7 @@ def test_planes_that_cannot_be_seen_are_refused(planes):
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(InputError, match='give slices alone'):
         TrainSettings(init='scratch', network=NetworkSettings(planes=5), slices=3)
-    with pytest.raises(InputError, match='a training on z-stacks widens'):
+    with pytest.raises(InputError, match='a training on z-stacks adds input planes'):
         PretrainSettings(network=NetworkSettings(planes=3))
 
 
