@@ -85,7 +85,7 @@ def train(
     start : ScoreModel, optional
         Initial weights, instead of those of the settings.
     stop : object with ``is_set()``, optional
-        When set, the training ends after the current step and returns its model.
+        When set, the training ends after the current step.
     precision : Precision, optional
         Precision on the device of the settings; selected if not given. A step that is not finite
         in bfloat16 is repeated in float32, which is used for all later steps too.
@@ -96,24 +96,20 @@ def train(
     Yields
     ------
     TrainProgress
-        After every step, and once when an interrupted training continues. The time that the
-        caller takes does not count as training time.
+        After every step, and once when a training is resumed. The caller's time does not count.
 
     Returns
     -------
     ScoreModel
-        With the running average of the weights (EMA), on the CPU: the last ones, or earlier ones
-        if those had a clearly lower risk. From pretrained weights: the ones of the lowest risk,
-        theirs among them, and the training ends early when the risk stops falling.
+        With the running average of the weights (EMA), on the CPU: the last one, or an earlier one
+        of clearly lower risk. From pretrained weights: that of the lowest risk, theirs included.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite from the beginning, in float32 too, or nothing was learned, also
-        after restarts.
+        If the loss is not finite in float32 either, or nothing was learned after restarts.
     InputError
-        If there are no images, the device does not exist, the network needs adjacent slices and an
-        image has none, or the start has more slices than the settings.
+        If there are no images or device, or the slices of network, images and start do not fit.
     """
     settings = settings or TrainSettings()
     if not images:

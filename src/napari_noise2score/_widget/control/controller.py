@@ -115,9 +115,8 @@ class Controller:
     ) -> None:
         """Train a model on the layers and correct each of them.
 
-        The training continues from the model in use if ``init`` in the settings is `store.init`.
-        ``watched`` returns the displayed part of a layer, or None; it is called in the thread of
-        the training. An ``interrupted`` run of the layers is continued.
+        It starts from the model in use if ``init`` in the settings is `store.init`, or continues
+        an ``interrupted`` run. ``watched`` returns the displayed part of a layer, in any thread.
         """
         if not self._may_begin(targets):
             return
