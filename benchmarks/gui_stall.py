@@ -80,18 +80,21 @@ def main() -> None:
     beat = Heartbeat()
     beat.stage = 'PyTorch loads, panel idle'
     QTest.qWait(8000)
-    show = panel.controller._hear_update
+    show = panel.controller._handle_update
 
     def note_stage(update: object) -> None:
         beat.stage = f'training run: {update.stage}'
         show(update)
 
-    panel.controller._hear_update = note_stage
+    panel.controller._handle_update = note_stage
     panel.form.seconds.value = arguments.seconds
+    begin, previewed = time.perf_counter(), None
     panel.train.native.click()
-    until = time.perf_counter() + arguments.seconds + 120
+    until = begin + arguments.seconds + 120
     while not panel.controller.run.idle and time.perf_counter() < until:
         QTest.qWait(20)
+        if previewed is None and len(viewer.layers) > 1:
+            previewed = round(time.perf_counter() - begin, 2)
     beat.stage = 'after'
     print(panel.status.text())
     trained = viewer.layers[-1].metadata['noise2score']['training']
@@ -105,6 +108,7 @@ def main() -> None:
         json.dumps(
             {
                 'panel_opens_s': round(opened, 3),
+                'first_preview_s': previewed,
                 'corrected_again_s': round(corrected, 2),
                 'training_steps': trained['steps_done'],
                 'stalls': beat.summary(),

@@ -19,11 +19,11 @@ from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.correct import correct_image
 from napari_noise2score.pipeline.domain import TrainingDomain, misfits
-from napari_noise2score.pipeline.pooling import learned_parts, training_groups
+from napari_noise2score.pipeline.pooling import parts_to_train_on, training_groups
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.residual import residual_steps
-from napari_noise2score.pipeline.results import Denoised, LeftOut
+from napari_noise2score.pipeline.results import Denoised, Failed
 from napari_noise2score.pipeline.run import denoise_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, TrainSettings
@@ -229,8 +229,8 @@ def test_of_many_images_a_constant_one_is_left_out(empty_and_cells, model_of_cel
     model = None if trains else model_of_cells
     left_out, done = [
         event
-        for event in denoise_steps(empty_and_cells, SETTINGS, model=model, go_on=True)
-        if isinstance(event, (Denoised, LeftOut))
+        for event in denoise_steps(empty_and_cells, SETTINGS, model=model, keep_going=True)
+        if isinstance(event, (Denoised, Failed))
     ]
     assert (left_out.number, done.number) == (0, 1)
     assert 'the image is constant (9)' in str(left_out.error)
@@ -369,10 +369,10 @@ def test_lessons_follow_the_channels_that_hold_noise():
     )
     assert [len(one.channels) for one in (whole, upper, lower)] == [2, 2, 1]
     first, second = training_groups([whole], ModelPer.CHANNEL)
-    (own,) = learned_parts(second, [whole], [[lower]])
+    (own,) = parts_to_train_on(second, [whole], [[lower]])
     assert [channel.channel.place for channel in own.channels] == [{'C': 2}]
     with pytest.raises(InputError, match='cells: the part to train on is constant in C 0'):
-        learned_parts(first, [whole], [[lower]])
+        parts_to_train_on(first, [whole], [[lower]])
 
 
 def test_a_correction_stays_within_what_the_data_can_mean():

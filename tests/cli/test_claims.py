@@ -57,6 +57,7 @@ def test_a_number_that_another_process_has_now_is_stale(tmp_path):
     claim(tmp_path / 'a.tif')
     state(tmp_path / 'a.tif', started=1.0)
     Claims().take(tmp_path / 'a.tif')
+    assert json.loads(claim_file(tmp_path / 'a.tif').read_text())['started'] > 1
 
 
 def test_the_claim_of_another_computer_is_stale_after_an_hour(tmp_path):
@@ -78,19 +79,19 @@ def test_a_claim_that_was_taken_over_is_not_released(tmp_path):
     assert claim_file(output).exists()
 
 
-def test_claims_are_renewed(tmp_path, monkeypatch):
-    output, claims = tmp_path / 'a.tif', Claims()
+@pytest.mark.parametrize(('interval', 'is_renewed'), [(0, True), (1000, False)])
+def test_claims_are_renewed_after_an_interval(tmp_path, interval, is_renewed):
+    output, claims = tmp_path / 'a.tif', Claims(interval)
     claims.take(output)
     os.utime(claim_file(output), (1, 1))
     claims.renew()
-    assert claim_file(output).stat().st_mtime == 1
-    monkeypatch.setattr('napari_noise2score.cli.claims.RENEWED', 0)
-    claims.renew()
-    assert claim_file(output).stat().st_mtime > 1
+    assert (claim_file(output).stat().st_mtime > 1) == is_renewed
 
 
 def test_a_long_name_can_be_claimed(tmp_path):
     Claims().take(tmp_path / ('x' * 251 + '.tif'))
+    with pytest.raises(TakenError):
+        claim(tmp_path / ('x' * 251 + '.tif'))
 
 
 def test_a_lock_is_waited_for(tmp_path):

@@ -74,11 +74,13 @@ def crash(monkeypatch, dead):
     """Trains some steps as the panel does, and leaves the disk as a crash does."""
 
     def crash_after(
-        sources: list[ImageSource], steps: int = 5, settings=SETTINGS, lessons=()
+        sources: list[ImageSource], steps: int = 5, settings=SETTINGS, training_parts=()
     ) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(StoredRun, 'remove', lambda run: None)
-            job = training_jobs.train_job(sources, settings, Never(), lessons=lessons)
+            job = training_jobs.train_job(
+                sources, settings, Never(), training_parts=training_parts
+            )
             for event in job:
                 if isinstance(event, jobs.Update) and event.step == steps:
                     break
@@ -152,8 +154,8 @@ def test_all_layers_have_to_be_there_each_with_the_same_part(
     one, two = noisy_stack(size=96, seed=1), noisy_stack(size=96, seed=2)
     region = Region({'Y': (0, 64)})
     sources = [ImageSource(one, 'TYX', 'one').part(region), ImageSource(two, 'TYX', 'two')]
-    lessons = [(), (sources[1].part(Region({'X': (0, 48)})),)]
-    crash(sources, lessons=lessons)
+    training_parts = [(), (sources[1].part(Region({'X': (0, 48)})),)]
+    crash(sources, training_parts=training_parts)
     viewer, panel = open_panel()
     viewer.add_image(two, name='two')
     qtbot.wait(200)

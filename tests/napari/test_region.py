@@ -101,7 +101,7 @@ def test_frames_that_are_not_there_are_refused(open_panel, frames, words):
     assert words in panel.messages.text()
     assert panel.controller.run.idle
     panel.region.frames.value = ''
-    assert panel.region.restricted(panel.layers.targets()[0]).lessons == ()
+    assert panel.region.restricted(panel.layers.targets()[0]).training_parts == ()
 
 
 def test_no_frames_no_shape_and_shapes_elsewhere_are_refused(open_panel):
@@ -133,12 +133,15 @@ def test_several_shapes_are_learned_from_together(open_panel):
     shapes.add_rectangles(np.array([[50, 40], [50, 60], [80, 60], [80, 40]]))
     panel.region.where.value = shapes
     target = panel.region.restricted(target_of(layer, 'YX'))
-    assert [str(lesson.region) for lesson in target.lessons] == ['Y0:30,X0:20', 'Y50:80,X40:60']
+    assert [str(lesson.region) for lesson in target.training_parts] == [
+        'Y0:30,X0:20',
+        'Y50:80,X40:60',
+    ]
     assert target.source.shape == (90, 100)
     panel.region.clean.value = PART
     target = panel.region.restricted(target_of(layer, 'YX'))
     assert str(target.region) == 'Y0:80,X0:60'
-    assert len(target.lessons) == 2
+    assert len(target.training_parts) == 2
 
 
 def test_how_the_axes_are_read_is_said_and_a_guess_is_called_so(open_panel):

@@ -12,7 +12,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.pipeline.api import denoise
-from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
+from napari_noise2score.pipeline.results import Denoised, Failed, Progress, Trained
 from napari_noise2score.pipeline.run import denoise_steps
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
@@ -43,7 +43,7 @@ class Log(Sequence[ImageSource]):
                     self.entries.append(f'trained {event.numbers}')
                 case Denoised():
                     self.entries.append(f'done {event.number}')
-                case LeftOut():
+                case Failed():
                     self.entries.append(f'left out {event.number}')
             yield event
 
@@ -94,7 +94,7 @@ def test_a_bad_image_does_not_take_the_others_with_it(images, settings):
     nothing = ImageSource(np.ones((64, 64)), 'YX', 'nothing.tif')
     bad = {0: InputError('not a readable TIFF'), 2: nothing, 3: MemoryError()}
     log = Log([bad.get(number, images[number % 3]) for number in range(5)])
-    found = {e.number: e for e in log.follow(settings, go_on=True) if isinstance(e, LeftOut)}
+    found = {e.number: e for e in log.follow(settings, keep_going=True) if isinstance(e, Failed)}
     assert set(found) == {0, 2, 3}
     assert 'nothing.tif' in str(found[2].error)
     assert all(event.error.__traceback__ is None for event in found.values())
@@ -105,14 +105,14 @@ def test_an_image_without_slices_is_left_out_before_the_training(images):
     depth = ImageSource(np.stack([image.data for image in images]), 'ZYX', 'stack.tif')
     settings = replace(SETTINGS, training=replace(SETTINGS.training, slices=3))
     log = Log([images[0], depth])
-    list(log.follow(settings, go_on=True))
+    list(log.follow(settings, keep_going=True))
     assert log.entries == ['open 0', 'left out 0', 'open 1', 'trained (1,)', 'done 1']
 
 
 @pytest.mark.parametrize('settings', [SETTINGS, APART])
 def test_all_bad_means_no_training_and_no_result(settings):
     log = Log([InputError('bad')] * 2)
-    list(log.follow(settings, go_on=True))
+    list(log.follow(settings, keep_going=True))
     assert [e for e in log.entries if 'open' not in e] == ['left out 0', 'left out 1']
 
 

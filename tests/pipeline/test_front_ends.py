@@ -19,7 +19,7 @@ from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.pipeline.results import (
     Denoised,
     Estimated,
-    LeftOut,
+    Failed,
     Progress,
     ReadyToTrain,
     Trained,
@@ -115,9 +115,9 @@ def test_a_late_training_that_fails_costs_its_own_image_alone(images, monkeypatc
 
     monkeypatch.setattr(schedule, 'train_score_steps', failing)
     for options in ({}, {'check_first': True}):
-        events = list(denoise_steps(images, EACH, go_on=True, **options))
+        events = list(denoise_steps(images, EACH, keep_going=True, **options))
         assert [e.number for e in events if isinstance(e, Denoised)] == [0, 2]
-        assert [e.number for e in events if isinstance(e, LeftOut)] == [1]
+        assert [e.number for e in events if isinstance(e, Failed)] == [1]
     steps, done = denoise_steps(images, EACH, check_first=True), []
     with pytest.raises(TrainingError, match='nothing was learned'):
         done.extend(event.number for event in steps if isinstance(event, Denoised))
@@ -130,15 +130,17 @@ def test_a_part_without_all_time_points_costs_its_own_image_alone(frames):
     movie, short = (ImageSource(frames[:2], 'TYX', f'{i}.tif') for i in range(2))
     parts = [[movie], [short.part(Region({'T': (0, 1)}))]]
     settings = replace(AT_ONCE, model_per=ModelPer.TIME)
-    events = list(denoise_steps([short, movie], settings, lessons=parts[::-1], go_on=True))
-    assert [e.number for e in events if isinstance(e, LeftOut)] == [0]
+    events = list(
+        denoise_steps([short, movie], settings, training_parts=parts[::-1], keep_going=True)
+    )
+    assert [e.number for e in events if isinstance(e, Failed)] == [0]
     assert [e.number for e in events if isinstance(e, Denoised)] == [1]
 
 
 def test_what_is_not_acceptable_ends_the_work_before_the_training_if_all_are_checked_first(images):
     bad = ImageSource(np.ones((4, 4)), 'YX', 'tiny.tif')
     settings = replace(AT_ONCE, training=replace(AT_ONCE.training, slices=3))
-    steps, heard = denoise_steps([*images, bad], settings, go_on=True, check_first=True), []
+    steps, heard = denoise_steps([*images, bad], settings, keep_going=True, check_first=True), []
     with pytest.raises(Exception, match='slices along Z'):
         heard.extend(steps)
     assert Trained not in kinds(heard)
@@ -160,7 +162,7 @@ def test_stopped_before_the_first_step_there_is_no_result(images):
     stop.set()
     for settings in (STEPS, replace(STEPS, model_per=ModelPer.IMAGE)):
         events = list(denoise_steps(images, settings, stop=stop))
-        assert not {Trained, Denoised, LeftOut} & set(kinds(events))
+        assert not {Trained, Denoised, Failed} & set(kinds(events))
     with pytest.raises(TrainingError, match='stopped before its first step'):
         finish(single(denoise_steps(images[:1], STEPS, stop=stop)))
 

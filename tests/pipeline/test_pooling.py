@@ -70,9 +70,11 @@ def test_a_part_without_all_time_points_is_refused(scenes):
     image = ImageSource(scenes[0], 'TYX', 'cells')
     part = image.part(Region({'T': (0, 1)}))
     with pytest.raises(InputError, match='has 1 of its 2 channels or time points'):
-        finish(denoise_steps([image], model_per(ModelPer.TIME), lessons=[[part]]))
+        finish(denoise_steps([image], model_per(ModelPer.TIME), training_parts=[[part]]))
     cut = image.part(Region({'Y': (0, 48)}))
-    result = finish(single(denoise_steps([image], model_per(ModelPer.TIME), lessons=[[cut]])))
+    result = finish(
+        single(denoise_steps([image], model_per(ModelPer.TIME), training_parts=[[cut]]))
+    )
     assert result.image.shape == (2, 64, 64)
     assert result.report['trained_on'][0]['shape'] == [2, 48, 64]
 

@@ -47,21 +47,21 @@ def default_folder() -> Path:
 class StoredLayer:
     """A layer of a run: what is read of it, and the CRC-32 of that.
 
-    ``whole`` is the shape of all of the layer; ``region`` and ``lessons`` are the parts that are
-    denoised and learned from, as text.
+    ``whole`` is the shape of all of the layer. ``region`` is the part that is denoised, and
+    ``training_parts`` are the parts to train on, as text.
     """
 
     name: str
     axes: str
     whole: tuple[int, ...]
     region: str
-    lessons: tuple[str, ...]
+    training_parts: tuple[str, ...]
     crc32: int
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoredLayer:
         """From the fields by name, with lists instead of tuples."""
-        lists = {name: tuple(values[name]) for name in ('whole', 'lessons')}
+        lists = {name: tuple(values[name]) for name in ('whole', 'training_parts')}
         return cls(**{**values, **lists})
 
 
@@ -87,7 +87,7 @@ class StoredRun:
     def begin(
         cls,
         sources: Sequence[ImageSource],
-        lessons: Sequence[Sequence[ImageSource]],
+        training_parts: Sequence[Sequence[ImageSource]],
         settings: DenoiseSettings,
     ) -> StoredRun:
         """A new run, whose record is written.
@@ -106,7 +106,7 @@ class StoredRun:
                 tuple(str(lesson.region) for lesson in taught),
                 source.checksum(),
             )
-            for source, taught in zip(sources, lessons or [()] * len(sources), strict=True)
+            for source, taught in zip(sources, training_parts or [()] * len(sources), strict=True)
         )
         run = cls(default_folder() / secrets.token_hex(6), layers, settings)
         run.claim()

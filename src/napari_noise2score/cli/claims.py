@@ -201,8 +201,14 @@ class Claims:
     """The claims of this process.
 
     Outputs at a URL are not claimed: no file can be created there by one process only.
+
+    Attributes
+    ----------
+    interval : float
+        Seconds between two renewals.
     """
 
+    interval: float = RENEWED
     _held: dict[Path, str] = field(default_factory=dict)
     _renewed: float = field(default_factory=time.monotonic)
 
@@ -219,7 +225,7 @@ class Claims:
     def renew(self) -> None:
         """Show other computers that this process is still at work; seldom does anything."""
         now = time.monotonic()
-        if now - self._renewed < RENEWED:
+        if now - self._renewed < self.interval:
             return
         self._renewed = now
         for output in self._held:

@@ -64,7 +64,7 @@ def train(options: argparse.Namespace) -> int:
         batch = Batch(files, wrong, Table([output.path for output in tables]))
         images = Images(files, options, together=True)
         steps = train_steps(
-            images.learned_from, settings, go_on=not batch.single, folder=resumption.begin()
+            images.learned_from, settings, keep_going=not batch.single, folder=resumption.begin()
         )
         run(_saved(resumption.told(steps), options.model, images, batch))
         resumption.end()
@@ -75,7 +75,7 @@ def _saved(
     steps: Iterable[Event], target: Path, images: Images, batch: Batch
 ) -> Generator[Progress, None, None]:
     """Save the model of a training; its progress is passed on."""
-    from napari_noise2score.pipeline.results import Estimated, LeftOut, Progress, Trained
+    from napari_noise2score.pipeline.results import Estimated, Failed, Progress, Trained
 
     begin, known = time.perf_counter(), dict[int, dict[str, Any]]()
     for event in steps:
@@ -95,7 +95,7 @@ def _saved(
                         'model': event.model.digest,
                     }
                     batch.finish(images.files[number], row)
-            case LeftOut():
+            case Failed():
                 batch.leave_out(images.files[event.number], event.error)
             case Progress():
                 yield event

@@ -139,15 +139,14 @@ def _write_clean(
 
     names = _Names.of(options)
     resumption = None if model is not None else _resumption(options, settings, names)
-    if resumption is not None and resumption.resumes:
-        options.overwrite = True  # results of the interrupted call are made again
     choose_device(settings.training.device)
     start = starting_model(settings.training.init) if model is None else None
     outputs = {file: goals[0] for file, goals in zip(names.files, names.goals, strict=True)}
     table = Table([] if options.dry_run else names.tables)
     batch = Batch(names.files, names.wrong, table, outputs)
     batch.only_planned = options.dry_run
-    done = DoneBefore(options, settings, model or start, trains=model is None)
+    again = options.overwrite or (resumption is not None and resumption.resumes)
+    done = DoneBefore(options, settings, model or start, trains=model is None, again=again)
     pairs = enumerate(zip(names.files, names.goals, strict=True))
     todo = [number for number, (file, goals) in pairs if done.is_to_do(file, goals, batch)]
     if names.model_out is not None and not todo:
@@ -158,7 +157,7 @@ def _write_clean(
     sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
     written = names.outputs(options, todo)
     if options.dry_run:
-        check_outputs(written, names.inputs, overwrite=options.overwrite)
+        check_outputs(written, names.inputs, overwrite=again)
         goals = [names.goals[number] for number in todo]
         tasks = _tasks(images, goals, settings, done, batch, sizes)
         plan = Plan(settings, model, sizes, several_models=not together)
@@ -166,10 +165,12 @@ def _write_clean(
         return batch.status()
     if resumption is not None:
         written += resumption.outputs
-    with tried(written, names.inputs, overwrite=options.overwrite):
+    with tried(written, names.inputs, overwrite=again):
         goals = [names.goals[number] for number in todo]
         tasks = _tasks(images, goals, settings, done, batch, sizes)
-        results = Results(tasks, settings, batch, Claims(), names.model_out, options)
+        results = Results(
+            tasks, settings, batch, Claims(), names.model_out, options.report, replaces=again
+        )
         try:
             if together:
                 results.tasks = claimed(tasks, results.claims, batch)
@@ -257,9 +258,9 @@ def _work(
     steps = denoise_steps(
         images.sources,
         results.settings,
-        lessons=images.lessons,
+        training_parts=images.training_parts,
         model=model,
-        go_on=not results.batch.single,
+        keep_going=not results.batch.single,
         folder=None if resumption is None else resumption.begin(),
     )
     try:

@@ -108,7 +108,7 @@ class Images:
         return _Each(len(self), part)
 
     @property
-    def lessons(self) -> Sequence[Sequence[ImageSource]]:
+    def training_parts(self) -> Sequence[Sequence[ImageSource]]:
         """The part of each image to learn from, if there is one; opened as the images are."""
         if not self._learn_from.ranges:
             return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
@@ -47,8 +46,10 @@ class Results:
         The outputs that this process works on.
     model_out : Path or None
         Where the trained score goes.
-    options : Namespace
-        Where the report goes, and whether results are replaced.
+    report : Path or None
+        Where the report goes.
+    replaces : bool
+        Whether an OME-Zarr that exists is replaced.
     """
 
     tasks: list[Task]
@@ -56,7 +57,8 @@ class Results:
     batch: Batch
     claims: Claims
     model_out: Path | None
-    options: argparse.Namespace
+    report: Path | None
+    replaces: bool
     _reports: list[dict[str, Any]] = field(default_factory=list)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
@@ -93,7 +95,7 @@ class Results:
     def written(self, events: Iterable[Event]) -> Generator[Progress, None, None]:
         """Write what events bring; their progress is passed on."""
         from napari_noise2score.analysis.training_gain import gain_words
-        from napari_noise2score.pipeline.results import Denoised, LeftOut, Progress, Trained
+        from napari_noise2score.pipeline.results import Denoised, Failed, Progress, Trained
 
         for event in events:
             match event:
@@ -103,7 +105,7 @@ class Results:
                     self._gains += filter(None, [gain_words(event.model.training)])
                     if self.settings.model_per is ModelPer.ALL:
                         self._pace.restart()
-                case LeftOut():
+                case Failed():
                     self.batch.leave_out(self.tasks[event.number].file, event.error)
                     self._pending = bool(self._reports)
                     self._finished(event.number, None)
@@ -176,7 +178,7 @@ class Results:
         from napari_noise2score.files import write_json
 
         begin = time.perf_counter()
-        path = self.options.report
+        path = self.report
         if path is None or not self._pending or (begin < self._due and not at_the_end):
             return
         failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
@@ -189,7 +191,7 @@ class Results:
 
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one file; if it cannot be written, the others still are."""
-        old = self.options.overwrite and is_ome_zarr(path) and path.is_dir()
+        old = self.replaces and is_ome_zarr(path) and path.is_dir()
         try:
             with moved_aside(path) if old else nullcontext():
                 write(path)

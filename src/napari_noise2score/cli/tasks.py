@@ -107,6 +107,8 @@ class DoneBefore:
         What is applied, or what the training starts from.
     trains : bool
         Whether the command trains.
+    again : bool
+        Whether all results are made again, also those that are done.
 
     Attributes
     ----------
@@ -121,9 +123,10 @@ class DoneBefore:
         model: ScoreModel | None,
         *,
         trains: bool,
+        again: bool,
     ) -> None:
         self.known: dict[Path, Before] = {}
-        self._options = options
+        self._options, self._again = options, again
         self._settings = settings_checksum(options, settings, trains=trains)
         self._model = 'scratch' if model is None else model.digest[:16]
 
@@ -133,7 +136,7 @@ class DoneBefore:
         before = Before(origin, stamp(targets), partial(_crc32, file, self._options))
         self.known[file] = before
         named_file = targets[0] == self._options.output.path and not is_ome_zarr(targets[0])
-        if self._options.overwrite or named_file:
+        if self._again or named_file:
             return True
         try:
             finished = before.is_done(targets)

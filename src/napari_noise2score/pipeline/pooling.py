@@ -36,8 +36,8 @@ def training_groups(images: Sequence[Prepared], model_per: ModelPer) -> list[Tra
             return [((number, (place,)),) for number, places in whole for place in places]
 
 
-def learned_parts(
-    group: TrainingGroup, images: Sequence[Prepared], lessons: Sequence[Sequence[Prepared]]
+def parts_to_train_on(
+    group: TrainingGroup, images: Sequence[Prepared], training_parts: Sequence[Sequence[Prepared]]
 ) -> list[Prepared]:
     """The training data of a group: images, or parts of them, with the channels of the group.
 
@@ -47,7 +47,7 @@ def learned_parts(
         Images and channels that share the model.
     images : sequence of Prepared
         All images.
-    lessons : sequence of sequence of Prepared
+    training_parts : sequence of sequence of Prepared
         Parts of each image to train on; an image without parts is used as a whole.
 
     Raises
@@ -59,7 +59,9 @@ def learned_parts(
     learned = []
     for number, places in group:
         image = images[number]
-        for part in lessons[number] if lessons and lessons[number] else [image]:
+        for part in (
+            training_parts[number] if training_parts and training_parts[number] else [image]
+        ):
             here, whole = (len(one.channels) + len(one.constant) for one in (part, image))
             if here != whole:
                 raise InputError(

@@ -219,7 +219,7 @@ class Denoised:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeftOut:
+class Failed:
     """An image that could not be denoised; the work on the other images continues.
 
     Attributes
@@ -234,5 +234,5 @@ class LeftOut:
     error: Exception
 
 
-Event = Estimated | ReadyToTrain | Progress | Trained | Denoised | LeftOut
+Event = Estimated | ReadyToTrain | Progress | Trained | Denoised | Failed
 """Events that the pipeline yields."""

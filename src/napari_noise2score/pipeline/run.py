@@ -27,11 +27,11 @@ def denoise_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
     *,
-    lessons: Sequence[Sequence[ImageSource]] = (),
+    training_parts: Sequence[Sequence[ImageSource]] = (),
     model: ScoreModel | None = None,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
-    go_on: bool = False,
+    keep_going: bool = False,
     check_first: bool = False,
     on_demand: bool = False,
     folder: TrainingFolder | None = None,
@@ -48,7 +48,7 @@ def denoise_steps(
         Noisy images. Each is indexed only when it is needed, so the sequence may open files then.
     settings : DenoiseSettings, optional
         All settings.
-    lessons : sequence of sequence of ImageSource, optional
+    training_parts : sequence of sequence of ImageSource, optional
         Parts of each image to train on, instead of the whole image.
     model : ScoreModel, optional
         A trained model to apply; no model is trained.
@@ -57,12 +57,12 @@ def denoise_steps(
     stop : object with ``is_set()``, optional
         When it is set, the training ends, and its current model is applied. If there was no
         training step yet, the work ends without a result.
-    go_on : bool
+    keep_going : bool
         Whether to skip an image that is not acceptable, cannot be read or fails, and to continue
         with the others.
     check_first : bool
         Whether to open all images and to estimate their noise before the first training. An image
-        that is not acceptable then ends the work, also with ``go_on``.
+        that is not acceptable then ends the work, also with ``keep_going``.
     on_demand : bool
         Whether to compute the planes of a result when they are read. Its image is a `CleanImage`,
         and its report has no checks of the removed noise.
@@ -81,7 +81,7 @@ def denoise_steps(
         When a model is trained.
     Denoised
         For each denoised image, in the order of the images.
-    LeftOut
+    Failed
         For each skipped image.
 
     Raises
@@ -96,11 +96,11 @@ def denoise_steps(
     work = Work(
         images,
         settings,
-        lessons=lessons if model is None else (),
+        training_parts=training_parts if model is None else (),
         model=model,
         start=start,
         stop=stop,
-        go_on=go_on,
+        keep_going=keep_going,
         check_first=check_first,
         together=together,
         on_demand=on_demand,
@@ -115,14 +115,14 @@ def train_steps(
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
-    go_on: bool = False,
+    keep_going: bool = False,
     folder: TrainingFolder | None = None,
 ) -> Generator[Event, None, None]:
     """Train on images without denoising them: `denoise_steps` up to the last `Trained`.
 
     Parameters
     ----------
-    images, settings, start, stop, go_on, folder
+    images, settings, start, stop, keep_going, folder
         As in `denoise_steps`.
     """
     settings = settings or DenoiseSettings()
@@ -131,7 +131,7 @@ def train_steps(
         settings,
         start=start,
         stop=stop,
-        go_on=go_on,
+        keep_going=keep_going,
         together=True,
         applied=False,
         folder=folder,

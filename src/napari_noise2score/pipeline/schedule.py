@@ -17,13 +17,13 @@ from typing import TypeVar
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.footprint import check_footprint
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline.pooling import TrainingGroup, learned_parts, training_groups
+from napari_noise2score.pipeline.pooling import TrainingGroup, parts_to_train_on, training_groups
 from napari_noise2score.pipeline.prepared import Prepared, check_noisy
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.results import (
     Estimated,
     Event,
-    LeftOut,
+    Failed,
     Progress,
     ReadyToTrain,
     Trained,
@@ -48,9 +48,9 @@ _CHANGED = (
 
 
 def tolerant(
-    steps: Generator[E, None, R], number: int, go_on: bool
-) -> Generator[E | LeftOut, None, R | None]:
-    """Work on one image of several; an error in it is yielded as `LeftOut` if ``go_on``.
+    steps: Generator[E, None, R], number: int, keep_going: bool
+) -> Generator[E | Failed, None, R | None]:
+    """Work on one image of several; an error in it is yielded as `Failed` if ``keep_going``.
 
     Parameters
     ----------
@@ -58,19 +58,19 @@ def tolerant(
         The work.
     number : int
         Number of the image.
-    go_on : bool
+    keep_going : bool
         Whether the work on the other images continues; otherwise the error is raised.
     """
     try:
         return (yield from steps)
     except (InputError, TrainingError, OSError, MemoryError, RuntimeError) as error:
-        if not go_on:
+        if not keep_going:
             raise
         # their tracebacks would keep the arrays of the image in memory
         error.__cause__ = error.__context__ = None
-        left_out = LeftOut(number, error.with_traceback(None))
+        failed = Failed(number, error.with_traceback(None))
     free_memory()
-    yield left_out
+    yield failed
     return None
 
 
@@ -83,7 +83,7 @@ class _Ready:
 
     number: int
     image: Prepared
-    lessons: tuple[Prepared, ...]
+    training_parts: tuple[Prepared, ...]
     checksum: int | None
 
 
@@ -105,11 +105,11 @@ class Work:
 
     images: Sequence[ImageSource]
     settings: DenoiseSettings
-    lessons: Sequence[Sequence[ImageSource]] = ()
+    training_parts: Sequence[Sequence[ImageSource]] = ()
     model: ScoreModel | None = None
     start: ScoreModel | None = None
     stop: Stop | None = None
-    go_on: bool = False
+    keep_going: bool = False
     check_first: bool = False
     together: bool = False
     applied: bool = True
@@ -134,7 +134,7 @@ class Work:
     @property
     def constant_too(self) -> bool:
         """Whether an image may be constant, because others may contain noise."""
-        return len(self.images) > 1 and (self.check_first or not self.go_on)
+        return len(self.images) > 1 and (self.check_first or not self.keep_going)
 
     def prepared(self, number: int) -> Generator[Event, None, _Ready]:
         """The noise models of an image and of its parts to train on."""
@@ -142,7 +142,7 @@ class Work:
         source, training = self.images[number], self.settings.training
         if self.applied and not self.check_first and not self.on_demand:
             check_footprint(source, self.settings.dtype_of(source))
-        parts = self.lessons[number] if self.lessons else ()
+        parts = self.training_parts[number] if self.training_parts else ()
         image, *learned = (
             prepare_image(
                 one,
@@ -162,13 +162,13 @@ class Work:
         return _Ready(number, image, tuple(learned), checksum)
 
     def trained(
-        self, lessons: Sequence[Prepared], of_all: Callable[[TrainProgress], Progress]
+        self, training_parts: Sequence[Prepared], of_all: Callable[[TrainProgress], Progress]
     ) -> Generator[Event, None, ScoreModel | None]:
         """A trained model; None if the training was stopped before its first step."""
         training = self.settings.training
         model = yield from relay(
             train_score_steps(
-                lessons, training, start=self.start, stop=self.stop, folder=self.folder
+                training_parts, training, start=self.start, stop=self.stop, folder=self.folder
             ),
             of_all,
         )
@@ -230,15 +230,15 @@ class Batch:
         """Noise models, trainings and results; returns False if the work was stopped."""
         work, ready = self.work, list[_Ready]()
         for number in numbers:
-            go_on = work.go_on and not work.check_first
-            image = yield from tolerant(work.prepared(number), number, go_on)
+            keep_going = work.keep_going and not work.check_first
+            image = yield from tolerant(work.prepared(number), number, keep_going)
             ready += [] if image is None else [image]
         if not ready:
             return True
         if work.together:  # otherwise each was checked separately, unless others may have noise
             check_noisy([one.image for one in ready])
         if work.model is None:
-            alone = work.go_on and not work.together
+            alone = work.keep_going and not work.together
             trained = yield from tolerant(self._trained(ready), ready[0].number, alone)
             return trained is not False
         for position, one in enumerate(ready):
@@ -248,35 +248,39 @@ class Batch:
     def _trained(self, ready: Sequence[_Ready]) -> Generator[Event, None, bool]:
         """Train models; each image is denoised when all of its channels have a model."""
         settings = self.work.settings
-        images, parts = [one.image for one in ready], [one.lessons for one in ready]
+        images, parts = [one.image for one in ready], [one.training_parts for one in ready]
         groups = training_groups(images, settings.model_per)
-        lessons = [learned_parts(group, images, parts) for group in groups]
-        yield self._ready_to_train(ready, groups, lessons)
+        training_parts = [parts_to_train_on(group, images, parts) for group in groups]
+        yield self._ready_to_train(ready, groups, training_parts)
         models: dict[tuple[int, int], ScoreModel] = {}
-        left_out: set[int] = set()
+        failed: set[int] = set()
         waiting = deque(enumerate(ready))
         for number, group in enumerate(groups):
             first = group[0][0]
-            if first in left_out:
+            if first in failed:
                 continue
-            go_on = self.work.go_on and settings.model_per is not ModelPer.ALL
-            steps = self._group(group, lessons[number], (number, len(groups)), ready, models)
-            trained = yield from tolerant(steps, ready[first].number, go_on)
+            keep_going = self.work.keep_going and settings.model_per is not ModelPer.ALL
+            steps = self._group(
+                group, training_parts[number], (number, len(groups)), ready, models
+            )
+            trained = yield from tolerant(steps, ready[first].number, keep_going)
             if trained is None:
-                left_out.add(first)
+                failed.add(first)
             elif not trained:
                 return False
-            yield from self._results(waiting, models, left_out, len(ready))
-        yield from self._results(waiting, models, left_out, len(ready))  # constant images
+            yield from self._results(waiting, models, failed, len(ready))
+        yield from self._results(waiting, models, failed, len(ready))  # constant images
         return True
 
     def _ready_to_train(
         self,
         ready: Sequence[_Ready],
         groups: Sequence[TrainingGroup],
-        lessons: Sequence[Sequence[Prepared]],
+        training_parts: Sequence[Sequence[Prepared]],
     ) -> ReadyToTrain:
-        channels = [channel for parts in lessons for part in parts for channel in part.channels]
+        channels = [
+            channel for parts in training_parts for part in parts for channel in part.channels
+        ]
         return ReadyToTrain(
             {one.number: one.image for one in ready},
             tuple(
@@ -289,7 +293,7 @@ class Batch:
     def _group(
         self,
         group: TrainingGroup,
-        lessons: Sequence[Prepared],
+        training_parts: Sequence[Prepared],
         which: tuple[int, int],
         ready: Sequence[_Ready],
         models: dict[tuple[int, int], ScoreModel],
@@ -306,7 +310,7 @@ class Batch:
             fraction = (self.place[0] + share) / self.place[1]
             return Progress('train', fraction, at, (number + 1, count), left)
 
-        model = yield from self.work.trained(lessons, of_all)
+        model = yield from self.work.trained(training_parts, of_all)
         if model is None:
             return False
         models |= {(image, channel): model for image, own in group for channel in own}
@@ -317,14 +321,14 @@ class Batch:
         self,
         waiting: deque[tuple[int, _Ready]],
         models: Mapping[tuple[int, int], ScoreModel],
-        left_out: Collection[int],
+        failed: Collection[int],
         count: int,
     ) -> Generator[Event, None, None]:
         """Results of the waiting images whose channels all have a model, in their order."""
         while self.work.applied and waiting:
             position, one = waiting[0]
             places = [(position, channel) for channel in range(len(one.image.channels))]
-            if position not in left_out:
+            if position not in failed:
                 if not all(place in models for place in places):
                     return
                 own = [models[place] for place in places]
@@ -338,4 +342,4 @@ class Batch:
         number, count = self.place
         within = number * place[1] + place[0], count * place[1]
         steps = self.work.result(ready, model, within, self.begin)
-        yield from tolerant(steps, ready.number, self.work.go_on)
+        yield from tolerant(steps, ready.number, self.work.keep_going)

@@ -33,12 +33,12 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
             'for all its images. Tick only layers with the same axes.'
         )
     regions = {str(target.region) for target in targets}
-    lessons = {str(lesson.region) for target in targets for lesson in target.lessons}
-    if len(regions) > 1 or len(lessons) > 1:
+    training_parts = {str(part.region) for target in targets for part in target.training_parts}
+    if len(regions) > 1 or len(training_parts) > 1:
         raise InputError(
             'One command uses one region for all its images, but these layers need '
-            f'{", ".join(sorted(regions | lessons))}. Draw one shape, on layers of the same '
-            'size.'
+            f'{", ".join(sorted(regions | training_parts))}. Draw one shape, on layers of the '
+            'same size.'
         )
     if settings.training.init == StartFrom.UNSAVED:
         raise InputError(
@@ -48,7 +48,7 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
     words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
     words += [word for region in regions if region for word in ('--region', region)]
-    words += [word for region in lessons for word in ('--learn-from', region)]
+    words += [word for region in training_parts for word in ('--learn-from', region)]
     words += option_words(settings)
     for name, value in settings.noise.parameters.items():
         words += ['--' + name.replace('_', '-'), repr(float(value))]

@@ -132,7 +132,7 @@ class Controller:
             return watched(targets[number])
 
         sources = [target.source for target in targets]
-        more = [target.lessons for target in targets], start, interrupted
+        more = [target.training_parts for target in targets], start, interrupted
         self._begin(
             JobKind.TRAINING,
             'Training the score',

@@ -21,11 +21,11 @@ class Target:
         The grey levels to denoise; for a colour layer the three colours without alpha.
     region : Region
         The part of the layer in the source.
-    lessons : tuple of ImageSource
+    training_parts : tuple of ImageSource
         The parts of the layer to train on; the whole source if empty.
     """
 
     layer: Any
     source: ImageSource
     region: Region = WHOLE
-    lessons: tuple[ImageSource, ...] = ()
+    training_parts: tuple[ImageSource, ...] = ()

@@ -35,7 +35,7 @@ def correct_job(
     """Correct images from their scores; those without a score get one from the latest model."""
     yield Update(Stage.LOAD, 0.0)
     load_torch()
-    from napari_noise2score.pipeline.results import LeftOut
+    from napari_noise2score.pipeline import results
     from napari_noise2score.pipeline.schedule import tolerant
 
     count = len(images)
@@ -43,9 +43,9 @@ def correct_job(
         for number, (source, scored) in enumerate(images):
             yield Update(Stage.CORRECT, number / count)
             steps = _correct_one(source, scored, latest, settings, (number, count))
-            for event in tolerant(steps, number, go_on=count > 1):
+            for event in tolerant(steps, number, keep_going=count > 1):
                 match event:
-                    case LeftOut():
+                    case results.Failed():
                         yield Failed(event.number, event.error)
                     case _:
                         yield event

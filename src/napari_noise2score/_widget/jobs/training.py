@@ -36,7 +36,7 @@ def train_job(
     settings: DenoiseSettings,
     stop: Stop,
     watched: Watched = unwatched,
-    lessons: Sequence[Sequence[ImageSource]] = (),
+    training_parts: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
     interrupted: StoredRun | None = None,
 ) -> Job:
@@ -45,21 +45,21 @@ def train_job(
     ``start`` has the initial weights, instead of those of the settings. ``stop`` ends the
     training, and the trained model is applied; before the first step, the job ends without a
     result. The displayed planes (``watched``) are corrected repeatedly during the training.
-    ``lessons`` are parts of each image to train on, instead of the whole image. An
+    ``training_parts`` are parts of each image to train on, instead of the whole image. An
     ``interrupted`` run of these images is continued.
     """
     yield events.Update(events.Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.pipeline.run import denoise_steps
 
-    with one_core_free(), _stored(sources, lessons, settings, interrupted) as run:
+    with one_core_free(), _stored(sources, training_parts, settings, interrupted) as run:
         steps = denoise_steps(
             sources,
             settings,
-            lessons=lessons,
+            training_parts=training_parts,
             start=start,
             stop=stop,
-            go_on=len(sources) > 1,
+            keep_going=len(sources) > 1,
             check_first=True,
             folder=None if run is None else run.trainings(resume=interrupted is not None),
         )
@@ -69,7 +69,7 @@ def train_job(
 @contextmanager
 def _stored(
     sources: Sequence[ImageSource],
-    lessons: Sequence[Sequence[ImageSource]],
+    training_parts: Sequence[Sequence[ImageSource]],
     settings: DenoiseSettings,
     interrupted: StoredRun | None,
 ) -> Iterator[StoredRun | None]:
@@ -85,7 +85,7 @@ def _stored(
         if run is not None:
             run.claim()
         elif stored and training.init != StartFrom.UNSAVED:
-            run = StoredRun.begin(sources, lessons, settings)
+            run = StoredRun.begin(sources, training_parts, settings)
     except OSError:
         log.debug('the run could not be stored', exc_info=True)
     refused = False
@@ -151,7 +151,7 @@ class _PanelEvents:
             case results.Denoised():
                 scored = events.Scored(event.score_map, self._settings, self._start)
                 yield events.Result(event.number, scored, event.corrected, event.report)
-            case results.LeftOut():
+            case results.Failed():
                 if isinstance(event.error, (InputError, OSError, MemoryError, RuntimeError)):
                     yield from self._unfinished_model()
                 self._current_model = None

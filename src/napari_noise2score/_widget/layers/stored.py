@@ -26,8 +26,10 @@ def _as_stored(layer: Any, stored: StoredLayer) -> Target | None:
         target = target_of(layer, stored.axes)
         region = Region.parse(stored.region)
         source = target.source.part(region)
-        lessons = tuple(target.source.part(Region.parse(text)) for text in stored.lessons)
+        training_parts = tuple(
+            target.source.part(Region.parse(text)) for text in stored.training_parts
+        )
     except InputError:
         return None
     whole = tuple(getattr(source.data, 'whole', source.shape))
-    return Target(layer, source, region, lessons) if whole == stored.whole else None
+    return Target(layer, source, region, training_parts) if whole == stored.whole else None

@@ -75,12 +75,12 @@ class RegionBox:
                 )
             return target
         source = target.source
-        lessons = tuple(source.part(Region({**frames, **box})) for box in boxes)
+        training_parts = tuple(source.part(Region({**frames, **box})) for box in boxes)
         if self.clean.value == WHOLE:
-            return replace(target, lessons=lessons)
+            return replace(target, training_parts=training_parts)
         around = Region({**frames, **_around(boxes)})
         one = len(boxes) == 1
-        return Target(target.layer, source.part(around), around, () if one else lessons)
+        return Target(target.layer, source.part(around), around, () if one else training_parts)
 
     def _frames(self, target: Target) -> dict[str, tuple[int, int]]:
         text = self.frames.value.strip()
