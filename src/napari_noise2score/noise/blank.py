@@ -18,8 +18,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Mask = NDArray[np.bool_]
 
@@ -128,9 +128,9 @@ def _likely(plane: NDArray[np.generic], even: Mask) -> list[tuple[Any, int]]:
 
 def _unsaturated(plane: NDArray[np.generic], places: Mask) -> Mask:
     """Places of the highest value, without those in which the detector is saturated."""
-    labels, _ = ndimage.label(places)
+    labels, _ = scipy.ndimage.label(places)
     remaining = places.copy()
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
+    for number, box in enumerate(scipy.ndimage.find_objects(labels), 1):
         rows, columns = (slice(max(0, s.start - _MORE), s.stop + _MORE) for s in box)
         own = labels[rows, columns] == number
         if _is_saturation(plane[rows, columns], own):
@@ -210,7 +210,7 @@ def _of_value(same: Mask, even: Mask, size: int, pixels: int) -> Mask | None:
     specks = _specks(same)
     pending = np.where(even, size, 0)
     for _ in range(_ROUNDS):
-        labels, count = ndimage.label(pending)
+        labels, count = scipy.ndimage.label(pending)
         if not count:
             break
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
@@ -218,7 +218,7 @@ def _of_value(same: Mask, even: Mask, size: int, pixels: int) -> Mask | None:
         strewn = _at_edges(specks, labels, count)
         rate = np.minimum(-np.log(share), np.where(strewn < _SPECKS, np.inf, strewn / areas))
         needed = np.ceil((math.log(pixels) + _SURE) / rate)
-        places, smaller = ndimage.find_objects(labels), np.zeros_like(pending)
+        places, smaller = scipy.ndimage.find_objects(labels), np.zeros_like(pending)
         for number in np.flatnonzero(areas >= needed):
             where = places[number]
             own = labels[where] == number + 1
@@ -231,13 +231,17 @@ def _of_value(same: Mask, even: Mask, size: int, pixels: int) -> Mask | None:
         pending = smaller
     if not mask.any():
         return None
-    grown = ndimage.binary_propagation(alien, np.ones((3, 3)), same) if alien.any() else alien
+    grown = (
+        scipy.ndimage.binary_propagation(alien, np.ones((3, 3)), same) if alien.any() else alien
+    )
     return np.asarray(mask | grown)
 
 
 def _specks(same: Mask) -> Mask:
     """Single pixels of another value in a uniform place."""
-    around = ndimage.convolve(same.astype(np.uint8), np.ones((3, 3), np.uint8), mode='nearest')
+    around = scipy.ndimage.convolve(
+        same.astype(np.uint8), np.ones((3, 3), np.uint8), mode='nearest'
+    )
     return np.asarray(~same & (around >= _ROUND_A_SPECK))
 
 

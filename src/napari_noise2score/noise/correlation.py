@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from napari_noise2score.noise.arrays import central
 
@@ -130,7 +130,7 @@ class Correlation:
             for column in range(-reach, reach + 1):
                 value = self.kernel[row + reach, column + reach]
                 field[row % shape[0], column % shape[1]] += value
-        spectrum = np.maximum(fft.fft2(field).real, 0.0)
+        spectrum = np.maximum(scipy.fft.fft2(field).real, 0.0)
         return np.asarray((spectrum / spectrum.mean())[:, : shape[1] // 2 + 1])
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -207,8 +207,8 @@ def _stored(
 
 def lagged_products(field: Array) -> Array:
     """Sums of products of a field with itself, shifted by up to `REACH` in each direction."""
-    shape = [fft.next_fast_len(side + REACH, real=True) for side in field.shape]
-    transformed = fft.rfft2(field, s=shape)
-    whole = fft.irfft2(np.abs(transformed) ** 2, s=shape)
+    shape = [scipy.fft.next_fast_len(side + REACH, real=True) for side in field.shape]
+    transformed = scipy.fft.rfft2(field, s=shape)
+    whole = scipy.fft.irfft2(np.abs(transformed) ** 2, s=shape)
     place = np.arange(-REACH, REACH + 1)
     return np.asarray(whole[np.ix_(place, place)])

@@ -16,8 +16,8 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_noise2score.noise.line_fit import ParallelFit, fit_line, fit_parallel, reweighted
 from napari_noise2score.noise.photon_transfer import Method, PhotonTransfer, variance_weight
@@ -221,4 +221,4 @@ def binned(
 
 def neighbour_mean(image: Array) -> Array:
     """Mean of the 5 x 5 neighbours of every pixel of (Y, X), without the pixel itself."""
-    return np.asarray((ndimage.uniform_filter(image, 5, mode='mirror') * 25 - image) / 24)
+    return np.asarray((scipy.ndimage.uniform_filter(image, 5, mode='mirror') * 25 - image) / 24)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, special
 
 from napari_noise2score.noise.correlation import RELEVANT, Correlation
 from napari_noise2score.noise.estimate.binning import SECOND_DIFFERENCE
@@ -63,7 +63,7 @@ def from_flat_patches(
     kernel[_REACH, _REACH] = 1.0
     for _ in range(4):
         freedom = _freedom(kernel, project)
-        low, quarter, high = special.chdtri(freedom, [1 - _LOW, 1 - _MIDDLE, _LOW]) / freedom
+        low, quarter, high = scipy.special.chdtri(freedom, [1 - _LOW, 1 - _MIDDLE, _LOW]) / freedom
         lowest, common = np.quantile(power, _LOW) / low, np.quantile(power, _MIDDLE) / quarter
         flat = patches[power < common * high]
         kernel = _unprojected(_by_distance(flat.T @ flat / len(flat)))
@@ -98,7 +98,7 @@ def response(correlation: Correlation) -> float:
         return 1.0
     centre = len(correlation.kernel) // 2
     near = correlation.kernel[centre - 2 : centre + 3, centre - 2 : centre + 3]
-    own = ndimage.convolve(np.pad(SECOND_DIFFERENCE, 1), SECOND_DIFFERENCE, mode='constant')
+    own = scipy.ndimage.convolve(np.pad(SECOND_DIFFERENCE, 1), SECOND_DIFFERENCE, mode='constant')
     return float((near * own).sum())
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise import formulas as tweedie
@@ -82,7 +82,7 @@ class _Speckle(NoiseFamily):
 
     def coordinate(self, top: float, base: float = 0.0) -> UnitNoise:
         """The logarithm; ``Var[log y | x]`` is the trigamma function of ``k`` at every level."""
-        return PowerLaw(2.0, float(special.polygamma(1, self._shape)), 0.0, RANGE * top)
+        return PowerLaw(2.0, float(scipy.special.polygamma(1, self._shape)), 0.0, RANGE * top)
 
     def check_values(self, values: NDArray[Any]) -> None:
         reject_negative(values, self.label)

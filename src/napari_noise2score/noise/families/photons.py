@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.families.base import (
@@ -48,7 +48,9 @@ def offset() -> Any:
 def counts(rate: float) -> tuple[Array, Array]:
     """Numbers of events (K,) and their Poisson probabilities (K,) at a rate of up to `COUNTED`."""
     number = np.arange(int(rate + 9 * rate**0.5 + 12), dtype=np.float64)
-    probability = np.exp(special.xlogy(number, rate) - rate - special.gammaln(number + 1))
+    probability = np.exp(
+        scipy.special.xlogy(number, rate) - rate - scipy.special.gammaln(number + 1)
+    )
     return number, probability / probability.sum()
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from napari_noise2score.noise.calibration_frames import MOST_FRAMES, inliers
 from napari_noise2score.noise.digits import digits
@@ -158,13 +158,13 @@ def measure_pixels(frames: Iterable[NDArray[Any]]) -> PixelMaps | None:
     stuck = ~sums.changed & ~there
     freedom = count - 1
     # a single outlier counts, and so does a single stuck pixel
-    far = float(special.chdtri(freedom, _OUTLYING)) / freedom * median * 2
+    far = float(scipy.special.chdtri(freedom, _OUTLYING)) / freedom * median * 2
     spread = _log_spread(variance[~stuck], freedom)
     spread_of_offsets = _offset_spread(mean, variance / count)
     if not (spread or spread_of_offsets or stuck.any() or (variance > far).any()):
         return None
-    chance = float(special.polygamma(1, freedom / 2))
-    bias = np.log(freedom / 2) - float(special.digamma(freedom / 2))
+    chance = float(scipy.special.polygamma(1, freedom / 2))
+    bias = np.log(freedom / 2) - float(scipy.special.digamma(freedom / 2))
     log = np.log(variance) + bias
     centre = float(log[~stuck & (variance <= far)].mean()) if not spread else float(log.mean())
     shrinkage = np.where(variance > far, 1.0, spread / (spread + chance))
@@ -225,7 +225,7 @@ class _Sums:
 
 def _log_spread(variance: Array, freedom: int) -> float:
     """Variance of the logarithms of the true variances; 0 if it is not significant."""
-    chance = float(special.polygamma(1, freedom / 2))
+    chance = float(scipy.special.polygamma(1, freedom / 2))
     measured = float(np.log(variance).var())
     error = 2 * chance * (2 / variance.size) ** 0.5
     least = max(_MORE * chance, chance + _SIGNIFICANT * error)
