@@ -55,8 +55,8 @@ def gain_words(training: dict[str, Any]) -> str | None:
             f'of harm, so the trained model was applied.{_still_words(training)}'
         )
     return (
-        f'Training lowered the estimated error from {_percent(start)} to {_percent(risk)} of the '
-        f'noise variance (by {_percent(start - risk)}{known}).{_still_words(training)}'
+        f'Training lowered the estimated error from {_percents(start, risk)} of the noise '
+        f'variance (by {_percent(start - risk)}{known}).{_still_words(training)}'
     )
 
 
@@ -71,6 +71,14 @@ def _still_words(training: dict[str, Any]) -> str:
 def _finite(value: Any) -> float | None:
     """The value if it is a finite number; None otherwise."""
     return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _percents(start: float, end: float) -> str:
+    """Two shares, with as many decimals as it takes to see their difference."""
+    change = 100 * abs(start - end)
+    decimals = 0 if change == 0 else min(max(0, -math.floor(math.log10(change))), 6)
+    start_text, end_text = (f'{100 * share:.{decimals}f} %' for share in (start, end))
+    return f'{start_text} to {end_text}'
 
 
 def _percent(share: float) -> str:
