@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what stands in the way of one."""
+"""Write files that are complete or do not exist, and find out why one cannot be written."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PathLike = str | os.PathLike[str]
 
 _MOUNTS = Path('/proc/self/mountinfo')
 _BLOCK, _BLOCKS = 1 << 16, 16
-"""What is written to learn why no more could be, bytes and how often."""
+"""Size, bytes, and number of the blocks that are written to get the error of a full disk."""
 
 _REMOVALS = 3
-"""How often the removal of an incomplete folder is tried."""
+"""Number of attempts to remove an incomplete folder."""
 
 _WRITTEN: ContextVar[list[Path] | None] = ContextVar('_WRITTEN', default=None)
 
 
 @contextmanager
 def recorded() -> Iterator[list[Path]]:
-    """A list that `written_whole` adds to, file by file, as they are complete."""
+    """A list of the files that `written_whole` completes in this context."""
     written: list[Path] = []
     token = _WRITTEN.set(written)
     try:
@@ -40,11 +40,11 @@ def recorded() -> Iterator[list[Path]]:
 
 @contextmanager
 def written_whole(path: PathLike) -> Iterator[Path]:
-    """A place to write to, which takes the name ``path`` when all went well.
+    """A temporary file to write to, which is renamed to ``path`` when it is complete.
 
-    An existing file stays as it is until then, and hands on its rights; after an error nothing is
-    left behind. Contents and name are on the disk at the end, so that a power loss takes neither.
-    A link stays a link: what it leads to is written.
+    An existing file is unchanged until then, and the new one gets its permissions. After an error
+    the temporary file is removed. Contents and name are synchronised with the disk, so that a
+    power loss takes neither. If ``path`` is a link, the file that it leads to is written.
 
     Raises
     ------
@@ -59,14 +59,14 @@ def written_whole(path: PathLike) -> Iterator[Path]:
     part = temporary(target.parent)
     try:
         yield part
-        _hand_on_rights(target, part)
-        _to_disk(part)
+        _copy_permissions(target, part)
+        _sync_file(part)
         part.replace(target)
-        _name_to_disk(target.parent)
+        _sync_folder(target.parent)
     except OSError as error:
         if error.filename not in (None, str(part)):
             raise
-        code = error.errno or _why(part)
+        code = error.errno or _error_number(part)
         raise OSError(code, os.strerror(code), str(asked)) from error
     finally:
         with suppress(OSError):
@@ -76,9 +76,9 @@ def written_whole(path: PathLike) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(path: PathLike) -> Iterator[Path]:
-    """A folder to write into, which takes the name ``path`` when all went well.
+    """A temporary folder to write into, which is renamed to ``path`` when it is complete.
 
-    Nothing of that name may exist. After an error nothing is left behind.
+    Nothing of that name may exist. After an error the temporary folder is removed.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def folder_written_whole(path: PathLike) -> Iterator[Path]:
         yield part
         for file in part.rglob('*'):
             if file.is_file():
-                _to_disk(file)
+                _sync_file(file)
         if os.path.lexists(asked):
             raise FileExistsError(errno.EEXIST, 'appeared during the work', str(asked))
         part.rename(asked)
@@ -111,7 +111,7 @@ def folder_written_whole(path: PathLike) -> Iterator[Path]:
 
 @contextmanager
 def moved_aside(folder: Path) -> Iterator[None]:
-    """Give the name of a folder free for a new one; the old one is removed when that is there.
+    """Rename a folder while a new one of its name is made; then the old one is removed.
 
     If there is no new one at the end, the old one gets its name again.
     """
@@ -134,19 +134,19 @@ def note_written(path: Path) -> None:
 
 
 def real(path: Path) -> Path:
-    """The file that a path stands for: where it is a link, what that leads to."""
+    """The path itself, or what it leads to if it is a link."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def temporary(folder: Path) -> Path:
-    """A new name in a folder, hidden and short whatever the file is to be called."""
+    """A new hidden name in a folder; it is short, also if the final name is long."""
     return folder / f'.{secrets.token_hex(6)}.part'
 
 
 def obstacle(path: Path) -> str | None:
-    """What is known to keep a file from being written, in words; None if nothing is.
+    """Why a file cannot be written, in words; None if no reason is found.
 
-    Looks only. Folders that are missing are no obstacle here.
+    Nothing is written. A missing folder is no reason, since it can be made.
     """
     found: os.stat_result | None
     try:
@@ -173,7 +173,7 @@ def obstacle(path: Path) -> str | None:
         return f'{folder} is not a folder'
     if not os.access(folder, os.W_OK | os.X_OK):
         return f'writing to the folder {folder} is not allowed{_read_only(folder)}'
-    return None if found is None else _bound(target, found)
+    return None if found is None else _replacement_obstacle(target, found)
 
 
 def _read_only(folder: Path) -> str:
@@ -182,8 +182,8 @@ def _read_only(folder: Path) -> str:
     return ': it is on a read-only file system' if is_so else ''
 
 
-def _bound(target: Path, found: os.stat_result) -> str | None:
-    """What keeps an existing file from giving its name to another."""
+def _replacement_obstacle(target: Path, found: os.stat_result) -> str | None:
+    """Why an existing file cannot be replaced by another; None if it can."""
     folder = target.parent.stat()
     user = os.geteuid() if hasattr(os, 'geteuid') else 0
     if folder.st_mode & stat.S_ISVTX and user not in (0, found.st_uid, folder.st_uid):
@@ -197,7 +197,7 @@ def _bound(target: Path, found: os.stat_result) -> str | None:
 
 
 def os_words(error: OSError) -> str:
-    """Why the system could not do something, without the name of a file."""
+    """The reason of a system error, without the name of the file."""
     if error.errno == errno.ENAMETOOLONG:
         return 'the name is too long'
     if error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC)):
@@ -207,8 +207,8 @@ def os_words(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _hand_on_rights(target: Path, part: Path) -> None:
-    """The rights of the file that is replaced; its owner too, where that is allowed."""
+def _copy_permissions(target: Path, part: Path) -> None:
+    """Give the new file the permissions of the replaced one, and its owner where allowed."""
     if not target.exists():
         return
     before, now = target.stat(), part.stat()
@@ -219,25 +219,22 @@ def _hand_on_rights(target: Path, part: Path) -> None:
         shutil.copymode(target, part)
 
 
-def _to_disk(part: Path) -> None:
-    """Have the file on the disk before it takes its name: a name without contents is a loss."""
+def _sync_file(part: Path) -> None:
+    """Synchronise a file with the disk before it is renamed."""
     handle = os.open(part, os.O_RDWR | getattr(os, 'O_BINARY', 0))
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (
-            errno.EINVAL,
-            errno.ENOTSUP,
-        ):  # a file system that has no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not offered by the file system
             raise
     finally:
         os.close(handle)
 
 
-def _name_to_disk(folder: Path) -> None:
-    """Have a new name on the disk as well: after a power loss a folder may still have the old one.
+def _sync_folder(folder: Path) -> None:
+    """Synchronise a folder with the disk, so that a power loss does not take a new name.
 
-    Only POSIX systems can do that. Where it fails the file is whole all the same.
+    Only POSIX systems can do that. The file is complete also where it fails.
     """
     if not hasattr(os, 'O_DIRECTORY'):
         return
@@ -249,8 +246,8 @@ def _name_to_disk(folder: Path) -> None:
             os.close(handle)
 
 
-def _why(part: Path) -> int:
-    """The number of the error that a writing met which did not say so, as NumPy's does not."""
+def _error_number(part: Path) -> int:
+    """Number of the error of a failed write that did not report it, as NumPy's does not."""
     try:
         handle = os.open(part, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, 'O_BINARY', 0))
         try:
@@ -265,7 +262,7 @@ def _why(part: Path) -> int:
 
 
 def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
-    """Write a report as strict JSON; an existing file stays whole until the new one is complete.
+    """Write a report as strict JSON; an existing file is unchanged until the new one is complete.
 
     Numbers that are not finite are null.
     """
