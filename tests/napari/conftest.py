@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_noise2score._widget.jobs.loading import warm_up
 from napari_noise2score._widget.preferences import built_in
 from tests.napari.helpers import noisy_stack
 
 LONGEST_WAIT = 120_000
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _modules_are_no_garbage() -> None:
+    """napari collects garbage four times a viewer; objects of modules need no looking at."""
+    warm_up()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.widgets import PushButton
 from numpy.typing import NDArray
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -136,7 +137,12 @@ class Noise2ScorePanel(QWidget):
         return super().event(event)
 
     def reset_choices(self, event: Any = None) -> None:
-        """Update the menus of layers; napari calls this when its layers change."""
+        """Update the menus of layers; napari calls this when its layers change.
+
+        Some versions of napari call it also after the panel was deleted.
+        """
+        if not isalive(self):
+            return
         for form in (self.region.form, self.noise.calibration.form):
             list_layers(form)
         self.interrupted.look()
