@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> int:
 
     training = train_settings(options)
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
-    files, wrong = files_of(options.images, recursive=options.recursive)
+    files, wrong = files_of(options.images, recursive=options.recursive, scene=options.scene)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
     tables = outputs_of(table=options.table)
     resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
@@ -132,7 +132,7 @@ def estimate(options: argparse.Namespace) -> int:
             'noise options can only be compared with a trained model or calibration frames: give '
             '--model, --dark or --flat too'
         )
-    files, wrong = files_of(options.images, recursive=options.recursive)
+    files, wrong = files_of(options.images, recursive=options.recursive, scene=options.scene)
     model = None if options.model is None else ScoreModel.load(options.model)
     tables = outputs_of(table=options.table)
     if options.dry_run:
