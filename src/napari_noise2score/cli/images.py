@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from napari_noise2score.cli.console import note
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.memory import available
 
@@ -151,6 +152,14 @@ def scene_within(path: Path, options: argparse.Namespace) -> str | None:
 
     left = path in options.images and is_zarr(path) and options.scene != ALL
     return options.scene if left else None
+
+
+def checksum_of(path: Path, options: argparse.Namespace) -> str:
+    """Checksum of the grey levels of an image; empty if it cannot be read."""
+    try:
+        return f'{Images([path], options).at(0).source.checksum():08x}'
+    except InputError:
+        return ''
 
 
 class _Each(Sequence[T]):

@@ -70,8 +70,24 @@ class Origin:
             'model': self.model,
         }
 
-    def differences(self, stated: dict[str, Any], crc32: Callable[[], str]) -> list[str]:
-        """What differs from what a result states, in words; ``crc32`` reads the input."""
+    def differences(
+        self,
+        stated: dict[str, Any],
+        crc32: Callable[[], str],
+        *,
+        model: str = 'with another model',
+    ) -> list[str]:
+        """What differs from what a result states, in words.
+
+        Parameters
+        ----------
+        stated : dict
+            What the result states, as `record` gave it.
+        crc32 : callable
+            Reads the input; returns its checksum.
+        model : str
+            Words for another model.
+        """
         found = []
         same = None not in (self.input_bytes, self.input_modified) and (
             self.input_bytes == stated.get('input_bytes')
@@ -84,7 +100,7 @@ class Origin:
         if self.settings != stated.get('settings'):
             found.append('with other settings')
         if self.model != stated.get('model'):
-            found.append('with another model')
+            found.append(model)
         return found
 
 
