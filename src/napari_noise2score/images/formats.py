@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ def list_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
     file, _ = split_scene(path)
     if is_zarr(path):
         return tuple(ome_zarr.series_of(path).values()) or ('',)
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return _names(file, 0, 0)
+    return _names(file, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _names(file: Path, size: int, modified: int) -> tuple[str, ...]:
+    """Names of the images of a file in this state; each of its scenes is asked for them."""
     kind = _kind(file)
     if kind == 'vendor':
         return vendor.vendor_scenes(file)
