@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def _own_share_of_the_processor() -> None:
     torch, threads = sys.modules.get('torch'), os.environ.get('OMP_NUM_THREADS')
     if torch is not None and threads is not None:
         torch.set_num_threads(int(threads))
+
+
+@pytest.fixture
+def bioio_reader(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Install the reader in bioio_fake.py as a package does; returns the end of its files."""
+    site = tmp_path_factory.mktemp('site')
+    shutil.copy(Path(__file__).parent / 'bioio_fake.py', site)
+    about = site / 'bioio_nd2-0.0.dist-info'
+    about.mkdir()
+    (about / 'METADATA').write_text('Metadata-Version: 2.1\nName: bioio-nd2\nVersion: 0.0\n')
+    (about / 'entry_points.txt').write_text('[bioio.readers]\nbioio-nd2 = bioio_fake\n')
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delitem(sys.modules, 'bioio_fake', raising=False)
+    return '.nd2'
 
 
 def _ci() -> bool:

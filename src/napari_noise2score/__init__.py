@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_noise2score.analysis.bioimageio import export_bioimageio
     from napari_noise2score.errors import CheckpointError, InputError, TrainingError
-    from napari_noise2score.images.formats import read_image, write_image
+    from napari_noise2score.images.formats import list_scenes, read_image, write_image
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.noise.calibration.calibrate import calibrate
     from napari_noise2score.noise.estimate.blind import estimate_noise
@@ -66,6 +66,7 @@ __all__ = [
     'denoise',
     'estimate_noise',
     'export_bioimageio',
+    'list_scenes',
     'prepare',
     'read_image',
     'score_image',
@@ -96,6 +97,7 @@ _HOME = {
     'denoise': 'pipeline.api',
     'estimate_noise': 'noise.estimate.blind',
     'export_bioimageio': 'analysis.bioimageio',
+    'list_scenes': 'images.formats',
     'prepare': 'pipeline.api',
     'read_image': 'images.formats',
     'score_image': 'pipeline.api',

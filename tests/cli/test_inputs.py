@@ -68,13 +68,14 @@ def test_what_stands_for_nothing_is_told(folder, tmp_path):
     for path in (empty, other, zarr):
         path.mkdir()
     (other / 'a.png').write_bytes(b'')
-    assert 'a folder without TIFF files (it has no files)' in refused(empty)
+    words = 'a folder without TIFF, OME-Zarr and microscope images (it has no files)'
+    assert words in refused(empty)
     assert 'files of .png' in refused(other)
     assert found(zarr) == ['image.zarr']
     assert 'no file matches it' in refused(folder / '*.nd2')
     assert 'only folders match it' in refused(folder / 'deep*')
     assert 'no such file' in refused(folder / 'missing.tif')
-    assert 'no such file' in refused(folder / 'b.tif' / 'x.tif')
+    assert 'b.tif: not a readable TIFF' in refused(folder / 'b.tif' / 'x.tif')
 
 
 @POSIX

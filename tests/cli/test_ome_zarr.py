@@ -169,8 +169,10 @@ def test_one_of_several_series_is_denoised(cells, frames, capsys):
     assert attributes('out/several_1.ome.zarr')['noise2score']['source'] == 'several.zarr/1'
     assert snapshot(path) == before
     capsys.readouterr()
-    line = refused(capsys, 'denoise', 'several.zarr', '--output', 'new.zarr', *AT_ONCE)
-    assert 'contains 2 images; choose one by its path, such as several.zarr/0' in line
+    assert main(['denoise', 'several.zarr', '--output', 'new.zarr', *AT_ONCE]) == 2
+    told, line = capsys.readouterr().err.splitlines()
+    assert 'several.zarr: contains 2 images (--scene chooses one): 0: cells; 1: cells' in told
+    assert 'new.zarr: is one image; 2 images need a folder' in line
     text = refused(capsys, 'denoise', 'several.zarr/0', '--output', 'several.zarr/new.zarr')
     assert 'lies inside an input' in text
 
@@ -249,7 +251,7 @@ def test_the_package_that_is_missing_is_named_before_any_work(cells, frames, cap
 def test_patterns_find_stores_and_a_missing_one_is_told(cells, capsys):
     assert files_of([Path('*.zarr')])[0] == [cells]
     assert 'a pattern of 1 file' in capsys.readouterr().err
-    with pytest.raises(InputError, match='no such file; a TIFF, OME-TIFF or OME-Zarr image'):
+    with pytest.raises(InputError, match='no such file; a TIFF, OME-Zarr, PNG'):
         files_of([Path('missing.zarr')])
 
 

@@ -167,12 +167,12 @@ def several(tmp_path) -> Path:
 
 def test_one_of_several_images_is_chosen_by_its_path_or_its_number(several):
     assert read_ome_zarr(several / '0').data.shape == DATA.shape
-    for image in (read_ome_zarr(several / '1'), read_ome_zarr(several, series=1)):
+    for image in (read_ome_zarr(several / '1'), read_ome_zarr(several, scene=1)):
         np.testing.assert_array_equal(np.asarray(image.data), DATA[0, 0, 0])
     text = refused(several)
     assert 'contains 2 images; choose one by its path, such as' in text
-    assert text.endswith('or with --series: 0: TCZYX 2x2x3x40x50; 1: YX 40x50')
-    assert 'has no image number 2; numbers 0 to 1 are accepted' in refused(several, series=2)
+    assert text.endswith('or with scene (--scene): 0: TCZYX 2x2x3x40x50; 1: YX 40x50')
+    assert 'has no image number 2; numbers 0 to 1 are accepted' in refused(several, scene=2)
 
 
 def test_a_single_image_need_not_be_chosen(several):
@@ -185,7 +185,7 @@ def test_a_single_image_need_not_be_chosen(several):
 
 def test_a_listed_image_that_is_missing_is_told(several):
     shutil.rmtree(several / '1')
-    assert "its image '1' is missing" in refused(several, series=1)
+    assert "its image '1' is missing" in refused(several, scene=1)
 
 
 def test_of_several_multiscales_the_first_is_read_and_the_others_are_named(tmp_path):
@@ -197,13 +197,13 @@ def test_of_several_multiscales_the_first_is_read_and_the_others_are_named(tmp_p
     first = read_ome_zarr(path)
     np.testing.assert_array_equal(np.asarray(first.data), DATA[0, 0, 0])
     assert first.notes == (
-        'the group states 2 images; number 0 is read, the others are ignored (--series chooses '
+        'the group states 2 images; number 0 is read, the others are ignored (--scene chooses '
         'another): 0: raw; 1: sum',
     )
-    second = read_ome_zarr(path, series=1)
+    second = read_ome_zarr(path, scene=1)
     np.testing.assert_array_equal(np.asarray(second.data), DATA[0, 0, 1])
     assert second.notes == ()
-    assert 'numbers 0 to 1 are accepted' in refused(path, series=5)
+    assert 'numbers 0 to 1 are accepted' in refused(path, scene=5)
 
 
 @pytest.mark.parametrize(

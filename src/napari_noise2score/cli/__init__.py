@@ -190,6 +190,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
+    train.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='train again if the model file exists; without it, a model of the same images and '
+        'settings is skipped, and any other file is not replaced',
+    )
     add_table(train, 'none')
     add_noise(train)
     add_training(train)

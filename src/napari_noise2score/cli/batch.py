@@ -100,11 +100,11 @@ class Batch:
         self._row(path, TAKEN, message=str(error))
         note(f'{named(path)}: left to another process: {error}')
 
-    def skip(self, path: Path) -> None:
-        """An image is done already, with the same settings."""
+    def skip(self, path: Path, *, told: bool = True) -> None:
+        """An image is done already, with the same settings; said of a single one if ``told``."""
         self.skipped.append(named(path))
         self._row(path, SKIPPED, message='done already, with the same settings and model')
-        if self.single:
+        if self.single and told:
             done = f'{named(self._outputs.get(path, path))} is done already'
             note(f'{named(path)}: skipped: {done}; --overwrite repeats it')
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.calibration import calibration, calibration_lines
-from napari_noise2score.cli.console import say
+from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
 from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.options import noise_request, train_settings
@@ -21,6 +21,7 @@ from napari_noise2score.cli.plan import tell_inputs
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.resume import Resumption, folder_beside
 from napari_noise2score.cli.table import Table, gained, image_values, noise_values
+from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.plain import json_text
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _SHORTEST = 5
 """Letters of the shortest name that bioimage.io accepts."""
+_TRAINED = 'trained already, on the same images with the same settings'
 DEMO = TrainSettings(seconds=30.0)
 """How the demo trains where nothing else is given."""
 _IMAGES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff')
@@ -51,30 +53,40 @@ def train(options: argparse.Namespace) -> int:
 
     training = train_settings(options)
     settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
-    files, wrong = files_of(options.images, recursive=options.recursive)
+    files, wrong = files_of(options.images, recursive=options.recursive, scene=options.scene)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
     tables = outputs_of(table=options.table)
     resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
+    check_outputs([*outputs_of(model=options.model), *tables], inputs)
+    choose_device(training.device)
+    before = TrainedBefore(options, settings, files, starting_model(training.init))
+    done = not (options.overwrite or resumption.resumes) and before.is_done(options.model)
+    if options.dry_run and done:
+        say(f'would be skipped: {options.model}: {_TRAINED}')
+        return 0
     if options.dry_run:
-        check_outputs([*outputs_of(model=options.model), *tables], inputs)
         return tell_inputs(Images(files, options), Batch(files, wrong), training)
     with tried([*outputs_of(model=options.model), *tables, *resumption.outputs], inputs):
-        choose_device(training.device)
-        starting_model(training.init)
         batch = Batch(files, wrong, Table([output.path for output in tables]))
+        if done:
+            note(f'{options.model}: skipped: {_TRAINED}; --overwrite trains again')
+            for file in files:
+                batch.skip(file, told=False)
+            return batch.status()
         images = Images(files, options, together=True)
         steps = train_steps(
             images.learned_from, settings, keep_going=not batch.single, folder=resumption.begin()
         )
-        run(_saved(resumption.told(steps), options.model, images, batch))
+        run(_saved(resumption.told(steps), options.model, before, images, batch))
         resumption.end()
         return batch.status()
 
 
 def _saved(
-    steps: Iterable[Event], target: Path, images: Images, batch: Batch
+    steps: Iterable[Event], target: Path, before: TrainedBefore, images: Images, batch: Batch
 ) -> Generator[Progress, None, None]:
     """Save the model of a training; its progress is passed on."""
+    from napari_noise2score.images.formats import ORIGIN
     from napari_noise2score.pipeline.results import Estimated, Failed, Progress, Trained
 
     begin, known = time.perf_counter(), dict[int, dict[str, Any]]()
@@ -86,6 +98,7 @@ def _saved(
                 values = image_values(event.image.source, stated)
                 known[event.number] = {**values, **noise_values(noise)}
             case Trained():
+                event.model.data[ORIGIN] = before.record(event.numbers)
                 event.model.save(target)
                 for number in event.numbers:
                     row = {
@@ -132,7 +145,7 @@ def estimate(options: argparse.Namespace) -> int:
             'noise options can only be compared with a trained model or calibration frames: give '
             '--model, --dark or --flat too'
         )
-    files, wrong = files_of(options.images, recursive=options.recursive)
+    files, wrong = files_of(options.images, recursive=options.recursive, scene=options.scene)
     model = None if options.model is None else ScoreModel.load(options.model)
     tables = outputs_of(table=options.table)
     if options.dry_run:

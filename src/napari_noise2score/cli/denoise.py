@@ -108,7 +108,10 @@ class _Names:
         model_out = getattr(options, 'model_out', None)
         places = [place for place in (options.output, wanted) if place is not None]
         files, wrong = files_of(
-            options.images, [place.path for place in places], recursive=options.recursive
+            options.images,
+            [place.path for place in places],
+            recursive=options.recursive,
+            scene=options.scene,
         )
         several = len(files) > 1 or files != options.images
         found = [targets(files, place, several, options.images) for place in places]

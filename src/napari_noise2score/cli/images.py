@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from napari_noise2score.cli.console import note
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.memory import available
 
@@ -32,7 +33,7 @@ class Images:
     files : sequence of Path
         The files.
     options : Namespace
-        Axes, series and region, where the command has such options.
+        Axes, scene and region, where the command has such options.
     together : bool
         Whether all are held at once: then those that are large for that stay in their files.
 
@@ -81,8 +82,8 @@ class Images:
         from napari_noise2score.images.tiff.reading import IN_MEMORY
 
         share = min(IN_MEMORY, available() // (_SHARE * self._count))
-        axes, series = self._options.axes, self._options.series
-        image = read_image(path, axes, series, in_memory=share)
+        axes, scene = self._options.axes, scene_within(path, self._options)
+        image = read_image(path, axes, scene, in_memory=share)
         source = ImageSource(image.data, image.axes, image_name(path)).part(self._region)
         return Opened(image, source)
 
@@ -139,6 +140,26 @@ class Opened:
         """Say what is to be said of the file, before the work."""
         for text in (*self.file.notes, *more):
             note(f'{self.source.name}: {text}')
+
+
+def scene_within(path: Path, options: argparse.Namespace) -> str | None:
+    """The scene that is still to be chosen in an input; None where its path says which.
+
+    That is only so for an OME-Zarr whose metadata list several images of one group.
+    """
+    from napari_noise2score.images.formats import is_zarr
+    from napari_noise2score.images.scenes import ALL
+
+    left = path in options.images and is_zarr(path) and options.scene != ALL
+    return options.scene if left else None
+
+
+def checksum_of(path: Path, options: argparse.Namespace) -> str:
+    """Checksum of the grey levels of an image; empty if it cannot be read."""
+    try:
+        return f'{Images([path], options).at(0).source.checksum():08x}'
+    except InputError:
+        return ''
 
 
 class _Each(Sequence[T]):

@@ -18,21 +18,26 @@ from napari_noise2score.images.ome_zarr import (
     root_of,
     url_of,
 )
+from napari_noise2score.images.scenes import split_scene
 from napari_noise2score.settings import StartFrom
 
-NEEDED = 'a TIFF, OME-TIFF or OME-Zarr image is needed'
+NEEDED = 'a TIFF, OME-Zarr, PNG, NPY or microscope image (CZI, ND2, LIF, ...) is needed'
 _MAGIC = frozenset('*?[')
 
 
 def files_of(
-    named: Sequence[Path], besides: Collection[Path] = (), *, recursive: bool = False
+    named: Sequence[Path],
+    besides: Collection[Path] = (),
+    *,
+    recursive: bool = False,
+    scene: str | None = None,
 ) -> tuple[list[Path], list[tuple[Path, InputError]]]:
     """The files that are meant, in the order in which they are named, and what is no file and why.
 
-    A folder stands for the TIFF files and OME-Zarr images in it, sorted by name, without hidden
-    ones; a pattern such as ``data/*.tif`` for those that match it; a plate for all fields of all
-    its wells. What is found in these ways is told. An OME-Zarr, which is a folder or a URL, counts
-    as one file.
+    A folder stands for the images in it except PNG and NPY, sorted by name, without hidden ones; a
+    pattern such as ``data/*.tif`` for those that match it; a plate for all fields of all its
+    wells; a file of several scenes for those that are wanted. What is found in these ways is told.
+    An OME-Zarr, which is a folder or a URL, counts as one file.
 
     Parameters
     ----------
@@ -42,6 +47,9 @@ def files_of(
         Files and folders that are outputs, and so no inputs where a folder or a pattern is named.
     recursive : bool
         Whether a folder stands for the images of the folders in it as well.
+    scene : str, optional
+        Number or name of the image to read in each file of several ones, or ``'all'``; see
+        `images.formats.choose_scenes`.
 
     Raises
     ------
@@ -53,12 +61,19 @@ def files_of(
     wrong: list[tuple[Path, InputError]] = []
     for path in named:
         try:
-            if stands_for_files(path):
-                found += _expanded(path, outputs, recursive)
+            several = stands_for_files(path)
+            if several:
+                matches = _expanded(path, outputs, recursive)
             else:
-                found += _fields(existing_image(path), told=True)
+                matches = _fields(existing_image(path), told=True)
         except InputError as error:
             wrong.append((path, error))
+            continue
+        for match in matches:
+            try:
+                found += _scenes(match, scene, told=not several)
+            except InputError as error:
+                wrong.append((match, error))
     if not found:
         raise wrong[0][1]
     return found, wrong
@@ -82,7 +97,7 @@ def stands_for_files(path: Path) -> bool:
 def subfolder(path: Path, named: Sequence[Path]) -> Path:
     """Where a file lies below the folder on the command line that stands for it; ``.`` if not."""
     above = [one for one in named if one in path.parents and stands_for_files(one)]
-    parent = (root_of(path) or path).parent
+    parent = (root_of(path) or split_scene(path)[0]).parent
     return parent.relative_to(max(above, key=lambda one: len(one.parts))) if above else Path()
 
 
@@ -124,6 +139,22 @@ def _fields(path: Path, told: bool = False) -> list[Path]:
     return found
 
 
+def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[Path]:
+    """The images of a file; what cannot be read is left to the reading, which says why."""
+    from napari_noise2score.images.formats import choose_scenes
+    from napari_noise2score.images.ome_zarr import named
+
+    try:
+        scenes = choose_scenes(path, wanted)
+    except InputError:
+        if wanted is not None or split_scene(path)[1] is not None:
+            raise
+        return [path]
+    if scenes.note and (told or len(scenes.paths) > 1):
+        note(f'{named(path)}: {scenes.note}')
+    return list(scenes.paths)
+
+
 def existing_image(path: Path) -> Path:
     """The path, if there is a file or an OME-Zarr to be read; at a URL, the reading will tell.
 
@@ -133,6 +164,8 @@ def existing_image(path: Path) -> Path:
         If there is none, saying what there is instead.
     """
     if url_of(path) is not None or (os.path.isdir(path) and _is_zarr(path)):  # noqa: PTH112
+        return path
+    if split_scene(path)[1] is not None:
         return path
     return existing_file(path)
 
@@ -178,24 +211,20 @@ def _inside(folder: Path, outputs: Collection[Path], recursive: bool) -> list[Pa
 
 
 def _of_folder(folder: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
-    from tifffile import TIFF
+    from napari_noise2score.images.formats import is_in_folder
 
     try:
         inside = _inside(folder, outputs, recursive)
     except OSError as error:
         raise InputError(f'{folder}: {error.strerror}; {NEEDED}') from error
-    found = [
-        path
-        for path in inside
-        if (_is_zarr(path) if path.is_dir() else _extension(path) in TIFF.FILE_EXTENSIONS)
-    ]
+    found = [path for path in inside if is_in_folder(path)]
     if not found:
         others = sorted({path.suffix for path in inside if path.is_file()} - {''})
         has = f'files of {", ".join(others[:5])}' if others else 'no files'
         raise InputError(
-            f'{folder}: is a folder without TIFF files (it has {has}); {NEEDED}, or a folder '
-            f'with TIFF files, or a pattern such as {folder}/*.dat for TIFF files with other '
-            f'names{"" if recursive else ", or --recursive for the folders in it"}'
+            f'{folder}: is a folder without TIFF, OME-Zarr and microscope images (it has {has}); '
+            f'{NEEDED}, or a folder of images, or a pattern such as {folder}/*.png for PNG, NPY '
+            f'and other names{"" if recursive else ", or --recursive for the folders in it"}'
         )
     return found
 
@@ -217,10 +246,6 @@ def _of_pattern(pattern: Path) -> list[Path]:
         matched = f'only folders match it, such as {found[0]}' if found else 'no file matches it'
         raise InputError(f'{pattern}: {matched}; {NEEDED}')
     return files
-
-
-def _extension(path: Path) -> str:
-    return path.suffix.lower().lstrip('.')
 
 
 def _is_zarr(folder: Path) -> bool:

@@ -27,9 +27,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         type=Path,
         metavar='IN',
-        help='TIFF, OME-TIFF or OME-Zarr images; an OME-Zarr may be a URL (s3://, http://). A '
-        "folder means all images in it, a pattern such as 'data/*.tif' all that match it, and a "
-        'plate all fields of all its wells',
+        help='TIFF, OME-Zarr, PNG or NPY images, or those of microscope makers (CZI, ND2, LIF, '
+        '...); an OME-Zarr may be a URL (s3://, http://). A folder means all images in it except '
+        "PNG and NPY, a pattern such as 'data/*.png' all that match it, and a plate all fields of "
+        'all its wells',
     )
     parser.add_argument(
         '--recursive',
@@ -48,12 +49,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         'columns, S colour, P positions (default: from the file)',
     )
     parser.add_argument(
+        '--scene',
         '--series',
-        type=int,
-        metavar='N',
+        metavar='S',
         help=(
-            'number of the image to read, from 0, if a file contains several (default: the '
-            'largest image)'
+            'which image to read if a file contains several: its name, its number from 0, or all '
+            '(default: all; of a TIFF that is no OME-TIFF, the largest image)'
         ),
     )
     parser.add_argument(

@@ -17,10 +17,11 @@ from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import named, url_of
+from napari_noise2score.images.scenes import split_scene
 from napari_noise2score.plain import json_line
 from napari_noise2score.settings import DenoiseSettings
 
-_READING = ('axes', 'series', 'region', 'learn_from')
+_READING = ('axes', 'region', 'learn_from')
 _UNKNOWN = 'does not state that it is a result of this program'
 _FOREIGN = 'is not a result of this program: an OME-Zarr of others is not overwritten'
 _HERE_ONLY = ('device', 'save_every')
@@ -35,6 +36,8 @@ class Origin:
     ----------
     input_bytes, input_modified : int or None
         Size of the input, and when it was changed, ns since 1970; None at a URL.
+    input_scene : str or None
+        Which image of the input, if it has several.
     settings : str
         Checksum of the settings.
     model : str
@@ -43,37 +46,61 @@ class Origin:
 
     input_bytes: int | None
     input_modified: int | None
+    input_scene: str | None
     settings: str
     model: str
 
     @classmethod
-    def of(cls, path: Path, settings: str, model: str) -> Origin:
-        """The origin of a result of a file, as the file is now."""
-        return cls(*_state(path), settings, model)
+    def of(cls, path: Path, settings: str, model: str, scene: str | None = None) -> Origin:
+        """The origin of a result of a file, as the file is now.
+
+        ``scene`` is for an input whose path does not say which of its images is meant.
+        """
+        file, inner = split_scene(path)
+        return cls(*_state(file), inner or scene, settings, model)
 
     def record(self, crc32: str) -> dict[str, Any]:
         """What a result states, with the checksum of the grey levels of its input."""
         return {
             'input_bytes': self.input_bytes,
             'input_modified': self.input_modified,
+            'input_scene': self.input_scene,
             'input_crc32': crc32,
             'settings': self.settings,
             'model': self.model,
         }
 
-    def differences(self, stated: dict[str, Any], crc32: Callable[[], str]) -> list[str]:
-        """What differs from what a result states, in words; ``crc32`` reads the input."""
+    def differences(
+        self,
+        stated: dict[str, Any],
+        crc32: Callable[[], str],
+        *,
+        model: str = 'with another model',
+    ) -> list[str]:
+        """What differs from what a result states, in words.
+
+        Parameters
+        ----------
+        stated : dict
+            What the result states, as `record` gave it.
+        crc32 : callable
+            Reads the input; returns its checksum.
+        model : str
+            Words for another model.
+        """
         found = []
         same = None not in (self.input_bytes, self.input_modified) and (
             self.input_bytes == stated.get('input_bytes')
             and self.input_modified == stated.get('input_modified')
         )
-        if not same and stated.get('input_crc32') != crc32():
+        if self.input_scene != stated.get('input_scene'):
+            found.append('from another image of the input')
+        elif not same and stated.get('input_crc32') != crc32():
             found.append('from another state of the input')
         if self.settings != stated.get('settings'):
             found.append('with other settings')
         if self.model != stated.get('model'):
-            found.append('with another model')
+            found.append(model)
         return found
 
 

@@ -26,6 +26,7 @@ from napari_noise2score.images.ome_zarr import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr import obstacle as zarr_obstacle
+from napari_noise2score.images.scenes import name_for_file, number_of, split_scene
 
 _ZARR = '.ome.zarr'
 _LONGEST_NAME = 250
@@ -160,8 +161,8 @@ def targets(
 def result_name(path: Path, *, remote: bool = False) -> str:
     """What the result of an image is called: OME-Zarr of an OME-Zarr, TIFF of all else.
 
-    A number at the end of a name is part of it, as in ``scan.001``. ``remote`` results are
-    OME-Zarr, whatever the image was.
+    A number at the end of a name is part of it, as in ``scan.001``. The name of a scene follows
+    that of its file. ``remote`` results are OME-Zarr, whatever the image was.
     """
     from napari_noise2score.images.formats import is_zarr
     from napari_noise2score.images.tiff import SUFFIXES
@@ -172,12 +173,26 @@ def result_name(path: Path, *, remote: bool = False) -> str:
         if not inner and root.name.lower().endswith('.zarr'):
             return root.name
         return '_'.join([re.sub(r'(\.ome)?\.zarr$', '', root.name, flags=re.I), *inner]) + _ZARR
+    path, within = split_scene(path)
+    scene = '' if within is None else f'_{_scene_name(path, within)}'
+    stem = re.sub(r'\.ome$', '', path.stem, flags=re.I)
     if remote:
-        return re.sub(r'\.ome$', '', path.stem, flags=re.I) + _ZARR
+        return f'{stem}{scene}{_ZARR}'
     if path.suffix.lower() in SUFFIXES:
-        return path.name
+        return f'{stem}{scene}{path.name[len(stem) :]}'
     is_number = path.suffix[1:].isdigit()
-    return f'{path.name if is_number else path.stem}{SUFFIXES[0]}'
+    return f'{path.name if is_number else path.stem}{scene}{SUFFIXES[0]}'
+
+
+def _scene_name(file: Path, scene: str) -> str:
+    """A scene in the name of its result."""
+    from napari_noise2score.images.formats import list_scenes
+
+    try:
+        names = list_scenes(file)
+        return name_for_file(number_of(scene, names), names)
+    except InputError:  # reading it will say what is wrong
+        return name_for_file(0, [scene])
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +298,7 @@ def _obstacle(path: Path, overwrite: bool) -> str | None:
 
 def check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:
     """Raise if two outputs are one file, or a file and its folder, or one is an input."""
+    inputs = [split_scene(path)[0] for path in inputs]
     read = {_identity(path) for path in inputs}
     known: dict[str, Output] = {}
     there: dict[object, Output] = {}

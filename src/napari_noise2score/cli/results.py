@@ -71,15 +71,19 @@ class Results:
 
     def where(self) -> str:
         """Which of the files the work is at, and how long all of them will take."""
+        from napari_noise2score.images.formats import image_name
+
         finished, count = self._pace.finished, len(self.tasks)
         if count < 2 or finished == count:
             return ''
-        words = f'file {finished + 1} of {count}, {self.tasks[finished].file.name}'
+        words = f'file {finished + 1} of {count}, {image_name(self.tasks[finished].file)}'
         left = self._pace.left(count)
         return words if left is None else f'{words}, about {duration(left)} left of all'
 
     def _finished(self, number: int, words: str | None) -> None:
         """An image is done or left out; said where there is no bar that shows it."""
+        from napari_noise2score.images.formats import image_name
+
         task, count = self.tasks[number], len(self.tasks)
         self.claims.give_back(task.targets[0])
         seconds = self._pace.finish(worked=words is not None)
@@ -88,7 +92,7 @@ class Results:
         left = self._pace.left(count)
         more = '' if not left else f', about {duration(left)} left of all'
         note(
-            f'file {self._pace.finished} of {count}, {task.file.name}: {words} in '
+            f'file {self._pace.finished} of {count}, {image_name(task.file)}: {words} in '
             f'{duration(seconds)}{more}'
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError, locked
-from napari_noise2score.cli.images import Images
+from napari_noise2score.cli.images import checksum_of, scene_within
 from napari_noise2score.cli.origin import Origin, is_done, settings_checksum
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
@@ -132,8 +132,9 @@ class DoneBefore:
 
     def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
-        origin = Origin.of(file, self._settings, self._model)
-        before = Before(origin, stamp(targets), partial(_crc32, file, self._options))
+        scene = scene_within(file, self._options)
+        origin = Origin.of(file, self._settings, self._model, scene)
+        before = Before(origin, stamp(targets), partial(checksum_of, file, self._options))
         self.known[file] = before
         named_file = targets[0] == self._options.output.path and not is_ome_zarr(targets[0])
         if self._again or named_file:
@@ -146,13 +147,6 @@ class DoneBefore:
         if finished:
             batch.skip(file)
         return not finished
-
-
-def _crc32(path: Path, options: argparse.Namespace) -> str:
-    try:
-        return f'{Images([path], options).at(0).source.checksum():08x}'
-    except InputError:
-        return ''
 
 
 def claimed(tasks: Sequence[Task], claims: Claims, batch: Batch) -> list[Task]:

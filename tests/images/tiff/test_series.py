@@ -29,7 +29,7 @@ def test_the_largest_image_is_read_and_the_others_are_named(two):
     (note,) = image.notes
     assert 'contains 2 images; number 1 is read' in note
     assert '0: YX 24x20; 1: IYX 6x40x32' in note
-    assert '--series' in note
+    assert '--scene' in note
 
 
 def test_axes_choose_among_the_images(two):
@@ -62,7 +62,7 @@ def test_positions_of_an_ome_tiff_have_their_own_sizes(tmp_path):
     first = read_tiff(path)
     np.testing.assert_array_equal(first.data, MOVIE)
     assert "2: TYX 6x40x32 'p2'" in first.notes[0]
-    last = read_tiff(path, series=2)
+    last = read_tiff(path, scene=2)
     np.testing.assert_array_equal(last.data, MOVIE + 2)
     assert last.acquisition.spacing['X'].size == pytest.approx(0.3)
 

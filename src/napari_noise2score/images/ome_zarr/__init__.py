@@ -13,7 +13,7 @@ from napari_noise2score.images.ome_zarr.location import (
 )
 from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
 from napari_noise2score.images.ome_zarr.plates import fields_of
-from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
+from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr, series_of
 from napari_noise2score.images.ome_zarr.writer import (
     check_writable_as,
     obstacle,
@@ -35,6 +35,7 @@ __all__ = [
     'read_ome_zarr',
     'record_of',
     'root_of',
+    'series_of',
     'try_to_write',
     'url_of',
     'write_ome_zarr',

@@ -6,6 +6,7 @@ import math
 import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari_noise2score.errors import InputError
@@ -21,6 +22,7 @@ from napari_noise2score.images.ome_zarr.metadata import (
     stated,
 )
 from napari_noise2score.images.ome_zarr.stored import REMEMBERED, ChunkedArray
+from napari_noise2score.images.scenes import number_of
 
 _LISTED = 6
 """Most images of a store that a message lists."""
@@ -56,7 +58,7 @@ class OmeZarrImage:
 def read_ome_zarr(
     path: str | os.PathLike[str],
     axes: str | None = None,
-    series: int | None = None,
+    scene: int | str | None = None,
     *,
     in_memory: int = REMEMBERED,
 ) -> OmeZarrImage:
@@ -69,8 +71,8 @@ def read_ome_zarr(
         ``s3://bucket/in.ome.zarr``.
     axes : str, optional
         A letter for each axis, instead of those that the metadata state.
-    series : int, optional
-        Which image of several ones, from 0.
+    scene : int or str, optional
+        Number, from 0, or name of one of several images.
     in_memory : int
         Bytes of decoded chunks that are kept for the next look.
 
@@ -84,9 +86,9 @@ def read_ome_zarr(
     load_zarr()
     with readable(location), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
-        group, location, series = _image_group(_opened(location), location, series)
+        group, location, scene = _image_group(_opened(location), location, scene)
         ome, others = _attributes(group, location)
-        multiscale, notes = _multiscale(ome, location, series)
+        multiscale, notes = _multiscale(ome, location, scene)
         try:
             found = stated(multiscale, ome, others, axes)
         except InputError as error:
@@ -128,9 +130,9 @@ def _attributes(group: Any, location: Location) -> tuple[dict[str, Any], dict[st
 
 
 def _image_group(
-    node: Any, location: Location, series: int | None
-) -> tuple[Any, Location, int | None]:
-    """The group that holds the image, where it is, and the number that is still to be chosen by.
+    node: Any, location: Location, scene: int | str | None
+) -> tuple[Any, Location, int | str | None]:
+    """The group that holds the image, where it is, and the scene that is still to be chosen.
 
     Raises
     ------
@@ -144,9 +146,9 @@ def _image_group(
         )
     ome, _ = _attributes(node, location)
     if multiscales_of(ome):
-        return node, location, series
+        return node, location, scene
     if 'bioformats2raw.layout' in ome:
-        return _of_series(node, location, series)
+        return _of_series(node, location, scene)
     if 'plate' in ome or 'well' in ome:
         kind, fields = ('plate', 'A/1/0') if 'plate' in ome else ('well of a plate', '0')
         raise InputError(
@@ -160,23 +162,18 @@ def _image_group(
 
 
 def _of_series(
-    node: Any, location: Location, series: int | None
-) -> tuple[Any, Location, int | None]:
+    node: Any, location: Location, scene: int | str | None
+) -> tuple[Any, Location, None]:
     """One image of a store that bioformats2raw laid out: groups 0, 1, ..."""
     names = _series_names(node)
     if not names:
         raise InputError(f'{location}: contains no image; an OME-Zarr image is needed')
-    if series is None and len(names) > 1:
+    if scene is None and len(names) > 1:
         raise InputError(
             f'{location}: contains {len(names)} images; choose one by its path, such as '
-            f'{location}/{names[0]}, or with --series: {_listing(node, names)}'
+            f'{location}/{names[0]}, or with scene (--scene): {_listing(node, names)}'
         )
-    if series is not None and not 0 <= series < len(names):
-        raise InputError(
-            f'{location}: has no image number {series}; numbers 0 to {len(names) - 1} are '
-            f'accepted: {_listing(node, names)}'
-        )
-    name = names[series or 0]
+    name = names[_number(scene, _titles(node, names), location, _listing(node, names))]
     inner = location.child(name)
     if name not in node:
         raise InputError(f'{location}: its image {name!r} is missing')
@@ -193,6 +190,56 @@ def _series_names(node: Any) -> list[str]:
     while str(len(found)) in node:
         found.append(str(len(found)))
     return found
+
+
+def _titles(node: Any, names: list[str]) -> list[str]:
+    """Names of images as their metadata state them, else those of their groups."""
+    found = []
+    for name in names:
+        try:
+            ome, _ = ome_part(node[name].attrs.asdict())
+            found.append(str(multiscales_of(ome)[0].get('name') or name))
+        except (KeyError, IndexError, AttributeError, InputError):
+            found.append(name)
+    return found
+
+
+def _number(
+    scene: int | str | None, titles: list[str], location: Location, listing: str = ''
+) -> int:
+    """The number of a scene; 0 if none is given."""
+    try:
+        return 0 if scene is None else number_of(scene, titles, listing)
+    except InputError as error:
+        raise InputError(f'{location}: {error}') from error
+
+
+def series_of(path: str | os.PathLike[str]) -> dict[Path, str]:
+    """Paths of the images that bioformats2raw laid out in a store, and their names.
+
+    Returns
+    -------
+    dict of Path to str
+        In the order of the store; empty for every other store.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    location = Location.of(path)
+    load_zarr()
+    with readable(location), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        node = _opened(location)
+        if not hasattr(node, 'attrs') or not hasattr(node, 'members'):
+            return {}
+        ome, _ = _attributes(node, location)
+        if multiscales_of(ome) or 'bioformats2raw.layout' not in ome:
+            return {}
+        names = _series_names(node)
+        titles = _titles(node, names)
+    return {Path(path, name): title for name, title in zip(names, titles, strict=True)}
 
 
 def _listing(node: Any, names: list[str]) -> str:
@@ -214,23 +261,19 @@ def _outline(node: Any, name: str) -> str:
 
 
 def _multiscale(
-    ome: dict[str, Any], location: Location, series: int | None
+    ome: dict[str, Any], location: Location, scene: int | str | None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The image that is asked for, else the first one, and a note if there are others."""
     images = multiscales_of(ome)
     if not images:
         raise InputError(f"{location}: has no 'multiscales' metadata; an OME-Zarr image is needed")
-    if series is not None and not 0 <= series < len(images):
-        raise InputError(
-            f'{location}: has no image number {series}; numbers 0 to {len(images) - 1} are '
-            'accepted'
-        )
-    if series is not None or len(images) == 1:
-        return images[series or 0], ()
+    if scene is not None or len(images) == 1:
+        titles = [str(image.get('name', '')) for image in images]
+        return images[_number(scene, titles, location)], ()
     listed = '; '.join(f'{i}: {image.get("name", "")}' for i, image in enumerate(images))
     return images[0], (
         f'the group states {len(images)} images; number 0 is read, the others are ignored '
-        f'(--series chooses another): {listed}',
+        f'(--scene chooses another): {listed}',
     )
 
 

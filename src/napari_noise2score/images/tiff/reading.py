@@ -64,7 +64,7 @@ class TiffImage:
 def read_tiff(
     path: str | os.PathLike[str],
     axes: str | None = None,
-    series: int | None = None,
+    scene: int | str | None = None,
     *,
     in_memory: int = IN_MEMORY,
 ) -> TiffImage:
@@ -76,9 +76,9 @@ def read_tiff(
         The file.
     axes : str, optional
         A letter for each axis.
-    series : int, optional
-        Number of the image in a file with several images, from 0. Default: the largest one with as
-        many axes as are given.
+    scene : int or str, optional
+        Number, from 0, or name of the image in a file with several images. Default: the largest
+        one with as many axes as are given.
     in_memory : int
         Bytes up to which an image is read at once; the values of a larger one are read when they
         are indexed.
@@ -92,8 +92,8 @@ def read_tiff(
     if not path.is_file():
         raise InputError(f'{path}: no such file; a TIFF or OME-TIFF image is needed')
     with readable(path), captured_log() as logged, ExitStack() as stack:
-        file, candidates, notes = _opened(path, stack)
-        chosen = choose(candidates, path, series, axes)
+        file, candidates, notes = opened(path, stack)
+        chosen = choose(candidates, path, scene, axes)
         notes += chosen.notes
         data, stated, more = _values(file, chosen.series, path, in_memory)
         data, stated = _relaid(data, stated, file, chosen.series)
@@ -116,9 +116,7 @@ def read_tiff(
     return TiffImage(data, axes, acquisition.renamed(stated, axes), tuple(dict.fromkeys(notes)))
 
 
-def _opened(
-    path: Path, stack: ExitStack
-) -> tuple[TiffFile, list[TiffPageSeries], tuple[str, ...]]:
+def opened(path: Path, stack: ExitStack) -> tuple[TiffFile, list[TiffPageSeries], tuple[str, ...]]:
     """A file and its images; a description that cannot be parsed is ignored."""
     file = stack.enter_context(TiffFile(path))
     try:

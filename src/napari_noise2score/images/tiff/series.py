@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.scenes import number_of
 from napari_noise2score.images.tiff.stored import Contiguous, Pages, Segmented, StoredArray
 
 if TYPE_CHECKING:
@@ -44,33 +45,44 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
+def images_of(candidates: Sequence[TiffPageSeries], path: Path) -> list[TiffPageSeries]:
+    """The images among the series of a file.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    images = [series for series in candidates if len(series.shape) > 1 and 0 not in series.shape]
+    if not images:
+        raise InputError(f'{path}: contains no image; a TIFF or OME-TIFF image is needed')
+    return images
+
+
 def choose(
-    candidates: Sequence[TiffPageSeries], path: Path, wanted: int | None, axes: str | None
+    candidates: Sequence[TiffPageSeries], path: Path, wanted: int | str | None, axes: str | None
 ) -> Chosen:
     """The requested image; by default the largest one with as many axes as are given.
 
     Raises
     ------
     InputError
-        If there is no image, or no image of that number.
+        If there is no image, or no image of that number or name.
     """
-    images = [series for series in candidates if len(series.shape) > 1 and 0 not in series.shape]
-    if not images:
-        raise InputError(f'{path}: contains no image; a TIFF or OME-TIFF image is needed')
+    images = images_of(candidates, path)
     if wanted is not None:
-        if not 0 <= wanted < len(images):
-            raise InputError(
-                f'{path}: has no image number {wanted}; numbers 0 to {len(images) - 1} are '
-                f'accepted: {_listing(images)}'
-            )
-        return Chosen(images[wanted], wanted)
+        try:
+            number = number_of(wanted, [image.name for image in images], _listing(images))
+        except InputError as error:
+            raise InputError(f'{path}: {error}') from error
+        return Chosen(images[number], number)
     fitting = [i for i, image in enumerate(images) if axes and len(image.shape) == len(axes)]
     number = max(fitting or range(len(images)), key=lambda i: (images[i].nbytes, -i))
     if len(images) == 1:
         return Chosen(images[number], number)
     note = (
         f'the file contains {len(images)} images; number {number} is read, the others are '
-        f'ignored (--series chooses another): {_listing(images)}'
+        f'ignored (--scene chooses another, or all): {_listing(images)}'
     )
     return Chosen(images[number], number, (note,))
 

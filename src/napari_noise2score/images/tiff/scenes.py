@@ -1,0 +1,60 @@
+"""The images of a file: their names, and those that an OME-TIFF contains beside each other."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+from tifffile import TiffFile, TiffPageSeries
+
+from napari_noise2score.images.tiff.guard import captured_log, readable
+from napari_noise2score.images.tiff.reading import opened
+from napari_noise2score.images.tiff.series import images_of
+
+_IMAGE = re.compile(r'<(?:\w+:)?Image\b')
+_ELSEWHERE = re.compile(r'<(?:\w+:)?BinaryOnly\b')
+
+
+def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Names of the images of a file; the position of a name is the number of its image.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not a TIFF.
+    """
+    path = Path(path)
+    with readable(path), captured_log(), ExitStack() as stack:
+        _, candidates, _ = opened(path, stack)
+        return tuple(str(series.name) for series in images_of(candidates, path))
+
+
+def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Numbers of the images of an OME-TIFF that begin in this file; empty for a single image.
+
+    The others are in other files of its set. In a TIFF of another kind several images are often a
+    preview or a label, so they do not count.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not a TIFF.
+    """
+    path = Path(path)
+    with readable(path), captured_log(), ExitStack() as stack:
+        file = stack.enter_context(TiffFile(path))
+        xml = file.pages.first.description
+        if len(_IMAGE.findall(xml)) < 2 and not _ELSEWHERE.search(xml):
+            return ()
+        _, candidates, _ = opened(path, stack)
+        images = images_of(candidates, path)
+        if len(images) < 2 or any(image.kind != 'ome' for image in images):
+            return ()
+        return tuple(n for n, image in enumerate(images) if _begins_in(image, path))
+
+
+def _begins_in(image: TiffPageSeries, path: Path) -> bool:
+    file = str(image.keyframe.parent.filehandle.path)
+    return os.path.realpath(file) == os.path.realpath(path)
