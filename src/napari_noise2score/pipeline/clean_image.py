@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from napari_noise2score.images.indexing import places_of
+from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.pipeline.correct import ImageCorrection
 from napari_noise2score.pipeline.results import Corrected
 
@@ -18,7 +19,7 @@ _CACHE_BYTES = 1 << 27
 """Maximum size of the cache of planes, bytes. A plane that is read in parts is computed once."""
 
 
-class CleanImage:
+class CleanImage(IndexedArray):
     """A clean image as an array-like: nothing is computed before it is indexed.
 
     When a part of a plane is read, the whole plane is computed, by one thread at a time. On a CPU
@@ -40,21 +41,15 @@ class CleanImage:
     """
 
     def __init__(self, correction: ImageCorrection) -> None:
+        super().__init__(correction.shape, correction.dtype)
         self._correction = correction
         self._planes: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self.axes = correction.source.axes
-        self.shape = correction.shape
-        self.dtype = correction.dtype
-        self.ndim = len(self.shape)
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Clean values at an index of whole numbers, slices and ``...``."""
-        wanted, single = places_of(index, self.shape)
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Clean values at places along every axis."""
         clean = np.empty([len(at) for at in wanted], self.dtype)
         others = [axis for axis, letter in enumerate(self.axes) if letter not in 'YX']
         rows, columns = (wanted[self.axes.index(letter)] for letter in 'YX')
@@ -70,11 +65,7 @@ class CleanImage:
             for axis, place in zip(others, places, strict=True):
                 there[axis] = place
             clean[tuple(there)] = values
-        return clean[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        values = self[...]
-        return values if dtype is None else values.astype(dtype, copy=False)
+        return clean
 
     def corrected(self) -> Corrected:
         """The image with its checks; they cover the planes that were read so far."""
