@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_noise2score.errors import InputError
@@ -20,10 +20,13 @@ from napari_noise2score.images.ome_zarr.metadata import (
     ome_part,
     stated,
 )
+from napari_noise2score.images.ome_zarr.ome_xml import completed, only_image, read_xml
 from napari_noise2score.images.ome_zarr.stored import REMEMBERED, ChunkedArray
 
 _LISTED = 6
 """Most images of a store that a message lists."""
+_DIMENSIONS = '_ARRAY_DIMENSIONS'
+"""Attribute with the names of the axes, which xarray wrote into arrays of version 0.4."""
 _COUNTED = 20_000
 """Most chunks of an array that are looked for before it is read."""
 
@@ -84,7 +87,7 @@ def read_ome_zarr(
     load_zarr()
     with readable(location), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
-        group, location, series = _image_group(_opened(location), location, series)
+        group, location, series, xml = _image_group(_opened(location), location, series)
         ome, others = _attributes(group, location)
         multiscale, notes = _multiscale(ome, location, series)
         try:
@@ -99,9 +102,11 @@ def read_ome_zarr(
     except InputError as error:
         known = f'its metadata name the axes {found.axes}'
         raise InputError(f'{location}: {error}; {known}') from error
-    acquisition = found.acquisition.renamed(found.axes, chosen)
+    acquisition = completed(found.acquisition, xml).renamed(found.axes, chosen)
     notes += (*found.notes, *absent)
-    return OmeZarrImage(data, chosen, acquisition, notes, found.inherited)
+    own = {key: value for key, value in array.attrs.asdict().items() if key != _DIMENSIONS}
+    inherited = replace(found.inherited, array=own, xml=xml)
+    return OmeZarrImage(data, chosen, acquisition, notes, inherited)
 
 
 def _opened(location: Location) -> Any:
@@ -129,8 +134,9 @@ def _attributes(group: Any, location: Location) -> tuple[dict[str, Any], dict[st
 
 def _image_group(
     node: Any, location: Location, series: int | None
-) -> tuple[Any, Location, int | None]:
-    """The group that holds the image, where it is, and the number that is still to be chosen by.
+) -> tuple[Any, Location, int | None, str]:
+    """The group that holds the image, where it is, the number that is still to be chosen by, and
+    the OME-XML of the image.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def _image_group(
         )
     ome, _ = _attributes(node, location)
     if multiscales_of(ome):
-        return node, location, series
+        return node, location, series, _own_xml(location)
     if 'bioformats2raw.layout' in ome:
         return _of_series(node, location, series)
     if 'plate' in ome or 'well' in ome:
@@ -159,9 +165,19 @@ def _image_group(
     )
 
 
+def _own_xml(location: Location) -> str:
+    """The OME-XML of an image: its own, or that of the store whose image it is."""
+    own = read_xml(location)
+    if own:
+        return only_image(own, 0)
+    if not location.name.isdecimal():
+        return ''
+    return only_image(read_xml(location.parent), int(location.name))
+
+
 def _of_series(
     node: Any, location: Location, series: int | None
-) -> tuple[Any, Location, int | None]:
+) -> tuple[Any, Location, int | None, str]:
     """One image of a store that bioformats2raw laid out: groups 0, 1, ..."""
     names = _series_names(node)
     if not names:
@@ -180,7 +196,7 @@ def _of_series(
     inner = location.child(name)
     if name not in node:
         raise InputError(f'{location}: its image {name!r} is missing')
-    return node[name], inner, None
+    return node[name], inner, None, only_image(read_xml(location), series or 0)
 
 
 def _series_names(node: Any) -> list[str]:

@@ -34,8 +34,10 @@ from napari_noise2score.images.ome_zarr.location import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
+from napari_noise2score.images.ome_zarr.ome_xml import FOLDER, for_result, write_xml
 from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window, windows
 from napari_noise2score.noise.arrays import as_numpy
+from napari_noise2score.plain import plain
 from napari_noise2score.progress import finish, relay
 
 _FULL = 0.95
@@ -283,6 +285,12 @@ class Writer:
             inherited=inherited,
             record=record,
         )
+        if inherited.array:
+            self._array.update_attributes(plain(inherited.array))
+        xml = for_result(inherited.xml, self._lies.axes, self._lies.shapes[0], self._lies.dtype)
+        if xml:
+            load_zarr().create_group(self._location.child(FOLDER).store(read_only=False))
+            write_xml(self._location, xml)
         store = self._location.store(read_only=False)
         load_zarr().create_group(store, attributes=attributes, zarr_format=3)
 
