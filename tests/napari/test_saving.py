@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pytest
 import yaozarrs
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 from napari_noise2score._widget.control.saving import destinations
@@ -302,6 +304,23 @@ def test_for_several_layers_the_dialog_asks_for_a_folder(panel_with, tmp_path, m
     panel.save.choose.native.click()
     assert panel.save.place == str(tmp_path)
     assert isinstance(panel.save.choose.native, QPushButton)
+
+
+def test_the_copied_command_line_saves_there_too(panel_with, tmp_path):
+    _, panel = panel_with(one=noisy_stack(), two=noisy_stack())
+
+    def copied():
+        panel.copy.native.click()
+        words = shlex.split(QGuiApplication.clipboard().text())
+        return words[words.index('--output') + 1]
+
+    panel.save.path.value = str(tmp_path)
+    assert copied() == str(tmp_path)
+    panel.layers.tick(panel.layers.layers()[:1])
+    assert copied() == str(tmp_path / 'two_denoised.ome.zarr')
+    panel.save.path.value = str(tmp_path / 'clean.zarr')
+    (tmp_path / 'clean.zarr').mkdir()
+    assert copied() == str(tmp_path / 'clean.zarr')
 
 
 def test_names_of_destinations(tmp_path):

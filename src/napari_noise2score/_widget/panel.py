@@ -302,7 +302,7 @@ class Noise2ScorePanel(QWidget):
         if request is None:
             return
         try:
-            command = command_line(*request)
+            command = command_line(*request, self.save.place)
         except InputError as error:
             self.footer.refuse(str(error))
         else:
