@@ -216,7 +216,7 @@ def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Den
     settings : DenoiseSettings
         As in `result_from`.
     begin : float
-        Start of the work on the image, from `time.perf_counter`.
+        Start of the reading, from `time.perf_counter`.
     """
     image: Any = result.image
     if not isinstance(image, CleanImage):
@@ -225,5 +225,6 @@ def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Den
     report = describe(corrected, result.score_map, settings)
     earlier = [words for words in result.report['warnings'] if words != _NOT_CHECKED]
     report['warnings'] = list(dict.fromkeys([*report['warnings'], *earlier]))
-    report['seconds'] = round(time.perf_counter() - begin, 3)
+    spent = time.perf_counter() - begin
+    report['seconds'] = round(result.report['seconds'] + spent, 3)
     return Denoised(corrected, result.score_map, report, result.number)
