@@ -227,7 +227,7 @@ def test_a_damaged_chunk_is_one_line(cells, capsys):
 
 
 def test_a_missing_chunk_is_said_and_reported(cells, frames, capsys, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.images.ome_zarr.writer.SHARD', 1)
+    monkeypatch.setattr('napari_noise2score.images.ome_zarr.layout.SHARD', 1)
     write_ome_zarr('in.zarr', frames, 'TCYX')
     Path('in.zarr/0/c/1/0/0/0').unlink()
     call = ['denoise', 'in.zarr', '--output', 'out.zarr', '--report', 'r.json', *AT_ONCE]

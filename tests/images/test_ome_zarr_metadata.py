@@ -125,6 +125,12 @@ def test_channels_have_names_and_colours():
     )
 
 
+def test_wavelengths_of_channels():
+    channel = {'label': 'DAPI', 'emissionWave': 461, 'excitationWave': 358.5}
+    (found,) = read(image(), {'omero': {'channels': [channel]}}).acquisition.channels
+    assert found == ChannelInfo('DAPI', None, Spacing(461, 'nm'), Spacing(358.5, 'nm'))
+
+
 def test_what_is_not_known_is_handed_on_and_nothing_else():
     ome = {
         'version': '0.5',
@@ -203,6 +209,17 @@ def test_the_source_says_how_channels_are_displayed():
     assert (first['color'], first['family'], first['label']) == ('FF0000', 'linear', 'DAPI')
     assert second['window'] == {'min': 1, 'max': 5, 'start': 1, 'end': 5}
     assert (second['active'], second['label']) == (False, 'GFP')
+
+
+def test_wavelengths_are_written_in_nanometres():
+    channel = ChannelInfo('DAPI', None, Spacing(0.461, 'µm'), Spacing(1, 's'))
+    acquisition = Acquisition({}, (channel, ChannelInfo('GFP')))
+    first, second = written(acquisition=acquisition)['ome']['omero']['channels']
+    assert (first['emissionWave'], 'excitationWave' in first) == (461, False)
+    assert 'emissionWave' not in second
+    inherited = Inherited(omero={'channels': [{'emissionWave': 500, 'inverted': True}, {}]})
+    omero = written(acquisition=acquisition, inherited=inherited)['ome']['omero']
+    assert (omero['channels'][0]['emissionWave'], omero['channels'][0]['inverted']) == (500, True)
 
 
 def test_channels_of_another_number_are_not_taken_over():

@@ -17,6 +17,7 @@ from napari_noise2score.images.acquisition import Acquisition, ChannelInfo, Spac
 from napari_noise2score.images.formats import read_image, write_image
 from napari_noise2score.images.ome_zarr import (
     check_writable_as,
+    layout,
     read_ome_zarr,
     write_ome_zarr,
     writer,
@@ -83,7 +84,7 @@ def test_smaller_levels_are_means_of_the_larger_ones(tmp_path):
 
 
 def grid(shape, axes, dtype='uint16'):
-    return writer.layout('o.zarr', axes, dtype, shape).grid(0)
+    return layout.layout_for('o.zarr', axes, dtype, shape).grid(0)
 
 
 def test_chunks_are_parts_of_planes_and_shards_are_of_about_one_size():
@@ -93,14 +94,14 @@ def test_chunks_are_parts_of_planes_and_shards_are_of_about_one_size():
     assert shard == (1, 1, 8, 2048, 2048)
     chunk, shard = grid((30_000, 40_000), 'YX')
     assert chunk == (512, 512)
-    assert shard[0] * shard[1] * 2 <= writer.SHARD
+    assert shard[0] * shard[1] * 2 <= layout.SHARD
     assert min(shard) >= 4096
     assert grid((100, 120), 'YX', 'float32') == ((100, 120), (100, 120))
 
 
 def test_shards_hold_many_chunks_in_few_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, 'CHUNK', 16)
-    monkeypatch.setattr(writer, 'SHARD', 8 * 16 * 16 * 2)
+    monkeypatch.setattr(layout, 'CHUNK', 16)
+    monkeypatch.setattr(layout, 'SHARD', 8 * 16 * 16 * 2)
     data = noisy(3, 2, 40, 50)
     path = tmp_path / 'o.zarr'
     write_ome_zarr(path, data, 'TCYX')
@@ -113,9 +114,9 @@ def test_shards_hold_many_chunks_in_few_files(tmp_path, monkeypatch):
 
 
 def test_an_image_is_written_shard_by_shard(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, 'CHUNK', 16)
-    monkeypatch.setattr(writer, 'SHARD', 16 * 16 * 2)
-    lies = writer.layout(tmp_path / 'o.zarr', 'ZYX', 'uint16', (4, 40, 50))
+    monkeypatch.setattr(layout, 'CHUNK', 16)
+    monkeypatch.setattr(layout, 'SHARD', 16 * 16 * 2)
+    lies = layout.layout_for(tmp_path / 'o.zarr', 'ZYX', 'uint16', (4, 40, 50))
     data = noisy(4, 40, 50)
     with writer.writer(tmp_path / 'o.zarr', lies) as target:
         parts = list(target.windows())
@@ -207,7 +208,7 @@ def names(place: str) -> list[str]:
 
 
 def test_after_an_interruption_nothing_is_left(place, monkeypatch):
-    monkeypatch.setattr(writer, 'SHARD', 1)
+    monkeypatch.setattr(layout, 'SHARD', 1)
     data = noisy(2, 20, 20).view(Failing)
     with pytest.raises(KeyboardInterrupt), recorded() as complete:
         write_ome_zarr(place, data, 'ZYX')
@@ -244,7 +245,7 @@ def test_the_metadata_of_the_group_come_last(place, monkeypatch):
 
 
 def test_a_place_that_is_taken_during_the_work_is_left_as_it_is(tmp_path):
-    lies = writer.layout(tmp_path / 'o.zarr', 'YX', 'uint16', (20, 20))
+    lies = layout.layout_for(tmp_path / 'o.zarr', 'YX', 'uint16', (20, 20))
     taken = tmp_path / 'o.zarr'
 
     def interfere() -> None:
@@ -258,7 +259,7 @@ def test_a_place_that_is_taken_during_the_work_is_left_as_it_is(tmp_path):
 
 
 def test_chunks_that_are_missing_are_counted_at_a_url_too(monkeypatch):
-    monkeypatch.setattr(writer, 'SHARD', 1)
+    monkeypatch.setattr(layout, 'SHARD', 1)
     place = f'memory://{secrets.token_hex(4)}/o.zarr'
     write_ome_zarr(place, noisy(3, 20, 20), 'ZYX')
     assert read_ome_zarr(place).notes == ()
@@ -288,3 +289,42 @@ def test_python_reads_denoises_and_writes(tmp_path):
     assert found.acquisition.spacing['T'] == Spacing(2, 's')
     stored = json.loads((result / 'zarr.json').read_text())['attributes']['noise2score']
     assert stored['shape'] == [2, 48, 48]
+
+
+def in_steps(place, data, until=1.0):
+    """Write plane by plane; the progress up to a share."""
+    lies = layout.layout_for(place, 'TYX', data.dtype, data.shape)
+
+    def read(window):
+        for number in range(data.shape[0]):
+            yield (number + 1) / data.shape[0]
+        return data[window]
+
+    steps = writer.write_steps(place, read, 'TYX', lies, record=lambda: {'planes': len(data)})
+    shares = []
+    for share in steps:
+        shares.append(share)
+        if share >= until:
+            steps.close()
+    return shares
+
+
+def test_an_image_that_is_computed_is_written_in_steps(place):
+    data = noisy(4, 300, 20)
+    shares = in_steps(place, data, until=2)
+    assert shares == sorted(shares)
+    assert len(shares) == 4 + 1
+    assert shares[-1] == pytest.approx(1)
+    assert ome_zarr_attributes(place)['noise2score'] == {'planes': 4}
+    np.testing.assert_array_equal(np.asarray(read_image(place).data), data)
+
+
+def test_nothing_is_left_of_steps_that_are_not_taken_to_the_end(place, tmp_path):
+    in_steps(place, noisy(4, 300, 20), until=0.4)
+    system, path = fsspec.url_to_fs(place)
+    assert not system.exists(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def ome_zarr_attributes(place):
+    return zarr.open_group(place, mode='r').attrs.asdict()

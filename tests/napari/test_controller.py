@@ -180,6 +180,23 @@ def test_stop_cancels_the_correction_after_a_training(controller, training):
     assert training.requests == ['cancel']
 
 
+def test_stop_cancels_the_saving_after_a_training(controller, training, errors, targets):
+    training.on_event(trained())
+    training.on_event(Update(Stage.SAVE, 0.25, left=5.0))
+    assert controller.status.text == 'Correcting and saving: 25 %, 5 s left'
+    controller.train(targets, DenoiseSettings())
+    assert 'still correcting' in errors[0]
+    controller.stop()
+    assert training.requests == ['cancel']
+
+
+def test_a_stopped_training_says_that_it_saves(controller, training):
+    controller.stop()
+    training.on_event(trained())
+    training.on_event(Update(Stage.SAVE, 0.5))
+    assert controller.status.text == 'Stopped; correcting and saving: 50 %'
+
+
 @pytest.mark.parametrize('request_', ['estimate', 'correct', 'compare'])
 def test_stop_cancels_a_job_without_training(controller, learned, runs, targets, request_):
     if request_ == 'estimate':

@@ -126,6 +126,25 @@ def test_it_is_offered_once_its_layer_is_there_and_continued_bit_for_bit(
     assert folders(stored_runs) == []
 
 
+def test_it_is_continued_and_saved(open_panel, qtbot, idle, crash, stack, stored_runs, tmp_path):
+    crash([ImageSource(stack, 'TYX', 'cells')])
+    viewer, panel = open_panel()
+    viewer.add_image(stack, name='cells')
+    offered(panel, qtbot)
+    panel.save.path.value = str(tmp_path)
+    (tmp_path / 'cells_denoised.ome.zarr').mkdir()
+    panel.offer.resume.native.click()
+    assert 'exists already' in panel.messages.text()
+    assert not panel.offer.isHidden()
+    (tmp_path / 'cells_denoised.ome.zarr').rmdir()
+    panel.offer.resume.native.click()
+    idle(panel)
+    result = next(layer for layer in viewer.layers if 'denoised' in layer.name)
+    whole = denoise(stack, 'TYX', SETTINGS)
+    np.testing.assert_array_equal(result.data[0].compute(), whole.image)
+    assert folders(stored_runs) == []
+
+
 def test_declined_it_is_deleted(open_panel, qtbot, crash, stack, stored_runs):
     crash([ImageSource(stack, 'TYX', 'cells')])
     viewer, panel = open_panel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_noise2score._widget import worker
 from napari_noise2score._widget.control.command import command_line
@@ -26,10 +27,13 @@ from napari_noise2score._widget.layers import (
     ResultLayers,
     candidates,
     image_layers,
+    saved_levels,
+    saved_to,
     target_of,
 )
 from napari_noise2score._widget.layers.live_view import LiveView, view_of
 from napari_noise2score._widget.preferences import preferences
+from napari_noise2score._widget.stored_run import StoredRun
 from napari_noise2score._widget.views.chart import Chart, learning_curve
 from napari_noise2score._widget.views.collapsible import Collapsible
 from napari_noise2score._widget.views.compare_box import CompareBox
@@ -39,9 +43,10 @@ from napari_noise2score._widget.views.model_box import ModelBox
 from napari_noise2score._widget.views.noise_form import NoiseForm
 from napari_noise2score._widget.views.offer_box import OfferBox
 from napari_noise2score._widget.views.region_box import RegionBox
+from napari_noise2score._widget.views.save_field import SaveField
 from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score._widget.views.status_bar import StatusBar
-from napari_noise2score._widget.views.style import STYLE
+from napari_noise2score._widget.views.style import STYLE, heading
 from napari_noise2score._widget.views.tab_order import order_tabs
 from napari_noise2score._widget.views.vertical_scroll import VerticalScroll
 from napari_noise2score._widget.views.wrapped_text import WrappedText
@@ -106,7 +111,8 @@ class Noise2ScorePanel(QWidget):
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
         self.region = RegionBox()
-        self.form = SettingsForm(preferences())
+        self.save = SaveField(self.layers.layers)
+        self.form = SettingsForm(preferences(), further=[self.save.row])
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)
         self.stop = PushButton(text='Stop', tooltip=_STOP_TIP)
         self.pause = PushButton(text='Pause', tooltip=_PAUSE_TIP)
@@ -219,7 +225,8 @@ class Noise2ScorePanel(QWidget):
         self.noise.show_estimates(estimates, requested=requested)
 
     def _add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        self.results.add_result(target, image, name, report)
+        shown = saved_levels(target, image) if isinstance(image, Path) else image
+        self.results.add_result(target, shown, name, report)
         self.live.stop_following()
         self._refresh()
         self.column.show_part(self.compare)
@@ -241,13 +248,18 @@ class Noise2ScorePanel(QWidget):
         return self.results.pairs(self.layers.layers())
 
     def _train(self) -> None:
-        request = self._request()
+        request = self._request(saves=True)
         if request is not None:
-            if self._is_idle():
-                self.results.forget_removed(request[0])
-                self.live.watch(request[0])
-            self.controller.train(*request, self.live.displayed)
-            self.pause.native.setFocus()
+            self._begin_training(*request)
+
+    def _begin_training(
+        self, targets: Sequence[Target], settings: DenoiseSettings, run: StoredRun | None = None
+    ) -> None:
+        if self._is_idle():
+            self.results.forget_removed(targets)
+            self.live.watch(targets)
+        self.controller.train(targets, settings, self.live.displayed, run)
+        self.pause.native.setFocus()
 
     def _continue(self) -> None:
         """Continue the interrupted training that is offered."""
@@ -255,16 +267,20 @@ class Noise2ScorePanel(QWidget):
         if not self._is_idle():
             self.footer.refuse('Another run is under way; wait until it ends, or press Stop.')
             return
-        offer = self.interrupted.accept()
-        if offer is not None:
-            run, targets = offer
-            self.results.forget_removed(targets)
-            self.live.watch(targets)
-            self.controller.train(targets, run.settings, self.live.displayed, run)
-            self.pause.native.setFocus()
+        offer = self.interrupted.offer
+        if offer is None:
+            return
+        run, found = offer
+        try:
+            targets = saved_to(found, self.save.place, run.settings)
+        except InputError as error:
+            self.footer.refuse(str(error))
+            return
+        self.interrupted.accept()
+        self._begin_training(targets, run.settings, run)
 
     def _correct(self) -> None:
-        request = self._request(trains=False)
+        request = self._request(trains=False, saves=True)
         if request is not None:
             self.controller.correct(*request)
 
@@ -292,7 +308,7 @@ class Noise2ScorePanel(QWidget):
         if request is None:
             return
         try:
-            command = command_line(*request)
+            command = command_line(*request, self.save.place)
         except InputError as error:
             self.footer.refuse(str(error))
         else:
@@ -324,10 +340,14 @@ class Noise2ScorePanel(QWidget):
     def _targets_now(self) -> list[Target]:
         return [self.region.restricted(target) for target in self.layers.targets()]
 
-    def _request(self, *, trains: bool = True) -> tuple[list[Target], DenoiseSettings] | None:
+    def _request(
+        self, *, trains: bool = True, saves: bool = False
+    ) -> tuple[list[Target], DenoiseSettings] | None:
         self.footer.clear()
         try:
-            return self._targets_now(), self.settings(trains=trains)
+            targets, settings = self._targets_now(), self.settings(trains=trains)
+            place = self.save.place if saves and self._is_idle() else ''
+            return saved_to(targets, place, settings), settings
         except InputError as error:
             self.footer.refuse(str(error))
             return None
@@ -361,14 +381,14 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.layers)
         column.addWidget(self.reading)
         column.addWidget(Collapsible('Region', self.region.form.native, _REGION_TIP))
-        column.addWidget(_heading('Noise model'))
+        column.addWidget(heading('Noise model'))
         column.addWidget(self.noise)
-        column.addWidget(_heading('Denoise'))
+        column.addWidget(heading('Denoise'))
         column.addWidget(self.form)
         column.addWidget(self.chart)
-        column.addWidget(_heading('Compare'))
+        column.addWidget(heading('Compare'))
         column.addWidget(self.compare)
-        column.addWidget(_heading('Model'))
+        column.addWidget(heading('Model'))
         column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
@@ -380,11 +400,3 @@ class Noise2ScorePanel(QWidget):
         layout.addWidget(self.column, 1)
         layout.addWidget(self.footer)
         order_tabs(column, self.footer.layout())
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
-    return label

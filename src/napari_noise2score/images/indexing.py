@@ -1,8 +1,59 @@
-"""Indices of array-likes that are computed or read when they are indexed."""
+"""Array-likes whose values are computed or read when they are indexed."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class IndexedArray(ABC):
+    """An array-like whose values are computed or read when it is indexed.
+
+    A subclass gives the values at places along every axis, see `values_at`; indices of integers,
+    slices and ``...`` follow from that, as for a NumPy array.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Data type of its values.
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
+        self.shape = tuple(int(side) for side in shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.ndim, self.size = len(self.shape), math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
+
+    @abstractmethod
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Values at these places along every axis, which may be none: an array of these lengths.
+
+        Ranges have any step other than 0.
+        """
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Values at ``index``: integers, slices and ``...``."""
+        wanted, single = places_of(index, self.shape)
+        return without(self.values_at(wanted), single)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = self[...]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+
+def without(values: NDArray[Any], axes: Collection[int]) -> NDArray[Any]:
+    """Values without these axes, along which there is one place."""
+    return values[tuple(0 if axis in axes else slice(None) for axis in range(values.ndim))]
 
 
 def places_of(index: Any, shape: tuple[int, ...]) -> tuple[list[range], set[int]]:

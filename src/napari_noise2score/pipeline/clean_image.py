@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Generator, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from napari_noise2score.images.indexing import places_of
+from napari_noise2score.images.indexing import IndexedArray, places_of, without
 from napari_noise2score.pipeline.correct import ImageCorrection
 from napari_noise2score.pipeline.results import Corrected
+from napari_noise2score.progress import finish, relay
+from napari_noise2score.score.predict import PredictProgress
 
 _CACHE_BYTES = 1 << 27
 """Maximum size of the cache of planes, bytes. A plane that is read in parts is computed once."""
 
 
-class CleanImage:
+class CleanImage(IndexedArray):
     """A clean image as an array-like: nothing is computed before it is indexed.
 
     When a part of a plane is read, the whole plane is computed, by one thread at a time. On a CPU
@@ -40,60 +43,70 @@ class CleanImage:
     """
 
     def __init__(self, correction: ImageCorrection) -> None:
+        super().__init__(correction.shape, correction.dtype)
         self._correction = correction
         self._planes: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self.axes = correction.source.axes
-        self.shape = correction.shape
-        self.dtype = correction.dtype
-        self.ndim = len(self.shape)
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Clean values at places along every axis."""
+        return finish(self._steps(wanted))
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Clean values at an index of whole numbers, slices and ``...``."""
+    def read_steps(self, index: Any) -> Generator[float, None, NDArray[Any]]:
+        """Clean values at ``index``; yields the completed share, plane by plane and tile by tile.
+
+        No other thread can read the image between its steps.
+        """
         wanted, single = places_of(index, self.shape)
+        return without((yield from self._steps(wanted)), single)
+
+    def _steps(self, wanted: Sequence[range]) -> Generator[float, None, NDArray[Any]]:
         clean = np.empty([len(at) for at in wanted], self.dtype)
         others = [axis for axis, letter in enumerate(self.axes) if letter not in 'YX']
         rows, columns = (wanted[self.axes.index(letter)] for letter in 'YX')
-        for places in product(*(range(len(wanted[axis])) for axis in others)):
+        every = list(product(*(range(len(wanted[axis])) for axis in others)))
+        for done, places in enumerate(every):
             position = {
                 self.axes[axis]: wanted[axis][place]
                 for axis, place in zip(others, places, strict=True)
             }
-            values = self._plane(position)[np.ix_(rows, columns)]
+            plane = yield from self._plane(position, (done, len(every)))
+            values = plane[np.ix_(rows, columns)]
             if self.axes.index('Y') > self.axes.index('X'):
                 values = values.T
             there: list[int | slice] = [slice(None)] * self.ndim
             for axis, place in zip(others, places, strict=True):
                 there[axis] = place
             clean[tuple(there)] = values
-        return clean[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        values = self[...]
-        return values if dtype is None else values.astype(dtype, copy=False)
+            yield (done + 1) / len(every)
+        return clean
 
     def corrected(self) -> Corrected:
         """The image with its checks; they cover the planes that were read so far."""
         with self._lock:
             return self._correction.result(self)
 
-    def _plane(self, position: dict[str, int]) -> NDArray[Any]:
-        """The plane (Y, X) at a position on the other axes."""
+    def _plane(
+        self, position: dict[str, int], which: tuple[int, int]
+    ) -> Generator[float, None, NDArray[Any]]:
+        """The plane (Y, X) at a position on the other axes; it is plane ``which`` of several."""
+
+        def of_all(tile: PredictProgress) -> float:
+            return (which[0] + tile.fraction) / which[1]
+
         for number, channel in enumerate(self._correction.channels):
             index = channel.plane_at(position)
             if index is not None:
-                return self._computed(number, index)
+                return (yield from relay(self._computed(number, index), of_all))
         raise IndexError(f'no plane at {position}')  # each position is in one of the channels
 
-    def _computed(self, number: int, index: int) -> NDArray[Any]:
+    def _computed(self, number: int, index: int) -> Generator[PredictProgress, None, NDArray[Any]]:
         with self._lock:
             values = self._planes.get((number, index))
             if values is None:
-                values = self._correction.plane(number, index)
+                values = yield from self._correction.plane_steps(number, index)
                 self._planes[number, index] = values
                 self._bytes += values.nbytes
                 while self._bytes > _CACHE_BYTES and len(self._planes) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,13 @@ from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
+from napari_noise2score.progress import finish
+from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.risk import Risk
 
 _LARGEST_STEP = 0.05
@@ -53,7 +56,15 @@ class CorrectionPlan:
 
     def plane(self, number: int, index: int) -> CleanPlane:
         """Plane ``index`` of channel ``number`` before and after the correction."""
-        level = self.score_map.clean[number][index]
+        return finish(self.plane_steps(number, index))
+
+    def plane_steps(self, number: int, index: int) -> Generator[PredictProgress, None, CleanPlane]:
+        """As `plane`; the clean level is predicted tile by tile if it is predicted on demand."""
+        levels = self.score_map.clean[number]
+        if isinstance(levels, LevelsOnDemand):
+            level = yield from levels.steps(index)
+        else:
+            level = levels[index]
         channel = self.score_map.prepared.channels[number]
         family, bias = self.families[number], self.biases[number]
         return channel.correct(index, level, family, self.form, bias)
@@ -200,9 +211,15 @@ class ImageCorrection:
 
     def plane(self, number: int, index: int) -> NDArray[Any]:
         """Clean plane ``index`` of channel ``number``, (Y, X) in the data type of the result."""
+        return finish(self.plane_steps(number, index))
+
+    def plane_steps(
+        self, number: int, index: int
+    ) -> Generator[PredictProgress, None, NDArray[Any]]:
+        """As `plane`, with the progress of a prediction on demand."""
         if number >= len(self._channels):
             return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
-        plane = self._plan.plane(number, index)
+        plane = yield from self._plan.plane_steps(number, index)
         values, outside = as_dtype(plane.clean, self.dtype)
         if plane.blank is not None:
             values[plane.blank] = plane.raw[plane.blank]

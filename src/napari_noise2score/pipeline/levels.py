@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelsOnDemand:
-    """The clean levels (N, Y, X) of a channel, without storing them.
+    """The clean levels (N, Y, X) of a channel, predicted plane by plane when they are read.
 
-    A plane has the same values as in a prediction of all planes.
+    A plane has the same values as in a prediction of all planes. The first predicted planes are
+    kept, up to ``most`` bytes, for another correction.
 
     Attributes
     ----------
@@ -32,6 +35,8 @@ class LevelsOnDemand:
         Number of rotated and mirrored views that are averaged, 1 to 8.
     sigma_a : float
         Perturbation at inference, noise standard deviations.
+    most : int
+        Maximum size of the kept planes, bytes.
     """
 
     model: ScoreModel
@@ -39,6 +44,8 @@ class LevelsOnDemand:
     device: str
     orientations: int
     sigma_a: float
+    most: int = 0
+    _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,17 +54,25 @@ class LevelsOnDemand:
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Clean level of one plane, (Y, X)."""
-        (level,) = finish(
-            clean_levels(
-                self.model,
-                self.channel,
-                device=self.device,
-                orientations=self.orientations,
-                sigma_a=self.sigma_a,
-                only=range(index, index + 1),
-            )
+        return finish(self.steps(index))
+
+    def steps(self, index: int) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+        """Clean level of one plane, (Y, X), predicted tile by tile unless it is kept."""
+        known = self._kept.get(index)
+        if known is not None:
+            return known
+        (predicted,) = yield from clean_levels(
+            self.model,
+            self.channel,
+            device=self.device,
+            orientations=self.orientations,
+            sigma_a=self.sigma_a,
+            only=range(index, index + 1),
         )
-        return np.asarray(level)
+        level = np.asarray(predicted)
+        if (len(self._kept) + 1) * level.nbytes <= self.most:
+            self._kept[index] = level
+        return level
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = np.stack([self[index] for index in range(self.shape[0])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
@@ -31,6 +32,8 @@ from napari_noise2score.score.train import Stop, train
 from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
+_KEPT_BYTES = 1 << 28
+"""Maximum size of clean levels that are kept although they are predicted on demand, bytes."""
 _NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
 
 
@@ -110,7 +113,9 @@ def score_image_steps(
         )
         evaluations.append(evaluation)
         if on_demand:
-            levels.append(LevelsOnDemand(own, channel, device, orientations, evaluation.sigma_a))
+            most = _KEPT_BYTES // count
+            sigma = evaluation.sigma_a
+            levels.append(LevelsOnDemand(own, channel, device, orientations, sigma, most))
             continue
         steps = clean_levels(
             own, channel, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
@@ -162,6 +167,7 @@ def result_from(
     begin: float,
     noise: NoiseRequest | None = None,
     number: int = 0,
+    on_demand: bool = False,
 ) -> Denoised:
     """The clean image of a score map, with its report.
 
@@ -177,20 +183,48 @@ def result_from(
         Noise to correct for, if it is not that of the training.
     number : int
         Number of the image.
+    on_demand : bool
+        Whether the planes of the clean image are computed when they are read; always so if the
+        clean levels are predicted on demand.
 
     Raises
     ------
     InputError
         If a noise parameter is not given and could not be estimated.
     """
+    on_demand = on_demand or score_map.on_demand
     dtype = settings.dtype_of(score_map.prepared.source)
-    if score_map.on_demand:
+    if on_demand:
         plan = plan_correction(score_map, noise, settings.correction)
         corrected = CleanImage(ImageCorrection(plan, dtype)).corrected()
     else:
         corrected = correct_image(score_map, noise, settings.correction, dtype)
     report = describe(corrected, score_map, settings)
-    if score_map.on_demand:
+    if on_demand:
         report['warnings'].append(_NOT_CHECKED)
     report['seconds'] = round(time.perf_counter() - begin, 3)
     return Denoised(corrected, score_map, report, number)
+
+
+def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Denoised:
+    """A result whose planes were read, with the checks of these planes in its report.
+
+    Parameters
+    ----------
+    result : Denoised
+        A result that is computed when it is read.
+    settings : DenoiseSettings
+        As in `result_from`.
+    begin : float
+        Start of the reading, from `time.perf_counter`.
+    """
+    image: Any = result.image
+    if not isinstance(image, CleanImage):
+        return result
+    corrected = image.corrected()
+    report = describe(corrected, result.score_map, settings)
+    earlier = [words for words in result.report['warnings'] if words != _NOT_CHECKED]
+    report['warnings'] = list(dict.fromkeys([*report['warnings'], *earlier]))
+    spent = time.perf_counter() - begin
+    report['seconds'] = round(result.report['seconds'] + spent, 3)
+    return Denoised(corrected, result.score_map, report, result.number)

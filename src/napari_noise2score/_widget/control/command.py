@@ -6,23 +6,27 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from napari_noise2score._widget.control.saving import destinations
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr import named
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 from napari_noise2score.settings.options import option_words
 
 
-def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
+def command_line(targets: Sequence[Target], settings: DenoiseSettings, place: str = '') -> str:
     """A call of ``napari-noise2score denoise`` for the files of layers.
 
     A layer that was not read from a file is named ``NAME.tif``; the user has to save it under that
-    name.
+    name. ``place`` is where the panel saves results, if it does; several results go into that
+    folder in the formats of their files.
 
     Raises
     ------
     InputError
-        If there is no layer, if the axes or regions differ (the command uses one for all), or if
-        the training continues from a model that is not saved in a file.
+        If there is no layer, if the axes or regions differ (the command uses one for all), if the
+        training continues from a model that is not saved in a file, or if ``place`` is not
+        acceptable for these layers.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')
@@ -44,9 +48,12 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings) -> str:
         raise InputError(
             'The training starts from a model that is not saved in a file; save the model first.'
         )
-    one = len(targets) == 1
+    output = 'denoised.tif' if len(targets) == 1 else 'denoised'
+    if place:
+        paths = destinations([str(target.layer.name) for target in targets], place)
+        output = named(paths[0]) if len(paths) == 1 else place
     words = ['napari-noise2score', 'denoise', *(_file(target) for target in targets)]
-    words += ['--axes', axes[0], '--output', 'denoised.tif' if one else 'denoised']
+    words += ['--axes', axes[0], '--output', output]
     words += [word for region in regions if region for word in ('--region', region)]
     words += [word for region in training_parts for word in ('--learn-from', region)]
     words += option_words(settings)

@@ -30,7 +30,7 @@ from napari_noise2score._widget.control.runner import (
     RunnerStatus,
     Start,
 )
-from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.control.target import Target, destinations_of
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
 from napari_noise2score._widget.stored_run import StoredRun
 from napari_noise2score.analysis.training_gain import gain_words
@@ -62,7 +62,7 @@ class Controller:
         self.events = Events()
         self.store = ModelStore()
         self._runner, self._previews = Runner(start), Runner(start)
-        self._stage: Stage | None = None
+        self._stage = Stage.LOAD
         self._text = 'Choose the layers, then press Train.'
         self._fraction = 0.0
         self._estimates: list[Estimated] = []
@@ -127,16 +127,15 @@ class Controller:
                 'There is no model to continue from yet; load one, or start from other weights.'
             )
             return
-
-        def displayed(number: int) -> View | None:
-            return watched(targets[number])
-
         sources = [target.source for target in targets]
-        more = [target.training_parts for target in targets], start, interrupted
+        parts = [target.training_parts for target in targets]
+        more = parts, start, interrupted, destinations_of(targets)
         self._begin(
             JobKind.TRAINING,
             'Training the score',
-            lambda stop: jobs.train_job(sources, settings, stop, displayed, *more),
+            lambda stop: jobs.train_job(
+                sources, settings, stop, lambda number: watched(targets[number]), *more
+            ),
             targets,
         )
 
@@ -155,7 +154,7 @@ class Controller:
         self._begin(
             JobKind.CORRECTING,
             'Correcting',
-            lambda stop: jobs.correct_job(images, latest, settings),
+            lambda stop: jobs.correct_job(images, latest, settings, destinations_of(targets)),
             targets,
         )
 
@@ -275,7 +274,7 @@ class Controller:
         """End a training and apply its model; any other job, or a second request, is cancelled."""
         if self.run.idle:
             return
-        learning = self.run.job is JobKind.TRAINING and self._stage is not Stage.CORRECT
+        learning = self.run.job is JobKind.TRAINING and not self._stage.applies_model
         if learning and self.run.phase is not Phase.STOPPING:
             self._runner.stop()
             self._show('Stopping; applying the trained model ...')
@@ -306,7 +305,7 @@ class Controller:
         self._previews.abandon()
         self._targets, self._estimates = targets, []
         self._added = self._failed = 0
-        self._stage = None
+        self._stage = Stage.LOAD
         self.store.begin_history()
         self._runner.start(
             kind, make_job, title=title, on_event=self._handle, on_end=self._finished
@@ -348,7 +347,7 @@ class Controller:
         self._stage = update.stage
         text = update_words(update)
         if self.run.phase is Phase.STOPPING:
-            if update.stage is not Stage.CORRECT or self.run.reason is FinishReason.CANCELLED:
+            if not update.stage.applies_model or self.run.reason is FinishReason.CANCELLED:
                 return
             text = f'Stopped; {text[0].lower()}{text[1:]}'
         self._show(text, update.fraction)
@@ -364,7 +363,7 @@ class Controller:
         target, corrected = self._targets[result.number], result.corrected
         name = result_name(target.source.name, corrected.families, corrected.correction)
         self.store.store_score(target.layer, result.scored)
-        self.events.result_ready.emit(target, corrected.image, name, result.report)
+        self.events.result_ready.emit(target, result.saved or corrected.image, name, result.report)
         self._added += 1
         notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
         gains = [gain_words(model.training) for model in result.scored.score_map.distinct]

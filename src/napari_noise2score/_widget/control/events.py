@@ -45,6 +45,8 @@ class Events(SignalGroup):
     model_changed = Signal(Trained, description='The new model in use.')
     noise_estimated = Signal(tuple, bool, description='Estimates; whether they were requested.')
     noise_calibrated = Signal(Calibration)
-    result_ready = Signal(Target, object, str, dict, description='Image, layer name, report.')
+    result_ready = Signal(
+        Target, object, str, dict, description='Image, or path of a saved one; name, report.'
+    )
     plane_ready = Signal(Target, tuple, np.ndarray, description='Index and values of a preview.')
     map_ready = Signal(Target, object, str, dict, description='As a result, in noise units.')

@@ -45,6 +45,11 @@ class InterruptedRuns:
         if self._offer is None:
             self._search(list(self._runs))
 
+    @property
+    def offer(self) -> tuple[StoredRun, tuple[Target, ...]] | None:
+        """The run that is offered and its layers."""
+        return self._offer
+
     def accept(self) -> tuple[StoredRun, tuple[Target, ...]] | None:
         """The run that is offered and its layers; it is offered no more."""
         offer = self._offer

@@ -34,6 +34,13 @@ _STAGES = {
 }
 """Texts of stages without a known duration."""
 
+_DOING = {
+    Stage.COMPARE: 'Comparing',
+    Stage.CORRECT: 'Correcting',
+    Stage.SAVE: 'Correcting and saving',
+}
+"""Texts of stages with a known duration."""
+
 _COMPLETED: dict[JobKind | None, str] = {
     JobKind.ESTIMATING: 'The noise was estimated.',
     JobKind.CALIBRATING: 'The noise was measured on the calibration frames.',
@@ -147,13 +154,12 @@ def update_words(update: Update) -> str:
     text = _STAGES.get(update.stage)
     if text is not None:
         return text
-    doing = 'Comparing' if update.stage is Stage.COMPARE else 'Correcting'
-    return f'{doing}: {100 * update.fraction:.0f} %{left}'
+    return f'{_DOING[update.stage]}: {100 * update.fraction:.0f} %{left}'
 
 
-def busy_words(run: RunnerStatus, stage: Stage | None) -> str:
+def busy_words(run: RunnerStatus, stage: Stage) -> str:
     """Message that another job cannot be started, because one is running in this stage."""
-    correcting = run.job is JobKind.TRAINING and stage is Stage.CORRECT
+    correcting = run.job is JobKind.TRAINING and stage.applies_model
     doing = JobKind.CORRECTING if correcting else run.job
     phase = '' if run.phase is Phase.RUNNING else f' ({run.phase})'
     return (

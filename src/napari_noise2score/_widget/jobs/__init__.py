@@ -5,7 +5,8 @@ trained model before it is applied, each clean image before the next one. PyTorc
 the first job needs it.
 
 `events` has the events of jobs; `training`, `searching`, `correcting`, `comparing`, `noise` and
-`models` have the jobs; `live_preview` corrects planes during a training; `loading` loads PyTorch.
+`models` have the jobs; `live_preview` corrects planes during a training; `saving` writes results
+while they are computed; `loading` loads PyTorch.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from napari_noise2score._widget.jobs.live_preview import PREVIEWED, LivePreview
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
+from napari_noise2score._widget.jobs.saving import Destination
 from napari_noise2score._widget.jobs.searching import search_job
 from napari_noise2score._widget.jobs.training import train_job
 
@@ -43,6 +45,7 @@ __all__ = [
     'PREVIEWED',
     'Calibrated',
     'Changed',
+    'Destination',
     'Estimated',
     'Event',
     'Failed',

@@ -20,6 +20,7 @@ from napari_noise2score._widget.jobs.events import (
     View,
 )
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
+from napari_noise2score._widget.jobs.saving import Destination, computed, saved
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.progress import relay, seconds_left
 from napari_noise2score.settings import DenoiseSettings
@@ -30,9 +31,15 @@ if TYPE_CHECKING:
 
 
 def correct_job(
-    images: Sequence[tuple[ImageSource, Scored | None]], latest: Trained, settings: DenoiseSettings
+    images: Sequence[tuple[ImageSource, Scored | None]],
+    latest: Trained,
+    settings: DenoiseSettings,
+    destinations: Sequence[Destination] = (),
 ) -> Job:
-    """Correct images from their scores; those without a score get one from the latest model."""
+    """Correct images from their scores; those without a score get one from the latest model.
+
+    With ``destinations``, one for each image, the results are saved while they are computed.
+    """
     yield Update(Stage.LOAD, 0.0)
     load_torch()
     from napari_noise2score.pipeline import results
@@ -42,7 +49,8 @@ def correct_job(
     with one_core_free():
         for number, (source, scored) in enumerate(images):
             yield Update(Stage.CORRECT, number / count)
-            steps = _correct_one(source, scored, latest, settings, (number, count))
+            where = destinations[number] if destinations else None
+            steps = _correct_one(source, scored, latest, settings, (number, count), where)
             for event in tolerant(steps, number, keep_going=count > 1):
                 match event:
                     case results.Failed():
@@ -58,6 +66,7 @@ def _correct_one(
     latest: Trained,
     settings: DenoiseSettings,
     place: tuple[int, int],
+    destination: Destination | None,
 ) -> Job:
     """Correct one image; ``place`` is its number and the number of images."""
     from napari_noise2score.pipeline.stages import result_from
@@ -66,13 +75,24 @@ def _correct_one(
     trained = latest.settings if scored is None else scored.settings
     trained = replace(trained, training=replace(trained.training, device=settings.training.device))
     if scored is None or not scored.is_valid_for(source):
-        scored = yield from _scored_again(source, scored, latest, trained, settings, place)
+        again = _scored_again(
+            source, scored, latest, trained, settings, place, on_demand=destination is not None
+        )
+        scored = yield from again
     now = replace(
         trained, noise=settings.noise, correction=settings.correction, output=settings.output
     )
     noise, score_map = settings.noise, scored.score_map
-    result = result_from(score_map, now, begin=begin, noise=noise, number=number)
-    yield Result(number, scored, result.corrected, result.report)
+    on_demand = destination is not None or score_map.on_demand
+    result = result_from(
+        score_map, now, begin=begin, noise=noise, number=number, on_demand=on_demand
+    )
+    if destination is not None:
+        yield from saved(result, scored, destination, now, place)
+    elif on_demand:
+        yield from computed(result, scored, now, place)
+    else:
+        yield Result(number, scored, result.corrected, result.report)
 
 
 def _scored_again(
@@ -82,6 +102,8 @@ def _scored_again(
     trained: DenoiseSettings,
     settings: DenoiseSettings,
     place: tuple[int, int],
+    *,
+    on_demand: bool,
 ) -> Generator[Event, None, Scored]:
     """A new score of an image, from the models of its last score or from the latest model."""
     from napari_noise2score.pipeline.refine import prepare_image
@@ -100,7 +122,7 @@ def _scored_again(
     if scored is not None:
         distinct, start = scored.score_map.distinct, scored.start
         model = distinct[0] if len(distinct) == 1 else scored.score_map.models
-    steps = score_with(model, prepared, trained, foreign=scored is None)
+    steps = score_with(model, prepared, trained, foreign=scored is None, on_demand=on_demand)
     return Scored((yield from relay(steps, update)), trained, start)
 
 
@@ -121,5 +143,6 @@ def preview_job(
         for position, channel in enumerate(scored.score_map.prepared.channels):
             plane = channel.channel.plane_at(view.place)
             if plane is not None:
-                clean = plan.plane(position, plane).clean
+                with one_core_free():
+                    clean = plan.plane(position, plane).clean
                 yield Live(number, *channel.channel.laid(plane, clean))

@@ -33,8 +33,14 @@ class Stage(StrEnum):
     PREVIEW = 'preview'
     TRAIN = 'train'
     CORRECT = 'correct'
+    SAVE = 'save'
     COMPARE = 'compare'
     EXPORT = 'export'
+
+    @property
+    def applies_model(self) -> bool:
+        """Whether a trained model is applied in this stage."""
+        return self in (Stage.CORRECT, Stage.SAVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +158,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The clean image number ``number`` of a job."""
+    """The clean image number ``number`` of a job.
+
+    If it is ``saved`` in a file, its image is read from there.
+    """
 
     number: int
     scored: Scored
     corrected: Corrected
     report: dict[str, Any]
+    saved: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from napari_noise2score._widget.jobs import events
 from napari_noise2score._widget.jobs.events import Job, Watched
 from napari_noise2score._widget.jobs.live_preview import LivePreview, previews
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free
+from napari_noise2score._widget.jobs.saving import Destination, saved
 from napari_noise2score._widget.stored_run import StoredRun
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.source import ImageSource
@@ -39,6 +40,7 @@ def train_job(
     training_parts: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
     interrupted: StoredRun | None = None,
+    destinations: Sequence[Destination] = (),
 ) -> Job:
     """Train a model on all images together, or one for each part, and correct each image.
 
@@ -46,7 +48,8 @@ def train_job(
     training, and the trained model is applied; before the first step, the job ends without a
     result. The displayed planes (``watched``) are corrected repeatedly during the training.
     ``training_parts`` are parts of each image to train on, instead of the whole image. An
-    ``interrupted`` run of these images is continued.
+    ``interrupted`` run of these images is continued. With ``destinations``, one for each image,
+    the results are saved while they are computed.
     """
     yield events.Update(events.Stage.LOAD, 0.0)
     load_torch()
@@ -61,9 +64,10 @@ def train_job(
             stop=stop,
             keep_going=len(sources) > 1,
             check_first=True,
+            on_demand=bool(destinations),
             folder=None if run is None else run.trainings(resume=interrupted is not None),
         )
-        yield from _PanelEvents(settings, stop, watched, start).convert(steps)
+        yield from _PanelEvents(settings, stop, watched, start, destinations).convert(steps)
 
 
 @contextmanager
@@ -104,15 +108,20 @@ class _PanelEvents:
 
     Parameters
     ----------
-    settings, stop, watched, start
+    settings, stop, watched, start, destinations
         As in `train_job`.
     """
 
     def __init__(
-        self, settings: DenoiseSettings, stop: Stop, watched: Watched, start: ScoreModel | None
+        self,
+        settings: DenoiseSettings,
+        stop: Stop,
+        watched: Watched,
+        start: ScoreModel | None,
+        destinations: Sequence[Destination] = (),
     ) -> None:
         self._settings, self._stop, self._watched = settings, stop, watched
-        self._start = start
+        self._start, self._destinations = start, destinations
         self._autosave = Autosave()
         self._live_preview: LivePreview | None = None
         self._ready: results.ReadyToTrain | None = None
@@ -149,13 +158,29 @@ class _PanelEvents:
                     self._autosave.save(event.model)
                 yield events.Trained(event.model, self._settings, self._start)
             case results.Denoised():
-                scored = events.Scored(event.score_map, self._settings, self._start)
-                yield events.Result(event.number, scored, event.corrected, event.report)
+                yield from self._result(event)
             case results.Failed():
                 if isinstance(event.error, (InputError, OSError, MemoryError, RuntimeError)):
                     yield from self._unfinished_model()
                 self._current_model = None
                 yield events.Failed(event.number, event.error)
+
+    def _result(self, result: results.Denoised) -> Job:
+        from napari_noise2score.pipeline import results
+        from napari_noise2score.pipeline.schedule import tolerant
+
+        scored = events.Scored(result.score_map, self._settings, self._start)
+        if not self._destinations:
+            yield events.Result(result.number, scored, result.corrected, result.report)
+            return
+        number, count = result.number, len(self._destinations)
+        steps = saved(result, scored, self._destinations[number], self._settings, (number, count))
+        for event in tolerant(steps, number, keep_going=count > 1):
+            match event:
+                case results.Failed():
+                    yield events.Failed(number, event.error)
+                case _:
+                    yield event
 
     def _progress(self, event: results.Progress) -> Job:
         at, stage = event.training, events.Stage(event.stage)

@@ -1,15 +1,16 @@
 """Image layers of napari: images of layers, and layers that are added to the viewer.
 
 `targets` has the image of a layer; `new_layers` adds layers above their sources; `results` stores
-the results of layers; `live_view` has the displayed part; `stored` finds the layers of an
-interrupted run; `overlay` and `split_view` are arrays of new layers; `following` connects widgets
-to events of napari.
+the results of layers; `saved` names results that are saved; `live_view` has the displayed part;
+`stored` finds the layers of an interrupted run; `overlay` and `split_view` are arrays of new
+layers; `following` connects widgets to events of napari.
 """
 
 from __future__ import annotations
 
 from napari_noise2score._widget.layers.new_layers import add_map, add_preview, add_result
 from napari_noise2score._widget.layers.results import Pair, ResultLayers
+from napari_noise2score._widget.layers.saved import saved_levels, saved_to
 from napari_noise2score._widget.layers.stored import candidates
 from napari_noise2score._widget.layers.targets import (
     METADATA,
@@ -32,6 +33,8 @@ __all__ = [
     'full_data',
     'image_layers',
     'likely_axes',
+    'saved_levels',
+    'saved_to',
     'stated_axes',
     'target_of',
     'unwrapped',

@@ -52,9 +52,10 @@ def add_result(
         The viewer, or napari's proxy of it.
     target : Target
         The source layer; it is not changed, and may have been removed from the viewer.
-    image : array
+    image : array, or list of arrays
         The clean image, in the shape and units of the source of the target; or an array-like with
-        the shape of the data of the layer, alpha included.
+        the shape of the data of the layer, alpha included. A list has the levels of a multiscale
+        layer, full resolution first.
     name : str
         Name of the new layer.
     report : dict
@@ -80,7 +81,7 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     _, state, kind = layer.as_layer_data_tuple()
     properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
-    properties['translate'] = _translate(target)
+    properties |= {'translate': first_pixel(target), 'multiscale': isinstance(image, list)}
     fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
@@ -91,8 +92,8 @@ def _metadata(target: Target, report: dict[str, Any]) -> dict[str, Any]:
     return {**target.layer.metadata, METADATA: plain(report)}
 
 
-def _translate(target: Target) -> NDArray[np.float64]:
-    """The translation of a result, which may be a part of its layer."""
+def first_pixel(target: Target) -> NDArray[np.float64]:
+    """Position of the first pixel of a result, which may be a part of its layer."""
     from napari.utils.transforms import Affine
 
     layer = target.layer
@@ -165,7 +166,7 @@ def add_map(
     layer = target.layer
     _, state, _ = layer.as_layer_data_tuple()
     placed = {key: state[key] for key in _PLACED if key in state}
-    placed['translate'] = _translate(target)
+    placed['translate'] = first_pixel(target)
     if layer.rgb:
         most = np.abs(image).argmax(axis=-1)[..., None]
         image = np.take_along_axis(image, most, axis=-1)[..., 0]

@@ -85,8 +85,14 @@ class ResultLayers:
         self._results: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 
     def add_result(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
-        """Add a clean layer above its source; it replaces a preview."""
+        """Add a clean layer above its source; it replaces a preview.
+
+        The image is an array, or a list of the levels of a multiscale layer.
+        """
         preview = self._preview_of(target)
+        if preview is not None and isinstance(image, list):  # a layer cannot become multiscale
+            self._viewer.layers.remove(preview)
+            preview = None
         if preview is None:
             result = add_result(self._viewer, target, image, name, report)
         else:
@@ -135,7 +141,7 @@ class ResultLayers:
         pair = next(iter(self.pairs([target.layer])), None)
         below = None if pair is None else pair.result
         same_region = pair is not None and pair.target.region == target.region
-        base = below.data if below is not None and same_region else None
+        base = full_data(below) if below is not None and same_region else None
         name = preview_name(target.source.name)
         self._previews[target.layer] = add_preview(self._viewer, target, name, base, below)
 

@@ -24,7 +24,11 @@ _LARGEST = 2**31 - 1
 """Largest value of an integer field."""
 
 
-def form_for(settings: Sequence[Setting], first: Mapping[str, Any] | None = None) -> Container:
+def form_for(
+    settings: Sequence[Setting],
+    first: Mapping[str, Any] | None = None,
+    further: Sequence[Any] = (),
+) -> Container:
     """A form with a widget for each field; the widget has the name of the field.
 
     Parameters
@@ -33,9 +37,12 @@ def form_for(settings: Sequence[Setting], first: Mapping[str, Any] | None = None
         The fields.
     first : mapping, optional
         Initial values by name; by default the value of the field.
+    further : sequence of magicgui widgets
+        Other widgets, after those of the fields.
     """
     given = first or {}
-    return form_of([widget_for(one, given.get(one.name, one.value)) for one in settings])
+    widgets = [widget_for(one, given.get(one.name, one.value)) for one in settings]
+    return form_of([*widgets, *further])
 
 
 def form_of(widgets: Sequence[Any]) -> Container:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QGridLayout,
-    QMenu,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.autosave import default_file
 from napari_noise2score._widget.control.controller import Controller
 from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.recent import Recent
 from napari_noise2score._widget.jobs import Trained
+from napari_noise2score._widget.views.file_dialogs import ask_open, ask_save
 from napari_noise2score._widget.views.wrapped_text import WrappedText
 from napari_noise2score.analysis.model_card import card_of
 from napari_noise2score.score.model_header import SUFFIX
@@ -142,26 +136,6 @@ class ModelBox(QWidget):
         """Folder of the last model."""
         recent = self._recent.paths()
         return (self._path or (recent[0] if recent else Path.home() / 'model')).parent
-
-
-def ask_open(parent: QWidget, title: str, folder: Path, kinds: str) -> Path | None:
-    """Let the user choose a file; None if the dialog is cancelled."""
-    name, _ = QFileDialog.getOpenFileName(parent, title, str(folder), kinds)
-    return Path(name) if name else None
-
-
-def ask_save(parent: QWidget, title: str, suggested: Path, kinds: str) -> Path | None:
-    """Let the user name a file, with the suffix of ``suggested``; None if the dialog is cancelled.
-
-    The dialog asks before an existing file is replaced.
-    """
-    dialog = QFileDialog(parent, title, str(suggested.parent), kinds)
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setDefaultSuffix(suggested.suffix.removeprefix('.'))
-    dialog.selectFile(suggested.name)
-    chosen = dialog.selectedFiles() if dialog.exec() else []
-    dialog.deleteLater()
-    return Path(chosen[0]) if chosen else None
 
 
 def _button(text: str, tip: str) -> QPushButton:

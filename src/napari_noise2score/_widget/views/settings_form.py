@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ class SettingsForm(QWidget):
         Qt parent.
     settings, own : dataclass instances, optional
         The settings of the pipeline, and those of the panel only.
+    further : sequence of magicgui widgets
+        Other widgets of the collapsible part, after those of the settings.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SettingsForm(QWidget):
         *,
         settings: Any = None,
         own: Any = None,
+        further: Sequence[Any] = (),
     ) -> None:
         super().__init__(parent)
         self._settings = settings or DenoiseSettings()
@@ -45,9 +48,11 @@ class SettingsForm(QWidget):
         shown = [*self._fields, *settings_in(own or PanelSettings())]
         folded = [one for one in shown if one.folded]
         self.above = form_for([one for one in shown if not one.folded], first)
-        self.more = form_for(folded, first)
-        self.widgets = {widget.name: widget for widget in (*self.above, *self.more)}
-        names = ', '.join(one.label for one in folded)
+        self.more = form_for(folded, first, further)
+        fields = {one.name for one in shown}
+        every = (*self.above, *self.more)
+        self.widgets = {widget.name: widget for widget in every if widget.name in fields}
+        names = ', '.join([*(one.label for one in folded), *(one.label for one in further)])
         tip = f'{names}. The defaults suit most images.'
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

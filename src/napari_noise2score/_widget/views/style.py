@@ -1,6 +1,8 @@
-"""Colours and borders of the panel, in addition to the theme of the viewer."""
+"""Colours, borders and headings of the panel, in addition to the theme of the viewer."""
 
 from __future__ import annotations
+
+from qtpy.QtWidgets import QLabel
 
 ACCENT = '#5a7bd0'
 """Colour with a contrast above 3 to the background of the dark and of the light theme."""
@@ -23,3 +25,12 @@ QTableView::item:focus {{ border: 1px solid {ACCENT}; }}
 QTableView::indicator:unchecked {{ border: 1px solid #7f8790; border-radius: 2px; }}
 """
 """The keyboard focus and tick boxes are hard to see in napari's style."""
+
+
+def heading(text: str) -> QLabel:
+    """A title above a part of the panel."""
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_noise2score.images.ome_zarr.layout import check_writable_as, layout_for
 from napari_noise2score.images.ome_zarr.location import (
     inside_words,
     inside_zarr,
@@ -15,10 +16,10 @@ from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
 from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr, series_of
 from napari_noise2score.images.ome_zarr.writer import (
-    check_writable_as,
     obstacle,
     try_to_write,
     write_ome_zarr,
+    write_steps,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     'inside_zarr',
     'is_ome_zarr',
     'is_zarr_folder',
+    'layout_for',
     'named',
     'obstacle',
     'read_ome_zarr',
@@ -39,4 +41,5 @@ __all__ = [
     'try_to_write',
     'url_of',
     'write_ome_zarr',
+    'write_steps',
 ]

@@ -9,6 +9,7 @@ from napari_noise2score.images.acquisition import Acquisition, ChannelInfo
 from napari_noise2score.images.ome_zarr.metadata import (
     NOTHING_INHERITED,
     RECORD,
+    WAVES,
     Inherited,
     colour_of,
     displayed,
@@ -164,6 +165,7 @@ def _omero(
         drawn = {
             'active': True,
             **({'label': info.name} if info.name else {}),
+            **_waves(info),
             **channel,
             'color': usual if shown is None else bytes(shown).hex().upper(),
             'window': {
@@ -176,6 +178,13 @@ def _omero(
         }
         channels.append(drawn)
     return {**before, 'channels': channels}
+
+
+def _waves(info: ChannelInfo) -> dict[str, float]:
+    """Wavelengths in nm; those that are not lengths are left out."""
+    waves = zip(WAVES, (info.emission, info.excitation), strict=True)
+    lengths = {key: wave.within('nm') for key, wave in waves if wave is not None}
+    return {key: size for key, size in lengths.items() if size is not None}
 
 
 def _window(stated: Any) -> dict[str, Any]:

@@ -140,6 +140,13 @@ class Location:
         """The last part."""
         return Path(self.where).name
 
+    @property
+    def parent(self) -> Location:
+        """The folder that it is in."""
+        if self.remote:
+            return Location(self.where.rstrip('/').rpartition('/')[0], True)
+        return Location(str(Path(self.where).absolute().parent))
+
     def child(self, name: str) -> Location:
         """A folder inside."""
         where = f'{self.where}/{name}' if self.remote else str(Path(self.where) / name)

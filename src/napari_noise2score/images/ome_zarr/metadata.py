@@ -19,6 +19,8 @@ from napari_noise2score.images.region import Region
 
 RECORD = 'noise2score'
 """The attribute that holds the report of a result."""
+WAVES = ('emissionWave', 'excitationWave')
+"""Entries of a channel under ``omero`` with wavelengths in nm, as OMERO names them."""
 _READ = ('0.4', '0.5')
 _OWN = frozenset(
     {
@@ -61,6 +63,10 @@ class Inherited:
         Of the image.
     origin : mapping of str to float
         Where the first pixel lies, by axis letter, in the units of the spacing.
+    array : mapping
+        Attributes of its array in full resolution.
+    xml : str
+        OME-XML of the image, as bioformats2raw writes it beside images; empty if there is none.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -69,9 +75,11 @@ class Inherited:
     omero: Mapping[str, Any] = field(default_factory=dict)
     name: str = ''
     origin: Mapping[str, float] = field(default_factory=dict)
+    array: Mapping[str, Any] = field(default_factory=dict)
+    xml: str = ''
 
     def part(self, region: Region, spacing: Mapping[str, Spacing]) -> Inherited:
-        """Of a region: another origin, and of the channels some may be left."""
+        """Of a region: another origin, of the channels some may be left, and no OME-XML."""
         origin = dict(self.origin)
         for letter, (start, _) in region.ranges.items():
             if letter in 'TZYX' and start and letter in spacing:
@@ -80,7 +88,7 @@ class Inherited:
         channels = omero.get('channels')
         if 'C' in region.ranges and isinstance(channels, list):
             omero['channels'] = channels[slice(*region.ranges['C'])]
-        return replace(self, origin=origin, omero=omero)
+        return replace(self, origin=origin, omero=omero, xml='' if region.ranges else self.xml)
 
 
 NOTHING_INHERITED = Inherited()
@@ -268,7 +276,11 @@ def _spacing(size: float, unit: Any) -> Spacing | None:
 
 def _channels(omero: Mapping[str, Any]) -> tuple[ChannelInfo, ...]:
     infos = tuple(
-        ChannelInfo(str(one.get('label') or ''), colour_of(one.get('color')))
+        ChannelInfo(
+            str(one.get('label') or ''),
+            colour_of(one.get('color')),
+            *(Spacing.of(one.get(wave), 'nm') for wave in WAVES),
+        )
         for one in displayed(omero)
     )
     return infos if any(info != ChannelInfo() for info in infos) else ()

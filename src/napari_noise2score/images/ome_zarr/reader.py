@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ from napari_noise2score.images.ome_zarr.metadata import (
     ome_part,
     stated,
 )
+from napari_noise2score.images.ome_zarr.ome_xml import completed, only_image, read_xml
 from napari_noise2score.images.ome_zarr.stored import REMEMBERED, ChunkedArray
 from napari_noise2score.images.scenes import number_of
 
 _LISTED = 6
 """Most images of a store that a message lists."""
+_DIMENSIONS = '_ARRAY_DIMENSIONS'
+"""Attribute with the names of the axes, which xarray wrote into arrays of version 0.4."""
 _COUNTED = 20_000
 """Most chunks of an array that are looked for before it is read."""
 
@@ -86,7 +89,7 @@ def read_ome_zarr(
     load_zarr()
     with readable(location), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # two formats side by side, files of others: no concern
-        group, location, scene = _image_group(_opened(location), location, scene)
+        group, location, scene, xml = _image_group(_opened(location), location, scene)
         ome, others = _attributes(group, location)
         multiscale, notes = _multiscale(ome, location, scene)
         try:
@@ -101,9 +104,11 @@ def read_ome_zarr(
     except InputError as error:
         known = f'its metadata name the axes {found.axes}'
         raise InputError(f'{location}: {error}; {known}') from error
-    acquisition = found.acquisition.renamed(found.axes, chosen)
+    acquisition = completed(found.acquisition, xml).renamed(found.axes, chosen)
     notes += (*found.notes, *absent)
-    return OmeZarrImage(data, chosen, acquisition, notes, found.inherited)
+    own = {key: value for key, value in array.attrs.asdict().items() if key != _DIMENSIONS}
+    inherited = replace(found.inherited, array=own, xml=xml)
+    return OmeZarrImage(data, chosen, acquisition, notes, inherited)
 
 
 def _opened(location: Location) -> Any:
@@ -131,8 +136,9 @@ def _attributes(group: Any, location: Location) -> tuple[dict[str, Any], dict[st
 
 def _image_group(
     node: Any, location: Location, scene: int | str | None
-) -> tuple[Any, Location, int | str | None]:
-    """The group that holds the image, where it is, and the scene that is still to be chosen.
+) -> tuple[Any, Location, int | str | None, str]:
+    """The group that holds the image, where it is, the scene that is still to be chosen, and the
+    OME-XML of the image.
 
     Raises
     ------
@@ -146,7 +152,7 @@ def _image_group(
         )
     ome, _ = _attributes(node, location)
     if multiscales_of(ome):
-        return node, location, scene
+        return node, location, scene, _own_xml(location)
     if 'bioformats2raw.layout' in ome:
         return _of_series(node, location, scene)
     if 'plate' in ome or 'well' in ome:
@@ -161,9 +167,19 @@ def _image_group(
     )
 
 
+def _own_xml(location: Location) -> str:
+    """The OME-XML of an image: its own, or that of the store whose image it is."""
+    own = read_xml(location)
+    if own:
+        return only_image(own, 0)
+    if not location.name.isdecimal():
+        return ''
+    return only_image(read_xml(location.parent), int(location.name))
+
+
 def _of_series(
     node: Any, location: Location, scene: int | str | None
-) -> tuple[Any, Location, None]:
+) -> tuple[Any, Location, None, str]:
     """One image of a store that bioformats2raw laid out: groups 0, 1, ..."""
     names = _series_names(node)
     if not names:
@@ -173,11 +189,12 @@ def _of_series(
             f'{location}: contains {len(names)} images; choose one by its path, such as '
             f'{location}/{names[0]}, or with scene (--scene): {_listing(node, names)}'
         )
-    name = names[_number(scene, _titles(node, names), location, _listing(node, names))]
+    number = _number(scene, _titles(node, names), location, _listing(node, names))
+    name = names[number]
     inner = location.child(name)
     if name not in node:
         raise InputError(f'{location}: its image {name!r} is missing')
-    return node[name], inner, None
+    return node[name], inner, None, only_image(read_xml(location), number)
 
 
 def _series_names(node: Any) -> list[str]:

@@ -10,9 +10,9 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from napari_noise2score.images.indexing import places_of
+from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location
 
@@ -23,7 +23,7 @@ Chunk = tuple[int, ...]
 """Which chunk of the grid: a number along every axis."""
 
 
-class ChunkedArray:
+class ChunkedArray(IndexedArray):
     """A Zarr array; indexing reads the chunks that are touched, and no others.
 
     A plane of a volume lies in chunks that hold its neighbours too, so decoded chunks are kept for
@@ -45,39 +45,28 @@ class ChunkedArray:
     def __init__(
         self, array: Any, location: Location, name: str, remembered: int = REMEMBERED
     ) -> None:
+        super().__init__(array.shape, np.dtype(array.dtype).newbyteorder('='))
         self._array, self._location, self._name = array, location, name
-        self.shape = tuple(int(side) for side in array.shape)
-        self.dtype = np.dtype(array.dtype).newbyteorder('=')
-        self.ndim, self.size = len(self.shape), math.prod(self.shape)
-        self.nbytes = self.size * self.dtype.itemsize
         self._chunk = tuple(int(side) for side in array.chunks)
         self._most = remembered
         self._remembered: OrderedDict[Chunk, NDArray[Any]] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """A part; ``index`` holds whole numbers, slices and ``...``.
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Values at places along every axis.
 
         Raises
         ------
         InputError
             If chunks there are damaged or out of reach.
         """
-        wanted, single = places_of(index, self.shape)
         found = np.empty([len(at) for at in wanted], self.dtype)
         if found.size:
             backwards = tuple(slice(None, None, -1 if at.step < 0 else 1) for at in wanted)
             upward = [at if at.step > 0 else at[::-1] for at in wanted]
             with readable(self._location, self._name):
                 self._read(upward, found[backwards])
-        return found[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        values = self[...]
-        return values if dtype is None else values.astype(dtype, copy=False)
+        return found
 
     def _read(self, wanted: Sequence[range], into: NDArray[Any]) -> None:
         touched = [

@@ -10,20 +10,20 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from napari_noise2score import files
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.ome_zarr.attributes import Limits, described
 from napari_noise2score.images.ome_zarr.guard import reason
+from napari_noise2score.images.ome_zarr.layout import Layout, layout_for
 from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
     Location,
@@ -34,117 +34,17 @@ from napari_noise2score.images.ome_zarr.location import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
-from napari_noise2score.images.ome_zarr.pyramid import (
-    Shape,
-    Window,
-    factors,
-    level_shapes,
-    reduced_window,
-    windows,
-)
+from napari_noise2score.images.ome_zarr.ome_xml import FOLDER, for_result, write_xml
+from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window, windows
 from napari_noise2score.noise.arrays import as_numpy
+from napari_noise2score.plain import plain
+from napari_noise2score.progress import finish, relay
 
-CHUNK = 512
-"""Rows and columns of a chunk, which is a part of one plane: viewers look at planes."""
-SHARD = 1 << 26
-"""Bytes of values that a file holds, about."""
-_MOST_AXES = 5
+_FULL = 0.95
+"""Share of the work that full resolution is; the rest is the smaller levels."""
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How an image is going to lie in an OME-Zarr.
-
-    Attributes
-    ----------
-    axes : str
-        Order of the axes in the arrays.
-    shapes : list of shapes
-        Of the levels, full resolution first.
-    dtype : dtype
-        Of the values.
-    """
-
-    axes: str
-    shapes: list[Shape]
-    dtype: np.dtype[Any]
-
-    @property
-    def steps(self) -> list[tuple[float, ...]]:
-        """By how much a pixel of each level is larger than one in full resolution."""
-        found = [(1.0,) * len(self.axes)]
-        for shape in self.shapes[:-1]:
-            pairs = zip(found[-1], factors(shape), strict=True)
-            found.append(tuple(size * by for size, by in pairs))
-        return found
-
-    def grid(self, level: int) -> tuple[Shape, Shape]:
-        """Sides of the chunks and of the shards of a level.
-
-        A shard holds as many chunks as `SHARD` allows: first of a plane, then along Z, then along
-        T. It never holds two channels.
-        """
-        shape = self.shapes[level]
-        chunk = (1,) * (len(shape) - 2) + tuple(min(side, CHUNK) for side in shape[-2:])
-        left = max(1, SHARD // (math.prod(chunk) * self.dtype.itemsize))
-        counts = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
-        shard = list(chunk)
-        rows, columns = len(shape) - 2, len(shape) - 1
-        across = min(counts[columns], max(math.isqrt(left), left // counts[rows]))
-        for axis, most in ((columns, across), (rows, counts[rows]), *self._stacked(counts)):
-            times = min(left, most)
-            shard[axis] *= times
-            left //= times
-        return chunk, tuple(shard)
-
-    def _stacked(self, counts: Sequence[int]) -> list[tuple[int, int]]:
-        return [(self.axes.index(a), counts[self.axes.index(a)]) for a in 'ZT' if a in self.axes]
-
-
-def layout(path: PathLike, axes: str, dtype: DTypeLike, shape: Sequence[int]) -> Layout:
-    """How an image would be written.
-
-    Raises
-    ------
-    InputError
-        If OME-Zarr cannot hold it; the text says what can.
-    """
-    if not Path(path).name.lower().endswith(SUFFIX):
-        raise InputError(
-            f'{Location.of(path)}: the name of an OME-Zarr that is written ends in {SUFFIX}, such '
-            f'as out.ome{SUFFIX}'
-        )
-    between = [letter for letter in axes if letter not in 'TZYX']
-    if len(between) > 1 or len(axes) > _MOST_AXES:
-        raise InputError(
-            f'{Location.of(path)}: OME-Zarr {axes} cannot be written: besides T, Z, Y and X there '
-            'is room for one axis; choose one position or channel with --region, or write a TIFF'
-        )
-    order = ''.join([*'T'[: 'T' in axes], *between, *(a for a in 'ZYX' if a in axes)])
-    lengths = dict(zip(axes, (int(side) for side in shape), strict=True))
-    return Layout(order, level_shapes([lengths[letter] for letter in order]), np.dtype(dtype))
-
-
-def check_writable_as(
-    path: PathLike, axes: str, dtype: DTypeLike, shape: Sequence[int]
-) -> tuple[str, ...]:
-    """Whether an image can be written to a path, to be asked before any work is done.
-
-    Returns
-    -------
-    tuple of str
-        Notes, where the OME-Zarr is going to differ from the image.
-
-    Raises
-    ------
-    InputError
-        If it cannot, or zarr is not installed; the text says what can.
-    """
-    load_zarr()
-    layout(path, axes, dtype, shape)
-    if 'S' not in axes:
-        return ()
-    return ('OME-Zarr has no axis of colours; they are written as channels',)
+Read = Callable[[Window], Generator[float, None, NDArray[Any]]]
+"""Reads the values of a window; yields the completed share."""
 
 
 def obstacle(path: PathLike) -> str | None:
@@ -230,13 +130,65 @@ def write_ome_zarr(
     InputError
         If something of that name exists, or OME-Zarr cannot hold the image.
     """
-    lies = layout(path, axes, data.dtype, data.shape)
+
+    def at_once(window: Window) -> Generator[float, None, NDArray[Any]]:
+        yield 0.0
+        return as_numpy(data[window])
+
+    lies = layout_for(path, axes, data.dtype, data.shape)
+    steps = write_steps(
+        path, at_once, axes, lies, acquisition, inherited=inherited, record=lambda: record
+    )
+    finish(steps)
+
+
+def write_steps(
+    path: PathLike,
+    read: Read,
+    axes: str,
+    lies: Layout,
+    acquisition: Acquisition = NOTHING_STATED,
+    *,
+    inherited: Inherited = NOTHING_INHERITED,
+    record: Callable[[], Mapping[str, Any] | None] = lambda: None,
+) -> Generator[float, None, None]:
+    """Write an image while it is computed; yields the completed share of the work.
+
+    If the generator is closed before its end, nothing is left behind.
+
+    Parameters
+    ----------
+    path : path or URL
+        As in `write_ome_zarr`.
+    read : callable
+        Makes a generator of the values of a window of the image, which yields its share.
+    axes : str
+        A letter for each axis of these windows.
+    lies : Layout
+        How the image lies, see `layout_for`.
+    acquisition, inherited
+        As in `write_ome_zarr`.
+    record : callable
+        Returns the report of the result; called after all values were read.
+
+    Raises
+    ------
+    InputError
+        If something of that name exists.
+    """
     order = [axes.index(letter) for letter in lies.axes]
     with writer(path, lies) as target:
-        for window in target.windows():
+        parts = list(target.windows())
+        for number, window in enumerate(parts):
             own = tuple(window[lies.axes.index(letter)] for letter in axes)
-            target.write(window, as_numpy(data[own]).transpose(order))
-        target.finish(acquisition, inherited, record)
+
+            def of_full(share: float, number: int = number) -> float:
+                return _FULL * (number + share) / len(parts)
+
+            values = yield from relay(read(own), of_full)
+            target.write(window, values.transpose(order))
+        yield from relay(target.pyramid_steps(), lambda share: _FULL + (1 - _FULL) * share)
+        target.finish(acquisition, inherited, record())
 
 
 @contextmanager
@@ -270,7 +222,7 @@ def writer(path: PathLike, lies: Layout) -> Iterator[Writer]:
 
 
 class Writer:
-    """Writes an image window by window, and at the end its pyramid and its metadata.
+    """Writes an image window by window, then its pyramid, and at the end its metadata.
 
     Parameters
     ----------
@@ -302,19 +254,27 @@ class Writer:
         for known, better in ((self._least, np.fmin), (self._most, np.fmax)):
             known[channels] = better(known[channels], better.reduce(values, axis=axes))
 
+    def pyramid_steps(self) -> Generator[float, None, None]:
+        """Write the smaller levels; yields the completed share."""
+        finer = self._array
+        pixels = [math.prod(shape) for shape in self._lies.shapes[1:]]
+        done = 0
+        for level, shape in enumerate(self._lies.shapes[1:], 1):
+            coarser = self._new_array(level)
+            for window in windows(shape, self._lies.grid(level)[1]):
+                values = reduced_window(finer, window)
+                coarser[window] = values
+                done += values.size
+                yield done / sum(pixels)
+            finer = coarser
+
     def finish(
         self,
         acquisition: Acquisition = NOTHING_STATED,
         inherited: Inherited = NOTHING_INHERITED,
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the smaller levels, and then the metadata of the group."""
-        finer = self._array
-        for level, shape in enumerate(self._lies.shapes[1:], 1):
-            coarser = self._new_array(level)
-            for window in windows(shape, self._lies.grid(level)[1]):
-                coarser[window] = reduced_window(finer, window)
-            finer = coarser
+        """Write the metadata of the group: from then on it is an image."""
         attributes = described(
             self._lies.axes,
             self._lies.shapes,
@@ -325,6 +285,12 @@ class Writer:
             inherited=inherited,
             record=record,
         )
+        if inherited.array:
+            self._array.update_attributes(plain(inherited.array))
+        xml = for_result(inherited.xml, self._lies.axes, self._lies.shapes[0], self._lies.dtype)
+        if xml:
+            load_zarr().create_group(self._location.child(FOLDER).store(read_only=False))
+            write_xml(self._location, xml)
         store = self._location.store(read_only=False)
         load_zarr().create_group(store, attributes=attributes, zarr_format=3)
 

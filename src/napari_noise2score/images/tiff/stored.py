@@ -12,10 +12,10 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.indexing import places_of
+from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.images.tiff.guard import readable
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Files:
         return self._open[path]
 
 
-class StoredArray:
+class StoredArray(IndexedArray):
     """An array in a file; indexing reads only the requested values.
 
     Parameters
@@ -75,27 +75,21 @@ class StoredArray:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], pages: Pages) -> None:
+        super().__init__(shape, pages.dtype)
         self._path, self._pages = path, pages
-        self.shape, self.dtype = shape, pages.dtype
-        self.ndim, self.size = len(shape), math.prod(shape)
-        self.nbytes = self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def reshape(self, *shape: int) -> StoredArray:
         """The same pages, numbered by other axes."""
         return StoredArray(self._path, shape, self._pages)
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """A part of the array; ``index`` has integers, slices and ``...``.
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Values at places along every axis.
 
         Raises
         ------
         InputError
             If the file is damaged there.
         """
-        wanted, single = places_of(index, self.shape)
         split = self.ndim - len(self._pages.shape)
         leading, window = wanted[:split], wanted[split:]
         spans = tuple(
@@ -121,11 +115,7 @@ class StoredArray:
                         near = np.empty([len(span) for span in spans], self.dtype)
                         self._pages.read(files, number, spans, near)
                         values[place] = near[picked]
-        return values[tuple(0 if axis in single else slice(None) for axis in range(self.ndim))]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        values = self[...]
-        return values if dtype is None else values.astype(dtype, copy=False)
+        return values
 
 
 class Contiguous:

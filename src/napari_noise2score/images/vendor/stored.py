@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.images.vendor.guard import readable
 
 
-class DelayedArray:
+class DelayedArray(IndexedArray):
     """An array of dask whose parts are computed in this thread, one after the other.
 
     Parameters
@@ -24,23 +25,18 @@ class DelayedArray:
     """
 
     def __init__(self, array: Any, path: Path) -> None:
+        super().__init__(array.shape, np.dtype(array.dtype).newbyteorder('='))
         self._array, self._path = array, path
-        self.shape = tuple(int(side) for side in array.shape)
-        self.dtype = np.dtype(array.dtype).newbyteorder('=')
-        self.ndim, self.size = len(self.shape), math.prod(self.shape)
-        self.nbytes = self.size * self.dtype.itemsize
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """A part of the array.
+    def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
+        """Values at these places along every axis.
 
         Raises
         ------
         InputError
             If the file is damaged there.
         """
+        index = tuple(_slice(places) for places in wanted)
         with readable(self._path):
             part = self._array[index]
             if hasattr(part, 'compute'):
@@ -48,6 +44,10 @@ class DelayedArray:
                 part = part.compute(scheduler='synchronous')
             return np.asarray(part, self.dtype)
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        values = self[...]
-        return values if dtype is None else values.astype(dtype, copy=False)
+
+def _slice(places: range) -> slice:
+    """The slice that selects these places."""
+    if not places:
+        return slice(0)
+    stop = None if places.step < 0 and places.stop < 0 else places.stop
+    return slice(places.start, stop, places.step)
