@@ -143,11 +143,8 @@ class Noise2ScorePanel(QWidget):
         return super().event(event)
 
     def reset_choices(self, event: Any = None) -> None:
-        """Update the menus of layers; napari calls this when its layers change.
-
-        Some versions of napari call it also after the panel was deleted.
-        """
-        if not isalive(self):
+        """Update the menus of layers; napari calls this when its layers change."""
+        if not isalive(self):  # napari 0.6 calls it also after the panel was deleted
             return
         for form in (self.region.form, self.noise.calibration.form):
             list_layers(form)
