@@ -51,7 +51,7 @@ def denoised(
     training: TrainSettings = AT_ONCE,
 ) -> Denoised:
     request = NoiseRequest() if given is None else NoiseRequest(given.name, given.parameters())
-    return denoise(noisy, axes, DenoiseSettings(request, training=training))
+    return denoise(noisy, axes, DenoiseSettings(request, training=training, orientations=1))
 
 
 @cache
