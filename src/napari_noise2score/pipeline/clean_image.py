@@ -49,6 +49,11 @@ class CleanImage:
         self.dtype = correction.dtype
         self.ndim = len(self.shape)
 
+    @property
+    def correction(self) -> ImageCorrection:
+        """The correction of the image."""
+        return self._correction
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -83,11 +88,7 @@ class CleanImage:
 
     def _plane(self, position: dict[str, int]) -> NDArray[Any]:
         """The plane (Y, X) at a position on the other axes."""
-        for number, channel in enumerate(self._correction.channels):
-            index = channel.plane_at(position)
-            if index is not None:
-                return self._computed(number, index)
-        raise IndexError(f'no plane at {position}')  # each position is in one of the channels
+        return self._computed(*self._correction.place_of(position))
 
     def _computed(self, number: int, index: int) -> NDArray[Any]:
         with self._lock:

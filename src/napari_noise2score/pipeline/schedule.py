@@ -28,7 +28,12 @@ from napari_noise2score.pipeline.results import (
     ReadyToTrain,
     Trained,
 )
-from napari_noise2score.pipeline.stages import result_from, score_with, train_score_steps
+from napari_noise2score.pipeline.stages import (
+    IMAGE_CHANGED,
+    result_from,
+    score_with,
+    train_score_steps,
+)
 from napari_noise2score.progress import relay, seconds_left
 from napari_noise2score.score.device import free_memory
 from napari_noise2score.score.model import ScoreModel
@@ -40,11 +45,6 @@ from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
 E = TypeVar('E')
 R = TypeVar('R')
-
-_CHANGED = (
-    'The image was changed during the training: the result is that of its present values, with '
-    'the noise estimated before the change. Train again if the noise is different.'
-)
 
 
 def tolerant(
@@ -115,6 +115,7 @@ class Work:
     applied: bool = True
     on_demand: bool = False
     folder: TrainingFolder | None = None
+    own_model: bool = False
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
@@ -198,13 +199,13 @@ class Work:
             model,
             ready.image,
             self.settings,
-            foreign=self.model is not None,
+            foreign=self.model is not None and not self.own_model,
             on_demand=self.on_demand,
         )
         score_map = yield from relay(tiles, of_all)
         result = result_from(score_map, self.settings, begin=begin, number=ready.number)
         if ready.checksum not in (None, score_map.checksum):
-            result.report['warnings'].append(_CHANGED)
+            result.report['warnings'].append(IMAGE_CHANGED)
         yield result
 
 

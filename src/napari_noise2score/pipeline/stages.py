@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
@@ -31,6 +32,10 @@ from napari_noise2score.score.train import Stop, train
 from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
+IMAGE_CHANGED = (
+    'The image was changed during the training: the result is that of its present values, with '
+    'the noise estimated before the change. Train again if the noise is different.'
+)
 _NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
 
 
@@ -194,3 +199,29 @@ def result_from(
         report['warnings'].append(_NOT_CHECKED)
     report['seconds'] = round(time.perf_counter() - begin, 3)
     return Denoised(corrected, score_map, report, number)
+
+
+def computed(result: Denoised, image: Any, settings: DenoiseSettings, *, begin: float) -> Denoised:
+    """A result of which all planes are computed by now, with a complete report.
+
+    Parameters
+    ----------
+    result : Denoised
+        A result that is computed on demand; its `ImageCorrection` has the sums of all planes.
+    image : array-like
+        Its clean image, or one that is stored; with ``size`` and ``dtype``.
+    settings : DenoiseSettings
+        The settings of the result.
+    begin : float
+        When the computation of the planes began, from `time.perf_counter`.
+    """
+    clean: Any = result.image
+    if not isinstance(clean, CleanImage):
+        raise TypeError(f'{type(clean).__name__} is given; a CleanImage is needed')
+    corrected = clean.correction.result(image)
+    report = describe(corrected, result.score_map, settings)
+    own = [text for text in result.report['warnings'] if text == IMAGE_CHANGED]
+    report['warnings'] += own
+    seconds = time.perf_counter() - begin
+    report['seconds'] = round(result.report['seconds'] + seconds, 3)
+    return Denoised(corrected, result.score_map, report, result.number)

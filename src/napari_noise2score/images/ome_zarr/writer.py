@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -49,6 +49,9 @@ CHUNK = 512
 SHARD = 1 << 26
 """Bytes of values that a file holds, about."""
 _MOST_AXES = 5
+
+WrittenLimits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Least and greatest value of each channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class Layout:
             shard[axis] *= times
             left //= times
         return chunk, tuple(shard)
+
+    def shards(self, level: int = 0) -> Iterator[Window]:
+        """The parts of a level that are files of their own."""
+        return windows(self.shapes[level], self.grid(level)[1])
 
     def _stacked(self, counts: Sequence[int]) -> list[tuple[int, int]]:
         return [(self.axes.index(a), counts[self.axes.index(a)]) for a in 'ZT' if a in self.axes]
@@ -285,22 +292,41 @@ class Writer:
     def __init__(self, location: Location, lies: Layout, name: str) -> None:
         self._location, self._lies = location, lies
         self._name = name.removesuffix(SUFFIX).removesuffix('.ome')
-        self._array = self._new_array(0)
+        self._arrays = [self._new_array(0)]
         self._channel = next((lies.axes.index(a) for a in 'CS' if a in lies.axes), None)
         count = 1 if self._channel is None else lies.shapes[0][self._channel]
         self._least, self._most = np.full(count, np.inf), np.full(count, -np.inf)
 
     def windows(self) -> Iterator[Window]:
         """The parts to write, one for each shard: a shard that is written in parts costs more."""
-        return windows(self._lies.shapes[0], self._lies.grid(0)[1])
+        return self._lies.shards()
 
     def write(self, window: Window, values: NDArray[Any]) -> None:
         """Put values into full resolution, axes in the order of the layout."""
-        self._array[window] = np.ascontiguousarray(values, self._lies.dtype)
+        self._arrays[0][window] = np.ascontiguousarray(values, self._lies.dtype)
         channels = slice(None) if self._channel is None else window[self._channel]
         axes = tuple(axis for axis in range(values.ndim) if axis != self._channel)
         for known, better in ((self._least, np.fmin), (self._most, np.fmax)):
             known[channels] = better(known[channels], better.reduce(values, axis=axes))
+
+    @property
+    def limits(self) -> WrittenLimits:
+        """Least and greatest values of each channel that were written so far."""
+        return self._least, self._most
+
+    def include(self, limits: WrittenLimits) -> None:
+        """Add the limits of what another process has written."""
+        self._least = np.fmin(self._least, limits[0])
+        self._most = np.fmax(self._most, limits[1])
+
+    def smaller(self, level: int) -> Iterator[Window]:
+        """Make the empty array of a smaller level; its parts, one for each shard."""
+        self._arrays.append(self._new_array(level))
+        return self._lies.shards(level)
+
+    def reduce(self, level: int, window: Window) -> None:
+        """Fill a part of a smaller level from the level above it, which is complete."""
+        self._arrays[level][window] = reduced_window(self._arrays[level - 1], window)
 
     def finish(
         self,
@@ -308,13 +334,10 @@ class Writer:
         inherited: Inherited = NOTHING_INHERITED,
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the smaller levels, and then the metadata of the group."""
-        finer = self._array
-        for level, shape in enumerate(self._lies.shapes[1:], 1):
-            coarser = self._new_array(level)
-            for window in windows(shape, self._lies.grid(level)[1]):
-                coarser[window] = reduced_window(finer, window)
-            finer = coarser
+        """Write the smaller levels that are missing, and then the metadata of the group."""
+        for level in range(len(self._arrays), len(self._lies.shapes)):
+            for window in self.smaller(level):
+                self.reduce(level, window)
         attributes = described(
             self._lies.axes,
             self._lies.shapes,
