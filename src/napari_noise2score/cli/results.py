@@ -62,7 +62,7 @@ class Results:
     model_out: Path | None
     report: Path | None
     replaces: bool
-    _reports: list[dict[str, Any]] = field(default_factory=list)
+    _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
     _pending: bool = False
@@ -104,7 +104,7 @@ class Results:
             else:
                 self._lost(path, part)
         self._gains += done.gains
-        self._record(task, done.report, done.report['seconds'])
+        self._record(number, done.report, done.report['seconds'])
         self._finished(number, 'done', done.report['seconds'])
 
     def _finished(self, number: int, words: str | None, own_seconds: float | None = None) -> None:
@@ -171,15 +171,17 @@ class Results:
         self._write(clean, lambda path: write(path, result.image))
         for path in maps:
             yield from self._map(path, result, write)
-        self._record(task, result.report, self._pace.seconds)
+        self._record(result.number, result.report, self._pace.seconds)
 
-    def _record(self, task: Task, report: dict[str, Any], seconds: float) -> None:
+    def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
         """Add an image to report and table, and say what there is to say of it."""
+        task = self.tasks[number]
         warnings, trained_on = report['warnings'], report['trained_on']
         report = {**report, 'warnings': [*task.notes, *warnings]}
-        if self._reports and self._reports[-1]['trained_on'] == trained_on:
-            report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
-        self._reports.append(report)
+        last = next(reversed(self._reports.values()), None)
+        if last is not None and last['trained_on'] == trained_on:
+            report['trained_on'] = last['trained_on']  # many images, held once
+        self._reports[number] = report
         self._pending = True
         self.write_report()
         values = row_of(report, task.acquisition)
@@ -219,8 +221,8 @@ class Results:
         if path is None or not self._pending or (begin < self._due and not at_the_end):
             return
         failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
-        record = {'images': self._reports, 'failed': failed}
-        record = self._reports[0] if self.batch.single else record
+        reports = [self._reports[number] for number in sorted(self._reports)]
+        record = reports[0] if self.batch.single else {'images': reports, 'failed': failed}
         self._write(path, lambda path: write_json(path, record))
         self._pending = False
         now = time.perf_counter()

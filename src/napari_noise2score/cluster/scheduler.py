@@ -9,15 +9,24 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_noise2score.errors import InputError
 
 LOCAL = 'local:'
 """Begins the name of a cluster of the processor cores of this machine."""
+SCHEDULER_FILE = '.json'
+"""Ends the name of a scheduler file, in which a scheduler writes its address."""
+_NEEDED = (
+    'the address of a Dask scheduler is needed, such as tcp://10.0.0.1:8786, its scheduler file '
+    f'({SCHEDULER_FILE}), or {LOCAL}N for N processes of this machine'
+)
+_LOST = 'the connection to the Dask scheduler was lost'
 _POLL = 1.0
 """Seconds between two looks at the workers."""
 _PATIENCE = 30
@@ -111,6 +120,8 @@ class Cluster:
                     ready = distributed.wait(calls, _POLL, return_when='FIRST_COMPLETED').done
                 except TimeoutError:
                     ready = ()
+                except CancelledError as error:
+                    raise ConnectionError(f'{self.name}: {_LOST}') from error
                 for call in ready:
                     yield waiting.pop(call.key)[0], self._outcome(call)
                 if time.monotonic() - self._looked > _POLL:
@@ -124,7 +135,7 @@ class Cluster:
         """The result of a call, or its error."""
         distributed = load_distributed()
         if call.cancelled():
-            raise ConnectionError(f'{self.name}: the connection to the Dask scheduler was lost')
+            raise ConnectionError(f'{self.name}: {_LOST}')
         error = call.exception()
         if error is None:
             return call.result()
@@ -140,9 +151,7 @@ class Cluster:
         try:
             found = dict(self.client.nthreads())
         except (OSError, TimeoutError) as error:
-            raise ConnectionError(
-                f'{self.name}: the connection to the Dask scheduler was lost'
-            ) from error
+            raise ConnectionError(f'{self.name}: {_LOST}') from error
         for address in self._workers.keys() - found.keys():
             self.tell(f'the worker at {address} is gone; its unfinished work is done again')
         self._workers, self._looked = found, time.monotonic()
@@ -176,22 +185,21 @@ def cluster_at(place: str, tell: Callable[[str], object] = str) -> Iterator[Clus
                 n_workers=count,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address='127.0.0.1:0',
                 silence_logs=logging.CRITICAL,
             )
             stack.enter_context(own)
             client = distributed.Client(own)
         else:
             threads = None
-            given = {'scheduler_file': place} if place.endswith('.json') else {'address': place}
+            is_file = place.endswith(SCHEDULER_FILE)
+            if is_file and not Path(place).is_file():
+                raise InputError(f'{place}: no such file; {_NEEDED}')
+            given = {'scheduler_file': place} if is_file else {'address': place}
             try:
                 client = distributed.Client(**given, timeout=_PATIENCE)
             except (OSError, TimeoutError, ValueError) as error:
-                raise InputError(
-                    f'{place}: no Dask scheduler answers; the address of one is needed, such as '
-                    f'tcp://10.0.0.1:8786, its scheduler file (.json), or {LOCAL}N for N '
-                    'processes of this machine'
-                ) from error
+                raise InputError(f'{place}: no Dask scheduler answers; {_NEEDED}') from error
         stack.enter_context(client)
         yield Cluster(client, place, threads, tell)
 
