@@ -95,6 +95,13 @@ def kill_a_worker(process: subprocess.Popen[bytes], due: Callable[[], bool]) -> 
     return workers[0]
 
 
+def told(title: str, one: Call) -> Call:
+    """Print the row of a call."""
+    numbers = f'{one.seconds:8.1f} {one.processor_seconds:18.1f}'
+    print(f'{title:20} {numbers}  {one.checksum[:16]}', flush=True)
+    return one
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--channels', type=int, default=6)
@@ -109,18 +116,10 @@ def main() -> None:
         write_image(folder / 'in.ome.zarr', scene(options.channels, options.side), 'CYX')
         warm_start().save(folder / 'model.safetensors')
         print('call                  seconds  processor seconds  SHA-256 of the shards')
-        calls = {
-            'one process': call(folder, 'one.ome.zarr'),
-            'local:2': call(folder, 'two.ome.zarr', '--scheduler', 'local:2'),
-            'local:2, one killed': call(
-                folder, 'killed.ome.zarr', '--scheduler', 'local:2', kill=True
-            ),
-        }
-        for title, one in calls.items():
-            print(
-                f'{title:20} {one.seconds:8.1f} {one.processor_seconds:18.1f}  {one.checksum[:16]}'
-            )
-    alone, cluster, killed = calls.values()
+        two = ('--scheduler', 'local:2')
+        alone = told('one process', call(folder, 'one.ome.zarr'))
+        cluster = told('local:2', call(folder, 'two.ome.zarr', *two))
+        killed = told('local:2, one killed', call(folder, 'killed.ome.zarr', *two, kill=True))
     print(f'killed worker: process {killed.killed}')
     equal = alone.checksum == cluster.checksum == killed.checksum
     print(f'identical: {"yes" if equal else "NO"}')

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_noise2score import InputError, write_image
 from napari_noise2score.cli import main
 from napari_noise2score.cluster import scheduler
 from napari_noise2score.cluster.parcel import packed, unpacked
 from napari_noise2score.cluster.scheduler import cluster_at
 from napari_noise2score.cluster.target import check_shared
-from napari_noise2score.errors import InputError
 from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.ome_zarr import read_ome_zarr
 from napari_noise2score.images.source import ImageSource
@@ -181,6 +181,27 @@ def test_one_wrong_file_does_not_take_the_others(folder, workers, capsys):
     assert not hidden()
 
 
+@pytest.mark.slow
+def test_several_large_images_are_done_by_all_workers(folder, workers, stack, monkeypatch):
+    Path('large').mkdir()
+    for number in range(2):
+        write_image(f'large/{number}.zarr', stack[number, :1], 'CYX')
+    call = ['denoise', 'large', *QUICK, '--model-per', 'image', '--output']
+    assert main([*call, 'alone']) == 0
+    monkeypatch.setattr('napari_noise2score.cli.cluster._LARGE', 1)
+    address = workers.scheduler_address
+    assert main([*call, 'many', '--scheduler', address]) == 0
+    for number in range(2):
+        many = contents(Path(f'many/{number}.zarr'))
+        assert many
+        assert many == contents(Path(f'alone/{number}.zarr'))
+    again = ['--correction', 'paper', '--scheduler', address]
+    assert main([*call, 'many', *again]) == 2  # made with other settings
+    assert main([*call, 'many', *again, '--overwrite']) == 0
+    assert contents(Path('many/0.zarr')) != contents(Path('alone/0.zarr'))
+    assert not hidden()
+
+
 def test_what_is_done_is_skipped_also_on_a_cluster(folder, workers, capsys):
     call = ['denoise', 'data', *QUICK, '--output', 'many', '--model-per', 'image']
     assert main([*call, '--scheduler', workers.scheduler_address]) == 0
@@ -227,6 +248,20 @@ def test_the_caller_gets_its_turn_while_units_are_at_work(connected):
     found = list(connected.results(wait, units))
     assert {key for key, _ in filter(None, found)} == {'quick', 'slow'}
     assert None in found
+
+
+def test_a_lost_scheduler_is_an_error_of_one_line():
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address='127.0.0.1:0'
+        ) as own,
+        cluster_at(own.scheduler_address) as connected,
+    ):
+        steps = connected.results(wait, iter([('a', 60.0)]))
+        assert next(steps) is None
+        own.close()
+        with pytest.raises(ConnectionError, match='connection to the Dask scheduler was lost'):
+            list(steps)
 
 
 def test_other_versions_are_refused(connected, monkeypatch):
