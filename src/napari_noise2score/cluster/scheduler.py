@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,23 +99,20 @@ class Cluster:
             If the scheduler is lost.
         """
         distributed = load_distributed()
-        threads = threads or self.threads
         common = self.client.submit(_same, shared, pure=False)
+        given = _versions(), threads or self.threads
         waiting: dict[str, tuple[T, Any]] = {}
+
+        def send() -> None:
+            room = max(_LEAST_AHEAD, _AHEAD * len(self._workers)) - len(waiting)
+            for key, unit in islice(units, room):
+                call = self.client.submit(_work_on, work, common, unit, *given, pure=False)
+                waiting[call.key] = key, call
+
         self._look()
         try:
-            more = True
-            while more or waiting:
-                while more and len(waiting) < max(_LEAST_AHEAD, _AHEAD * len(self._workers)):
-                    key, unit = next(units, (None, None))
-                    more = unit is not None
-                    if more:
-                        call = self.client.submit(
-                            _work_on, work, common, unit, _versions(), threads, pure=False
-                        )
-                        waiting[call.key] = key, call  # type: ignore[assignment]
-                if not waiting:
-                    break
+            send()
+            while waiting:
                 calls = [call for _, call in waiting.values()]
                 try:
                     ready = distributed.wait(calls, _POLL, return_when='FIRST_COMPLETED').done
@@ -127,6 +125,7 @@ class Cluster:
                 if time.monotonic() - self._looked > _POLL:
                     self._look()
                     yield None
+                send()
         finally:
             for _, call in waiting.values():
                 call.cancel()

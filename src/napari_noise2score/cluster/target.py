@@ -43,14 +43,14 @@ class SharedOmeZarr:
     def __init__(self, path: Path, lies: Layout, shape: Sequence[int]) -> None:
         self.shape, self.dtype, self.lies = tuple(shape), lies.dtype, lies
         self.size = math.prod(self.shape)
-        self._stack = ExitStack()
         self.folder: Path | None = None
-        if url_of(path) is not None:
-            self.writer = self._stack.enter_context(writer(path, lies))
-            return
-        self.folder = self._stack.enter_context(folder_written_whole(path.absolute()))
-        with self._removed_after_an_error():
-            self.writer = Writer(Location(str(self.folder)), lies, path.name)
+        with ExitStack() as stack:
+            if url_of(path) is not None:
+                self.writer = stack.enter_context(writer(path, lies))
+            else:
+                self.folder = stack.enter_context(folder_written_whole(path)).absolute()
+                self.writer = Writer(Location(str(self.folder)), lies, path.name)
+            self._stack = stack.pop_all()
 
     def finish(
         self,
@@ -68,12 +68,6 @@ class SharedOmeZarr:
         """Remove what was written, unless it is finished."""
         with suppress(_UnfinishedError), self._stack.pop_all():
             raise _UnfinishedError
-
-    def _removed_after_an_error(self) -> ExitStack:
-        """A context that calls `close` after an error."""
-        stack = ExitStack()
-        stack.push(lambda kind, error, trace: self.close() if kind else None)
-        return stack
 
 
 class _UnfinishedError(InputError):

@@ -52,7 +52,9 @@ class Job:
     start: ScoreModel | None = None
 
     def packed(self) -> bytes:
-        """As bytes for the workers."""
+        """As bytes for the workers, which may have no GPU."""
+        for model in filter(None, (self.model, self.start)):
+            model.network.to('cpu')
         return pickle.dumps(self)
 
 
