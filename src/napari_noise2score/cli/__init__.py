@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
+from napari_noise2score.cli.cluster import add_scheduler
 from napari_noise2score.cli.console import (
     PROGRAM,
     close_console,
@@ -167,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_inputs(denoise)
     add_output(denoise)
+    add_scheduler(denoise)
     add_noise(denoise)
     add_correction(denoise, trains=True)
     add_training(denoise)
@@ -208,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_inputs(apply)
     add_output(apply)
+    add_scheduler(apply)
     add_noise(apply)
     add_correction(apply, trains=False)
     add_fields(apply, TrainSettings, only=('device',))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError
+from napari_noise2score.cli.cluster import ClusterWork, check_scheduler, cluster_of
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, Opened
 from napari_noise2score.cli.inputs import files_of, other_inputs
@@ -140,6 +142,7 @@ def _write_clean(
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
 
+    check_scheduler(options)
     names = _Names.of(options)
     resumption = None if model is not None else _resumption(options, settings, names)
     choose_device(settings.training.device)
@@ -180,7 +183,7 @@ def _write_clean(
             if together and settings.training.trains and results.tasks and batch.skipped:
                 note(_LEFT_ONLY)
             if results.tasks:
-                _work(results, images, model, together, resumption)
+                _work(results, images, model, together, resumption, options)
         finally:
             results.claims.give_all_back()
             batch.write_table(at_the_end=True)
@@ -251,6 +254,7 @@ def _work(
     model: ScoreModel | None,
     together: bool,
     resumption: Resumption | None,
+    options: argparse.Namespace,
 ) -> None:
     """Denoise images; without ``together``, each is claimed when its turn comes."""
     from napari_noise2score.pipeline.run import denoise_steps
@@ -258,17 +262,24 @@ def _work(
     images = images.only([task.file for task in results.tasks])
     if not together:
         images.before = results.take
-    steps = denoise_steps(
-        images.sources,
-        results.settings,
-        training_parts=images.training_parts,
-        model=model,
-        keep_going=not results.batch.single,
-        folder=None if resumption is None else resumption.begin(),
-    )
+    told = iter if resumption is None else resumption.told
     try:
-        told = steps if resumption is None else resumption.told(steps)
-        run(results.written(told), results.where)
+        with ExitStack() as stack:
+            cluster = cluster_of(options, stack)
+            folder = None if resumption is None else resumption.begin()
+            if cluster is not None:
+                work = ClusterWork(cluster, options, results, images, model).steps(folder, told)
+            else:
+                steps = denoise_steps(
+                    images.sources,
+                    results.settings,
+                    training_parts=images.training_parts,
+                    model=model,
+                    keep_going=not results.batch.single,
+                    folder=folder,
+                )
+                work = results.written(told(steps))
+            run(work, results.where)
     except TakenError as error:  # of the only image
         results.batch.leave_out(results.tasks[0].file, error)
     finally:

@@ -71,6 +71,13 @@ class UnchangedPlaces:
             self._pixels += int(none.sum())
             self._of_pixels |= _values(raw[none])
 
+    def include(self, other: UnchangedPlaces) -> None:
+        """Add what was collected from other planes of the same channel."""
+        self._planes += other._planes
+        self._of_planes |= other._of_planes
+        self._pixels += other._pixels
+        self._of_pixels |= other._of_pixels
+
     @property
     def share(self) -> float:
         """Share of the pixels of the channel."""

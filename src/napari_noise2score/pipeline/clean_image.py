@@ -50,6 +50,11 @@ class CleanImage(IndexedArray):
         self._lock = threading.Lock()
         self.axes = correction.source.axes
 
+    @property
+    def correction(self) -> ImageCorrection:
+        """The correction of the image."""
+        return self._correction
+
     def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
         """Clean values at places along every axis."""
         return finish(self._steps(wanted))
@@ -96,11 +101,7 @@ class CleanImage(IndexedArray):
         def of_all(tile: PredictProgress) -> float:
             return (which[0] + tile.fraction) / which[1]
 
-        for number, channel in enumerate(self._correction.channels):
-            index = channel.plane_at(position)
-            if index is not None:
-                return (yield from relay(self._computed(number, index), of_all))
-        raise IndexError(f'no plane at {position}')  # each position is in one of the channels
+        return (yield from relay(self._computed(*self._correction.place_of(position)), of_all))
 
     def _computed(self, number: int, index: int) -> Generator[PredictProgress, None, NDArray[Any]]:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -25,6 +25,9 @@ from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, com
 from napari_noise2score.progress import finish
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.risk import Risk
+
+PlaneSums: TypeAlias = 'tuple[ChannelSums, ...]'
+"""Sums of the checks of some planes, for each channel with noise."""
 
 _LARGEST_STEP = 0.05
 """Largest step of single precision in a result, noise standard deviations."""
@@ -179,18 +182,23 @@ class ImageCorrection:
         Noise and form of the correction.
     dtype : dtype
         Data type of the clean image; see `correct_image`.
+
+    Attributes
+    ----------
+    plan, dtype
+        The parameters; the data type is ``float64`` where ``float32`` is too coarse.
     """
 
     def __init__(self, plan: CorrectionPlan, dtype: DTypeLike = np.float32) -> None:
-        self._plan = plan
+        self.plan = plan
         prepared = plan.score_map.prepared
         self.dtype, self._messages = _fine_enough(np.dtype(dtype), prepared.channels)
-        self._channels = [_ChannelSums(channel) for channel in prepared.channels]
+        self._channels = tuple(ChannelSums(channel) for channel in prepared.channels)
 
     @property
     def source(self) -> ImageSource:
         """The noisy image."""
-        return self._plan.score_map.prepared.source
+        return self.plan.score_map.prepared.source
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -200,7 +208,7 @@ class ImageCorrection:
     @property
     def channels(self) -> list[Channel]:
         """All channels, those with noise first; `plane` uses their numbers in this list."""
-        prepared = self._plan.score_map.prepared
+        prepared = self.plan.score_map.prepared
         return [*(one.channel for one in prepared.channels), *prepared.constant]
 
     def planes(self) -> Iterator[tuple[Channel, int, NDArray[Any]]]:
@@ -208,6 +216,30 @@ class ImageCorrection:
         for number, channel in enumerate(self.channels):
             for index in range(channel.shape[0]):
                 yield channel, index, self.plane(number, index)
+
+    def place_of(self, position: Mapping[str, int]) -> tuple[int, int]:
+        """Number of the channel, and number of its plane, at a position on the other axes.
+
+        Raises
+        ------
+        IndexError
+            If the image has no plane there.
+        """
+        for number, channel in enumerate(self.channels):
+            index = channel.plane_at(position)
+            if index is not None:
+                return number, index
+        raise IndexError(f'no plane at {position}')
+
+    @property
+    def sums(self) -> PlaneSums:
+        """Sums of the checks of the planes that were corrected."""
+        return self._channels
+
+    def include(self, sums: PlaneSums) -> None:
+        """Add the sums of planes that another correction of the same image has corrected."""
+        for own, other in zip(self._channels, sums, strict=True):
+            own.include(other)
 
     def plane(self, number: int, index: int) -> NDArray[Any]:
         """Clean plane ``index`` of channel ``number``, (Y, X) in the data type of the result."""
@@ -219,16 +251,16 @@ class ImageCorrection:
         """As `plane`, with the progress of a prediction on demand."""
         if number >= len(self._channels):
             return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
-        plane = yield from self._plan.plane_steps(number, index)
+        plane = yield from self.plan.plane_steps(number, index)
         values, outside = as_dtype(plane.clean, self.dtype)
         if plane.blank is not None:
             values[plane.blank] = plane.raw[plane.blank]
-        self._channels[number].add(index, plane, self._plan.families[number], outside)
+        self._channels[number].add(index, plane, self.plan.families[number], outside)
         return values
 
     def result(self, image: Any) -> Corrected:
         """The clean image with the checks and warnings of the planes that were corrected."""
-        plan = self._plan
+        plan = self.plan
         unchanged = [one.unchanged for one in self._channels]
         messages = (
             *self._messages,
@@ -247,7 +279,7 @@ class ImageCorrection:
         )
 
 
-class _ChannelSums:
+class ChannelSums:
     """Sums over the planes of a channel; each plane counts once."""
 
     def __init__(self, channel: PreparedChannel) -> None:
@@ -267,6 +299,15 @@ class _ChannelSums:
             self.sums.add(
                 plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess
             )
+
+    def include(self, other: ChannelSums) -> None:
+        """Add the planes of other sums; if one of them was counted already, none is added."""
+        if not self._counted.isdisjoint(other._counted):
+            return
+        self._counted |= other._counted
+        self.clipped += other.clipped
+        self.unchanged.include(other.unchanged)
+        self.sums.include(other.sums)
 
 
 def _fine_enough(

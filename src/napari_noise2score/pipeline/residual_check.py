@@ -169,6 +169,18 @@ class ResidualSums:
         self._lacked += count * lacked
         self._noise += float(np.nansum(variance))
 
+    def include(self, other: ResidualSums) -> None:
+        """Add the planes of other sums.
+
+        Sums of single planes, included one after the other, equal `add` of these planes bit for
+        bit.
+        """
+        self._sums += other._sums
+        self._light += other._light
+        self._bias += other._bias
+        self._lacked += other._lacked
+        self._noise += other._noise
+
     def check(self) -> ResidualCheck:
         """The check of all planes so far; NaN before the first one."""
         count, total, square, down, right, power, removed = self._sums

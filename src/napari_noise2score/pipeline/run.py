@@ -35,6 +35,7 @@ def denoise_steps(
     check_first: bool = False,
     on_demand: bool = False,
     folder: TrainingFolder | None = None,
+    own_model: bool = False,
 ) -> Generator[Event, None, None]:
     """Denoise images; every result is yielded as soon as it is ready.
 
@@ -68,6 +69,9 @@ def denoise_steps(
         and its report has no checks of the removed noise.
     folder : TrainingFolder, optional
         Where the states of the trainings are saved, and whether they continue from these.
+    own_model : bool
+        Whether ``model`` was trained on these images: the results and reports are then those of a
+        call that trains it.
 
     Yields
     ------
@@ -105,6 +109,7 @@ def denoise_steps(
         together=together,
         on_demand=on_demand,
         folder=folder,
+        own_model=own_model,
     )
     yield from work.steps()
 
@@ -113,6 +118,7 @@ def train_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
     *,
+    training_parts: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
     stop: Stop | None = None,
     keep_going: bool = False,
@@ -122,13 +128,14 @@ def train_steps(
 
     Parameters
     ----------
-    images, settings, start, stop, keep_going, folder
+    images, settings, training_parts, start, stop, keep_going, folder
         As in `denoise_steps`.
     """
     settings = settings or DenoiseSettings()
     work = Work(
         images,
         settings,
+        training_parts=training_parts,
         start=start,
         stop=stop,
         keep_going=keep_going,

@@ -115,6 +115,7 @@ class Work:
     applied: bool = True
     on_demand: bool = False
     folder: TrainingFolder | None = None
+    own_model: bool = False
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
@@ -198,7 +199,7 @@ class Work:
             model,
             ready.image,
             self.settings,
-            foreign=self.model is not None,
+            foreign=self.model is not None and not self.own_model,
             on_demand=self.on_demand,
         )
         score_map = yield from relay(tiles, of_all)

@@ -206,8 +206,10 @@ def result_from(
     return Denoised(corrected, score_map, report, number)
 
 
-def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Denoised:
-    """A result whose planes were read, with the checks of these planes in its report.
+def checked(
+    result: Denoised, settings: DenoiseSettings, *, begin: float, image: Any = None
+) -> Denoised:
+    """A result whose planes were computed, with the checks of these planes in its report.
 
     Parameters
     ----------
@@ -217,11 +219,13 @@ def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Den
         As in `result_from`.
     begin : float
         Start of the reading, from `time.perf_counter`.
+    image : array-like, optional
+        The clean image, if it was stored elsewhere; with ``size`` and ``dtype``.
     """
-    image: Any = result.image
-    if not isinstance(image, CleanImage):
+    clean: Any = result.image
+    if not isinstance(clean, CleanImage):
         return result
-    corrected = image.corrected()
+    corrected = clean.corrected() if image is None else clean.correction.result(image)
     report = describe(corrected, result.score_map, settings)
     earlier = [words for words in result.report['warnings'] if words != _NOT_CHECKED]
     report['warnings'] = list(dict.fromkeys([*report['warnings'], *earlier]))

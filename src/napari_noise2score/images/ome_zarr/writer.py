@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from napari_noise2score.images.ome_zarr.location import (
 )
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
 from napari_noise2score.images.ome_zarr.ome_xml import FOLDER, for_result, write_xml
-from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window, windows
+from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window
 from napari_noise2score.noise.arrays import as_numpy
 from napari_noise2score.plain import plain
 from napari_noise2score.progress import finish, relay
@@ -45,6 +45,9 @@ _FULL = 0.95
 
 Read = Callable[[Window], Generator[float, None, NDArray[Any]]]
 """Reads the values of a window; yields the completed share."""
+
+WrittenLimits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Least and greatest value of each channel."""
 
 
 def obstacle(path: PathLike) -> str | None:
@@ -237,18 +240,18 @@ class Writer:
     def __init__(self, location: Location, lies: Layout, name: str) -> None:
         self._location, self._lies = location, lies
         self._name = name.removesuffix(SUFFIX).removesuffix('.ome')
-        self._array = self._new_array(0)
+        self._arrays = [self._new_array(0)]
         self._channel = next((lies.axes.index(a) for a in 'CS' if a in lies.axes), None)
         count = 1 if self._channel is None else lies.shapes[0][self._channel]
         self._least, self._most = np.full(count, np.inf), np.full(count, -np.inf)
 
     def windows(self) -> Iterator[Window]:
         """The parts to write, one for each shard: a shard that is written in parts costs more."""
-        return windows(self._lies.shapes[0], self._lies.grid(0)[1])
+        return self._lies.shards()
 
     def write(self, window: Window, values: NDArray[Any]) -> None:
         """Put values into full resolution, axes in the order of the layout."""
-        self._array[window] = np.ascontiguousarray(values, self._lies.dtype)
+        self._arrays[0][window] = np.ascontiguousarray(values, self._lies.dtype)
         channels = slice(None) if self._channel is None else window[self._channel]
         axes = tuple(axis for axis in range(values.ndim) if axis != self._channel)
         for known, better in ((self._least, np.fmin), (self._most, np.fmax)):
@@ -256,17 +259,32 @@ class Writer:
 
     def pyramid_steps(self) -> Generator[float, None, None]:
         """Write the smaller levels; yields the completed share."""
-        finer = self._array
-        pixels = [math.prod(shape) for shape in self._lies.shapes[1:]]
+        pixels = sum(math.prod(shape) for shape in self._lies.shapes[1:])
         done = 0
-        for level, shape in enumerate(self._lies.shapes[1:], 1):
-            coarser = self._new_array(level)
-            for window in windows(shape, self._lies.grid(level)[1]):
-                values = reduced_window(finer, window)
-                coarser[window] = values
-                done += values.size
-                yield done / sum(pixels)
-            finer = coarser
+        for level in range(1, len(self._lies.shapes)):
+            for window in self.smaller(level):
+                self.reduce(level, window)
+                done += math.prod(part.stop - part.start for part in window)
+                yield done / pixels
+
+    @property
+    def limits(self) -> WrittenLimits:
+        """Least and greatest values of each channel that were written so far."""
+        return self._least, self._most
+
+    def include(self, limits: WrittenLimits) -> None:
+        """Add the limits of what another process has written."""
+        self._least = np.fmin(self._least, limits[0])
+        self._most = np.fmax(self._most, limits[1])
+
+    def smaller(self, level: int) -> Iterator[Window]:
+        """Make the empty array of a smaller level; its parts, one for each shard."""
+        self._arrays.append(self._new_array(level))
+        return self._lies.shards(level)
+
+    def reduce(self, level: int, window: Window) -> None:
+        """Fill a part of a smaller level from the level above it, which is complete."""
+        self._arrays[level][window] = reduced_window(self._arrays[level - 1], window)
 
     def finish(
         self,
@@ -286,7 +304,7 @@ class Writer:
             record=record,
         )
         if inherited.array:
-            self._array.update_attributes(plain(inherited.array))
+            self._arrays[0].update_attributes(plain(inherited.array))
         xml = for_result(inherited.xml, self._lies.axes, self._lies.shapes[0], self._lies.dtype)
         if xml:
             load_zarr().create_group(self._location.child(FOLDER).store(read_only=False))
