@@ -121,7 +121,8 @@ def test_an_image_is_written_shard_by_shard(tmp_path, monkeypatch):
         parts = list(target.windows())
         for window in parts:
             target.write(window, data[window])
-        target.finish()
+        assert len(parts) + len(list(target.reduce())) == target.count
+        target.describe()
     assert len(parts) == 4 * 3 * 4
     np.testing.assert_array_equal(np.asarray(read_ome_zarr(tmp_path / 'o.zarr').data), data)
 
@@ -229,12 +230,12 @@ def test_a_failure_names_the_place_and_leaves_nothing(place, monkeypatch):
 def test_the_metadata_of_the_group_come_last(place, monkeypatch):
     seen = []
 
-    def finish(self, *arguments):
+    def describe(self, *arguments):
         seen.extend(names(place))
         original(self, *arguments)
 
-    original = writer.Writer.finish
-    monkeypatch.setattr(writer.Writer, 'finish', finish)
+    original = writer.Writer.describe
+    monkeypatch.setattr(writer.Writer, 'describe', describe)
     with recorded() as complete:
         write_ome_zarr(place, noisy(20, 20), 'YX')
     assert seen
@@ -249,7 +250,7 @@ def test_a_place_that_is_taken_during_the_work_is_left_as_it_is(tmp_path):
 
     def interfere() -> None:
         with writer.writer(taken, lies) as target:
-            target.finish()
+            target.describe()
             taken.mkdir()
 
     with pytest.raises(FileExistsError):

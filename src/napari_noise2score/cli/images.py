@@ -80,7 +80,8 @@ class Images:
         from napari_noise2score.images.source import ImageSource
         from napari_noise2score.images.tiff.reading import IN_MEMORY
 
-        share = min(IN_MEMORY, available() // (_SHARE * self._count))
+        most = getattr(self._options, 'max_memory', None) or available()
+        share = min(IN_MEMORY, min(most, available()) // (_SHARE * self._count))
         axes, series = self._options.axes, self._options.series
         image = read_image(path, axes, series, in_memory=share)
         source = ImageSource(image.data, image.axes, image_name(path)).part(self._region)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_noise2score.cli.batch import Batch, words_of
 from napari_noise2score.cli.claims import Claims
 from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
@@ -50,6 +51,9 @@ class Results:
         Where the report goes.
     replaces : bool
         Whether an OME-Zarr that exists is replaced.
+    resume : bool or None
+        Whether results that are written in parts go on from those of an earlier run; see
+        `ResultInParts`.
     """
 
     tasks: list[Task]
@@ -59,6 +63,7 @@ class Results:
     model_out: Path | None
     report: Path | None
     replaces: bool
+    resume: bool | None = None
     _reports: list[dict[str, Any]] = field(default_factory=list)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
@@ -134,9 +139,12 @@ class Results:
                 record={**result.report, 'warnings': [*task.notes, *warnings]},
             )
 
-        warnings, trained_on = result.report['warnings'], result.report['trained_on']
         clean, *maps = task.targets
-        self._write(clean, lambda path: write(path, result.image))
+        if result.score_map.on_demand:
+            yield from self._in_parts(clean, task, result)
+        warnings, trained_on = result.report['warnings'], result.report['trained_on']
+        if not result.score_map.on_demand:
+            self._write(clean, lambda path: write(path, result.image))
         for path in maps:
             yield from self._map(path, result, write)
         report = {**result.report, 'warnings': [*task.notes, *warnings]}
@@ -152,6 +160,20 @@ class Results:
         self._gains.clear()
         for warning in warnings:
             note(f'{source.name}: warning: {warning}')
+
+    def _in_parts(
+        self, path: Path, task: Task, result: Denoised
+    ) -> Generator[Progress, None, None]:
+        """Write an image that is computed meanwhile; if that fails, the others still are."""
+        try:
+            parts = ResultInParts(task, result, self.settings, self.resume, self.replaces)
+            for progress in parts.written(path):
+                self.claims.renew()
+                yield progress
+        except (OSError, InputError, CheckpointError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not ran_out(error):
+                raise
+            self._lost(path, error)
 
     def _map(
         self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]

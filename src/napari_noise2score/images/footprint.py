@@ -18,6 +18,18 @@ PLANE = 40
 """Bytes of memory per pixel of a plane during the correction; 53 were measured for 9 Mpx."""
 
 
+_PLANE_AT_MOST = 60
+"""The same at most, with the planes that are kept."""
+PROGRAM = 900 << 20
+"""Bytes of Python, PyTorch, a network, its tiles, and parts of the file that are kept."""
+_TRAINING = 300 << 20
+"""Bytes of a training besides its planes."""
+_PATCHES = 1 << 29
+"""Bytes of the planes from which a training draws its patches."""
+_SHARDS = 300 << 20
+"""Bytes of the shards that are written, of their codecs, and of the smaller levels."""
+
+
 class Free(NamedTuple):
     """Bytes that are free.
 
@@ -94,6 +106,40 @@ def footprint(
     arrays += [4 * source.size, level] if differences else []
     filed = sum(size for size in arrays if size > IN_MEMORY)
     return PLANE * rows * columns + sum(arrays) - filed, filed
+
+
+def peak_at_once(
+    source: ImageSource, dtype: DTypeLike, *, trains: bool, differences: bool = False
+) -> int:
+    """Bytes of memory of the whole program, at most, if all results of an image are held.
+
+    Temporary files count as well: what is written to them is in memory.
+
+    Parameters
+    ----------
+    source, dtype, differences
+        As of `check_footprint`.
+    trains : bool
+        Whether a model is trained on the image.
+    """
+    needed, filed = footprint(source, dtype, differences=differences)
+    return PROGRAM + trains * _TRAINING + needed + filed
+
+
+def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, sharded: bool) -> int:
+    """Bytes of memory of the whole program, at most, if planes are computed one after another.
+
+    Parameters
+    ----------
+    source, dtype, trains
+        As of `peak_at_once`.
+    sharded : bool
+        Whether the result is written shard by shard, not page by page.
+    """
+    rows, columns = source.channels()[0].shape[1:]
+    written = _SHARDS if sharded else rows * columns * np.dtype(dtype).itemsize
+    training = trains * (_TRAINING + min(_PATCHES, 4 * source.size))
+    return PROGRAM + max(training, _PLANE_AT_MOST * rows * columns + written)
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

@@ -7,7 +7,7 @@ OME-Zarr; everything else is TIFF.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from napari_noise2score.images.ome_zarr import Inherited, OmeZarrImage
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED
 from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
-from napari_noise2score.noise.arrays import as_numpy
+from napari_noise2score.images.unfinished import UnfinishedImage
 
 ORIGIN = 'origin'
 """Key in a report: what the result was made from and with, as a later call compares it."""
@@ -108,7 +108,48 @@ def write_image(
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:
         origin = None if record is None else record.get(ORIGIN)
-        tiff.write_tiff(path, as_numpy(data[...]), axes, acquisition, record=origin)
+        tiff.write_tiff(path, data, axes, acquisition, record=origin)
+
+
+def write_steps(
+    path: str | os.PathLike[str],
+    data: Any,
+    axes: str,
+    acquisition: Acquisition = NOTHING_STATED,
+    *,
+    inherited: Inherited = NOTHING_INHERITED,
+    record: Callable[[], Mapping[str, Any]],
+    unfinished: UnfinishedImage | None = None,
+) -> Generator[tuple[int, int], None, None]:
+    """Write an image as `write_image` does, in parts: shards of an OME-Zarr, pages of a TIFF.
+
+    Parameters
+    ----------
+    path, data, axes, acquisition, inherited
+        As of `write_image`.
+    record : callable
+        Returns the report; its ``'origin'`` must be known before the values are read.
+    unfinished : UnfinishedImage, optional
+        Where the image is written until it is complete, to go on from there after an
+        interruption. It has begun, and has to be finished afterwards.
+
+    Yields
+    ------
+    (int, int)
+        Number of the parts that are done, and of all, after each.
+    """
+    if ome_zarr.is_ome_zarr(path):
+        return ome_zarr.write_steps(
+            path,
+            data,
+            axes,
+            acquisition,
+            inherited=inherited,
+            record=record,
+            unfinished=unfinished,
+        )
+    origin = record().get(ORIGIN)
+    return tiff.write_steps(path, data, axes, acquisition, record=origin, unfinished=unfinished)
 
 
 def check_writable_as(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -80,6 +81,16 @@ class CleanImage:
         """The image with its checks; they cover the planes that were read so far."""
         with self._lock:
             return self._correction.result(self)
+
+    def new_checks(self) -> list[Any]:
+        """Checks of the planes that were computed since the last call, as lists and numbers."""
+        with self._lock:
+            return self._correction.new_checks()
+
+    def take_checks(self, checks: Sequence[Any]) -> None:
+        """Take over checks that `new_checks` gave in an earlier run."""
+        with self._lock:
+            self._correction.take_checks(checks)
 
     def _plane(self, position: dict[str, int]) -> NDArray[Any]:
         """The plane (Y, X) at a position on the other axes."""

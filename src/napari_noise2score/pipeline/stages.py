@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
@@ -31,7 +32,7 @@ from napari_noise2score.score.train import Stop, train
 from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
-_NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
+NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
 
 
 def train_score_steps(
@@ -191,6 +192,24 @@ def result_from(
         corrected = correct_image(score_map, noise, settings.correction, dtype)
     report = describe(corrected, score_map, settings)
     if score_map.on_demand:
-        report['warnings'].append(_NOT_CHECKED)
+        report['warnings'].append(NOT_CHECKED)
     report['seconds'] = round(time.perf_counter() - begin, 3)
     return Denoised(corrected, score_map, report, number)
+
+
+def checked_report(result: Denoised, settings: DenoiseSettings) -> dict[str, Any]:
+    """Report of a result whose planes were computed while they were read, with the checks of them.
+
+    Parameters
+    ----------
+    result : Denoised
+        A result that was computed on demand.
+    settings : DenoiseSettings
+        All settings of the result.
+    """
+    image: Any = result.image
+    assert isinstance(image, CleanImage)
+    report = describe(image.corrected(), result.score_map, settings)
+    known = report['warnings']
+    added = [words for words in result.report['warnings'] if words not in (*known, NOT_CHECKED)]
+    return {**result.report, **report, 'warnings': [*known, *added]}

@@ -12,13 +12,13 @@ from napari_noise2score.images.ome_zarr.location import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
+from napari_noise2score.images.ome_zarr.places import obstacle, try_to_write
 from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr
 from napari_noise2score.images.ome_zarr.writer import (
     check_writable_as,
-    obstacle,
-    try_to_write,
     write_ome_zarr,
+    write_steps,
 )
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     'try_to_write',
     'url_of',
     'write_ome_zarr',
+    'write_steps',
 ]

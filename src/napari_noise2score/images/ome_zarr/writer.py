@@ -8,11 +8,10 @@ them there is no image.
 from __future__ import annotations
 
 import math
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,11 @@ from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
     Location,
     PathLike,
-    inside_words,
-    inside_zarr,
     load_zarr,
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
+from napari_noise2score.images.ome_zarr.places import obstacle
 from napari_noise2score.images.ome_zarr.pyramid import (
     Shape,
     Window,
@@ -42,7 +40,9 @@ from napari_noise2score.images.ome_zarr.pyramid import (
     reduced_window,
     windows,
 )
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.noise.arrays import as_numpy
+from napari_noise2score.progress import finish
 
 CHUNK = 512
 """Rows and columns of a chunk, which is a part of one plane: viewers look at planes."""
@@ -147,54 +147,6 @@ def check_writable_as(
     return ('OME-Zarr has no axis of colours; they are written as channels',)
 
 
-def obstacle(path: PathLike) -> str | None:
-    """What is known to keep an OME-Zarr from being written, in words; None if nothing is.
-
-    Looks only. An OME-Zarr never replaces anything, and never becomes a part of another one.
-    """
-    location = Location.of(path)
-    if location.remote:
-        return _remote_obstacle(location)
-    if os.path.lexists(path):
-        return 'exists already; an OME-Zarr is not overwritten: give another name, or remove it'
-    outer = inside_zarr(path)
-    if outer is not None:
-        return inside_words(outer)
-    return files.obstacle(Path(path))
-
-
-def _remote_obstacle(location: Location) -> str | None:
-    if location.where.lower().startswith(('http:', 'https:')):
-        return 'nothing can be written over http; a local path or s3:// is accepted'
-    system, path = location.filesystem()
-    system.invalidate_cache()
-    try:
-        there = system.exists(path)
-    except Exception as error:  # noqa: BLE001 (see `guard.readable`)
-        return f'is out of reach ({reason(error)})'
-    if there:
-        return 'exists already; an OME-Zarr is not overwritten: give another name, or remove it'
-    return None
-
-
-def try_to_write(path: PathLike) -> None:
-    """Write a few bytes at a URL and remove them, as a trial of the rights.
-
-    Raises
-    ------
-    InputError
-        If that fails.
-    """
-    location = Location.of(path)
-    trial = location.child(f'{secrets.token_hex(6)}.part')
-    system, name = trial.filesystem()
-    try:
-        system.pipe_file(name, b'trial')
-        system.rm_file(name)
-    except Exception as error:  # of any class, see `guard.readable`
-        raise InputError(f'{location}: cannot be written ({reason(error)})') from error
-
-
 def write_ome_zarr(
     path: PathLike,
     data: Any,
@@ -230,24 +182,75 @@ def write_ome_zarr(
     InputError
         If something of that name exists, or OME-Zarr cannot hold the image.
     """
+    finish(write_steps(path, data, axes, acquisition, inherited=inherited, record=lambda: record))
+
+
+def write_steps(
+    path: PathLike,
+    data: Any,
+    axes: str,
+    acquisition: Acquisition = NOTHING_STATED,
+    *,
+    inherited: Inherited = NOTHING_INHERITED,
+    record: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    unfinished: UnfinishedImage | None = None,
+) -> Generator[tuple[int, int], None, None]:
+    """Write an image as `write_ome_zarr` does, shard by shard.
+
+    Parameters
+    ----------
+    path, data, axes, acquisition, inherited
+        As of `write_ome_zarr`.
+    record : callable
+        Returns the report; it is called after all values were read.
+    unfinished : UnfinishedImage, optional
+        Where the image is written until it is complete, to go on from there after an
+        interruption; on the local disk only. It has begun.
+
+    Yields
+    ------
+    (int, int)
+        Number of the shards that are done, and of all, after each.
+    """
     lies = layout(path, axes, data.dtype, data.shape)
     order = [axes.index(letter) for letter in lies.axes]
-    with writer(path, lies) as target:
-        for window in target.windows():
-            own = tuple(window[lies.axes.index(letter)] for letter in axes)
-            target.write(window, as_numpy(data[own]).transpose(order))
-        target.finish(acquisition, inherited, record)
+    with writer(path, lies, unfinished) as target:
+        parts, total = list(target.windows()), target.count
+        for number, window in enumerate(parts):
+            values = None
+            if unfinished is not None:
+                values = unfinished.holds(number, partial(target.read, window))
+            if values is not None:
+                target.include(window, values)
+            else:
+                own = tuple(window[lies.axes.index(letter)] for letter in axes)
+                values = as_numpy(data[own]).transpose(order)
+                target.write(window, values)
+                if unfinished is not None:
+                    unfinished.add(number, values.astype(lies.dtype, copy=False))
+            del values
+            yield number + 1, total
+        for number in target.reduce():
+            yield len(parts) + number, total
+        target.describe(acquisition, inherited, record())
 
 
 @contextmanager
-def writer(path: PathLike, lies: Layout) -> Iterator[Writer]:
+def writer(
+    path: PathLike, lies: Layout, unfinished: UnfinishedImage | None = None
+) -> Iterator[Writer]:
     """A `Writer` of a new OME-Zarr; what was written is removed if it is left by an error.
+
+    An ``unfinished`` image is left as it is then.
 
     Raises
     ------
     InputError
         If something of that name exists.
     """
+    if unfinished is not None:
+        yield Writer(Location(str(unfinished.image)), lies, Path(path).name)
+        return
     words = obstacle(path)
     if words is not None:
         raise InputError(f'{Location.of(path)}: {words}')
@@ -285,7 +288,7 @@ class Writer:
     def __init__(self, location: Location, lies: Layout, name: str) -> None:
         self._location, self._lies = location, lies
         self._name = name.removesuffix(SUFFIX).removesuffix('.ome')
-        self._array = self._new_array(0)
+        self._array = self._array_of(0)
         self._channel = next((lies.axes.index(a) for a in 'CS' if a in lies.axes), None)
         count = 1 if self._channel is None else lies.shapes[0][self._channel]
         self._least, self._most = np.full(count, np.inf), np.full(count, -np.inf)
@@ -297,24 +300,46 @@ class Writer:
     def write(self, window: Window, values: NDArray[Any]) -> None:
         """Put values into full resolution, axes in the order of the layout."""
         self._array[window] = np.ascontiguousarray(values, self._lies.dtype)
+        self.include(window, values)
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """The values of full resolution that are there."""
+        return np.asarray(self._array[window])
+
+    def include(self, window: Window, values: NDArray[Any]) -> None:
+        """Take values into account that are in full resolution, for the limits of the channels."""
         channels = slice(None) if self._channel is None else window[self._channel]
         axes = tuple(axis for axis in range(values.ndim) if axis != self._channel)
         for known, better in ((self._least, np.fmin), (self._most, np.fmax)):
             known[channels] = better(known[channels], better.reduce(values, axis=axes))
 
-    def finish(
+    @property
+    def count(self) -> int:
+        """Number of shards of all levels."""
+        lies = self._lies
+        grids = [(shape, lies.grid(level)[1]) for level, shape in enumerate(lies.shapes)]
+        return sum(
+            math.prod(-(-side // step) for side, step in zip(*grid, strict=True)) for grid in grids
+        )
+
+    def reduce(self) -> Iterator[int]:
+        """Write the smaller levels; yields how many of their shards are done."""
+        finer, done = self._array, 0
+        for level, shape in enumerate(self._lies.shapes[1:], 1):
+            coarser = self._array_of(level, overwrite=True)
+            for window in windows(shape, self._lies.grid(level)[1]):
+                coarser[window] = reduced_window(finer, window)
+                done += 1
+                yield done
+            finer = coarser
+
+    def describe(
         self,
         acquisition: Acquisition = NOTHING_STATED,
         inherited: Inherited = NOTHING_INHERITED,
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the smaller levels, and then the metadata of the group."""
-        finer = self._array
-        for level, shape in enumerate(self._lies.shapes[1:], 1):
-            coarser = self._new_array(level)
-            for window in windows(shape, self._lies.grid(level)[1]):
-                coarser[window] = reduced_window(finer, window)
-            finer = coarser
+        """Write the metadata of the group."""
         attributes = described(
             self._lies.axes,
             self._lies.shapes,
@@ -332,13 +357,21 @@ class Writer:
         found = zip(self._least.tolist(), self._most.tolist(), strict=True)
         return [pair if np.isfinite(pair).all() else (0.0, 1.0) for pair in found]
 
-    def _new_array(self, level: int) -> Any:
-        """An array of its own store: the group above it is not there before the end."""
+    def _array_of(self, level: int, *, overwrite: bool = False) -> Any:
+        """An array of its own store: the group above it is not there before the end.
+
+        One that is there from an earlier run is opened, unless it is to be overwritten.
+        """
         chunk, shard = self._lies.grid(level)
         zarr = load_zarr()
+        place = self._location.child(str(level))
+        there = not place.remote and Path(place.where, 'zarr.json').exists()
+        if there and not overwrite:
+            return zarr.open_array(place.store(read_only=False), mode='r+')
         shuffle = 'bitshuffle' if self._lies.dtype.itemsize > 1 else 'noshuffle'
         return zarr.create_array(
-            self._location.child(str(level)).store(read_only=False),
+            place.store(read_only=False),
+            overwrite=there,
             shape=self._lies.shapes[level],
             dtype=self._lies.dtype,
             chunks=chunk,

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from napari_noise2score.images.tiff.reading import TiffImage, read_tiff
 from napari_noise2score.images.tiff.record import record_of
-from napari_noise2score.images.tiff.writing import SUFFIXES, check_writable_as, write_tiff
+from napari_noise2score.images.tiff.writing import (
+    SUFFIXES,
+    check_writable_as,
+    write_steps,
+    write_tiff,
+)
 
-__all__ = ['SUFFIXES', 'TiffImage', 'check_writable_as', 'read_tiff', 'record_of', 'write_tiff']
+__all__ = [
+    'SUFFIXES',
+    'TiffImage',
+    'check_writable_as',
+    'read_tiff',
+    'record_of',
+    'write_steps',
+    'write_tiff',
+]
