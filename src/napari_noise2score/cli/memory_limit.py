@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SHARE = 4
 """Part of the memory of the machine, one in so many, that a call may need."""
+_SMALL = 2 << 30
+"""A quarter of a small machine is not enough for any large image: up to so much, half of it."""
 _LEAST = 1 << 30
 """Smallest limit: Python, PyTorch and a small image need about so much."""
 _UNITS = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
@@ -32,8 +34,8 @@ def add_max_memory(parser: argparse.ArgumentParser) -> None:
         type=size_named,
         metavar='SIZE',
         help='memory that the call may need, such as 2G or 1500M (default: a quarter of the '
-        'memory of the machine). An image that needs more is computed plane by plane, and its '
-        'result is written part by part; the values are the same',
+        'memory of the machine, or half of it up to 2 GiB). An image that needs more is computed '
+        'plane by plane, and its result is written part by part; the values are the same',
     )
 
 
@@ -75,7 +77,9 @@ class MemoryLimit:
     def of(cls, options: argparse.Namespace, *, trains: bool) -> MemoryLimit:
         """The limit of the options; a quarter of the memory of the machine if none is given."""
         given: int | None = options.max_memory
-        return cls(given or max(_LEAST, total() // _SHARE), trains)
+        machine = total()
+        usual = max(_LEAST, machine // _SHARE, min(_SMALL, machine // 2))
+        return cls(given or usual, trains)
 
     def on_demand(self, source: ImageSource, dtype: DTypeLike) -> bool:
         """Whether an image needs more at once, so that it is computed plane by plane."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from typing import NamedTuple
@@ -20,8 +21,12 @@ PLANE = 40
 
 _PLANE_AT_MOST = 60
 """The same at most, with the planes that are kept."""
-PROGRAM = 900 << 20
+PROGRAM = 600 << 20
 """Bytes of Python, PyTorch, a network, its tiles, and parts of the file that are kept."""
+SAMPLE_PIXELS = 1 << 25
+"""Maximum number of pixels from which the noise is estimated."""
+_ESTIMATE = 38
+"""Bytes of memory per pixel of this sample; 35 were measured."""
 _TRAINING = 300 << 20
 """Bytes of a training besides its planes."""
 _PATCHES = 1 << 29
@@ -123,7 +128,7 @@ def peak_at_once(
         Whether a model is trained on the image.
     """
     needed, filed = footprint(source, dtype, differences=differences)
-    return PROGRAM + trains * _TRAINING + needed + filed
+    return PROGRAM + max(_before_the_result(source, trains=trains), needed + filed)
 
 
 def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, sharded: bool) -> int:
@@ -138,8 +143,15 @@ def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, shard
     """
     rows, columns = source.channels()[0].shape[1:]
     written = _SHARDS if sharded else rows * columns * np.dtype(dtype).itemsize
+    before = _before_the_result(source, trains=trains)
+    return PROGRAM + max(before, _PLANE_AT_MOST * rows * columns + written)
+
+
+def _before_the_result(source: ImageSource, *, trains: bool) -> int:
+    """Bytes of the noise estimate, or of the training, whichever needs more."""
+    estimate = _ESTIMATE * min(SAMPLE_PIXELS, math.prod(source.channels()[0].shape))
     training = trains * (_TRAINING + min(_PATCHES, 4 * source.size))
-    return PROGRAM + max(training, _PLANE_AT_MOST * rows * columns + written)
+    return max(estimate, training)
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

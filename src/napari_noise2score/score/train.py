@@ -31,6 +31,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.monitor import ADVICE, LossMonitor
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.objective import TrainingObjective, resamplable
+from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
@@ -189,10 +190,12 @@ def beginning(
     return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
 
 
-def _some_patches(images: Sequence[NoisyPlanes], settings: TrainSettings) -> Tensor:
+def _some_patches(
+    images: Sequence[NoisyPlanes], settings: TrainSettings, buffer: PlaneBuffer | None = None
+) -> Tensor:
     """Patches (64, 1, Y, X), from which the level of the images is measured."""
     generator = torch.Generator().manual_seed(settings.seed)
-    return PatchSampler(images, settings.patch, generator).draw(64).values
+    return PatchSampler(images, settings.patch, generator, buffer=buffer).draw(64).values
 
 
 class _Run:
@@ -223,7 +226,8 @@ class _Run:
         most = (
             PLACES if settings.trains else PLACES // 4
         )  # for an evaluation, or only for the report
-        self.centre = centre_of(_some_patches(images, settings))
+        buffer = PlaneBuffer(images)
+        self.centre = centre_of(_some_patches(images, settings, buffer))
         resampler = self._resampler(network) if resamples else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
         self.probe = draw_probe(
@@ -234,9 +238,15 @@ class _Run:
             margin,
             planes=settings.slices,
             resample=None if resampler is None else resampler.draw_from_cpu,
+            buffer=buffer,
         )
         sampler = PatchSampler(
-            images, settings.patch, self.generator, self.probe.held, settings.slices
+            images,
+            settings.patch,
+            self.generator,
+            self.probe.held,
+            settings.slices,
+            buffer=buffer,
         )
         self.objective = TrainingObjective(
             images, sampler, self.loss_of, frames=settings.frames, resampler=resampler
