@@ -117,7 +117,8 @@ def trained(path: str, frames: int, seconds: float, *, in_memory: bool) -> dict[
     """Train on the image: seconds to the first step, and steps for each second after that."""
     source = part(path, frames)
     if in_memory:
-        source = ImageSource(np.asarray(source.data[...]), source.axes, 'stack')
+        every = tuple(slice(side) for side in source.shape)
+        source = ImageSource(source.read(every), source.axes, 'stack')
     first, step, at = math.nan, 0, 0.0
     for event in train_steps([source], settings(seconds)):
         if isinstance(event, Progress) and event.training is not None and event.training.step:

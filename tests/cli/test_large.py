@@ -31,7 +31,8 @@ from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.images import footprint
 from napari_noise2score.images.ome_zarr import writer
 memory_limit._LEAST = 1
-footprint.PROGRAM = footprint._SHARDS = footprint._TRAINING = footprint._PATCHES = 0
+footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
+footprint._TRAINING = footprint._PATCHES = 0
 writer.SHARD = 1
 sys.exit(main(sys.argv[1:]))
 """
@@ -62,7 +63,7 @@ def small_limit(monkeypatch, tmp_path, frames) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
-    for name in ('PROGRAM', '_SHARDS', '_TRAINING', '_PATCHES'):
+    for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
     monkeypatch.setattr(zarr_writer, 'SHARD', 1)
     write_ome_zarr('in.ome.zarr', frames, 'TYX')
@@ -207,6 +208,15 @@ def test_what_does_not_fit_is_refused_before_the_work(apply, planes, capsys):
         '--max-memory is 200 KiB; give --max-memory 1G, or choose regions (--region, such as '
         'Y0:4096,X0:4096)'
     ]
+    assert planes.done == 0
+
+
+def test_a_plan_tells_the_memory_of_the_way_that_is_taken(model, planes, capsys):
+    call = ['apply', model, 'in.ome.zarr', '--output', 'o.tif', '--dry-run', *AT_ONCE]
+    assert main([*call, *LIMIT]) == 0
+    assert 'memory: about 256 KiB or more' in capsys.readouterr().out
+    assert main(call) == 0
+    assert 'memory: about 320 KiB or more' in capsys.readouterr().out
     assert planes.done == 0
 
 

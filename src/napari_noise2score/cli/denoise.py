@@ -162,7 +162,7 @@ def _write_clean(
         check_outputs(written, names.inputs, overwrite=again)
         goals = [names.goals[number] for number in todo]
         tasks = _tasks(images, goals, settings, done, batch, sizes, limit, options.resume)
-        plan = Plan(settings, model, sizes, several_models=not together)
+        plan = Plan(settings, model, sizes, several_models=not together, limit=limit)
         tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
         return batch.status()
     if resumption is not None:

@@ -87,6 +87,15 @@ class MemoryLimit:
 
         return peak_at_once(source, dtype, trains=self.trains) > self.most
 
+    def needed(self, source: ImageSource, dtype: DTypeLike, output: Path) -> int:
+        """Bytes that an image needs: at most if it is computed plane by plane, else at least."""
+        from napari_noise2score.images.footprint import footprint, peak_on_demand
+
+        if self.on_demand(source, dtype):
+            sharded = is_ome_zarr(output)
+            return peak_on_demand(source, dtype, trains=self.trains, sharded=sharded)
+        return footprint(source, dtype)[0]
+
     def check(self, source: ImageSource, dtype: DTypeLike, outputs: list[Path]) -> str:
         """What an image that is computed plane by plane needs, in words.
 
@@ -95,7 +104,7 @@ class MemoryLimit:
         InputError
             If that is more than the limit, or not all ``outputs`` can be made plane by plane.
         """
-        from napari_noise2score.images.footprint import peak_at_once, peak_on_demand
+        from napari_noise2score.images.footprint import peak_at_once
 
         if len(outputs) > 1:
             needed = peak_at_once(source, dtype, trains=self.trains, differences=True)
@@ -104,8 +113,7 @@ class MemoryLimit:
                 f'{in_words(needed)} of memory, but --max-memory is {in_words(self.most)}; leave '
                 'it out, choose a region (--region), or give --max-memory more'
             )
-        zarr = is_ome_zarr(outputs[0])
-        needed = peak_on_demand(source, dtype, trains=self.trains, sharded=zarr)
+        needed = self.needed(source, dtype, outputs[0])
         if needed > self.most:
             rows, columns = source.channels()[0].shape[1:]
             raise InputError(
@@ -114,7 +122,7 @@ class MemoryLimit:
                 f'{-(-needed // (1 << 30))}G, or choose regions (--region, such as '
                 'Y0:4096,X0:4096)'
             )
-        parts = 'shard by shard' if zarr else 'page by page'
+        parts = 'shard by shard' if is_ome_zarr(outputs[0]) else 'page by page'
         return (
             f'memory: at most about {in_words(needed)} of {in_words(self.most)} (--max-memory); '
             f'planes are computed one after another, and the result is written {parts}'
