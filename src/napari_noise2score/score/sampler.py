@@ -351,5 +351,16 @@ class PatchSampler:
         return self._buffer.plane(image, index, self.size)
 
 
+def some_patches(
+    images: Sequence[Planes], size: int, seed: int, buffer: PlaneBuffer | None = None
+) -> Tensor:
+    """Patches (64, 1, Y, X), from which the level of the images is measured.
+
+    ``buffer`` has planes of the images that were read already.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return PatchSampler(images, size, generator, buffer=buffer).draw(64).values
+
+
 def _copied(shelves: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
     return {image: list(shelf) for image, shelf in shelves.items()}
