@@ -111,7 +111,7 @@ class ClusterWork:
         """For each image, whether all workers compute it together."""
         for number, task in enumerate(self.results.tasks):
             output = task.targets[0]
-            if url_of(output) is not None:
+            if task.in_parts or url_of(output) is not None:
                 yield True
             elif is_ome_zarr(output):
                 source = self.images.at(number).source
@@ -130,6 +130,7 @@ class ClusterWork:
             model=self.model,
             keep_going=not self.results.batch.single,
             on_demand=True,
+            keep_levels=False,
             folder=folder,
         )
         yield from self.results.written(self._computed(told(events)))

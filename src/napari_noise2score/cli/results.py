@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_noise2score.cli.batch import Batch, words_of
 from napari_noise2score.cli.claims import Claims
 from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
@@ -53,6 +54,9 @@ class Results:
         Where the report goes.
     replaces : bool
         Whether an OME-Zarr that exists is replaced.
+    resume : bool or None
+        Whether results that are written in parts go on from those of an earlier run; see
+        `ResultInParts`.
     """
 
     tasks: list[Task]
@@ -62,6 +66,7 @@ class Results:
     model_out: Path | None
     report: Path | None
     replaces: bool
+    resume: bool | None = None
     _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
@@ -153,6 +158,7 @@ class Results:
         """Write what belongs to an image, then say what there is to say of it."""
         from napari_noise2score.cluster.target import SharedOmeZarr
         from napari_noise2score.images.formats import ORIGIN, write_image
+        from napari_noise2score.pipeline.clean_image import CleanImage
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
         result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
@@ -172,7 +178,11 @@ class Results:
             )
 
         clean, *maps = task.targets
-        self._write(clean, lambda path: write(path, result.image))
+        image: Any = result.image
+        if isinstance(image, CleanImage):
+            yield from self._in_parts(clean, task, result)
+        else:
+            self._write(clean, lambda path: write(path, image))
         for path in maps:
             yield from self._map(path, result, write)
         self._record(result.number, result.report, self._pace.seconds)
@@ -195,6 +205,20 @@ class Results:
         self._gains.clear()
         for warning in warnings:
             note(f'{report["source"]}: warning: {warning}')
+
+    def _in_parts(
+        self, path: Path, task: Task, result: Denoised
+    ) -> Generator[Progress, None, None]:
+        """Write an image that is computed meanwhile; if that fails, the others still are."""
+        try:
+            parts = ResultInParts(task, result, self.settings, self.resume, self.replaces)
+            for progress in parts.written(path):
+                self.claims.renew()
+                yield progress
+        except (OSError, InputError, CheckpointError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not ran_out(error):
+                raise
+            self._lost(path, error)
 
     def _map(
         self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]

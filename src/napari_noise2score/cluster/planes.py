@@ -24,7 +24,7 @@ from napari_noise2score.images.ome_zarr.pyramid import Window
 from napari_noise2score.images.ome_zarr.writer import Writer, WrittenLimits
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.pipeline.clean_image import CleanImage
-from napari_noise2score.pipeline.correct import CorrectionPlan, ImageCorrection, PlaneSums
+from napari_noise2score.pipeline.correct import CorrectionPlan, ImageCorrection
 from napari_noise2score.pipeline.results import Denoised, Progress
 from napari_noise2score.pipeline.stages import checked
 from napari_noise2score.settings import DenoiseSettings
@@ -49,9 +49,9 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a worker returns of a unit: sums for the report, limits, or the planes themselves."""
+    """What a worker returns of a unit: checks of its planes, limits, or the planes themselves."""
 
-    sums: list[tuple[Plane, bytes]]
+    checks: list[Any]
     limits: WrittenLimits | None = None
     values: list[NDArray[Any]] = field(default_factory=list)
 
@@ -112,7 +112,7 @@ def computed_on(
 
         def note(unit: Unit, done: Done) -> None:
             assert done.limits is not None  # the worker wrote the planes
-            target.writer.include(done.limits)
+            target.writer.include_limits(done.limits)
 
         units = list(_by_shards(correction, lies))
         yield from _planes(cluster, stored, correction, units, note, target)
@@ -136,7 +136,6 @@ def _planes(
     plan = replace(correction.plan, score_map=score_map)
     own = None if target is None else (target.writer, target.folder)
     shared = pickle.dumps((stored, packed((plan, correction.dtype, own), source)))
-    found: dict[Plane, PlaneSums] = {}
     done = 0
     for one in cluster.results(compute, iter(enumerate(units)), shared):
         if one is not None:
@@ -145,10 +144,8 @@ def _planes(
             if isinstance(outcome, Exception):
                 raise outcome
             accept(units[number], outcome)
-            found |= {plane: unpacked(sums, source) for plane, sums in outcome.sums}
+            correction.take_checks(outcome.checks)
         yield Progress('correct', done / len(units))
-    for plane in sorted(found):  # as one process adds them: sums depend on the order
-        correction.include(found[plane])
 
 
 def _smaller(cluster: Cluster, target: SharedOmeZarr) -> Generator[Progress, None, None]:
@@ -194,14 +191,11 @@ _WRITER = Remembered(pickle.loads)
 def compute(shared: bytes, unit: Unit) -> Done:
     """Compute the planes of a unit, and write them where that is wanted; on a worker."""
     plan, dtype, own = _JOB.of(shared)
-    source = plan.score_map.prepared.source
-    sums, values = [], []
-    for number, index in unit.planes:
-        correction = ImageCorrection(plan, dtype)  # with sums of this plane alone
-        values.append(correction.plane(number, index))
-        sums.append(((number, index), packed(correction.sums, source)))
+    correction = ImageCorrection(plan, dtype)
+    values = [correction.plane(number, index) for number, index in unit.planes]
+    checks = correction.new_checks()
     if own is None:
-        return Done(sums, values=values)
+        return Done(checks, values=values)
     writer, folder = own
     check_shared(folder)
     lengths = [part.stop - part.start for part in unit.windows[0][:-2]]
@@ -209,7 +203,7 @@ def compute(shared: bytes, unit: Unit) -> Done:
     for window in unit.windows:
         rows, columns = window[-2:]
         writer.write(window, block[..., rows, columns])
-    return Done(sums, writer.limits)
+    return Done(checks, writer.limits)
 
 
 def reduce(shared: bytes, part: tuple[int, Window]) -> None:

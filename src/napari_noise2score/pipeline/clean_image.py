@@ -93,6 +93,16 @@ class CleanImage(IndexedArray):
         with self._lock:
             return self._correction.result(self)
 
+    def new_checks(self) -> list[Any]:
+        """Checks of the planes that were computed since the last call, as lists and numbers."""
+        with self._lock:
+            return self._correction.new_checks()
+
+    def take_checks(self, checks: Sequence[Any]) -> None:
+        """Take over checks that `new_checks` gave in an earlier run."""
+        with self._lock:
+            self._correction.take_checks(checks)
+
     def _plane(
         self, position: dict[str, int], which: tuple[int, int]
     ) -> Generator[float, None, NDArray[Any]]:

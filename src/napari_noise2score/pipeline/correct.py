@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blank_places import UnchangedPlaces, constant_channel_message
+from napari_noise2score.images.blank_places import (
+    Unchanged,
+    UnchangedPlaces,
+    constant_channel_message,
+)
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
@@ -19,15 +23,12 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
-from napari_noise2score.pipeline.residual_check import ResidualSums
+from napari_noise2score.pipeline.residual_check import ResidualCheck, ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
 from napari_noise2score.progress import finish
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.risk import Risk
-
-PlaneSums: TypeAlias = 'tuple[ChannelSums, ...]'
-"""Sums of the checks of some planes, for each channel with noise."""
 
 _LARGEST_STEP = 0.05
 """Largest step of single precision in a result, noise standard deviations."""
@@ -193,7 +194,8 @@ class ImageCorrection:
         self.plan = plan
         prepared = plan.score_map.prepared
         self.dtype, self._messages = _fine_enough(np.dtype(dtype), prepared.channels)
-        self._channels = tuple(ChannelSums(channel) for channel in prepared.channels)
+        self._channels = [_ChannelChecks(channel) for channel in prepared.channels]
+        self._new: dict[tuple[int, int], PlaneCheck] = {}
 
     @property
     def source(self) -> ImageSource:
@@ -231,16 +233,6 @@ class ImageCorrection:
                 return number, index
         raise IndexError(f'no plane at {position}')
 
-    @property
-    def sums(self) -> PlaneSums:
-        """Sums of the checks of the planes that were corrected."""
-        return self._channels
-
-    def include(self, sums: PlaneSums) -> None:
-        """Add the sums of planes that another correction of the same image has corrected."""
-        for own, other in zip(self._channels, sums, strict=True):
-            own.include(other)
-
     def plane(self, number: int, index: int) -> NDArray[Any]:
         """Clean plane ``index`` of channel ``number``, (Y, X) in the data type of the result."""
         return finish(self.plane_steps(number, index))
@@ -255,13 +247,27 @@ class ImageCorrection:
         values, outside = as_dtype(plane.clean, self.dtype)
         if plane.blank is not None:
             values[plane.blank] = plane.raw[plane.blank]
-        self._channels[number].add(index, plane, self.plan.families[number], outside)
+        known = self._channels[number].planes
+        if index not in known:
+            known[index] = PlaneCheck.of(plane, self.plan.families[number], outside)
+            self._new[number, index] = known[index]
         return values
+
+    def new_checks(self) -> list[Any]:
+        """Checks of the planes since the last call, as lists and numbers."""
+        found = [[*place, *check] for place, check in self._new.items()]
+        self._new.clear()
+        return found
+
+    def take_checks(self, checks: Sequence[Any]) -> None:
+        """Take over what `new_checks` gave in an earlier run, instead of computing the planes."""
+        for number, index, *check in checks:
+            self._channels[number].planes[index] = PlaneCheck.from_plain(*check)
 
     def result(self, image: Any) -> Corrected:
         """The clean image with the checks and warnings of the planes that were corrected."""
         plan = self.plan
-        unchanged = [one.unchanged for one in self._channels]
+        unchanged = [one.unchanged() for one in self._channels]
         messages = (
             *self._messages,
             *map(constant_channel_message, plan.score_map.prepared.constant),
@@ -271,43 +277,73 @@ class ImageCorrection:
             image,
             plan.families,
             plan.form,
-            tuple(one.sums.check() for one in self._channels),
+            tuple(one.check() for one in self._channels),
             plan.risks,
-            sum(one.clipped for one in self._channels),
+            sum(one.clipped() for one in self._channels),
             messages,
             tuple(one.share for one in unchanged),
         )
 
 
-class ChannelSums:
-    """Sums over the planes of a channel; each plane counts once."""
+class PlaneCheck(NamedTuple):
+    """What a corrected plane adds to the checks of its channel.
 
-    def __init__(self, channel: PreparedChannel) -> None:
-        self.sums = ResidualSums(channel.correlation.neighbours)
-        self.unchanged = UnchangedPlaces(channel.channel)
-        self.clipped = 0
-        self._counted: set[int] = set()
+    ``clipped`` is the number of its clipped values; ``sums`` are of `ResidualSums`, None for a
+    plane without noise.
+    """
 
-    def add(self, index: int, plane: CleanPlane, family: NoiseFamily, clipped: int) -> None:
-        """Add plane number ``index``; ``clipped`` is the number of its clipped values."""
-        if index in self._counted:
-            return
-        self._counted.add(index)
-        self.clipped += clipped
-        self.unchanged.add(index, plane.raw, plane.blank)
-        if plane.blank is None or not plane.blank.all():
-            self.sums.add(
+    clipped: int
+    unchanged: Unchanged | None
+    sums: tuple[float, ...] | None
+
+    @classmethod
+    def of(cls, plane: CleanPlane, family: NoiseFamily, clipped: int) -> PlaneCheck:
+        """Of a plane before and after its correction for the noise ``family``."""
+        unchanged, sums = Unchanged.of(plane.raw, plane.blank), None
+        if unchanged is None or not unchanged.whole:
+            sums = ResidualSums.of_plane(
                 plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess
             )
+        return cls(clipped, unchanged, sums)
 
-    def include(self, other: ChannelSums) -> None:
-        """Add the planes of other sums; if one of them was counted already, none is added."""
-        if not self._counted.isdisjoint(other._counted):
-            return
-        self._counted |= other._counted
-        self.clipped += other.clipped
-        self.unchanged.include(other.unchanged)
-        self.sums.include(other.sums)
+    @classmethod
+    def from_plain(cls, clipped: int, unchanged: Any, sums: Any) -> PlaneCheck:
+        """From lists and numbers, as they are read from JSON."""
+        part = None
+        if unchanged is not None:
+            whole, pixels, values = unchanged
+            part = Unchanged(whole, pixels, tuple(values))
+        return cls(clipped, part, None if sums is None else tuple(sums))
+
+
+class _ChannelChecks:
+    """Checks of the planes of a channel; their sums do not depend on the order of the planes."""
+
+    def __init__(self, channel: PreparedChannel) -> None:
+        self._channel = channel
+        self.planes: dict[int, PlaneCheck] = {}
+
+    def _in_order(self) -> Iterator[tuple[int, PlaneCheck]]:
+        return ((index, self.planes[index]) for index in sorted(self.planes))
+
+    def check(self) -> ResidualCheck:
+        """The check of the removed noise."""
+        sums = ResidualSums(self._channel.correlation.neighbours)
+        for _, plane in self._in_order():
+            if plane.sums is not None:
+                sums.add(plane.sums)
+        return sums.check()
+
+    def unchanged(self) -> UnchangedPlaces:
+        """Planes and pixels that are returned unchanged."""
+        places = UnchangedPlaces(self._channel.channel)
+        for index, plane in self._in_order():
+            places.add(index, plane.unchanged)
+        return places
+
+    def clipped(self) -> int:
+        """Number of clipped values."""
+        return sum(plane.clipped for plane in self.planes.values())
 
 
 def _fine_enough(

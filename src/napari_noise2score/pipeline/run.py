@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.results import Denoised, Event, Progress
-from napari_noise2score.pipeline.schedule import Work
+from napari_noise2score.pipeline.schedule import OnDemand, Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
 from napari_noise2score.score.training_files import TrainingFolder
@@ -33,7 +33,8 @@ def denoise_steps(
     stop: Stop | None = None,
     keep_going: bool = False,
     check_first: bool = False,
-    on_demand: bool = False,
+    on_demand: OnDemand = False,
+    keep_levels: bool = True,
     folder: TrainingFolder | None = None,
     own_model: bool = False,
 ) -> Generator[Event, None, None]:
@@ -64,9 +65,13 @@ def denoise_steps(
     check_first : bool
         Whether to open all images and to estimate their noise before the first training. An image
         that is not acceptable then ends the work, also with ``keep_going``.
-    on_demand : bool
-        Whether to compute the planes of a result when they are read. Its image is a `CleanImage`,
-        and its report has no checks of the removed noise.
+    on_demand : bool or callable
+        Whether to compute the planes of a result when they are read; a callable takes the image.
+        The image of the result is a `CleanImage`, and its report has no checks of the removed
+        noise until the planes were read, see `checked`.
+    keep_levels : bool
+        Whether to keep some clean levels that were predicted when they were read, for another
+        correction.
     folder : TrainingFolder, optional
         Where the states of the trainings are saved, and whether they continue from these.
     own_model : bool
@@ -108,6 +113,7 @@ def denoise_steps(
         check_first=check_first,
         together=together,
         on_demand=on_demand,
+        keep_levels=keep_levels,
         folder=folder,
         own_model=own_model,
     )
