@@ -18,6 +18,7 @@ from napari_noise2score.images import footprint
 from napari_noise2score.images.ome_zarr import layout as zarr_layout
 from napari_noise2score.images.ome_zarr import record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.pipeline.clean_image import CleanImage
 
 FRAMES = 5
@@ -168,6 +169,23 @@ def test_an_interrupted_result_goes_on_from_its_parts(apply, planes, capsys, out
     np.testing.assert_array_equal(parts, whole)
     assert report_of_parts == report
     assert not list(Path().glob('*.unfinished*'))
+
+
+@pytest.mark.parametrize('output', OUTPUTS)
+def test_an_interruption_just_before_the_name_is_given(apply, planes, monkeypatch, output):
+    whole, report = apply(f'whole-{output}', *LIMIT)
+
+    def interrupted(image) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnfinishedImage, 'finish', interrupted)
+        apply(output, *LIMIT, status=130)
+    planes.done = 0
+    parts, report_of_parts = apply(output, *LIMIT, '--resume')
+    assert planes.done == 0
+    np.testing.assert_array_equal(parts, whole)
+    assert report_of_parts == report
 
 
 @pytest.mark.parametrize('output', OUTPUTS)

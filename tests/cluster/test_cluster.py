@@ -16,11 +16,12 @@ import pytest
 import tifffile
 
 from napari_noise2score import InputError, write_image
-from napari_noise2score.cli import main
-from napari_noise2score.cluster import scheduler
+from napari_noise2score.cli import main, memory_limit
+from napari_noise2score.cluster import planes, scheduler
 from napari_noise2score.cluster.parcel import packed, unpacked
 from napari_noise2score.cluster.scheduler import cluster_at
 from napari_noise2score.cluster.target import check_shared
+from napari_noise2score.images import footprint
 from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.ome_zarr import read_ome_zarr
 from napari_noise2score.images.source import ImageSource
@@ -199,6 +200,30 @@ def test_several_large_images_are_done_by_all_workers(folder, workers, stack, mo
     assert main([*call, 'many', *again]) == 2  # made with other settings
     assert main([*call, 'many', *again, '--overwrite']) == 0
     assert contents(Path('many/0.zarr')) != contents(Path('alone/0.zarr'))
+    assert not hidden()
+
+
+@pytest.mark.slow
+def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeypatch, capsys):
+    monkeypatch.setattr(memory_limit, '_LEAST', 1)
+    for name in ('PROGRAM', '_ESTIMATE', '_TRAINING', '_PATCHES'):
+        monkeypatch.setattr(footprint, name, 0)
+    Path('movies').mkdir()
+    for number in range(2):
+        movie = synthetic_stack('nuclei', frames=4, size=48, seed=number).noisy
+        write_image(f'movies/{number}.tif', movie, 'TYX')
+    call = ['denoise', 'movies', *QUICK, '--model-per', 'image', '--output']
+    assert main([*call, 'alone']) == 0
+    capsys.readouterr()
+    units, in_turn = [], planes._in_turn
+    monkeypatch.setattr(planes, '_in_turn', lambda one: units.append(one) or in_turn(one))
+    more = ['--max-memory', '150K', '--scheduler', workers.scheduler_address]
+    assert main([*call, 'many', *more]) == 0
+    assert 'of 150 KiB (--max-memory)' in capsys.readouterr().err
+    assert len(units) == 2
+    for number in range(2):
+        one, other = (tifffile.imread(f'{out}/{number}.tif') for out in ('alone', 'many'))
+        np.testing.assert_array_equal(one, other)
     assert not hidden()
 
 

@@ -161,7 +161,6 @@ def write_steps(
             if unfinished is not None:
                 unfinished.add(number, values.astype(lies.dtype, copy=False))
             del values
-            yield of_full(1.0)
         yield from relay(target.pyramid_steps(), lambda share: _FULL + (1 - _FULL) * share)
         target.finish(acquisition, inherited, record())
 
