@@ -45,9 +45,9 @@ def store(tmp_path):
     return path
 
 
-@pytest.mark.parametrize('way', ['series', 'path'])
+@pytest.mark.parametrize('way', ['scene', 'path'])
 def test_channels_and_sizes_come_from_the_xml_where_the_attributes_state_nothing(store, way):
-    image = read_ome_zarr(store, series=1) if way == 'series' else read_ome_zarr(store / '1')
+    image = read_ome_zarr(store, scene=1) if way == 'scene' else read_ome_zarr(store / '1')
     assert image.acquisition.spacing == {'X': Spacing(0.2, 'µm')}
     assert image.acquisition.channels == (
         ChannelInfo('DAPI', None, Spacing(461, 'nm'), Spacing(358, 'nm')),
@@ -59,7 +59,7 @@ def test_channels_and_sizes_come_from_the_xml_where_the_attributes_state_nothing
 
 @pytest.mark.parametrize('remote', [False, True])
 def test_a_result_has_the_xml_of_its_image(store, tmp_path, remote):
-    image = read_image(store, series=1)
+    image = read_image(store, scene=1)
     place = f'memory://{tmp_path.name}/out.zarr' if remote else str(tmp_path / 'out.zarr')
     clean = np.asarray(image.data, np.float32)
     for target in (place, place.replace('out', 'again')):
@@ -81,20 +81,20 @@ def test_a_result_has_the_xml_of_its_image(store, tmp_path, remote):
 
 
 def test_wavelengths_go_from_the_xml_into_a_tiff(store, tmp_path):
-    image = read_image(store, series=0)
+    image = read_image(store, scene=0)
     write_image(tmp_path / 'clean.ome.tif', DATA, 'CYX', image.acquisition)
     with tifffile.TiffFile(tmp_path / 'clean.ome.tif') as file:
         assert 'EmissionWavelength="461' in file.ome_metadata
 
 
 def test_attributes_of_the_array_go_to_that_of_the_result(store, tmp_path):
-    image = read_image(store, series=1)
+    image = read_image(store, scene=1)
     write_image(tmp_path / 'out.zarr', DATA, 'CYX', inherited=image.inherited)
     assert zarr.open_array(tmp_path / 'out.zarr' / '0').attrs.asdict() == {'gain': 3}
 
 
 def test_another_part_of_the_image_has_no_xml(store):
-    image = read_ome_zarr(store, series=0)
+    image = read_ome_zarr(store, scene=0)
     assert image.inherited.part(Region({'Y': (0, 5)}), {}).xml == ''
     assert for_result(image.inherited.xml, 'CYX', (2, 20, 29), 'float32') == ''
     assert for_result(image.inherited.xml, 'CYX', (2, 20, 30), 'float32')
@@ -103,7 +103,7 @@ def test_another_part_of_the_image_has_no_xml(store):
 @pytest.mark.parametrize('text', ['', '<OME', '<OME/>', 'no xml'])
 def test_damaged_xml_is_left_out(store, tmp_path, text):
     (store / 'OME' / 'METADATA.ome.xml').write_text(text)
-    image = read_image(store, series=1)
+    image = read_image(store, scene=1)
     assert image.inherited.xml == ''
     assert image.acquisition.channels == ()
     assert only_image(XML, 2) == ''
