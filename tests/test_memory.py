@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score import memory
-from napari_noise2score.memory import available, in_words, ran_out, shortage
+from napari_noise2score.memory import available, in_words, ran_out, shortage, total
 
 GIB = 2**30
 
@@ -90,3 +90,13 @@ def test_a_system_without_limits_has_what_is_free(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, '_GROUPS', tmp_path / 'no such file')  # Windows, macOS
     monkeypatch.setattr(memory, 'address_space', lambda: None)
     assert memory.available() > 0
+
+
+def test_the_memory_of_the_machine_is_that_of_its_smallest_group(tmp_path):
+    groups, control = tmp_path / 'cgroup', tmp_path / 'control'
+    machine = total(groups, control)
+    assert machine > GIB // 4
+    groups.write_text('0::/job/task\n')
+    write(control / 'job', memory_max=f'{machine // 2}', memory_current='5')
+    write(control / 'job' / 'task', memory_max='max', memory_current='5')
+    assert total(groups, control) == machine // 2

@@ -58,20 +58,12 @@ def written_whole(path: PathLike) -> Iterator[Path]:
     target = real(asked)
     part = temporary(target.parent)
     try:
-        yield part
-        _copy_permissions(target, part)
-        _sync_file(part)
-        part.replace(target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        if error.filename not in (None, str(part)):
-            raise
-        code = error.errno or _error_number(part)
-        raise OSError(code, os.strerror(code), str(asked)) from error
+        with _as_error_of(asked, part):
+            yield part
+        give_name(part, asked)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    note_written(asked)
 
 
 @contextmanager
@@ -90,23 +82,51 @@ def folder_written_whole(path: PathLike) -> Iterator[Path]:
     part = temporary(asked.parent)
     part.mkdir()
     try:
-        yield part
-        for file in part.rglob('*'):
-            if file.is_file():
-                _sync_file(file)
-        if os.path.lexists(asked):
-            raise FileExistsError(errno.EEXIST, 'appeared during the work', str(asked))
-        part.rename(asked)
-    except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(part)):
-            raise
-        code = error.errno or errno.EIO
-        raise OSError(code, os.strerror(code), str(asked)) from error
+        with _as_error_of(asked, part):
+            yield part
+        give_name(part, asked)
     finally:
         for _ in range(_REMOVALS):  # writing in other threads may go on for a moment
             if part.exists():
                 shutil.rmtree(part, ignore_errors=True)
-    note_written(asked)
+
+
+def give_name(part: Path, path: Path) -> None:
+    """Rename a file or folder that is complete, after its contents are synchronised with the disk.
+
+    Raises
+    ------
+    OSError
+        With the name ``path`` and the reason, if that is not possible; for a folder also if
+        something of that name exists.
+    """
+    with _as_error_of(path, part):
+        if part.is_dir():
+            for file in part.rglob('*'):
+                if file.is_file():
+                    _sync_file(file)
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, 'appeared during the work', str(path))
+            part.rename(path)
+        else:
+            target = real(path)
+            _copy_permissions(target, part)
+            _sync_file(part)
+            part.replace(target)
+            _sync_folder(target.parent)
+    note_written(path)
+
+
+@contextmanager
+def _as_error_of(asked: Path, part: Path) -> Iterator[None]:
+    """Raise an error of the temporary file as one of the name that was asked for."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(part)):
+            raise
+        code = error.errno or (errno.EIO if part.is_dir() else _error_number(part))
+        raise OSError(code, os.strerror(code), str(asked)) from error
 
 
 @contextmanager

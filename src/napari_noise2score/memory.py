@@ -46,6 +46,18 @@ def available(groups: Path = _GROUPS, control: Path = _CONTROL) -> int:
     return min([_free(), *_left_by_limits(groups, control)])
 
 
+def total(groups: Path = _GROUPS, control: Path = _CONTROL) -> int:
+    """Bytes of memory of the machine, or of the smallest limit of the control groups.
+
+    The parameters are those of `available`.
+    """
+    import psutil
+
+    limits = [_number(folder / most) for folder, most, _ in _groups(groups, control)]
+    machine = int(psutil.virtual_memory().total)
+    return min([machine, *(limit for limit in limits if limit is not None)])
+
+
 def address_space() -> int | None:
     """Bytes of address space that ``ulimit -v`` leaves to this process; None without a limit."""
     try:

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.footprint import Free, check_footprint
+from napari_noise2score.images.footprint import (
+    Free,
+    check_footprint,
+    peak_at_once,
+    peak_on_demand,
+)
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.api import denoise
@@ -51,3 +56,22 @@ def test_a_region_of_what_is_too_large_is_not_too_large():
     with pytest.raises(InputError, match=r'mosaic\.tif'):
         denoise(mosaic.data, 'YX', name='mosaic.tif', seconds=0)
     check_footprint(mosaic.part(Region({'Y': (0, 64), 'X': (0, 64)})), np.float32)
+
+
+def test_a_long_movie_needs_as_much_as_a_short_one_plane_by_plane():
+    short, long = (ImageSource(Huge(n, 2048, 2048), 'TYX', 'movie') for n in (100, 8192))
+    peaks = [
+        peak_on_demand(movie, np.float32, trains=trains, sharded=True)
+        for movie in (short, long)
+        for trains in (False, True)
+    ]
+    assert len(set(peaks)) == 1
+    assert peaks[0] < 2000 * MIB  # of 64 GiB
+    assert peak_at_once(long, np.float32, trains=False) > 2**38
+    assert peak_at_once(short, np.float32, trains=False) > peaks[0]
+
+
+def test_a_large_plane_needs_more_plane_by_plane():
+    plane = ImageSource(Huge(4, 9000, 9000), 'TYX', 'mosaic')
+    needed = {k: peak_on_demand(plane, np.float32, trains=False, sharded=k) for k in (True, False)}
+    assert 4 * 2**30 < needed[True] < needed[False] < 6 * 2**30

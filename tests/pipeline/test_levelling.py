@@ -12,11 +12,15 @@ from napari_noise2score import (
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SCENES
-from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, Sinusoid
+from napari_noise2score.noise.patterns.shared import NO_ROW_NOISE, RowNoise, Sinusoid
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline import levelling
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
+from napari_noise2score.pipeline.stages import train_score_steps
+from napari_noise2score.progress import finish
+from napari_noise2score.score import plane_buffer
 from napari_noise2score.score.pretraining.weights import warm_start
 
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
@@ -127,3 +131,23 @@ def test_a_window_has_its_part_of_a_wave():
     window = Region({'Y': (33, 96), 'X': (65, 160)})
     part = correct_plane(warm_start(), channel, 0, window=window, device='cpu')
     assert np.abs(((part - 200) * wave[33:96, 65:160]).mean()) < 0.1 * (wave**2).mean()
+
+
+def test_a_training_on_a_large_movie_cleans_few_planes_and_each_once(monkeypatch):
+    scenes = (np.random.default_rng(n) for n in range(6))  # each its own: no pairs
+    noisy = np.stack([CAMERA.sample(100 + 400 * SCENES['nuclei']((64, 64), r), r) for r in scenes])
+    offsets = np.random.default_rng(0).normal(0, 12, (6, 64, 1))
+    source = ImageSource(np.round(noisy + offsets).astype(np.uint16), 'TYX')
+    prepared = model_noise(source)
+    channel = replace(prepared.channels[0], rows=RowNoise(rows=144.0, noise=600.0), pairs=())
+    cleaned, real = [], levelling._offsets
+
+    def counted(one, device, index):
+        cleaned.append(index)
+        return real(one, device, index)
+
+    monkeypatch.setattr(levelling, '_offsets', counted)
+    monkeypatch.setattr(plane_buffer, '_SOON', 2 * 64 * 64)
+    settings = TrainSettings(seconds=None, steps=2, patch=32, device='cpu')
+    finish(train_score_steps([replace(prepared, channels=(channel,))], settings))
+    assert sorted(cleaned) == [1, 4]

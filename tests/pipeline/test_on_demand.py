@@ -89,6 +89,16 @@ def test_checks_are_those_of_the_planes_that_were_read(noisy):
     assert result.image.corrected().blank == at_once.blank
 
 
+@pytest.mark.parametrize('keep', [True, False])
+def test_clean_levels_are_kept_for_another_correction_if_wanted(noisy, whole, keep):
+    source = ImageSource(noisy, 'TCYX', 'cells')
+    steps = denoise_steps([source], AT_ONCE, on_demand=True, keep_levels=keep)
+    result = finish(single(steps))
+    np.testing.assert_array_equal(np.asarray(result.image), whole)
+    (levels,) = result.score_map.clean
+    assert len(levels._kept) == (len(noisy) if keep else 0)
+
+
 def test_nothing_is_computed_before_it_is_read(noisy, monkeypatch):
     read = []
     real = CleanImage._computed

@@ -14,7 +14,7 @@ def test_large_planes_are_estimated_from_their_middle(monkeypatch):
     stack = synthetic_stack('nuclei', frames=6, size=256, seed=2)
     data = stack.noisy.copy()
     data[:, 0, 0] = 60_000
-    monkeypatch.setattr(module, '_PIXELS', 6 * 128 * 128)
+    monkeypatch.setattr(module, 'SAMPLE_PIXELS', 6 * 128 * 128)
     channel = model_noise(ImageSource(data, 'TYX')).channels[0]
     middle = ImageSource(data, 'TYX').part(Region({'Y': (64, 192), 'X': (64, 192)}))
     alone = model_noise(middle).channels[0]

@@ -18,7 +18,8 @@ def check(factor: float, photons: float, family=COUNTS, lacked: float = 0.0) -> 
     truth = np.full(SHAPE, offset + gain * photons)
     noisy = family.sample(truth, np.random.default_rng(0))
     sums = ResidualSums()
-    sums.add(noisy, offset + factor * gain * photons * np.ones(SHAPE), family, lacked)
+    clean = offset + factor * gain * photons * np.ones(SHAPE)
+    sums.add(ResidualSums.of_plane(noisy, clean, family, lacked))
     return sums.check()
 
 
@@ -44,7 +45,8 @@ def test_light_is_told_though_it_is_little_beside_the_noise():
     large = ResidualSums()
     rng = np.random.default_rng(1)
     for _ in range(10):
-        large.add(COUNTS.sample(np.full(SHAPE, 0.1), rng), np.full(SHAPE, 0.11), COUNTS)
+        noisy = COUNTS.sample(np.full(SHAPE, 0.1), rng)
+        large.add(ResidualSums.of_plane(noisy, np.full(SHAPE, 0.11), COUNTS))
     found = large.check()
     assert abs(found.mean) < 0.05
     assert any('brighter' in words for words in found.warnings)

@@ -17,6 +17,7 @@ class ArrayPlanes:
     """Planes over an array (N, Y, X), by default of white noise of variance one."""
 
     recorruptible = True
+    costly = False
 
     def __init__(
         self,

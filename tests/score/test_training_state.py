@@ -16,7 +16,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.progress import finish
 from napari_noise2score.score import checkpoints, monitor, training_files
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.sampler import PatchSampler
+from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.train import train
 from napari_noise2score.score.training_files import SavedTraining, TrainingFolder
 from napari_noise2score.score.training_origin import TrainingOrigin
@@ -153,8 +153,8 @@ def test_restarts_and_their_learning_rate_are_remembered(tmp_path, monkeypatch):
 
 
 def test_planes_at_hand_of_images_larger_than_the_memory_are_remembered(tmp_path, monkeypatch):
-    small = partial(PatchSampler, in_memory=3 * 64 * 64 * 4)
-    monkeypatch.setattr('napari_noise2score.score.train.PatchSampler', small)
+    small = partial(PlaneBuffer, in_memory=3 * 64 * 64 * 4)
+    monkeypatch.setattr('napari_noise2score.score.train.PlaneBuffer', small)
     images = [noisy_planes(12, 64)]
     whole = finish(train(images, SCRATCH))
     path = tmp_path / 'a.safetensors'

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
+from napari_noise2score.cli.cluster import add_scheduler
 from napari_noise2score.cli.console import (
     PROGRAM,
     close_console,
@@ -29,6 +30,7 @@ from napari_noise2score.cli.console import (
 )
 from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
+from napari_noise2score.cli.memory_limit import add_max_memory
 from napari_noise2score.cli.options import (
     add_correction,
     add_inputs,
@@ -38,10 +40,11 @@ from napari_noise2score.cli.options import (
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
-from napari_noise2score.cli.resume import SUFFIX, add_resume
+from napari_noise2score.cli.resume import PARTS, SUFFIX, add_resume, add_resume_of_parts
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.images.ome_zarr.location import named
+from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import add_fields
@@ -110,9 +113,13 @@ _NAMED = 8
 def _written_words(written: Sequence[Path]) -> str:
     """What is there after an interruption."""
     states = [path for path in written if path.parent.suffix == SUFFIX and path.exists()]
+    parts = [path for path in written if path.suffix == UNFINISHED and path.exists()]
     resume = f'; --resume continues the training from {states[0].parent}' if states else ''
+    if parts:
+        resume = f'; --resume continues the result from {named(parts[-1])}'
     # some are written again and again
-    files = list(dict.fromkeys(named(p) for p in written if p.parent.suffix != SUFFIX))
+    whole = (p for p in written if p.parent.suffix != SUFFIX and p.suffix != UNFINISHED)
+    files = list(dict.fromkeys(named(p) for p in whole))
     if not files:
         return f'nothing was written{resume}'
     names, more = ', '.join(files[:_NAMED]), len(files) - _NAMED
@@ -167,10 +174,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_inputs(denoise)
     add_output(denoise)
+    add_scheduler(denoise)
     add_noise(denoise)
     add_correction(denoise, trains=True)
     add_training(denoise)
-    add_resume(denoise, 'OUT.resume (OUT/training.resume if OUT is a folder)')
+    place = 'OUT.resume (OUT/training.resume if OUT is a folder)'
+    add_resume(denoise, place, f'. Also continues {PARTS}')
+    add_max_memory(denoise)
     denoise.add_argument(
         '--model-out', type=file_named, metavar='M', help='save the trained model in this file'
     )
@@ -208,9 +218,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_inputs(apply)
     add_output(apply)
+    add_scheduler(apply)
     add_noise(apply)
     add_correction(apply, trains=False)
     add_fields(apply, TrainSettings, only=('device',))
+    add_resume_of_parts(apply)
+    add_max_memory(apply)
     apply.set_defaults(command=run_apply)
 
     estimate = commands.add_parser('estimate', help='estimate the noise of images')

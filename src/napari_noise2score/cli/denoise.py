@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ import numpy as np
 
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError
+from napari_noise2score.cli.cluster import ClusterWork, check_scheduler, cluster_of
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, Opened
 from napari_noise2score.cli.inputs import files_of, other_inputs
+from napari_noise2score.cli.memory_limit import MemoryLimit
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import (
     Output,
@@ -36,6 +39,7 @@ from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
+    from napari_noise2score.images.source import ImageSource
     from napari_noise2score.score.model import ScoreModel
 
 _LEFT_ONLY = (
@@ -140,7 +144,8 @@ def _write_clean(
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
 
-    names = _Names.of(options)
+    check_scheduler(options)
+    names, limit = _Names.of(options), MemoryLimit.of(options, trains=_trains(settings, model))
     resumption = None if model is not None else _resumption(options, settings, names)
     choose_device(settings.training.device)
     start = starting_model(settings.training.init) if model is None else None
@@ -162,29 +167,35 @@ def _write_clean(
     if options.dry_run:
         check_outputs(written, names.inputs, overwrite=again)
         goals = [names.goals[number] for number in todo]
-        tasks = _tasks(images, goals, settings, done, batch, sizes)
-        plan = Plan(settings, model, sizes, several_models=not together)
+        tasks = _tasks(images, goals, settings, done, batch, sizes, limit, options.resume)
+        plan = Plan(settings, model, sizes, several_models=not together, limit=limit)
         tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
         return batch.status()
     if resumption is not None:
         written += resumption.outputs
     with tried(written, names.inputs, overwrite=again):
         goals = [names.goals[number] for number in todo]
-        tasks = _tasks(images, goals, settings, done, batch, sizes)
+        tasks = _tasks(images, goals, settings, done, batch, sizes, limit, options.resume)
         results = Results(
             tasks, settings, batch, Claims(), names.model_out, options.report, replaces=again
         )
+        if not _trains(settings, model) or (resumption is not None and resumption.used):
+            results.resume = options.resume
         try:
             if together:
                 results.tasks = claimed(tasks, results.claims, batch)
             if together and settings.training.trains and results.tasks and batch.skipped:
                 note(_LEFT_ONLY)
             if results.tasks:
-                _work(results, images, model, together, resumption)
+                _work(results, images, model, together, resumption, limit, options)
         finally:
             results.claims.give_all_back()
             batch.write_table(at_the_end=True)
         return batch.status()
+
+
+def _trains(settings: DenoiseSettings, model: ScoreModel | None) -> bool:
+    return model is None and settings.training.trains
 
 
 def _tasks(
@@ -194,10 +205,13 @@ def _tasks(
     done: DoneBefore,
     batch: Batch,
     sizes: list[tuple[Path, int]],
+    limit: MemoryLimit,
+    resume: bool,
 ) -> list[Task]:
     """Look at images before the work; those that pass all checks are tasks.
 
-    ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them.
+    ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them, but
+    for those parts that an earlier run has written if it is to ``resume``.
     """
     from napari_noise2score.images.footprint import check_footprint
     from napari_noise2score.images.formats import check_writable_as
@@ -213,15 +227,19 @@ def _tasks(
             for path, kind in written
             for text in check_writable_as(path, source.axes, kind, source.shape)
         ]
-        check_footprint(source, dtype, differences=len(written) > 1)
-        image.tell(*notes)
+        in_parts = limit.on_demand(source, dtype)
+        if in_parts:
+            image.tell(*notes, limit.check(source, dtype, goals[number]))
+        else:
+            check_footprint(source, dtype, differences=len(written) > 1)
+            image.tell(*notes)
         sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
         file = images.files[number]
         stated = image.acquisition, image.inherited, image.file.notes
-        tasks.append(Task(file, goals[number], done.known[file], *stated))
+        tasks.append(Task(file, goals[number], done.known[file], *stated, in_parts))
 
     batch.look_at(images, check)
-    check_space(sizes)
+    check_space(sizes, resume=resume)
     return tasks
 
 
@@ -251,24 +269,42 @@ def _work(
     model: ScoreModel | None,
     together: bool,
     resumption: Resumption | None,
+    limit: MemoryLimit,
+    options: argparse.Namespace,
 ) -> None:
     """Denoise images; without ``together``, each is claimed when its turn comes."""
     from napari_noise2score.pipeline.run import denoise_steps
 
+    settings = results.settings
+
+    def on_demand(source: ImageSource) -> bool:
+        return limit.on_demand(source, settings.dtype_of(source))
+
     images = images.only([task.file for task in results.tasks])
+    if resumption is not None:
+        resumption.keeps_all = any(task.in_parts for task in results.tasks)
     if not together:
         images.before = results.take
-    steps = denoise_steps(
-        images.sources,
-        results.settings,
-        training_parts=images.training_parts,
-        model=model,
-        keep_going=not results.batch.single,
-        folder=None if resumption is None else resumption.begin(),
-    )
+    told = iter if resumption is None else resumption.told
     try:
-        told = steps if resumption is None else resumption.told(steps)
-        run(results.written(told), results.where)
+        with ExitStack() as stack:
+            cluster = cluster_of(options, stack)
+            folder = None if resumption is None else resumption.begin()
+            if cluster is not None:
+                work = ClusterWork(cluster, options, results, images, model).steps(folder, told)
+            else:
+                steps = denoise_steps(
+                    images.sources,
+                    settings,
+                    training_parts=images.training_parts,
+                    model=model,
+                    keep_going=not results.batch.single,
+                    on_demand=on_demand,
+                    keep_levels=False,
+                    folder=folder,
+                )
+                work = results.written(told(steps))
+            run(work, results.where)
     except TakenError as error:  # of the only image
         results.batch.leave_out(results.tasks[0].file, error)
     finally:

@@ -81,7 +81,8 @@ class Images:
         from napari_noise2score.images.source import ImageSource
         from napari_noise2score.images.tiff.reading import IN_MEMORY
 
-        share = min(IN_MEMORY, available() // (_SHARE * self._count))
+        most = getattr(self._options, 'max_memory', None) or available()
+        share = min(IN_MEMORY, min(most, available()) // (_SHARE * self._count))
         axes, scene = self._options.axes, scene_within(path, self._options)
         image = read_image(path, axes, scene, in_memory=share)
         source = ImageSource(image.data, image.axes, image_name(path)).part(self._region)

@@ -19,6 +19,7 @@ from napari_noise2score.images.ome_zarr import (
     url_of,
 )
 from napari_noise2score.images.scenes import split_scene
+from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.settings import StartFrom
 
 NEEDED = 'a TIFF, OME-Zarr, PNG, NPY or microscope image (CZI, ND2, LIF, ...) is needed'
@@ -200,9 +201,12 @@ def existing_file(path: Path) -> Path:
 
 
 def _inside(folder: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
-    """All that is in a folder and is not hidden, by name; links to folders are not followed."""
+    """All that is in a folder, by name, but nothing hidden or unfinished; links to folders are
+    not followed.
+    """
     found = []
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith('.')):
+    names = [path for path in folder.iterdir() if not path.name.startswith('.')]
+    for path in sorted(path for path in names if path.suffix != UNFINISHED):
         found.append(path)
         enters = recursive and path.is_dir() and not path.is_symlink() and not _is_zarr(path)
         if enters and path.resolve() not in outputs:

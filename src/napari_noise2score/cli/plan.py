@@ -20,6 +20,7 @@ from napari_noise2score.settings import DenoiseSettings, StartFrom, TrainSetting
 if TYPE_CHECKING:
     from napari_noise2score.cli.batch import Batch
     from napari_noise2score.cli.images import Images, Opened
+    from napari_noise2score.cli.memory_limit import MemoryLimit
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.score.model import ScoreModel
 
@@ -41,12 +42,15 @@ class Plan:
         Outputs, and the bytes of their values.
     several_models : bool
         Whether each image gets a model of its own.
+    limit : MemoryLimit
+        The memory that may be needed.
     """
 
     settings: DenoiseSettings
     model: ScoreModel | None
     sizes: Sequence[tuple[Path, int]]
     several_models: bool
+    limit: MemoryLimit
 
     def training(self, count: int) -> tuple[float, str]:
         """Seconds of all trainings at most, and how they are known."""
@@ -92,14 +96,12 @@ def tell_plan(
     batch : Batch
         What becomes of the others.
     """
-    from napari_noise2score.images.footprint import footprint
-
     values, memory = 0, 0
     sources = [images.at(images.files.index(file)).source for file, _ in tasks[:1]]
     for file, output in tasks:
         source = images.at(images.files.index(file)).source
         dtype = plan.settings.dtype_of(source)
-        needed, _ = footprint(source, dtype)
+        needed = plan.limit.needed(source, dtype, output)
         values, memory = values + source.size, max(memory, needed)
         size = in_words(source.size * dtype.itemsize)
         say(f'would be done: {named(file)} -> {named(output)}: {_outline(source)}, result {size}')

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from napari_noise2score.cli.batch import Batch, words_of
 from napari_noise2score.cli.claims import Claims
 from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
@@ -24,6 +26,8 @@ from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
 if TYPE_CHECKING:
+    from napari_noise2score.cluster.target import SharedOmeZarr
+    from napari_noise2score.cluster.whole_files import FileDone
     from napari_noise2score.pipeline.results import Denoised, Event, Progress
 
 _SELDOM = 10
@@ -50,6 +54,9 @@ class Results:
         Where the report goes.
     replaces : bool
         Whether an OME-Zarr that exists is replaced.
+    resume : bool or None
+        Whether results that are written in parts go on from those of an earlier run; see
+        `ResultInParts`.
     """
 
     tasks: list[Task]
@@ -59,7 +66,8 @@ class Results:
     model_out: Path | None
     report: Path | None
     replaces: bool
-    _reports: list[dict[str, Any]] = field(default_factory=list)
+    resume: bool | None = None
+    _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
     _pending: bool = False
@@ -80,7 +88,33 @@ class Results:
         left = self._pace.left(count)
         return words if left is None else f'{words}, about {duration(left)} left of all'
 
-    def _finished(self, number: int, words: str | None) -> None:
+    def left_out(self, number: int, error: Exception) -> None:
+        """An image could not be denoised.
+
+        Raises
+        ------
+        Exception
+            ``error``, if there is no other image.
+        """
+        self.batch.leave_out(self.tasks[number].file, error)
+        self._pending = bool(self._reports)
+        self._finished(number, None)
+
+    def received(self, number: int, done: FileDone) -> None:
+        """Give what another process has written its names, and record it."""
+        from napari_noise2score.cluster.whole_files import move
+
+        task = self.tasks[number]
+        for path, part in zip(task.targets, done.written, strict=True):
+            if isinstance(part, Path):
+                self._write(path, partial(move, part))
+            else:
+                self._lost(path, part)
+        self._gains += done.gains
+        self._record(number, done.report, done.report['seconds'])
+        self._finished(number, 'done', done.report['seconds'])
+
+    def _finished(self, number: int, words: str | None, own_seconds: float | None = None) -> None:
         """An image is done or left out; said where there is no bar that shows it."""
         from napari_noise2score.images.formats import image_name
 
@@ -89,6 +123,7 @@ class Results:
         seconds = self._pace.finish(worked=words is not None)
         if count < 2 or words is None:
             return
+        seconds = seconds if own_seconds is None else own_seconds
         left = self._pace.left(count)
         more = '' if not left else f', about {duration(left)} left of all'
         note(
@@ -110,9 +145,7 @@ class Results:
                     if self.settings.model_per is ModelPer.ALL:
                         self._pace.restart()
                 case Failed():
-                    self.batch.leave_out(self.tasks[event.number].file, event.error)
-                    self._pending = bool(self._reports)
-                    self._finished(event.number, None)
+                    self.left_out(event.number, event.error)
                 case Denoised():
                     yield from self._result(event)
                     self._finished(event.number, 'done')
@@ -123,39 +156,69 @@ class Results:
 
     def _result(self, result: Denoised) -> Generator[Any, None, None]:
         """Write what belongs to an image, then say what there is to say of it."""
+        from napari_noise2score.cluster.target import SharedOmeZarr
         from napari_noise2score.images.formats import ORIGIN, write_image
+        from napari_noise2score.pipeline.clean_image import CleanImage
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
         result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
 
-        def write(path: Path, values: NDArray[Any]) -> None:
+        def write(path: Path, values: NDArray[Any] | SharedOmeZarr) -> None:
+            record = {**result.report, 'warnings': [*task.notes, *result.report['warnings']]}
+            if isinstance(values, SharedOmeZarr):
+                values.finish(task.acquisition, task.inherited, record)
+                return
             write_image(
                 path,
                 values,
                 source.axes,
                 task.acquisition,
                 inherited=task.inherited,
-                record={**result.report, 'warnings': [*task.notes, *warnings]},
+                record=record,
             )
 
-        warnings, trained_on = result.report['warnings'], result.report['trained_on']
         clean, *maps = task.targets
-        self._write(clean, lambda path: write(path, result.image))
+        image: Any = result.image
+        if isinstance(image, CleanImage):
+            yield from self._in_parts(clean, task, result)
+        else:
+            self._write(clean, lambda path: write(path, image))
         for path in maps:
             yield from self._map(path, result, write)
-        report = {**result.report, 'warnings': [*task.notes, *warnings]}
-        if self._reports and self._reports[-1]['trained_on'] == trained_on:
-            report['trained_on'] = self._reports[-1]['trained_on']  # many images, held once
-        self._reports.append(report)
+        self._record(result.number, result.report, self._pace.seconds)
+
+    def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
+        """Add an image to report and table, and say what there is to say of it."""
+        task = self.tasks[number]
+        warnings, trained_on = report['warnings'], report['trained_on']
+        report = {**report, 'warnings': [*task.notes, *warnings]}
+        last = next(reversed(self._reports.values()), None)
+        if last is not None and last['trained_on'] == trained_on:
+            report['trained_on'] = last['trained_on']  # many images, held once
+        self._reports[number] = report
         self._pending = True
         self.write_report()
         values = row_of(report, task.acquisition)
-        self.batch.finish(task.file, {**values, 'seconds': round(self._pace.seconds, 3)})
+        self.batch.finish(task.file, {**values, 'seconds': round(seconds, 3)})
         for gain in self._gains:
             say(gain)
         self._gains.clear()
         for warning in warnings:
-            note(f'{source.name}: warning: {warning}')
+            note(f'{report["source"]}: warning: {warning}')
+
+    def _in_parts(
+        self, path: Path, task: Task, result: Denoised
+    ) -> Generator[Progress, None, None]:
+        """Write an image that is computed meanwhile; if that fails, the others still are."""
+        try:
+            parts = ResultInParts(task, result, self.settings, self.resume, self.replaces)
+            for progress in parts.written(path):
+                self.claims.renew()
+                yield progress
+        except (OSError, InputError, CheckpointError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not ran_out(error):
+                raise
+            self._lost(path, error)
 
     def _map(
         self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
@@ -186,8 +249,8 @@ class Results:
         if path is None or not self._pending or (begin < self._due and not at_the_end):
             return
         failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
-        record = {'images': self._reports, 'failed': failed}
-        record = self._reports[0] if self.batch.single else record
+        reports = [self._reports[number] for number in sorted(self._reports)]
+        record = reports[0] if self.batch.single else {'images': reports, 'failed': failed}
         self._write(path, lambda path: write_json(path, record))
         self._pending = False
         now = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.outputs import Output
+from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -19,15 +20,30 @@ SUFFIX = '.resume'
 """End of the name of a folder with the states of trainings."""
 
 
-def add_resume(parser: argparse.ArgumentParser, place: str) -> None:
-    """The option that resumes a training; ``place`` names where its state is saved."""
+PARTS = (
+    'an interrupted result that was too large for the memory (see --max-memory) from the parts '
+    f'that are done; they are in the folder OUT{UNFINISHED}'
+)
+"""What is continued of a result, for the help."""
+
+
+def add_resume(parser: argparse.ArgumentParser, place: str, more: str = '') -> None:
+    """The option that resumes a training.
+
+    ``place`` names where its state is saved; ``more`` says what else is continued.
+    """
     parser.add_argument(
         '--resume',
         action='store_true',
         help=f'continue an interrupted training of the same images with the same settings. Its '
         f'state is saved in the folder {place} while it runs (see --save-every), and is removed '
-        'at the end. If there is none, a new training begins',
+        f'at the end. If there is none, a new training begins{more}',
     )
+
+
+def add_resume_of_parts(parser: argparse.ArgumentParser) -> None:
+    """The option that continues a result that was written part by part."""
+    parser.add_argument('--resume', action='store_true', help=f'continue {PARTS}')
 
 
 def folder_beside(output: Path, *, is_folder: bool = False) -> Path:
@@ -48,17 +64,25 @@ class Resumption:
         How to train.
     resume : bool
         Whether they continue from what is there.
+
+    Attributes
+    ----------
+    used : bool
+        Whether states are saved.
+    keeps_all : bool
+        Whether short trainings are saved at their end too, for results that take long.
     """
 
     def __init__(self, path: Path, settings: TrainSettings, *, resume: bool) -> None:
         self._path, self._resume = path, resume
         self._every = settings.save_every
-        self._used = settings.trains and bool(resume or self._every)
+        self.used = settings.trains and bool(resume or self._every)
+        self.keeps_all = False
 
     @property
     def outputs(self) -> list[Output]:
         """What is going to be written: the state of the first training stands for all."""
-        return [Output(self._folder().first, '--resume')] if self._used else []
+        return [Output(self._folder().first, '--resume')] if self.used else []
 
     @property
     def resumes(self) -> bool:
@@ -70,7 +94,7 @@ class Resumption:
 
         States that are not to be resumed get another name.
         """
-        if not self._used:
+        if not self.used:
             return None
         folder = self._folder()
         if not self._resume and folder.files:
@@ -100,10 +124,12 @@ class Resumption:
 
     def end(self) -> None:
         """Remove the states: all that came of them was written."""
-        if self._used:
+        if self.used:
             self._folder().remove()
 
     def _folder(self) -> TrainingFolder:
         from napari_noise2score.score.training_files import TrainingFolder
 
-        return TrainingFolder(self._path, self._every, resume=self._resume)
+        return TrainingFolder(
+            self._path, self._every, resume=self._resume, keeps_all=self.keeps_all
+        )

@@ -9,19 +9,22 @@ from pathlib import Path
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import real
 from napari_noise2score.images.ome_zarr import is_ome_zarr, url_of
+from napari_noise2score.images.unfinished import bytes_there
 from napari_noise2score.memory import in_words
 
 _HEADER = 1 << 16
 """Bytes of a file besides the values of an image, at most but for very many planes."""
 
 
-def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
+def check_space(sizes: Sequence[tuple[Path, int]], *, resume: bool = False) -> None:
     """Raise if there is no space for files of so many bytes, written one after the other.
 
     Parameters
     ----------
     sizes : sequence of (Path, int)
         Files, and how many bytes of numbers each is to hold.
+    resume : bool
+        Whether they go on from the parts of an earlier run, which have their space already.
 
     Raises
     ------
@@ -36,6 +39,7 @@ def check_space(sizes: Sequence[tuple[Path, int]]) -> None:
             continue
         zarr = is_ome_zarr(path)
         size = (values * 4 // 3 if zarr else values) + _HEADER  # with the smaller levels
+        size -= min(size, bytes_there(path)) if resume else 0
         if most is not None and size > most and not zarr:
             raise InputError(
                 f'{path}: would have {in_words(size)}, but files may have at most '

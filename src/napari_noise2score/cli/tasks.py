@@ -81,6 +81,8 @@ class Task:
         What else the file hands on to a result.
     notes : tuple of str
         What is to be said of the file.
+    in_parts : bool
+        Whether it is computed plane by plane and written part by part.
     """
 
     file: Path
@@ -89,6 +91,7 @@ class Task:
     acquisition: Acquisition
     inherited: Inherited
     notes: tuple[str, ...]
+    in_parts: bool = False
 
 
 class DoneBefore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,24 @@ class BlankPlaces:
         return np.unpackbits(bits, count=raw.size).view(bool).reshape(raw.shape)
 
 
+class Unchanged(NamedTuple):
+    """What of a plane is without noise: how many ``pixels``, whether the ``whole`` plane, and
+    some of their ``values``.
+    """
+
+    whole: bool
+    pixels: int
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, raw: NDArray[Any], none: Mask | None) -> Unchanged | None:
+        """Of a plane (Y, X) with its blank places; None if there are none."""
+        if none is None:
+            return None
+        whole = bool(none.all())
+        return cls(whole, int(none.sum()), tuple(_values(raw if whole else raw[none])))
+
+
 class UnchangedPlaces:
     """Planes and pixels of a channel that are returned unchanged, collected plane by plane.
 
@@ -60,16 +78,16 @@ class UnchangedPlaces:
         self._pixels = 0
         self._of_pixels: set[float] = set()
 
-    def add(self, index: int, raw: NDArray[Any], none: Mask | None) -> None:
-        """Add plane number ``index``, (Y, X), and its blank places."""
-        if none is None:
+    def add(self, index: int, unchanged: Unchanged | None) -> None:
+        """Add what of plane number ``index`` is without noise."""
+        if unchanged is None:
             return
-        if none.all():
+        if unchanged.whole:
             self._planes.append(index)
-            self._of_planes |= _values(raw)
+            self._of_planes |= set(unchanged.values)
         else:
-            self._pixels += int(none.sum())
-            self._of_pixels |= _values(raw[none])
+            self._pixels += unchanged.pixels
+            self._of_pixels |= set(unchanged.values)
 
     @property
     def share(self) -> float:

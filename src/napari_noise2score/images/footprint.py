@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from typing import NamedTuple
@@ -16,6 +17,22 @@ from napari_noise2score.memory import address_space, available, in_words
 
 PLANE = 40
 """Bytes of memory per pixel of a plane during the correction; 53 were measured for 9 Mpx."""
+
+
+_PLANE_AT_MOST = 60
+"""The same at most, with the planes that are kept."""
+PROGRAM = 600 << 20
+"""Bytes of Python, PyTorch, a network, its tiles, and parts of the file that are kept."""
+SAMPLE_PIXELS = 1 << 25
+"""Maximum number of pixels from which the noise is estimated."""
+_ESTIMATE = 38
+"""Bytes of memory per pixel of this sample; 35 were measured."""
+_TRAINING = 300 << 20
+"""Bytes of a training besides its planes."""
+_PATCHES = 1 << 29
+"""Bytes of the planes from which a training draws its patches."""
+_SHARDS = 300 << 20
+"""Bytes of the shards that are written, of their codecs, and of the smaller levels."""
 
 
 class Free(NamedTuple):
@@ -94,6 +111,47 @@ def footprint(
     arrays += [4 * source.size, level] if differences else []
     filed = sum(size for size in arrays if size > IN_MEMORY)
     return PLANE * rows * columns + sum(arrays) - filed, filed
+
+
+def peak_at_once(
+    source: ImageSource, dtype: DTypeLike, *, trains: bool, differences: bool = False
+) -> int:
+    """Bytes of memory of the whole program, at most, if all results of an image are held.
+
+    Temporary files count as well: what is written to them is in memory.
+
+    Parameters
+    ----------
+    source, dtype, differences
+        As of `check_footprint`.
+    trains : bool
+        Whether a model is trained on the image.
+    """
+    needed, filed = footprint(source, dtype, differences=differences)
+    return PROGRAM + max(_before_the_result(source, trains=trains), needed + filed)
+
+
+def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, sharded: bool) -> int:
+    """Bytes of memory of the whole program, at most, if planes are computed one after another.
+
+    Parameters
+    ----------
+    source, dtype, trains
+        As of `peak_at_once`.
+    sharded : bool
+        Whether the result is written shard by shard, not page by page.
+    """
+    rows, columns = source.channels()[0].shape[1:]
+    written = _SHARDS if sharded else rows * columns * np.dtype(dtype).itemsize
+    before = _before_the_result(source, trains=trains)
+    return PROGRAM + max(before, _PLANE_AT_MOST * rows * columns + written)
+
+
+def _before_the_result(source: ImageSource, *, trains: bool) -> int:
+    """Bytes of the noise estimate, or of the training, whichever needs more."""
+    estimate = _ESTIMATE * min(SAMPLE_PIXELS, math.prod(source.channels()[0].shape))
+    training = trains * (_TRAINING + min(_PATCHES, 4 * source.size))
+    return max(estimate, training)
 
 
 def _compare(source: ImageSource, needed: int, there: int, what: str) -> None:

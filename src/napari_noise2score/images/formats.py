@@ -8,7 +8,7 @@ readers of their own, see `images.vendor`. Everything else is TIFF.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,8 +27,8 @@ from napari_noise2score.images.png import PngImage
 from napari_noise2score.images.scenes import ALL, listed, number_of, split_scene
 from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.images.vendor import VendorImage
-from napari_noise2score.noise.arrays import as_numpy
 
 ORIGIN = 'origin'
 """Key in a report: what the result was made from and with, as a later call compares it."""
@@ -270,7 +270,51 @@ def write_image(
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:
         origin = None if record is None else record.get(ORIGIN)
-        tiff.write_tiff(path, as_numpy(data[...]), axes, acquisition, record=origin)
+        tiff.write_tiff(path, data, axes, acquisition, record=origin)
+
+
+def write_steps(
+    path: str | os.PathLike[str],
+    data: Any,
+    axes: str,
+    acquisition: Acquisition = NOTHING_STATED,
+    *,
+    inherited: Inherited = NOTHING_INHERITED,
+    record: Callable[[], Mapping[str, Any]],
+    unfinished: UnfinishedImage | None = None,
+) -> Generator[float, None, None]:
+    """Write an image as `write_image` does, in parts: shards of an OME-Zarr, pages of a TIFF.
+
+    Parameters
+    ----------
+    path, axes, acquisition, inherited
+        As of `write_image`.
+    data : array-like
+        As of `write_image`; with ``read_steps``, the progress of the computation is told.
+    record : callable
+        Returns the report; its ``'origin'`` must be known before the values are read.
+    unfinished : UnfinishedImage, optional
+        Where the image is written until it is complete, to go on from there after an
+        interruption. It has begun, and has to be finished afterwards.
+
+    Yields
+    ------
+    float
+        The completed share.
+    """
+    if ome_zarr.is_ome_zarr(path):
+        return ome_zarr.write_steps(
+            path,
+            ome_zarr.reading(data),
+            axes,
+            ome_zarr.layout_for(path, axes, data.dtype, data.shape),
+            acquisition,
+            inherited=inherited,
+            record=record,
+            unfinished=unfinished,
+        )
+    origin = record().get(ORIGIN)
+    return tiff.write_steps(path, data, axes, acquisition, record=origin, unfinished=unfinished)
 
 
 def check_writable_as(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.footprint import SAMPLE_PIXELS
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.blank import blank_as_nan, single_valued
@@ -17,8 +18,6 @@ from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
 """Maximum number of planes of a sample."""
-_PIXELS = 1 << 25
-"""Maximum number of pixels of a sample."""
 _TOP_PLANES = 4
 """Maximum number of complete planes in which the highest level is searched."""
 
@@ -63,7 +62,7 @@ def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]
 def _central_part(channel: Channel, count: int) -> Channel:
     """The channel, or the centre of its planes if ``count`` of them have too many pixels."""
     rows, columns = channel.shape[1:]
-    share = (_PIXELS / (count * rows * columns)) ** 0.5
+    share = (SAMPLE_PIXELS / (count * rows * columns)) ** 0.5
     if share >= 1:
         return channel
     window = {}

@@ -50,6 +50,11 @@ class CleanImage(IndexedArray):
         self._lock = threading.Lock()
         self.axes = correction.source.axes
 
+    @property
+    def correction(self) -> ImageCorrection:
+        """The correction of the image."""
+        return self._correction
+
     def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
         """Clean values at places along every axis."""
         return finish(self._steps(wanted))
@@ -88,6 +93,16 @@ class CleanImage(IndexedArray):
         with self._lock:
             return self._correction.result(self)
 
+    def new_checks(self) -> list[Any]:
+        """Checks of the planes that were computed since the last call, as lists and numbers."""
+        with self._lock:
+            return self._correction.new_checks()
+
+    def take_checks(self, checks: Sequence[Any]) -> None:
+        """Take over checks that `new_checks` gave in an earlier run."""
+        with self._lock:
+            self._correction.take_checks(checks)
+
     def _plane(
         self, position: dict[str, int], which: tuple[int, int]
     ) -> Generator[float, None, NDArray[Any]]:
@@ -96,11 +111,7 @@ class CleanImage(IndexedArray):
         def of_all(tile: PredictProgress) -> float:
             return (which[0] + tile.fraction) / which[1]
 
-        for number, channel in enumerate(self._correction.channels):
-            index = channel.plane_at(position)
-            if index is not None:
-                return (yield from relay(self._computed(number, index), of_all))
-        raise IndexError(f'no plane at {position}')  # each position is in one of the channels
+        return (yield from relay(self._computed(*self._correction.place_of(position)), of_all))
 
     def _computed(self, number: int, index: int) -> Generator[PredictProgress, None, NDArray[Any]]:
         with self._lock:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blank_places import UnchangedPlaces, constant_channel_message
+from napari_noise2score.images.blank_places import (
+    Unchanged,
+    UnchangedPlaces,
+    constant_channel_message,
+)
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
@@ -19,7 +23,7 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
-from napari_noise2score.pipeline.residual_check import ResidualSums
+from napari_noise2score.pipeline.residual_check import ResidualCheck, ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
 from napari_noise2score.progress import finish
@@ -179,18 +183,24 @@ class ImageCorrection:
         Noise and form of the correction.
     dtype : dtype
         Data type of the clean image; see `correct_image`.
+
+    Attributes
+    ----------
+    plan, dtype
+        The parameters; the data type is ``float64`` where ``float32`` is too coarse.
     """
 
     def __init__(self, plan: CorrectionPlan, dtype: DTypeLike = np.float32) -> None:
-        self._plan = plan
+        self.plan = plan
         prepared = plan.score_map.prepared
         self.dtype, self._messages = _fine_enough(np.dtype(dtype), prepared.channels)
-        self._channels = [_ChannelSums(channel) for channel in prepared.channels]
+        self._channels = [_ChannelChecks(channel) for channel in prepared.channels]
+        self._new: dict[tuple[int, int], PlaneCheck] = {}
 
     @property
     def source(self) -> ImageSource:
         """The noisy image."""
-        return self._plan.score_map.prepared.source
+        return self.plan.score_map.prepared.source
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -200,7 +210,7 @@ class ImageCorrection:
     @property
     def channels(self) -> list[Channel]:
         """All channels, those with noise first; `plane` uses their numbers in this list."""
-        prepared = self._plan.score_map.prepared
+        prepared = self.plan.score_map.prepared
         return [*(one.channel for one in prepared.channels), *prepared.constant]
 
     def planes(self) -> Iterator[tuple[Channel, int, NDArray[Any]]]:
@@ -208,6 +218,20 @@ class ImageCorrection:
         for number, channel in enumerate(self.channels):
             for index in range(channel.shape[0]):
                 yield channel, index, self.plane(number, index)
+
+    def place_of(self, position: Mapping[str, int]) -> tuple[int, int]:
+        """Number of the channel, and number of its plane, at a position on the other axes.
+
+        Raises
+        ------
+        IndexError
+            If the image has no plane there.
+        """
+        for number, channel in enumerate(self.channels):
+            index = channel.plane_at(position)
+            if index is not None:
+                return number, index
+        raise IndexError(f'no plane at {position}')
 
     def plane(self, number: int, index: int) -> NDArray[Any]:
         """Clean plane ``index`` of channel ``number``, (Y, X) in the data type of the result."""
@@ -219,17 +243,31 @@ class ImageCorrection:
         """As `plane`, with the progress of a prediction on demand."""
         if number >= len(self._channels):
             return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
-        plane = yield from self._plan.plane_steps(number, index)
+        plane = yield from self.plan.plane_steps(number, index)
         values, outside = as_dtype(plane.clean, self.dtype)
         if plane.blank is not None:
             values[plane.blank] = plane.raw[plane.blank]
-        self._channels[number].add(index, plane, self._plan.families[number], outside)
+        known = self._channels[number].planes
+        if index not in known:
+            known[index] = PlaneCheck.of(plane, self.plan.families[number], outside)
+            self._new[number, index] = known[index]
         return values
+
+    def new_checks(self) -> list[Any]:
+        """Checks of the planes since the last call, as lists and numbers."""
+        found = [[*place, *check] for place, check in self._new.items()]
+        self._new.clear()
+        return found
+
+    def take_checks(self, checks: Sequence[Any]) -> None:
+        """Take over what `new_checks` gave in an earlier run, instead of computing the planes."""
+        for number, index, *check in checks:
+            self._channels[number].planes[index] = PlaneCheck.from_plain(*check)
 
     def result(self, image: Any) -> Corrected:
         """The clean image with the checks and warnings of the planes that were corrected."""
-        plan = self._plan
-        unchanged = [one.unchanged for one in self._channels]
+        plan = self.plan
+        unchanged = [one.unchanged() for one in self._channels]
         messages = (
             *self._messages,
             *map(constant_channel_message, plan.score_map.prepared.constant),
@@ -239,34 +277,73 @@ class ImageCorrection:
             image,
             plan.families,
             plan.form,
-            tuple(one.sums.check() for one in self._channels),
+            tuple(one.check() for one in self._channels),
             plan.risks,
-            sum(one.clipped for one in self._channels),
+            sum(one.clipped() for one in self._channels),
             messages,
             tuple(one.share for one in unchanged),
         )
 
 
-class _ChannelSums:
-    """Sums over the planes of a channel; each plane counts once."""
+class PlaneCheck(NamedTuple):
+    """What a corrected plane adds to the checks of its channel.
 
-    def __init__(self, channel: PreparedChannel) -> None:
-        self.sums = ResidualSums(channel.correlation.neighbours)
-        self.unchanged = UnchangedPlaces(channel.channel)
-        self.clipped = 0
-        self._counted: set[int] = set()
+    ``clipped`` is the number of its clipped values; ``sums`` are of `ResidualSums`, None for a
+    plane without noise.
+    """
 
-    def add(self, index: int, plane: CleanPlane, family: NoiseFamily, clipped: int) -> None:
-        """Add plane number ``index``; ``clipped`` is the number of its clipped values."""
-        if index in self._counted:
-            return
-        self._counted.add(index)
-        self.clipped += clipped
-        self.unchanged.add(index, plane.raw, plane.blank)
-        if plane.blank is None or not plane.blank.all():
-            self.sums.add(
+    clipped: int
+    unchanged: Unchanged | None
+    sums: tuple[float, ...] | None
+
+    @classmethod
+    def of(cls, plane: CleanPlane, family: NoiseFamily, clipped: int) -> PlaneCheck:
+        """Of a plane before and after its correction for the noise ``family``."""
+        unchanged, sums = Unchanged.of(plane.raw, plane.blank), None
+        if unchanged is None or not unchanged.whole:
+            sums = ResidualSums.of_plane(
                 plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess
             )
+        return cls(clipped, unchanged, sums)
+
+    @classmethod
+    def from_plain(cls, clipped: int, unchanged: Any, sums: Any) -> PlaneCheck:
+        """From lists and numbers, as they are read from JSON."""
+        part = None
+        if unchanged is not None:
+            whole, pixels, values = unchanged
+            part = Unchanged(whole, pixels, tuple(values))
+        return cls(clipped, part, None if sums is None else tuple(sums))
+
+
+class _ChannelChecks:
+    """Checks of the planes of a channel; their sums do not depend on the order of the planes."""
+
+    def __init__(self, channel: PreparedChannel) -> None:
+        self._channel = channel
+        self.planes: dict[int, PlaneCheck] = {}
+
+    def _in_order(self) -> Iterator[tuple[int, PlaneCheck]]:
+        return ((index, self.planes[index]) for index in sorted(self.planes))
+
+    def check(self) -> ResidualCheck:
+        """The check of the removed noise."""
+        sums = ResidualSums(self._channel.correlation.neighbours)
+        for _, plane in self._in_order():
+            if plane.sums is not None:
+                sums.add(plane.sums)
+        return sums.check()
+
+    def unchanged(self) -> UnchangedPlaces:
+        """Planes and pixels that are returned unchanged."""
+        places = UnchangedPlaces(self._channel.channel)
+        for index, plane in self._in_order():
+            places.add(index, plane.unchanged)
+        return places
+
+    def clipped(self) -> int:
+        """Number of clipped values."""
+        return sum(plane.clipped for plane in self.planes.values())
 
 
 def _fine_enough(

@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.noise.patterns.shared import NO_OFFSETS
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network import LOCAL
 from napari_noise2score.score.predict import PredictProgress, predict_clean
@@ -117,6 +118,8 @@ def local_means(channel: PreparedChannel) -> NDArray[np.float64]:
 
 
 def _whole_means(channel: PreparedChannel, plane: int) -> NDArray[np.float64]:
+    if channel.costly:  # the offsets of rows and pixels hardly change the means of blocks
+        channel = replace(channel, offsets=NO_OFFSETS, even=None)
     means = _block_means(channel.plane(plane))
     return means[np.isfinite(means)]
 

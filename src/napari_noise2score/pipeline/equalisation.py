@@ -159,6 +159,14 @@ class _CleanPlanes:
         self._planes: NDArray[np.float32] | None = None
         self._known: set[int] = set()
 
+    def __getstate__(self) -> tuple[PreparedChannel, str]:
+        return self._channel, self._device
+
+    def __setstate__(self, state: tuple[PreparedChannel, str]) -> None:
+        """Begin without planes: another process computes those that it needs."""
+        self._channel, self._device = state
+        self._planes, self._known = None, set()
+
     def __call__(self, index: int) -> NDArray[np.float32]:
         if self._planes is None:
             self._planes = allocate(self._channel.shape, np.float32)

@@ -115,6 +115,11 @@ class PreparedChannel:
         """Standard deviation of the noise at a typical level, grey levels."""
         return float(1 / self.coordinate.derivative(self.table.base))
 
+    @property
+    def costly(self) -> bool:
+        """Whether a plane is denoised when it is first read: to find offsets, or even noise."""
+        return self.offsets.any or self.even is not None
+
     def measured(self, raw: NDArray[Any]) -> NDArray[Any]:
         """A plane (Y, X) of the image, with a single offset for all pixels."""
         if self.maps is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -124,19 +124,22 @@ class ResidualSums:
 
     def __init__(self, noise_correlation: float = 0.0) -> None:
         self._noise_correlation = noise_correlation
-        self._sums = np.zeros(7)
-        self._bias, self._lacked, self._light, self._noise = np.zeros(4)
+        self._sums = np.zeros(11)
 
-    def add(
-        self,
+    def add(self, plane: Sequence[float]) -> None:
+        """Add one plane, as of `of_plane`."""
+        self._sums += np.asarray(plane)
+
+    @staticmethod
+    def of_plane(
         noisy: NDArray[Any],
         clean: NDArray[Any],
         family: NoiseFamily,
         lacked: float = 0.0,
         blank: NDArray[np.bool_] | None = None,
         excess: NDArray[np.float64] | None = None,
-    ) -> None:
-        """Add one plane: noisy and clean (Y, X) grey levels.
+    ) -> tuple[float, ...]:
+        """Sums over one plane: noisy and clean (Y, X) grey levels.
 
         ``lacked`` was added to the mean of the clean plane. Pixels that are ``blank`` do not
         count. ``excess`` is the noise variance of pixels beyond that of the family, if pixels
@@ -154,7 +157,8 @@ class ResidualSums:
         usual, mean = float(np.nanmean(variance)), float(np.nanmean(unit))
         centred, unit, removed = (np.nan_to_num(a) for a in (unit - mean, unit, removed))
         count = float(unit.size if blank is None else np.count_nonzero(~blank))
-        self._sums += (
+        dark = family.without_light
+        sums = (
             count,
             unit.sum(),
             (removed**2).sum() / usual if usual > 0 else 0.0,
@@ -162,20 +166,21 @@ class ResidualSums:
             (centred[:, 1:] * centred[:, :-1]).sum(),
             (centred**2).sum(),
             (removed**2).sum(),
+            np.nan if dark is None else np.nansum(clean - dark),
+            removed.sum(),
+            count * lacked,
+            np.nansum(variance),
         )
-        dark = family.without_light
-        self._light += np.nan if dark is None else float(np.nansum(clean - dark))
-        self._bias += float(removed.sum())
-        self._lacked += count * lacked
-        self._noise += float(np.nansum(variance))
+        return tuple(map(float, sums))
 
     def check(self) -> ResidualCheck:
         """The check of all planes so far; NaN before the first one."""
-        count, total, square, down, right, power, removed = self._sums
+        count, total, square, down, right, power, removed = self._sums[:7]
+        light, bias, lacked, noise = self._sums[7:]
         if not count:
             unknown = float('nan')
             return ResidualCheck(unknown, unknown, unknown, self._noise_correlation, unknown)
-        lit = self._light > _SIGNIFICANT * self._noise**0.5
+        lit = light > _SIGNIFICANT * noise**0.5
         return ResidualCheck(
             mean=float(total / count),
             variance=float(square / count),
@@ -183,6 +188,6 @@ class ResidualSums:
             noise_correlation=self._noise_correlation,
             removed=float((removed / count) ** 0.5),
             mean_error=float(count**-0.5),
-            light=float(self._bias / self._light) if lit else None,
-            lacked=float(self._lacked / (self._light - self._lacked)) if lit else None,
+            light=float(bias / light) if lit else None,
+            lacked=float(lacked / (light - lacked)) if lit else None,
         )

@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.pipeline.results import Denoised, Event, Progress
-from napari_noise2score.pipeline.schedule import Work
+from napari_noise2score.pipeline.schedule import OnDemand, Work
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.train import Stop
 from napari_noise2score.score.training_files import TrainingFolder
@@ -33,8 +33,10 @@ def denoise_steps(
     stop: Stop | None = None,
     keep_going: bool = False,
     check_first: bool = False,
-    on_demand: bool = False,
+    on_demand: OnDemand = False,
+    keep_levels: bool = True,
     folder: TrainingFolder | None = None,
+    own_model: bool = False,
 ) -> Generator[Event, None, None]:
     """Denoise images; every result is yielded as soon as it is ready.
 
@@ -63,11 +65,18 @@ def denoise_steps(
     check_first : bool
         Whether to open all images and to estimate their noise before the first training. An image
         that is not acceptable then ends the work, also with ``keep_going``.
-    on_demand : bool
-        Whether to compute the planes of a result when they are read. Its image is a `CleanImage`,
-        and its report has no checks of the removed noise.
+    on_demand : bool or callable
+        Whether to compute the planes of a result when they are read; a callable takes the image.
+        The image of the result is a `CleanImage`, and its report has no checks of the removed
+        noise until the planes were read, see `checked`.
+    keep_levels : bool
+        Whether to keep some clean levels that were predicted when they were read, for another
+        correction.
     folder : TrainingFolder, optional
         Where the states of the trainings are saved, and whether they continue from these.
+    own_model : bool
+        Whether ``model`` was trained on these images: the results and reports are then those of a
+        call that trains it.
 
     Yields
     ------
@@ -104,7 +113,9 @@ def denoise_steps(
         check_first=check_first,
         together=together,
         on_demand=on_demand,
+        keep_levels=keep_levels,
         folder=folder,
+        own_model=own_model,
     )
     yield from work.steps()
 
@@ -113,6 +124,7 @@ def train_steps(
     images: Sequence[ImageSource],
     settings: DenoiseSettings | None = None,
     *,
+    training_parts: Sequence[Sequence[ImageSource]] = (),
     start: ScoreModel | None = None,
     stop: Stop | None = None,
     keep_going: bool = False,
@@ -122,13 +134,14 @@ def train_steps(
 
     Parameters
     ----------
-    images, settings, start, stop, keep_going, folder
+    images, settings, training_parts, start, stop, keep_going, folder
         As in `denoise_steps`.
     """
     settings = settings or DenoiseSettings()
     work = Work(
         images,
         settings,
+        training_parts=training_parts,
         start=start,
         stop=stop,
         keep_going=keep_going,

@@ -38,6 +38,9 @@ from napari_noise2score.score.train import Stop, beginning
 from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
+OnDemand = bool | Callable[[ImageSource], bool]
+"""Whether planes of a result are computed when they are read; for all images, or for each."""
+
 E = TypeVar('E')
 R = TypeVar('R')
 
@@ -97,8 +100,10 @@ class Work:
         Whether all images are processed in one batch.
     applied : bool
         Whether the models are applied to the images.
-    on_demand : bool
-        Whether planes of a result are computed when they are read.
+    on_demand : bool or callable
+        Whether planes of a result are computed when they are read; for all images, or for each.
+    keep_levels : bool
+        Whether some clean levels that are predicted on demand are kept for another correction.
     learned : bool
         Whether a model was trained.
     """
@@ -113,8 +118,10 @@ class Work:
     check_first: bool = False
     together: bool = False
     applied: bool = True
-    on_demand: bool = False
+    on_demand: OnDemand = False
+    keep_levels: bool = True
     folder: TrainingFolder | None = None
+    own_model: bool = False
     learned: bool = False
 
     def steps(self) -> Generator[Event, None, None]:
@@ -123,13 +130,20 @@ class Work:
         if not count:
             raise InputError('no image is given; at least one is needed')
         batches = [range(count)] if self.together else [range(n, n + 1) for n in range(count)]
-        if self.check_first and not self.on_demand:
-            for source in self.images:
-                check_footprint(source, self.settings.dtype_of(source))
+        if self.check_first:
+            self._check_footprints(self.images)
         for number, batch in enumerate(batches):
             one = Batch(self, (number, len(batches)), time.perf_counter())
             if not (yield from one.steps(batch)):
                 return
+
+    def _computed_when_read(self, source: ImageSource) -> bool:
+        return self.on_demand if isinstance(self.on_demand, bool) else self.on_demand(source)
+
+    def _check_footprints(self, sources: Iterable[ImageSource]) -> None:
+        for source in sources:
+            if not self._computed_when_read(source):
+                check_footprint(source, self.settings.dtype_of(source))
 
     @property
     def constant_too(self) -> bool:
@@ -140,8 +154,8 @@ class Work:
         """The noise models of an image and of its parts to train on."""
         yield Progress('estimate', number / len(self.images))
         source, training = self.images[number], self.settings.training
-        if self.applied and not self.check_first and not self.on_demand:
-            check_footprint(source, self.settings.dtype_of(source))
+        if self.applied and not self.check_first:
+            self._check_footprints([source])
         parts = self.training_parts[number] if self.training_parts else ()
         image, *learned = (
             prepare_image(
@@ -198,8 +212,9 @@ class Work:
             model,
             ready.image,
             self.settings,
-            foreign=self.model is not None,
-            on_demand=self.on_demand,
+            foreign=self.model is not None and not self.own_model,
+            on_demand=self._computed_when_read(ready.image.source),
+            keep_levels=self.keep_levels,
         )
         score_map = yield from relay(tiles, of_all)
         result = result_from(score_map, self.settings, begin=begin, number=ready.number)

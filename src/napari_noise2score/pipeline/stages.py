@@ -87,10 +87,12 @@ def score_image_steps(
     sigma_a: float | None = None,
     foreign: bool = False,
     on_demand: bool = False,
+    keep_levels: bool = True,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile; see `api.score_image`.
 
-    With ``on_demand``, the clean levels of a plane are predicted when they are read.
+    With ``on_demand``, the clean levels of a plane are predicted when they are read; with
+    ``keep_levels``, the first ones are kept for another correction.
     """
     levels: list[Levels] = []
     evaluations: list[ChannelEvaluation] = []
@@ -113,7 +115,7 @@ def score_image_steps(
         )
         evaluations.append(evaluation)
         if on_demand:
-            most = _KEPT_BYTES // count
+            most = _KEPT_BYTES // count if keep_levels else 0
             sigma = evaluation.sigma_a
             levels.append(LevelsOnDemand(own, channel, device, orientations, sigma, most))
             continue
@@ -147,6 +149,7 @@ def score_with(
     *,
     foreign: bool = False,
     on_demand: bool = False,
+    keep_levels: bool = True,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image with the given settings; see `score_image_steps`."""
     return score_image_steps(
@@ -157,6 +160,7 @@ def score_with(
         sigma_a=settings.left_in,
         foreign=foreign,
         on_demand=on_demand,
+        keep_levels=keep_levels,
     )
 
 
@@ -206,8 +210,10 @@ def result_from(
     return Denoised(corrected, score_map, report, number)
 
 
-def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Denoised:
-    """A result whose planes were read, with the checks of these planes in its report.
+def checked(
+    result: Denoised, settings: DenoiseSettings, *, begin: float, image: Any = None
+) -> Denoised:
+    """A result whose planes were computed, with the checks of these planes in its report.
 
     Parameters
     ----------
@@ -217,14 +223,16 @@ def checked(result: Denoised, settings: DenoiseSettings, *, begin: float) -> Den
         As in `result_from`.
     begin : float
         Start of the reading, from `time.perf_counter`.
+    image : array-like, optional
+        The clean image, if it was stored elsewhere; with ``size`` and ``dtype``.
     """
-    image: Any = result.image
-    if not isinstance(image, CleanImage):
+    clean: Any = result.image
+    if not isinstance(clean, CleanImage):
         return result
-    corrected = image.corrected()
+    corrected = clean.corrected() if image is None else clean.correction.result(image)
     report = describe(corrected, result.score_map, settings)
     earlier = [words for words in result.report['warnings'] if words != _NOT_CHECKED]
     report['warnings'] = list(dict.fromkeys([*report['warnings'], *earlier]))
     spent = time.perf_counter() - begin
     report['seconds'] = round(result.report['seconds'] + spent, 3)
-    return Denoised(corrected, result.score_map, report, result.number)
+    return Denoised(corrected, result.score_map, {**result.report, **report}, result.number)

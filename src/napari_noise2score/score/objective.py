@@ -137,8 +137,7 @@ class TrainingObjective:
         orientations = self._whole(ORIENTATIONS, len(chosen))
         inputs, targets, weights, changes = [], [], [], []
         for number, orientation in zip(chosen.tolist(), orientations.tolist(), strict=True):
-            pairs = self._images[number].pairs
-            pair = pairs[int(self._whole(len(pairs)))]
+            pair = self.sampler.pair(number)
             pair = pair if int(self._whole(2)) else pair.reversed
             place = self.sampler.place(number, pair.first)
             second = place._replace(plane=pair.second)

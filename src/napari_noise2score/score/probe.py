@@ -38,6 +38,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.perturbation import noise_source, slab_noise
+from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.resampling import Resampled
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
@@ -168,6 +169,7 @@ def draw_probe(
     strength: float = STRENGTH,
     planes: int = 1,
     resample: Resample | None = None,
+    buffer: PlaneBuffer | None = None,
 ) -> Probe:
     """Trials at random places: two frames if an image has such, else resampled or recorrupted.
 
@@ -194,8 +196,10 @@ def draw_probe(
         Number of adjacent planes of an input, odd.
     resample : callable, optional
         Resamples noise.
+    buffer : PlaneBuffer, optional
+        Planes of the images that were read already.
     """
-    sampler = PatchSampler(images, size, generator, planes=planes)
+    sampler = PatchSampler(images, size, generator, planes=planes, buffer=buffer)
     sources = [noise_source(image.correlation) for image in images]
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
@@ -210,7 +214,7 @@ def draw_probe(
     paired = np.zeros(places, bool)
     for number in chosen.tolist():
         image = images[number]
-        pair = two_frames(sampler, image, number, margin, generator) if image.pairs else None
+        pair = two_frames(sampler, number, margin) if image.pairs else None
         if pair is not None:
             at, (one, other) = len(known), pair.slabs
             held += [box.inside(margin) for box in pair.boxes]

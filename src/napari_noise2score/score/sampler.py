@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -14,36 +13,25 @@ from torch import Tensor
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import Correlation
-from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
+from napari_noise2score.score.plane_buffer import (
+    CACHE_BYTES,
+    PlaneBuffer,
+    PlaneChoice,
+    ReadPlanes,
+)
 
-_CACHE_BYTES = 1 << 29
-_REUSE = 16
-"""Number of patches from a plane that is read, if not all planes fit in memory."""
 _TRIES = 32
 _LARGER = 0.5
 """Minimum share of valid pixels of a patch, if such a place exists."""
-_FIRST = 8
-"""Number of planes that are read at the beginning."""
 
 Bools = NDArray[np.bool_]
 
 
-class Planes(Protocol):
+class Planes(ReadPlanes, Protocol):
     """Planes of one channel in the unit-noise coordinate, read one by one."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(N, Y, X): planes, rows, columns."""
-        ...
-
-    def plane(self, index: int) -> NDArray[np.float32]:
-        """Plane ``index``, (Y, X) float32, noise standard deviations; NaN where there is no
-        image.
-        """
-        ...
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` adjacent planes, centred on ``index``.
@@ -106,6 +94,11 @@ class PlanesInMemory:
         count, _, rows, columns = self.array.shape
         return count, rows, columns
 
+    @property
+    def costly(self) -> bool:
+        """Whether a plane is denoised when it is read: no."""
+        return False
+
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index``, (Y, X) float32."""
         count, planes = self.array.shape[:2]
@@ -152,20 +145,26 @@ class Patches(NamedTuple):
 
 
 class SamplerState(NamedTuple):
-    """State of the random numbers, number of drawn planes, and cached planes of each image."""
+    """State of the random numbers, number of choices from shelves, and planes and pairs of planes
+    on the shelf of each image.
+    """
 
     random: Tensor
     drawn: int
     shelves: dict[int, list[int]]
+    pair_shelves: dict[int, list[int]]
 
     def to_dict(self) -> dict[str, Any]:
         """The same by name, with texts and lists only around the random numbers."""
-        return {**self._asdict(), 'shelves': [list(one) for one in self.shelves.items()]}
+        shelves = {'shelves': self.shelves, 'pair_shelves': self.pair_shelves}
+        lists = {name: [list(one) for one in each.items()] for name, each in shelves.items()}
+        return {**self._asdict(), **lists}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SamplerState:
         """From what `to_dict` returned."""
-        return cls(values['random'], values['drawn'], dict(values['shelves']))
+        shelves = (dict(values[name]) for name in ('shelves', 'pair_shelves'))
+        return cls(values['random'], values['drawn'], *shelves)
 
 
 class PatchSampler:
@@ -187,7 +186,9 @@ class PatchSampler:
     planes : int
         Number of adjacent planes of a patch, odd.
     in_memory : int
-        Size of the cache of planes, bytes.
+        Size of the buffer of planes, bytes.
+    buffer : PlaneBuffer, optional
+        Buffer of the planes of these images that other samplers use too, instead of an own one.
     """
 
     def __init__(
@@ -197,16 +198,14 @@ class PatchSampler:
         generator: torch.Generator,
         held: Sequence[Box] = (),
         planes: int = 1,
-        in_memory: int = _CACHE_BYTES,
+        in_memory: int = CACHE_BYTES,
+        buffer: PlaneBuffer | None = None,
     ) -> None:
         self._images, self._planes = images, planes
-        self._in_memory = in_memory
+        self._buffer = buffer or PlaneBuffer(images, in_memory)
+        self._choice = PlaneChoice(images, self._pairs, self._buffer, size, planes, self._whole)
         self.size, self.generator = size, generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
-        self._shelves: dict[int, list[int]] = {}
-        self._drawn = 0
-        self._cache: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
-        self._blank: dict[tuple[int, int], Tensor] = {}
         self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
         for box in held:
             self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
@@ -214,14 +213,16 @@ class PatchSampler:
     @property
     def state(self) -> SamplerState:
         """State on which the next draws depend."""
-        shelves = {image: list(shelf) for image, shelf in self._shelves.items()}
-        return SamplerState(self.generator.get_state(), self._drawn, shelves)
+        choice = self._choice
+        shelves = map(_copied, (choice.shelves, choice.pair_shelves))
+        return SamplerState(self.generator.get_state(), choice.drawn, *shelves)
 
     def restore(self, state: SamplerState) -> None:
         """Return to a ``state``, so that the same patches are drawn again."""
         self.generator.set_state(state.random)
-        self._drawn = state.drawn
-        self._shelves = {image: list(shelf) for image, shelf in state.shelves.items()}
+        self._choice.drawn = state.drawn
+        self._choice.shelves = _copied(state.shelves)
+        self._choice.pair_shelves = _copied(state.pair_shelves)
 
     def draw(self, count: int) -> Patches:
         """``count`` patches, rotated and mirrored at random."""
@@ -246,11 +247,16 @@ class PatchSampler:
     def draw_box(self, image: int) -> Box:
         """A random place in a random plane, mostly with valid pixels if possible."""
         for _ in range(_TRIES):
-            box = self.place(image, self._pick(image))
+            box = self.place(image, self._choice.plane(image))
             if self.image_share(box) > 0:
                 return box
+            self._choice.replace(image, box.plane)
         every = (self.place(image, plane) for plane in range(self._images[image].shape[0]))
         return next((candidate for candidate in every if self.image_share(candidate) > 0), box)
+
+    def pair(self, image: int) -> PlanePair:
+        """A random pair of planes of an image that has pairs."""
+        return self._choice.pair(image)
 
     def place(self, image: int, plane: int) -> Box:
         """A random place in a plane, mostly with valid pixels if possible."""
@@ -274,8 +280,7 @@ class PatchSampler:
 
     def there(self, box: Box) -> Tensor | None:
         """Valid pixels of a box, (size, size) bool; None if all are valid."""
-        self._plane(box.image, box.plane)
-        blank = self._blank.get((box.image, box.plane))
+        blank = self._buffer.blank(box.image, box.plane, self.size)
         if blank is None:
             return None
         return ~blank[box.top : box.top + box.size, box.left : box.left + box.size]
@@ -336,47 +341,26 @@ class PatchSampler:
             axes.append(np.isin(origin, origin[first : first + box.size]))
         return axes[0], axes[1]
 
-    def _pick(self, image: int) -> int:
-        """A random plane; for images that do not fit in memory, one of the cached planes.
-
-        The cached planes change gradually, so that each is read once for many patches.
-        """
-        count = self._images[image].shape[0]
-        room = int(self._in_memory / self._weights.sum() / 4 * count) // self._planes
-        if room >= count:
-            return self._whole(count)
-        shelf = self._shelves.setdefault(image, [])
-        self._drawn += 1
-        if len(shelf) < _FIRST or self._drawn % _REUSE == 0:
-            shelf.append(self._whole(count))
-        if len(shelf) > max(1, room):
-            self._forget((image, shelf.pop(0)))
-        return shelf[self._whole(len(shelf))]
+    def _pairs(self, image: int) -> Sequence[PlanePair]:
+        return getattr(self._images[image], 'pairs', ())
 
     def _whole(self, stop: int) -> int:
         return int(torch.randint(stop, (), generator=self.generator))
 
     def _plane(self, image: int, index: int) -> Tensor:
-        key = image, index
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        values = self._images[image].plane(index)
-        missing = [max(0, self.size - side) for side in values.shape]
-        if any(missing):
-            values = np.pad(values, [(0, gap) for gap in missing], mode='symmetric')
-        blank = np.isnan(values)
-        plane = torch.from_numpy(np.ascontiguousarray(filled(values), dtype=np.float32))
-        self._cache[key] = plane
-        if blank.any():
-            self._blank[key] = torch.from_numpy(blank)
-        while len(self._cache) > 1 and self._bytes() > self._in_memory:
-            self._forget(next(iter(self._cache)))
-        return plane
+        return self._buffer.plane(image, index, self.size)
 
-    def _forget(self, key: tuple[int, int]) -> None:
-        self._cache.pop(key, None)
-        self._blank.pop(key, None)
 
-    def _bytes(self) -> int:
-        return sum(plane.nbytes for plane in self._cache.values())
+def some_patches(
+    images: Sequence[Planes], size: int, seed: int, buffer: PlaneBuffer | None = None
+) -> Tensor:
+    """Patches (64, 1, Y, X), from which the level of the images is measured.
+
+    ``buffer`` has planes of the images that were read already.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return PatchSampler(images, size, generator, buffer=buffer).draw(64).values
+
+
+def _copied(shelves: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    return {image: list(shelf) for image, shelf in shelves.items()}

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.estimate.events import unchanged_share
@@ -31,13 +30,14 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.monitor import ADVICE, LossMonitor
 from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
 from napari_noise2score.score.objective import TrainingObjective, resamplable
+from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
-from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler, SamplerState
+from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler, SamplerState, some_patches
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.training_files import SavedTraining
 from napari_noise2score.score.training_origin import TrainingOrigin
@@ -185,14 +185,8 @@ def beginning(
     if start is None:
         return None
     network = widened(start.network, settings.slices)
-    network.centre.fill_(centre_of(_some_patches(images, settings)))
+    network.centre.fill_(centre_of(some_patches(images, settings.patch, settings.seed)))
     return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
-
-
-def _some_patches(images: Sequence[NoisyPlanes], settings: TrainSettings) -> Tensor:
-    """Patches (64, 1, Y, X), from which the level of the images is measured."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    return PatchSampler(images, settings.patch, generator).draw(64).values
 
 
 class _Run:
@@ -220,10 +214,10 @@ class _Run:
         for image in images:
             image.slab(0, settings.slices)  # raises an error if it has no neighbours
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
-        most = (
-            PLACES if settings.trains else PLACES // 4
-        )  # for an evaluation, or only for the report
-        self.centre = centre_of(_some_patches(images, settings))
+        # for an evaluation, or only for the report
+        most = PLACES if settings.trains else PLACES // 4
+        buffer = PlaneBuffer(images)
+        self.centre = centre_of(some_patches(images, settings.patch, settings.seed, buffer))
         resampler = self._resampler(network) if resamples else None
         places = places_to_hold(images, settings.patch - 2 * margin, most)
         self.probe = draw_probe(
@@ -234,9 +228,15 @@ class _Run:
             margin,
             planes=settings.slices,
             resample=None if resampler is None else resampler.draw_from_cpu,
+            buffer=buffer,
         )
         sampler = PatchSampler(
-            images, settings.patch, self.generator, self.probe.held, settings.slices
+            images,
+            settings.patch,
+            self.generator,
+            self.probe.held,
+            settings.slices,
+            buffer=buffer,
         )
         self.objective = TrainingObjective(
             images, sampler, self.loss_of, frames=settings.frames, resampler=resampler

@@ -36,12 +36,22 @@ class SavedTraining:
         Time between two savings, s.
     state : TrainingState, optional
         The state from which the training continues.
+    always : bool
+        Whether what the training delivers is saved even if the training was too short to be
+        saved.
     """
 
     def __init__(
-        self, path: Path, origin: TrainingOrigin, every: float, state: TrainingState | None = None
+        self,
+        path: Path,
+        origin: TrainingOrigin,
+        every: float,
+        state: TrainingState | None = None,
+        *,
+        always: bool = False,
     ) -> None:
         self.path, self.origin, self.state = path, origin, state
+        self._always = always
         self._every, self._failed = every, False
         self._due = time.perf_counter() + every
 
@@ -57,9 +67,10 @@ class SavedTraining:
     def finish(self, state: TrainingState) -> None:
         """Save what a training delivers, instead of its state, if there is one in the file.
 
-        A training that was too short to be saved is not saved at its end either.
+        A training that was too short to be saved is not saved at its end either, unless it is
+        always saved.
         """
-        if self.path.exists():
+        if self._always or self.path.exists():
             self._save(state)
 
     def _save(self, state: TrainingState) -> None:
@@ -92,10 +103,15 @@ class TrainingFolder:
         Time between two savings of a training, s; 0 saves none.
     resume : bool
         Whether trainings continue from what is there.
+    keeps_all : bool
+        Whether what a training delivers is saved even if the training was too short to be saved.
     """
 
-    def __init__(self, path: Path, every: float, *, resume: bool = False) -> None:
+    def __init__(
+        self, path: Path, every: float, *, resume: bool = False, keeps_all: bool = False
+    ) -> None:
         self.path, self._every, self._resume = path, every, resume
+        self._keeps_all = keeps_all
         self._count = 0
 
     @property
@@ -130,7 +146,8 @@ class TrainingFolder:
                 )
         if not self._every and state is None:
             return None
-        return SavedTraining(path, origin, self._every or float('inf'), state)
+        every = self._every or float('inf')
+        return SavedTraining(path, origin, every, state, always=self._keeps_all)
 
     def set_aside(self) -> Path:
         """Give the folder another name, so that new trainings leave it alone.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange, PlanePair
 from napari_noise2score.score.network import local_mean
-from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
+from napari_noise2score.score.sampler import Box, PatchSampler
 
 _TRIES = 20
 """Maximum number of places that are tested until one is mostly without motion."""
@@ -37,27 +37,21 @@ class TwoFrames(NamedTuple):
     noise: float
 
 
-def two_frames(
-    sampler: PatchSampler, image: NoisyPlanes, number: int, margin: int, generator: torch.Generator
-) -> TwoFrames | None:
+def two_frames(sampler: PatchSampler, number: int, margin: int) -> TwoFrames | None:
     """A random pair at a random place; None if there is no place that is mostly without motion.
 
     Parameters
     ----------
     sampler : PatchSampler
         Cuts the patches.
-    image : NoisyPlanes
-        The image, with pairs.
     number : int
-        Its number in the sampler.
+        Number of an image with pairs in the sampler.
     margin : int
         Width of the border that is not compared, pixels.
-    generator : torch.Generator
-        Source of the random numbers, on the CPU.
     """
     inner = slice(margin, sampler.size - margin)
     for _ in range(_TRIES):
-        pair = image.pairs[int(torch.randint(len(image.pairs), (), generator=generator))]
+        pair = sampler.pair(number)
         first = sampler.place(number, pair.first)
         weight = sampler.still(first, pair)
         if float(weight[inner, inner].mean()) >= _MOSTLY:

@@ -13,11 +13,11 @@ from napari_noise2score.images.ome_zarr.location import (
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import Inherited, record_of
+from napari_noise2score.images.ome_zarr.places import obstacle, try_to_write
 from napari_noise2score.images.ome_zarr.plates import fields_of
 from napari_noise2score.images.ome_zarr.reader import OmeZarrImage, read_ome_zarr, series_of
 from napari_noise2score.images.ome_zarr.writer import (
-    obstacle,
-    try_to_write,
+    reading,
     write_ome_zarr,
     write_steps,
 )
@@ -35,6 +35,7 @@ __all__ = [
     'named',
     'obstacle',
     'read_ome_zarr',
+    'reading',
     'record_of',
     'root_of',
     'series_of',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import SUFFIX, Location, PathLike, load_zarr
-from napari_noise2score.images.ome_zarr.pyramid import Shape, factors, level_shapes
+from napari_noise2score.images.ome_zarr.pyramid import (
+    Shape,
+    Window,
+    factors,
+    level_shapes,
+    windows,
+)
 
 CHUNK = 512
 """Rows and columns of a chunk, which is a part of one plane: viewers look at planes."""
@@ -67,6 +73,10 @@ class Layout:
             shard[axis] *= times
             left //= times
         return chunk, tuple(shard)
+
+    def shards(self, level: int = 0) -> Iterator[Window]:
+        """The parts of a level that are files of their own."""
+        return windows(self.shapes[level], self.grid(level)[1])
 
     def _stacked(self, counts: Sequence[int]) -> list[tuple[int, int]]:
         return [(self.axes.index(a), counts[self.axes.index(a)]) for a in 'ZT' if a in self.axes]

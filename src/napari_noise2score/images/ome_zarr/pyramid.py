@@ -14,6 +14,9 @@ from napari_noise2score.images.storage import as_dtype
 SMALLEST = 256
 """Rows or columns up to which an image gets no smaller copy."""
 
+_ROWS = 512
+"""Rows of a smaller copy that are made at once, to need less memory."""
+
 Shape = tuple[int, ...]
 Window = tuple[slice, ...]
 
@@ -74,12 +77,16 @@ def reduced_window(finer: Any, window: Window) -> NDArray[Any]:
         Of the level below.
     """
     by = factors(finer.shape)[-2:]
-    near = tuple(
-        slice(part.start * step, min(part.stop * step, side))
-        for part, step, side in zip(window[-2:], by, finer.shape[-2:], strict=True)
-    )
     found = np.empty([part.stop - part.start for part in window], np.dtype(finer.dtype))
-    for place in product(*(range(part.start, part.stop) for part in window[:-2])):
-        into = tuple(at - part.start for at, part in zip(place, window[:-2], strict=True))
-        found[into] = reduced(np.asarray(finer[(*place, *near)]))
+    *others, rows, columns = window
+    for place in product(*(range(part.start, part.stop) for part in others)):
+        into = tuple(at - part.start for at, part in zip(place, others, strict=True))
+        for first in range(rows.start, rows.stop, _ROWS):
+            some = slice(first, min(first + _ROWS, rows.stop))
+            near = tuple(
+                slice(part.start * step, min(part.stop * step, side))
+                for part, step, side in zip((some, columns), by, finer.shape[-2:], strict=True)
+            )
+            at_rows = slice(some.start - rows.start, some.stop - rows.start)
+            found[(*into, at_rows)] = reduced(np.asarray(finer[(*place, *near)]))
     return found

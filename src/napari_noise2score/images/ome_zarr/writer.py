@@ -8,12 +8,12 @@ them there is no image.
 from __future__ import annotations
 
 import math
-import os
-import secrets
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,14 @@ from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
     Location,
     PathLike,
-    inside_words,
-    inside_zarr,
     load_zarr,
     url_of,
 )
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
 from napari_noise2score.images.ome_zarr.ome_xml import FOLDER, for_result, write_xml
-from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window, windows
+from napari_noise2score.images.ome_zarr.places import obstacle
+from napari_noise2score.images.ome_zarr.pyramid import Window, reduced_window
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.noise.arrays import as_numpy
 from napari_noise2score.plain import plain
 from napari_noise2score.progress import finish, relay
@@ -46,53 +46,8 @@ _FULL = 0.95
 Read = Callable[[Window], Generator[float, None, NDArray[Any]]]
 """Reads the values of a window; yields the completed share."""
 
-
-def obstacle(path: PathLike) -> str | None:
-    """What is known to keep an OME-Zarr from being written, in words; None if nothing is.
-
-    Looks only. An OME-Zarr never replaces anything, and never becomes a part of another one.
-    """
-    location = Location.of(path)
-    if location.remote:
-        return _remote_obstacle(location)
-    if os.path.lexists(path):
-        return 'exists already; an OME-Zarr is not overwritten: give another name, or remove it'
-    outer = inside_zarr(path)
-    if outer is not None:
-        return inside_words(outer)
-    return files.obstacle(Path(path))
-
-
-def _remote_obstacle(location: Location) -> str | None:
-    if location.where.lower().startswith(('http:', 'https:')):
-        return 'nothing can be written over http; a local path or s3:// is accepted'
-    system, path = location.filesystem()
-    system.invalidate_cache()
-    try:
-        there = system.exists(path)
-    except Exception as error:  # noqa: BLE001 (see `guard.readable`)
-        return f'is out of reach ({reason(error)})'
-    if there:
-        return 'exists already; an OME-Zarr is not overwritten: give another name, or remove it'
-    return None
-
-
-def try_to_write(path: PathLike) -> None:
-    """Write a few bytes at a URL and remove them, as a trial of the rights.
-
-    Raises
-    ------
-    InputError
-        If that fails.
-    """
-    location = Location.of(path)
-    trial = location.child(f'{secrets.token_hex(6)}.part')
-    system, name = trial.filesystem()
-    try:
-        system.pipe_file(name, b'trial')
-        system.rm_file(name)
-    except Exception as error:  # of any class, see `guard.readable`
-        raise InputError(f'{location}: cannot be written ({reason(error)})') from error
+WrittenLimits: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Least and greatest value of each channel."""
 
 
 def write_ome_zarr(
@@ -130,16 +85,22 @@ def write_ome_zarr(
     InputError
         If something of that name exists, or OME-Zarr cannot hold the image.
     """
+    lies = layout_for(path, axes, data.dtype, data.shape)
+    steps = write_steps(
+        path, reading(data), axes, lies, acquisition, inherited=inherited, record=lambda: record
+    )
+    finish(steps)
+
+
+def reading(data: Any) -> Read:
+    """Reads windows of an array-like; step by step if it has ``read_steps``, else at once."""
 
     def at_once(window: Window) -> Generator[float, None, NDArray[Any]]:
         yield 0.0
         return as_numpy(data[window])
 
-    lies = layout_for(path, axes, data.dtype, data.shape)
-    steps = write_steps(
-        path, at_once, axes, lies, acquisition, inherited=inherited, record=lambda: record
-    )
-    finish(steps)
+    steps: Read = getattr(data, 'read_steps', at_once)
+    return steps
 
 
 def write_steps(
@@ -151,10 +112,11 @@ def write_steps(
     *,
     inherited: Inherited = NOTHING_INHERITED,
     record: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    unfinished: UnfinishedImage | None = None,
 ) -> Generator[float, None, None]:
     """Write an image while it is computed; yields the completed share of the work.
 
-    If the generator is closed before its end, nothing is left behind.
+    If the generator is closed before its end, nothing is left behind but an ``unfinished`` image.
 
     Parameters
     ----------
@@ -170,6 +132,9 @@ def write_steps(
         As in `write_ome_zarr`.
     record : callable
         Returns the report of the result; called after all values were read.
+    unfinished : UnfinishedImage, optional
+        Where the image is written until it is complete, to go on from there after an
+        interruption; on the local disk only. It has begun, and has to be finished afterwards.
 
     Raises
     ------
@@ -177,29 +142,46 @@ def write_steps(
         If something of that name exists.
     """
     order = [axes.index(letter) for letter in lies.axes]
-    with writer(path, lies) as target:
+    with writer(path, lies, unfinished) as target:
         parts = list(target.windows())
         for number, window in enumerate(parts):
+            if unfinished is not None:
+                there = unfinished.holds(number, partial(target.read, window))
+                if there is not None:
+                    target.include_values(window, there)
+                    yield _FULL * (number + 1) / len(parts)
+                    continue
             own = tuple(window[lies.axes.index(letter)] for letter in axes)
 
             def of_full(share: float, number: int = number) -> float:
                 return _FULL * (number + share) / len(parts)
 
-            values = yield from relay(read(own), of_full)
-            target.write(window, values.transpose(order))
+            values = (yield from relay(read(own), of_full)).transpose(order)
+            target.write(window, values)
+            if unfinished is not None:
+                unfinished.add(number, values.astype(lies.dtype, copy=False))
+            del values
         yield from relay(target.pyramid_steps(), lambda share: _FULL + (1 - _FULL) * share)
         target.finish(acquisition, inherited, record())
 
 
 @contextmanager
-def writer(path: PathLike, lies: Layout) -> Iterator[Writer]:
+def writer(
+    path: PathLike, lies: Layout, unfinished: UnfinishedImage | None = None
+) -> Iterator[Writer]:
     """A `Writer` of a new OME-Zarr; what was written is removed if it is left by an error.
+
+    An ``unfinished`` image is left as it is then.
 
     Raises
     ------
     InputError
         If something of that name exists.
     """
+    if unfinished is not None:
+        _forget_metadata(unfinished.image)
+        yield Writer(Location(str(unfinished.image)), lies, Path(path).name)
+        return
     words = obstacle(path)
     if words is not None:
         raise InputError(f'{Location.of(path)}: {words}')
@@ -221,6 +203,12 @@ def writer(path: PathLike, lies: Layout) -> Iterator[Writer]:
     files.note_written(Path(path))
 
 
+def _forget_metadata(folder: Path) -> None:
+    """Remove metadata of the group, which an earlier run wrote just before it was interrupted."""
+    (folder / 'zarr.json').unlink(missing_ok=True)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
 class Writer:
     """Writes an image window by window, then its pyramid, and at the end its metadata.
 
@@ -237,18 +225,26 @@ class Writer:
     def __init__(self, location: Location, lies: Layout, name: str) -> None:
         self._location, self._lies = location, lies
         self._name = name.removesuffix(SUFFIX).removesuffix('.ome')
-        self._array = self._new_array(0)
+        self._arrays = [self._array_of(0)]
         self._channel = next((lies.axes.index(a) for a in 'CS' if a in lies.axes), None)
         count = 1 if self._channel is None else lies.shapes[0][self._channel]
         self._least, self._most = np.full(count, np.inf), np.full(count, -np.inf)
 
     def windows(self) -> Iterator[Window]:
         """The parts to write, one for each shard: a shard that is written in parts costs more."""
-        return windows(self._lies.shapes[0], self._lies.grid(0)[1])
+        return self._lies.shards()
 
     def write(self, window: Window, values: NDArray[Any]) -> None:
         """Put values into full resolution, axes in the order of the layout."""
-        self._array[window] = np.ascontiguousarray(values, self._lies.dtype)
+        self._arrays[0][window] = np.ascontiguousarray(values, self._lies.dtype)
+        self.include_values(window, values)
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """The values of full resolution that are there."""
+        return np.asarray(self._arrays[0][window])
+
+    def include_values(self, window: Window, values: NDArray[Any]) -> None:
+        """Take values of full resolution into account, for the limits of the channels."""
         channels = slice(None) if self._channel is None else window[self._channel]
         axes = tuple(axis for axis in range(values.ndim) if axis != self._channel)
         for known, better in ((self._least, np.fmin), (self._most, np.fmax)):
@@ -256,17 +252,32 @@ class Writer:
 
     def pyramid_steps(self) -> Generator[float, None, None]:
         """Write the smaller levels; yields the completed share."""
-        finer = self._array
-        pixels = [math.prod(shape) for shape in self._lies.shapes[1:]]
+        pixels = sum(math.prod(shape) for shape in self._lies.shapes[1:])
         done = 0
-        for level, shape in enumerate(self._lies.shapes[1:], 1):
-            coarser = self._new_array(level)
-            for window in windows(shape, self._lies.grid(level)[1]):
-                values = reduced_window(finer, window)
-                coarser[window] = values
-                done += values.size
-                yield done / sum(pixels)
-            finer = coarser
+        for level in range(1, len(self._lies.shapes)):
+            for window in self.smaller(level):
+                self.reduce(level, window)
+                done += math.prod(part.stop - part.start for part in window)
+                yield done / pixels
+
+    @property
+    def limits(self) -> WrittenLimits:
+        """Least and greatest values of each channel that were written so far."""
+        return self._least, self._most
+
+    def include_limits(self, limits: WrittenLimits) -> None:
+        """Add the limits of what another process has written."""
+        self._least = np.fmin(self._least, limits[0])
+        self._most = np.fmax(self._most, limits[1])
+
+    def smaller(self, level: int) -> Iterator[Window]:
+        """Make the empty array of a smaller level; its parts, one for each shard."""
+        self._arrays.append(self._array_of(level, overwrite=True))
+        return self._lies.shards(level)
+
+    def reduce(self, level: int, window: Window) -> None:
+        """Fill a part of a smaller level from the level above it, which is complete."""
+        self._arrays[level][window] = reduced_window(self._arrays[level - 1], window)
 
     def finish(
         self,
@@ -286,7 +297,7 @@ class Writer:
             record=record,
         )
         if inherited.array:
-            self._array.update_attributes(plain(inherited.array))
+            self._arrays[0].update_attributes(plain(inherited.array))
         xml = for_result(inherited.xml, self._lies.axes, self._lies.shapes[0], self._lies.dtype)
         if xml:
             load_zarr().create_group(self._location.child(FOLDER).store(read_only=False))
@@ -298,13 +309,21 @@ class Writer:
         found = zip(self._least.tolist(), self._most.tolist(), strict=True)
         return [pair if np.isfinite(pair).all() else (0.0, 1.0) for pair in found]
 
-    def _new_array(self, level: int) -> Any:
-        """An array of its own store: the group above it is not there before the end."""
+    def _array_of(self, level: int, *, overwrite: bool = False) -> Any:
+        """An array of its own store: the group above it is not there before the end.
+
+        One that is there from an earlier run is opened, unless it is to be overwritten.
+        """
         chunk, shard = self._lies.grid(level)
         zarr = load_zarr()
+        place = self._location.child(str(level))
+        there = not place.remote and Path(place.where, 'zarr.json').exists()
+        if there and not overwrite:
+            return zarr.open_array(place.store(read_only=False), mode='r+')
         shuffle = 'bitshuffle' if self._lies.dtype.itemsize > 1 else 'noshuffle'
         return zarr.create_array(
-            self._location.child(str(level)).store(read_only=False),
+            place.store(read_only=False),
+            overwrite=there,
             shape=self._lies.shapes[level],
             dtype=self._lies.dtype,
             chunks=chunk,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from napari_noise2score.images.tiff.reading import TiffImage, read_tiff
 from napari_noise2score.images.tiff.record import record_of
 from napari_noise2score.images.tiff.scenes import own_scenes, tiff_scenes
-from napari_noise2score.images.tiff.writing import SUFFIXES, check_writable_as, write_tiff
+from napari_noise2score.images.tiff.writing import (
+    SUFFIXES,
+    check_writable_as,
+    write_steps,
+    write_tiff,
+)
 
 __all__ = [
     'SUFFIXES',
@@ -15,5 +20,6 @@ __all__ = [
     'read_tiff',
     'record_of',
     'tiff_scenes',
+    'write_steps',
     'write_tiff',
 ]

@@ -5,13 +5,16 @@ The format depends on the name, the axes and the dtype, and is checked before th
 
 from __future__ import annotations
 
+import math
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import product, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
@@ -23,6 +26,8 @@ from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.tiff import imagej, ome, plain
 from napari_noise2score.images.tiff.record import software
 from napari_noise2score.images.tiff.tags import tagged
+from napari_noise2score.images.unfinished import UnfinishedImage
+from napari_noise2score.noise.arrays import as_numpy
 
 SUFFIXES = ('.tif', '.tiff')
 _CLASSIC = 1 << 31
@@ -142,7 +147,7 @@ def _planes_last(axes: str, *, nested: bool = False) -> str:
 
 def write_tiff(
     path: str | os.PathLike[str],
-    data: NDArray[Any],
+    data: Any,
     axes: str,
     acquisition: Acquisition = NOTHING_STATED,
     *,
@@ -159,8 +164,8 @@ def write_tiff(
     ----------
     path : path
         Path of the file.
-    data : array
-        Grey levels.
+    data : array-like
+        Grey levels, with ``shape``, ``dtype`` and slicing; one page is read at a time.
     axes : str
         A letter for each axis.
     acquisition : Acquisition
@@ -173,35 +178,148 @@ def write_tiff(
     InputError
         If the format cannot store the image.
     """
-    path = Path(path)
-    lies = layout(path, axes, data.dtype, data.shape)
-    turned = data.transpose([axes.index(axis) for axis in lies.axes])
-    shape, size = turned.shape, data.size * lies.dtype.itemsize
-    options: dict[str, Any] = {}
-    if lies.form == 'imagej':
-        metadata, resolution = imagej.described(acquisition, lies.axes, shape)
-        # ImageJ has no 64 bit offsets: it finds the planes of larger files behind the first one
-        options |= {'imagej': True, 'truncate': size > _CLASSIC}
-    else:
-        words = ome if lies.form == 'ome' else plain
-        metadata, resolution = words.described(acquisition, lies.axes, shape), tagged(acquisition)
-        options |= {'ome': lies.form == 'ome', 'bigtiff': size > _CLASSIC}
-    options |= resolution.options() | _samples(lies.axes, shape)
-    options |= {} if record is None else {'software': software(record)}
+    file = _File(Path(path), data, axes)
     with written_whole(path) as part:
+        file.write(part, file.pages(), acquisition, record)
+
+
+def write_steps(
+    path: str | os.PathLike[str],
+    data: Any,
+    axes: str,
+    acquisition: Acquisition = NOTHING_STATED,
+    *,
+    record: Mapping[str, Any] | None = None,
+    unfinished: UnfinishedImage | None = None,
+) -> Generator[float, None, None]:
+    """Write an image as `write_tiff` does, page by page.
+
+    Parameters
+    ----------
+    path, data, axes, acquisition, record
+        As of `write_tiff`.
+    unfinished : UnfinishedImage, optional
+        Where the image is written until it is complete, to go on from there after an
+        interruption. It has begun.
+
+    Yields
+    ------
+    float
+        The completed share, after each page.
+    """
+    file = _File(Path(path), data, axes)
+    with written_whole(path) if unfinished is None else nullcontext(unfinished.image) as part:
+        if file.packed:
+            file.write(part, file.pages(), acquisition, record)
+            yield 1.0
+            return
+        if unfinished is None or not unfinished.parts:
+            file.write(part, None, acquisition, record)
+        with part.open('r+b') as stream:
+            offset = _first_byte(part)
+            total = math.prod(len(at) for at in file.places)
+            for number, place in enumerate(product(*file.places)):
+                start = offset + number * file.page_bytes
+                if unfinished is not None:
+                    read = partial(file.read, stream, start)
+                    if unfinished.holds(number, read) is not None:
+                        yield (number + 1) / total
+                        continue
+                values = file.page(place)
+                stream.seek(start)
+                stream.write(values.tobytes())
+                stream.flush()
+                if unfinished is not None:
+                    unfinished.add(number, values)
+                yield (number + 1) / total
+
+
+class _File:
+    """An image as it is going to be in a file.
+
+    Parameters
+    ----------
+    path : Path
+        Name of the file.
+    data : array-like
+        Grey levels; indexed page by page.
+    axes : str
+        A letter for each axis.
+    """
+
+    def __init__(self, path: Path, data: Any, axes: str) -> None:
+        self._path, self._data, self._axes = path, data, axes
+        self._lies = layout(path, axes, data.dtype, data.shape)
+        self._shape = tuple(int(data.shape[axes.index(axis)]) for axis in self._lies.axes)
+        side = 3 if 'S' in self._lies.axes else 2
+        self._page_shape = self._shape[-side:]
+        self.places = [range(length) for length in self._shape[:-side]]
+        self.page_bytes = math.prod(self._page_shape) * self._lies.dtype.itemsize
+
+    @property
+    def packed(self) -> bool:
+        """Whether the values are packed into bits, so that a page cannot be written on its own."""
+        return self._lies.dtype == np.bool_
+
+    def page(self, place: tuple[int, ...]) -> NDArray[Any]:
+        """The page at a place on the axes before those of a page."""
+        letters = self._lies.axes
+        at = dict(zip(letters, place, strict=False))
+        values = as_numpy(self._data[tuple(at.get(axis, slice(None)) for axis in self._axes)])
+        left = [axis for axis in self._axes if axis not in at]
+        order = [left.index(axis) for axis in letters[len(place) :]]
+        return np.ascontiguousarray(values.transpose(order), self._lies.dtype)
+
+    def pages(self) -> Iterator[NDArray[Any]]:
+        """The pages one by one: an image may be larger than the memory."""
+        return map(self.page, product(*self.places))
+
+    def read(self, stream: IO[bytes], start: int) -> NDArray[Any]:
+        """A page that is in a file already."""
+        stream.seek(start)
+        return np.frombuffer(stream.read(self.page_bytes), self._lies.dtype)
+
+    def write(
+        self,
+        part: Path,
+        pages: Iterator[NDArray[Any]] | None,
+        acquisition: Acquisition,
+        record: Mapping[str, Any] | None,
+    ) -> None:
+        """Write the file; without ``pages`` its values are zeros."""
+        lies, shape = self._lies, self._shape
+        options = self._options(acquisition, record)
         try:
-            tifffile.imwrite(
-                part,
-                _pages(turned, lies),
-                shape=shape,
-                dtype=lies.dtype,
-                metadata=metadata,
-                **options,
-            )
+            tifffile.imwrite(part, pages, shape=shape, dtype=lies.dtype, **options)
         except (ValueError, TypeError, RuntimeError, struct.error, tifffile.OmeXmlError) as error:
             raise InputError(
-                f'{path}: {lies.axes} {shape} {lies.dtype} cannot be written ({error})'
+                f'{self._path}: {lies.axes} {shape} {lies.dtype} cannot be written ({error})'
             ) from error
+
+    def _options(
+        self, acquisition: Acquisition, record: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Options of the format."""
+        lies, shape = self._lies, self._shape
+        size = math.prod(shape) * lies.dtype.itemsize
+        options: dict[str, Any] = {}
+        if lies.form == 'imagej':
+            metadata, resolution = imagej.described(acquisition, lies.axes, shape)
+            # ImageJ has no 64 bit offsets: it finds the planes of larger files behind the first
+            options |= {'imagej': True, 'truncate': size > _CLASSIC}
+        else:
+            words = ome if lies.form == 'ome' else plain
+            metadata = words.described(acquisition, lies.axes, shape)
+            resolution = tagged(acquisition)
+            options |= {'ome': lies.form == 'ome', 'bigtiff': size > _CLASSIC}
+        options |= resolution.options() | _samples(lies.axes, shape) | {'metadata': metadata}
+        return options | ({} if record is None else {'software': software(record)})
+
+
+def _first_byte(part: Path) -> int:
+    """Position of the values in a file; its pages are stored one after the other."""
+    with tifffile.TiffFile(part) as file:
+        return int(file.pages.first.dataoffsets[0])
 
 
 def _samples(axes: str, shape: Sequence[int]) -> dict[str, Any]:
@@ -213,10 +331,3 @@ def _samples(axes: str, shape: Sequence[int]) -> dict[str, Any]:
         'photometric': 'rgb' if count in imagej.COLOURS else 'minisblack',
         'planarconfig': 'contig' if axes.endswith('S') else 'separate',
     }
-
-
-def _pages(turned: NDArray[Any], lies: Layout) -> Iterator[NDArray[Any]]:
-    """The pages one by one: an image may be larger than the memory."""
-    side = 3 if 'S' in lies.axes else 2
-    for place in product(*(range(length) for length in turned.shape[:-side])):
-        yield np.ascontiguousarray(turned[place], lies.dtype)

@@ -1,0 +1,129 @@
+"""How much memory a call may need, and which images are computed part by part to keep to it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr
+from napari_noise2score.memory import in_words, total
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import DTypeLike
+
+    from napari_noise2score.images.source import ImageSource
+
+_SHARE = 4
+"""Part of the memory of the machine, one in so many, that a call may need."""
+_SMALL = 2 << 30
+"""A quarter of a small machine is not enough for any large image: up to so much, half of it."""
+_LEAST = 1 << 30
+"""Smallest limit: Python, PyTorch and a small image need about so much."""
+_UNITS = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
+
+
+def add_max_memory(parser: argparse.ArgumentParser) -> None:
+    """The option of the limit."""
+    parser.add_argument(
+        '--max-memory',
+        type=size_named,
+        metavar='SIZE',
+        help='memory that the call may need, such as 2G or 1500M (default: a quarter of the '
+        'memory of the machine, or half of it up to 2 GiB). An image that needs more is computed '
+        'plane by plane, and its result is written part by part; the values are the same',
+    )
+
+
+def size_named(text: str) -> int:
+    """The bytes that a text on the command line names.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it names no size, or one below the smallest limit.
+    """
+    found = re.fullmatch(r'(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?', text.strip(), re.IGNORECASE)
+    if found is None:
+        raise argparse.ArgumentTypeError(f'{text!r} is no size; one such as 2G or 1500M is needed')
+    size = int(float(found[1]) * _UNITS[found[2].upper()])
+    if size < _LEAST:
+        raise argparse.ArgumentTypeError(
+            f'{text} is {in_words(size)}; {in_words(_LEAST)} or more is needed'
+        )
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """The memory that a call may need.
+
+    Attributes
+    ----------
+    most : int
+        Bytes.
+    trains : bool
+        Whether the call trains.
+    """
+
+    most: int
+    trains: bool
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, *, trains: bool) -> MemoryLimit:
+        """The limit of the options; a quarter of the memory of the machine if none is given."""
+        given: int | None = options.max_memory
+        machine = total()
+        usual = max(_LEAST, machine // _SHARE, min(_SMALL, machine // 2))
+        return cls(given or usual, trains)
+
+    def on_demand(self, source: ImageSource, dtype: DTypeLike) -> bool:
+        """Whether an image needs more at once, so that it is computed plane by plane."""
+        from napari_noise2score.images.footprint import peak_at_once
+
+        return peak_at_once(source, dtype, trains=self.trains) > self.most
+
+    def needed(self, source: ImageSource, dtype: DTypeLike, output: Path) -> int:
+        """Bytes that an image needs: at most if it is computed plane by plane, else at least."""
+        from napari_noise2score.images.footprint import footprint, peak_on_demand
+
+        if self.on_demand(source, dtype):
+            sharded = is_ome_zarr(output)
+            return peak_on_demand(source, dtype, trains=self.trains, sharded=sharded)
+        return footprint(source, dtype)[0]
+
+    def check(self, source: ImageSource, dtype: DTypeLike, outputs: list[Path]) -> str:
+        """What an image that is computed plane by plane needs, in words.
+
+        Raises
+        ------
+        InputError
+            If that is more than the limit, or not all ``outputs`` can be made plane by plane.
+        """
+        from napari_noise2score.images.footprint import peak_at_once
+
+        if len(outputs) > 1:
+            needed = peak_at_once(source, dtype, trains=self.trains, differences=True)
+            raise InputError(
+                f'{source.name}: --difference holds the whole image and needs '
+                f'{in_words(needed)} of memory, but --max-memory is {in_words(self.most)}; leave '
+                'it out, choose a region (--region), or give --max-memory more'
+            )
+        needed = self.needed(source, dtype, outputs[0])
+        if needed > self.most:
+            rows, columns = source.channels()[0].shape[1:]
+            raise InputError(
+                f'{source.name}: planes of {rows} x {columns} need about {in_words(needed)} of '
+                f'memory, but --max-memory is {in_words(self.most)}; give --max-memory '
+                f'{-(-needed // (1 << 30))}G, or choose regions (--region, such as '
+                'Y0:4096,X0:4096)'
+            )
+        parts = 'shard by shard' if is_ome_zarr(outputs[0]) else 'page by page'
+        return (
+            f'memory: at most about {in_words(needed)} of {in_words(self.most)} (--max-memory); '
+            f'planes are computed one after another, and the result is written {parts}'
+        )
