@@ -79,7 +79,7 @@ def uncorrected(result: Denoised) -> np.ndarray:
 
 
 @pytest.mark.parametrize('given', [COUNTS, None], ids=['given', 'blind'])
-@pytest.mark.parametrize('photons', [0.05, 0.1, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize('photons', [0.05, 0.3, 3.0])
 def test_a_single_frame_keeps_its_light_and_the_stabilised_form_is_taken(photons, given):
     noisy, truth = scene(photons)
     result = of_nuclei(photons, given)
