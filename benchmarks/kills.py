@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import shutil
 import signal
 import subprocess
@@ -150,9 +151,9 @@ def shared(options: argparse.Namespace, folder: Path) -> bool:
         for _ in range(2)
     ]
     told = [process.communicate()[0] for process in both]
-    done = [text.count(': denoised in ') for text in told]
+    done = [len(re.findall(r'\bfile \d+ of .*: done in ', text, re.MULTILINE)) for text in told]
     rows = list(csv.DictReader((clean / 'denoised.csv').open()))
-    finished = Counter(row['source'] for row in rows)
+    finished = Counter(row['input'] for row in rows if row['status'] == 'done')
     outputs = len(list(clean.glob('*.tif')))
     left = [path.name for path in clean.iterdir() if path.name.startswith('.')]
     print(
