@@ -17,3 +17,8 @@ class TrainingError(Exception):
 
 class CheckpointError(Exception):
     """A score model file cannot be read or is not one of ours."""
+
+
+def one_line(error: BaseException) -> str:
+    """Text of an error without line breaks; empty if it has none."""
+    return ' '.join(str(error).split())

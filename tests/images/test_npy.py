@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.images.helpers import error_of, refused
 
-from napari_noise2score import InputError, read_image
+from napari_noise2score import read_image
 
 DATA = np.arange(3 * 20 * 30, dtype=np.float32).reshape(3, 20, 30)
 
@@ -11,22 +12,6 @@ DATA = np.arange(3 * 20 * 30, dtype=np.float32).reshape(3, 20, 30)
 def written(path, data) -> str:
     np.save(path, data)
     return str(path)
-
-
-def error_of(path) -> str | None:
-    """What is said of a file; None if it is read."""
-    try:
-        read_image(path)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def refused(path, *more) -> str:
-    with pytest.raises(InputError) as caught:
-        read_image(path, *more)
-    assert '\n' not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_plane_needs_no_axes_and_a_stack_does(tmp_path):

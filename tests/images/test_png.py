@@ -6,8 +6,9 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
+from tests.images.helpers import error_of, refused
 
-from napari_noise2score import InputError, list_scenes, read_image
+from napari_noise2score import list_scenes, read_image
 
 GREY = np.arange(40 * 30, dtype=np.uint16).reshape(40, 30)
 
@@ -15,22 +16,6 @@ GREY = np.arange(40 * 30, dtype=np.uint16).reshape(40, 30)
 def written(path, data) -> str:
     path.write_bytes(imagecodecs.png_encode(data))
     return str(path)
-
-
-def error_of(path) -> str | None:
-    """What is said of a file; None if it is read."""
-    try:
-        read_image(path)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def refused(path, *more) -> str:
-    with pytest.raises(InputError) as caught:
-        read_image(path, *more)
-    assert '\n' not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize('dtype', ['uint8', 'uint16'])

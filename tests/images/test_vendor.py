@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from tests.images.helpers import refused
 
 from napari_noise2score import InputError, list_scenes, read_image
 from napari_noise2score.images.acquisition import Spacing
@@ -31,13 +32,6 @@ def read_planes() -> list[tuple[int, ...]]:
     found = list(sys.modules['bioio_fake'].READ)
     sys.modules['bioio_fake'].READ.clear()
     return found
-
-
-def refused(path, *more) -> str:
-    with pytest.raises(InputError) as caught:
-        read_image(path, *more)
-    assert '\n' not in str(caught.value)
-    return str(caught.value)
 
 
 def test_scenes_are_chosen_by_number_name_or_path(cells):

@@ -13,13 +13,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import named, url_of
 from napari_noise2score.images.scenes import split_scene
 from napari_noise2score.plain import json_line
 from napari_noise2score.settings import DenoiseSettings
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.model import ScoreModel
 
 _READING = ('axes', 'region', 'learn_from')
 _UNKNOWN = 'does not state that it is a result of this program'
@@ -120,6 +123,11 @@ def settings_checksum(
         'reading': {name: getattr(options, name, None) or None for name in _READING},
     }
     return hashlib.sha256(json_line(asked).encode()).hexdigest()[:16]
+
+
+def weights_name(model: ScoreModel | None) -> str:
+    """Name of the weights that are applied, or that a training starts from: their checksum."""
+    return 'scratch' if model is None else model.digest[:16]
 
 
 def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -> bool:

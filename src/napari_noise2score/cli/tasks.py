@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError, locked
 from napari_noise2score.cli.images import checksum_of, scene_within
-from napari_noise2score.cli.origin import Origin, is_done, settings_checksum
+from napari_noise2score.cli.origin import Origin, is_done, settings_checksum, weights_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
 from napari_noise2score.settings import DenoiseSettings
@@ -131,7 +131,7 @@ class DoneBefore:
         self.known: dict[Path, Before] = {}
         self._options, self._again = options, again
         self._settings = settings_checksum(options, settings, trains=trains)
-        self._model = 'scratch' if model is None else model.digest[:16]
+        self._model = weights_name(model)
 
     def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.images import checksum_of, scene_within
-from napari_noise2score.cli.origin import Origin, settings_checksum
+from napari_noise2score.cli.origin import Origin, settings_checksum, weights_name
 from napari_noise2score.errors import InputError
 from napari_noise2score.settings import DenoiseSettings
 
@@ -49,7 +49,7 @@ class TrainedBefore:
     ) -> None:
         self._options = options
         checksum = settings_checksum(options, settings, trains=True)
-        weights = 'scratch' if start is None else start.digest[:16]
+        weights = weights_name(start)
         self._origins = {
             file: Origin.of(file, checksum, weights, scene_within(file, options)) for file in files
         }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes, guess_axes
 
@@ -100,12 +100,12 @@ def _array(path: Path) -> NDArray[Any]:
             np.lib.format.read_magic(stream)
         found = np.load(path, mmap_mode='r', allow_pickle=False)
     except OSError as error:
-        reason = error.strerror or ' '.join(str(error).split())
+        reason = error.strerror or one_line(error)
         raise InputError(f'{path}: {reason}; an NPY file is needed') from error
     # A damaged header is parsed as a Python literal: SyntaxError, TypeError, UnicodeDecodeError,
     # OverflowError and others come out of it.
     except Exception as error:
-        text = ' '.join(str(error).split()) or type(error).__name__
+        text = one_line(error) or type(error).__name__
         if 'Python objects' in text or 'pickle' in text.lower():
             text = 'it contains Python objects, which are not loaded; numbers are needed'
         raise InputError(f'{path}: not a readable NPY file ({text})') from error

@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes
 
@@ -70,7 +70,7 @@ def read_png(path: str | os.PathLike[str], axes: str | None = None) -> PngImage:
     try:
         data = np.asarray(imagecodecs.png_decode(content))
     except (imagecodecs.PngError, ValueError, MemoryError) as error:
-        text = ' '.join(str(error).split()) or type(error).__name__
+        text = one_line(error) or type(error).__name__
         raise InputError(f'{path}: not a readable PNG; it is damaged ({text})') from error
     try:
         chosen = check_axes(axes or 'YXS'[: data.ndim], data.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.ome_zarr.location import Location
 
 
@@ -35,7 +35,7 @@ def readable(location: Location, part: str = '') -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What is wrong, in one line."""
-    text = ' '.join(str(error).split())
+    text = one_line(error)
     kind = type(error).__name__
     if kind == 'NoCredentialsError':
         text += '; for a public bucket, set the environment variable FSSPEC_S3_ANON=true'

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, one_line
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (MemoryError, 'it needs more memory than is available'),
@@ -35,7 +35,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def reason(error: Exception) -> str:
     """The reason why a file cannot be read, in one line."""
-    text = ' '.join(str(error).split())
+    text = one_line(error)
     if "requires the 'imagecodecs' package" in text:
         codec = text.partition(' requires')[0].strip('<>')
         return f'{codec} needs a package that is not installed: pip install imagecodecs'

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, one_line
 
 
 @contextmanager
@@ -35,5 +35,5 @@ def readable(path: Path) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What is wrong, in one line."""
-    text = ' '.join(str(error).split())
+    text = one_line(error)
     return f'{type(error).__name__}: {text}' if text else type(error).__name__
