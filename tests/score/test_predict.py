@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from napari_noise2score.progress import finish
-from napari_noise2score.score import predict as module
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.settings import NetworkSettings
+from tests.hooks import seeing
 from tests.score.helpers import ArrayPlanes
 
 
@@ -79,53 +79,46 @@ def test_published_reading_is_scaled_by_the_noise_variance(model):
     np.testing.assert_allclose(result - array, 0.5 * (plain - array), atol=1e-5)
 
 
-def test_where_memory_runs_out_tiles_are_halved_and_the_result_is_the_same(model, monkeypatch):
+def test_where_memory_runs_out_tiles_are_halved_and_the_result_is_the_same(model):
     array = np.random.default_rng(0).normal(10, 3, (2, 150, 210))
     whole = predict(model, array)
-    real, sizes = module._ViewAverage.clean, []
+    sizes = []
 
-    def small_memory(self, slab):
-        sizes.append(slab.shape[-1])
-        if slab.shape[-1] > 180:
+    def small_memory(slab, *more):
+        sizes.append(max(slab.shape[-2:]))
+        if sizes[-1] > 180:
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
-        return real(self, slab)
 
-    monkeypatch.setattr(module._ViewAverage, 'clean', small_memory)
-    np.testing.assert_allclose(predict(model, array), whole, atol=1e-4)
-    assert max(sizes) > 180 >= min(sizes)
-    steps = list(predict_clean(model, ArrayPlanes(array), device='cpu'))
+    with seeing(small_memory):
+        np.testing.assert_allclose(predict(model, array), whole, atol=1e-4)
+        assert max(sizes) > 180 >= min(sizes)
+        steps = list(predict_clean(model, ArrayPlanes(array), device='cpu'))
     assert steps[-1].fraction == 1
 
 
-def test_what_never_fits_and_other_errors_are_raised(model, monkeypatch):
+def test_what_never_fits_and_other_errors_are_raised(model):
     for text in ('MPS backend out of memory', 'illegal memory access'):
 
-        def fail(self, slab, text=text):
+        def fail(*inputs, text=text):
             raise RuntimeError(text)
 
-        monkeypatch.setattr(module._ViewAverage, 'clean', fail)
-        with pytest.raises(RuntimeError, match=text):
+        with seeing(fail), pytest.raises(RuntimeError, match=text):
             predict(model, np.zeros((1, 64, 64)))
 
 
-def test_places_without_an_image_stay_so_and_planes_without_one_cost_nothing(model, monkeypatch):
+def test_places_without_an_image_stay_so_and_planes_without_one_cost_nothing(model):
     array = np.random.default_rng(0).normal(10, 3, (3, 48, 40))
     array[0, :12], array[1] = np.nan, np.nan
-    seen = []
-    clean_of = module._ViewAverage.clean
-    monkeypatch.setattr(
-        module._ViewAverage,
-        'clean',
-        lambda self, *slab: seen.append(slab[0]) or clean_of(self, *slab),
-    )
-    steps = predict_clean(model, ArrayPlanes(array), device='cpu', exact=True)
-    done = []
-    found = finish(steps, done.append)
+    seen, done = [], []
+    once = {'device': 'cpu', 'exact': True, 'orientations': 1}
+    steps = predict_clean(model, ArrayPlanes(array), **once)
+    with seeing(lambda slab, *more: seen.append(slab)):
+        found = finish(steps, done.append)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(array))
     assert len(seen) == 2
     assert all(torch.isfinite(slab).all() for slab in seen)
     assert [progress.fraction for progress in done] == [1 / 3, 2 / 3, 1]
-    np.testing.assert_array_equal(found[2], predict(model, array[2:])[0])
+    np.testing.assert_array_equal(found[2], predict(model, array[2:], orientations=1)[0])
 
 
 def test_what_is_far_from_a_place_without_an_image_does_not_see_it(model):

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +15,9 @@ from napari_noise2score.score import threads as module
 from napari_noise2score.score import train as training
 from napari_noise2score.score.cores import usable_cores
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.threads import (
     ThreadChooser,
+    Threads,
     ThreadTuner,
     quickest_threads,
     usable_threads,
@@ -23,20 +25,22 @@ from napari_noise2score.score.threads import (
 )
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import TrainSettings
+from tests.hooks import seeing
 from tests.score.helpers import noisy_planes
 
 
 class Machine:
     """A clock on which a step takes as long as `seconds` says for the threads in use."""
 
-    def __init__(self, monkeypatch, threads: int, seconds: dict[int, float]) -> None:
+    def __init__(self, threads: int, seconds: dict[int, float]) -> None:
         self.now, self.threads, self.seconds = 0.0, threads, seconds
-        monkeypatch.setattr(module.time, 'perf_counter', lambda: self.now)
-        monkeypatch.setattr(torch, 'get_num_threads', lambda: self.threads)
-        monkeypatch.setattr(torch, 'set_num_threads', self.use)
+        self.own = Threads(lambda: self.threads, lambda n: self.use(n), lambda: None)
 
     def use(self, threads: int) -> None:
         self.threads = threads
+
+    def tuner(self, **options) -> ThreadTuner:
+        return ThreadTuner(**options, threads=self.own, clock=lambda: self.now)
 
     def run(self, tuner: ThreadTuner, steps: int) -> list[int]:
         used = []
@@ -55,41 +59,41 @@ class Machine:
         return loop
 
     def chooser(self) -> ThreadChooser:
-        return ThreadChooser(self.trial, lambda: self.now)
+        return ThreadChooser(self.trial, lambda: self.now, self.own)
 
 
 @pytest.mark.parametrize(
     ('seconds', 'best'), [({4: 1.0, 3: 1.3}, 4), ({4: 5.0, 3: 1.3}, 3), ({4: 1.0, 3: 0.9}, 3)]
 )
-def test_the_faster_number_is_used_nearly_always(monkeypatch, seconds, best):
-    machine = Machine(monkeypatch, 4, seconds)
-    with ThreadTuner() as tuner:
+def test_the_faster_number_is_used_nearly_always(seconds, best):
+    machine = Machine(4, seconds)
+    with machine.tuner() as tuner:
         used = machine.run(tuner, 500)
         assert used.count(best) > 460
         assert set(used) == {3, 4}
     assert machine.threads == 4
 
 
-def test_a_machine_that_becomes_busy_is_noticed(monkeypatch):
-    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 1.5})
-    with ThreadTuner() as tuner:
+def test_a_machine_that_becomes_busy_is_noticed():
+    machine = Machine(2, {2: 1.0, 1: 1.5})
+    with machine.tuner() as tuner:
         assert machine.run(tuner, 300).count(2) > 270
         machine.seconds = {2: 6.0, 1: 1.5}
         assert machine.run(tuner, 300).count(1) > 170
 
 
-def test_one_thread_or_an_exact_training_are_left_alone(monkeypatch):
-    machine = Machine(monkeypatch, 1, {1: 1.0})
-    assert set(machine.run(ThreadTuner(), 50)) == {1}
-    machine = Machine(monkeypatch, 4, {4: 1.0})
-    assert set(machine.run(ThreadTuner(active=False), 50)) == {4}
+def test_one_thread_or_an_exact_training_are_left_alone():
+    machine = Machine(1, {1: 1.0})
+    assert set(machine.run(machine.tuner(), 50)) == {1}
+    machine = Machine(4, {4: 1.0})
+    assert set(machine.run(machine.tuner(active=False), 50)) == {4}
 
 
-def test_the_number_is_restored_after_an_error(monkeypatch):
-    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 0.1})
+def test_the_number_is_restored_after_an_error():
+    machine = Machine(2, {2: 1.0, 1: 0.1})
 
     def fail() -> None:
-        with ThreadTuner() as tuner:
+        with machine.tuner() as tuner:
             machine.run(tuner, 20)
             assert machine.threads == 1
             raise ValueError
@@ -99,9 +103,9 @@ def test_the_number_is_restored_after_an_error(monkeypatch):
     assert machine.threads == 2
 
 
-def test_time_that_the_caller_takes_does_not_count(monkeypatch):
-    machine = Machine(monkeypatch, 4, {4: 1.0, 3: 1.3})
-    with ThreadTuner() as tuner:
+def test_time_that_the_caller_takes_does_not_count():
+    machine = Machine(4, {4: 1.0, 3: 1.3})
+    with machine.tuner() as tuner:
         for _ in range(500):
             machine.run(tuner, 1)
             if machine.threads == 4:
@@ -110,9 +114,9 @@ def test_time_that_the_caller_takes_does_not_count(monkeypatch):
         assert machine.run(tuner, 100).count(4) > 90
 
 
-def test_a_training_begins_with_what_a_trial_has_found(monkeypatch):
-    machine = Machine(monkeypatch, 16, {16: 5.0, 15: 4.0, 8: 1.0})
-    with ThreadTuner(most=16, first=8) as tuner:
+def test_a_training_begins_with_what_a_trial_has_found():
+    machine = Machine(16, {16: 5.0, 15: 4.0, 8: 1.0})
+    with machine.tuner(most=16, first=8) as tuner:
         assert machine.run(tuner, 500).count(8) > 490
     assert machine.threads == 16
 
@@ -130,15 +134,15 @@ def test_a_training_begins_with_what_a_trial_has_found(monkeypatch):
         (1, {}, 1),
     ],
 )
-def test_the_fastest_number_is_found_by_a_trial(monkeypatch, most, seconds, best):
-    machine = Machine(monkeypatch, most, seconds)
+def test_the_fastest_number_is_found_by_a_trial(most, seconds, best):
+    machine = Machine(most, seconds)
     assert machine.chooser().best(most, 128**2) == best
     assert machine.threads == most
 
 
-def test_threads_that_are_slow_at_first_only_are_tried_again(monkeypatch):
+def test_threads_that_are_slow_at_first_only_are_tried_again():
     """New ones begin on one core, and spread over the others after a while."""
-    machine = Machine(monkeypatch, 2, {2: 9.0, 1: 2.0})
+    machine = Machine(2, {2: 9.0, 1: 2.0})
     chooser = machine.chooser()
     use = machine.use
 
@@ -147,12 +151,12 @@ def test_threads_that_are_slow_at_first_only_are_tried_again(monkeypatch):
         if threads == 1:
             machine.seconds = {2: 1.0, 1: 2.0}
 
-    monkeypatch.setattr(torch, 'set_num_threads', spread)
+    machine.use = spread
     assert chooser.best(2, 128**2) == 2
 
 
-def test_trials_are_repeated_and_take_little_time(monkeypatch):
-    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 1.5})
+def test_trials_are_repeated_and_take_little_time():
+    machine = Machine(2, {2: 1.0, 1: 1.5})
     chooser, tried = machine.chooser(), 0.0
     found = []
     for second in range(1000):
@@ -167,8 +171,8 @@ def test_trials_are_repeated_and_take_little_time(monkeypatch):
     assert tried < 0.03 * 1000
 
 
-def test_no_trial_takes_longer_for_a_large_image(monkeypatch):
-    machine = Machine(monkeypatch, 2, {2: 1.0, 1: 1.5})
+def test_no_trial_takes_longer_for_a_large_image():
+    machine = Machine(2, {2: 1.0, 1: 1.5})
     machine.chooser().best(2, 512**2)
     large = machine.now
     machine.now = 0.0
@@ -176,12 +180,12 @@ def test_no_trial_takes_longer_for_a_large_image(monkeypatch):
     assert large == pytest.approx(machine.now)
 
 
-def test_the_number_is_given_back_after_each_view(monkeypatch):
-    machine = Machine(monkeypatch, 4, {4: 9.0, 3: 1.0, 2: 2.0, 1: 4.0})
+def test_the_number_is_given_back_after_each_view():
+    machine = Machine(4, {4: 9.0, 3: 1.0, 2: 2.0, 1: 4.0})
     with quickest_threads(torch.device('cpu'), 128**2, machine.chooser()):
-        assert machine.threads == min(3, usable_threads())
+        assert machine.threads == 3
     assert machine.threads == 4
-    with pytest.raises(ValueError, match=r'^$'), using(2):
+    with pytest.raises(ValueError, match=r'^$'), machine.own.using(2):
         raise ValueError
     assert machine.threads == 4
     with quickest_threads(torch.device('cuda'), 128**2, machine.chooser()):
@@ -218,40 +222,35 @@ def test_a_thread_that_begins_meanwhile_does_not_take_what_is_lent_to_another(tw
     assert usable_threads() == most
 
 
-def test_no_more_threads_than_the_process_may_use_cores(monkeypatch):
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 16)
+def test_no_more_threads_than_the_process_may_use_cores():
     for cores, expected in ((2, 2), (None, 16), (64, 16)):
-        monkeypatch.setattr(module, 'usable_cores', lambda cores=cores: cores)
-        assert usable_threads() == expected
+        assert Threads(get=lambda: 16, cores=lambda cores=cores: cores).usable == expected
 
 
 class Decided(ThreadChooser):
     """Tries nothing: ``best`` threads are best."""
 
     def __init__(self, best: int) -> None:
-        super().__init__(lambda pixels: lambda: None)
+        super().__init__(lambda pixels: lambda: None, threads=Threads(cores=lambda: 2))
         self._best = best
 
     def best(self, most: int, pixels: int) -> int:
         return min(self._best, most)
 
 
-class Recorder:
-    """Numbers of threads with which a network was computed, where ``best`` are fastest."""
-
-    def __init__(self, monkeypatch, best: int) -> None:
-        self.used: list[int] = []
-        chooser = Decided(best)
+@contextmanager
+def recorded(best: int) -> Iterator[list[int]]:
+    """Numbers of threads with which networks are computed, where ``best`` are fastest."""
+    used: list[int] = []
+    chooser = Decided(best)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        seeing(lambda *inputs: used.append(torch.get_num_threads())),
+    ):
         for place in (module, training):
-            monkeypatch.setattr(place, 'CHOOSER', chooser)
-            monkeypatch.setattr(place, 'usable_threads', lambda: 2)
-        forward = type(warm_start().network).forward
-
-        def computed(network, *told):
-            self.used.append(torch.get_num_threads())
-            return forward(network, *told)
-
-        monkeypatch.setattr(type(warm_start().network), 'forward', computed)
+            patch.setattr(place, 'CHOOSER', chooser)
+        patch.setattr(training, 'usable_threads', lambda: 2)
+        yield used
 
 
 @pytest.fixture
@@ -262,30 +261,29 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_threads_are_chosen_wherever_the_network_runs(monkeypatch, two_threads):
-    recorder = Recorder(monkeypatch, best=1)
+def test_threads_are_chosen_wherever_the_network_runs(two_threads):
     at_once = TrainSettings(seconds=0, device='cpu')
-    model = finish(train([noisy_planes()], at_once))
-    finish(predict_clean(model, noisy_planes(), device='cpu', orientations=2))
-    assert set(recorder.used) == {1}
-    assert len(recorder.used) > 4
-    recorder.used.clear()
+    with recorded(best=1) as used:
+        model = finish(train([noisy_planes()], at_once))
+        finish(predict_clean(model, noisy_planes(), device='cpu', orientations=2))
+    assert set(used) == {1}
+    assert len(used) > 4
     timed = replace(at_once, seconds=0.5, batch=2, patch=32)
-    finish(train([noisy_planes()], timed))
-    assert recorder.used[0] == 1
+    with recorded(best=1) as used:
+        finish(train([noisy_planes()], timed))
+    assert used[0] == 1
     assert torch.get_num_threads() == 2
 
 
-def test_a_training_of_so_many_steps_keeps_its_threads(monkeypatch, two_threads):
+def test_a_training_of_so_many_steps_keeps_its_threads(two_threads):
     """The last bits of a gradient may depend on them; so on nothing else that the machine does."""
     weights = []
     for best in (1, 2):
-        with monkeypatch.context() as patch:
-            recorder = Recorder(patch, best)
-            settings = TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu')
+        settings = TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu')
+        with recorded(best) as used:
             model = finish(train([noisy_planes()], settings))
-            assert set(recorder.used) == {2}
-            weights.append(model.digest)
+        assert set(used) == {2}
+        weights.append(model.digest)
     assert weights[0] == weights[1]
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 
 import torch
@@ -53,27 +53,57 @@ class _Lent(threading.local):
     depth = 0
 
 
-class _Usual:
-    """PyTorch's number of threads as it is while nobody is in `using`.
+class Threads:
+    """PyTorch's number of threads, and the one that is usual: outside of `using`.
 
     PyTorch keeps a number for each thread of Python, and a new one begins with what was set last
     in any of them.
+
+    Parameters
+    ----------
+    get, use : callable
+        Return and change the number of threads of the thread of Python that asks.
+    cores : callable
+        Returns how many cores the process may use; None if nothing limits them.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        get: Callable[[], int] = torch.get_num_threads,
+        use: Callable[[int], object] = torch.set_num_threads,
+        cores: Callable[[], int | None] = usable_cores,
+    ) -> None:
+        self.get, self.use, self._cores = get, use, cores
         self._lock, self._inside, self._number = threading.Lock(), 0, 1
         self._lent = _Lent()
 
     @property
-    def number(self) -> int:
-        """That number; in `using` the one that is used."""
+    def usual(self) -> int:
+        """The usual number; in `using` the one that is used."""
         with self._lock:
             lent_elsewhere = self._inside and not self._lent.depth
-            return self._number if lent_elsewhere else torch.get_num_threads()
+            return self._number if lent_elsewhere else self.get()
 
-    def enter(self) -> int:
+    @property
+    def usable(self) -> int:
+        """The usual number, but no more than the process may use cores."""
+        number = self.usual
+        return min(number, self._cores() or number)
+
+    @contextmanager
+    def using(self, threads: int) -> Iterator[None]:
+        """Compute with so many threads; the number is restored at the end."""
+        before = self._enter()
+        try:
+            self.use(threads)
+            yield
+        finally:
+            self.use(before)
+            self._leave()
+
+    def _enter(self) -> int:
         """Begin to use another; the one to be restored."""
-        before = self.number
+        before = self.usual
         with self._lock:
             if not self._lent.depth:
                 self._number = before if not self._inside else self._number
@@ -81,7 +111,7 @@ class _Usual:
             self._lent.depth += 1
         return before
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """End that."""
         with self._lock:
             self._lent.depth -= 1
@@ -89,25 +119,18 @@ class _Usual:
                 self._inside -= 1
 
 
-_USUAL = _Usual()
+TORCH = Threads()
+"""Threads of this process."""
 
 
 def usable_threads() -> int:
     """Threads that PyTorch would use, but no more than the process may use cores."""
-    number = _USUAL.number
-    return min(number, usable_cores() or number)
+    return TORCH.usable
 
 
-@contextmanager
-def using(threads: int) -> Iterator[None]:
+def using(threads: int) -> AbstractContextManager[None]:
     """Compute with so many threads; the number is restored at the end."""
-    before = _USUAL.enter()
-    try:
-        torch.set_num_threads(threads)
-        yield
-    finally:
-        torch.set_num_threads(before)
-        _USUAL.leave()
+    return TORCH.using(threads)
 
 
 class ThreadChooser:
@@ -119,14 +142,17 @@ class ThreadChooser:
         Gives what computes loops over so many pixels.
     clock : callable
         Tells the time, s.
+    threads : Threads
+        What is changed.
     """
 
     def __init__(
         self,
         trial: Callable[[int], Callable[[], object]] | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        threads: Threads = TORCH,
     ) -> None:
-        self._trial, self._clock = trial or _loops, clock
+        self._trial, self._clock, self.threads = trial or _loops, clock, threads
         self._found: dict[tuple[int, int], tuple[int, float]] = {}
 
     def best(self, most: int, pixels: int) -> int:
@@ -155,7 +181,7 @@ class ThreadChooser:
         return min(seconds, key=lambda number: seconds[number])
 
     def _seconds(self, threads: int, pixels: int) -> float:
-        with using(threads):
+        with self.threads.using(threads):
             loop = self._trial(pixels)
             loop()  # the first time pays for new threads
             begin = self._clock()
@@ -200,7 +226,8 @@ def quickest_threads(
     if device.type != 'cpu':
         yield
         return
-    with using((chooser or CHOOSER).best(usable_threads(), pixels)):
+    chooser = chooser or CHOOSER
+    with chooser.threads.using(chooser.best(chooser.threads.usable, pixels)):
         yield
 
 
@@ -218,12 +245,23 @@ class ThreadTuner:
         All threads; as many as PyTorch uses if not given.
     first : int, optional
         Number to begin with: all if not given.
+    threads : Threads
+        What is changed.
+    clock : callable
+        Tells the time, s.
     """
 
     def __init__(
-        self, active: bool = True, most: int | None = None, first: int | None = None
+        self,
+        active: bool = True,
+        most: int | None = None,
+        first: int | None = None,
+        *,
+        threads: Threads = TORCH,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._before = torch.get_num_threads()
+        self._threads, self._clock = threads, clock
+        self._before = threads.get()
         self._most = self._before if most is None else most
         self._active = active and self._most > 1
         self._using = self._most if first is None else first
@@ -232,7 +270,7 @@ class ThreadTuner:
         self._length, self._done = _TRY, 0
 
     def __enter__(self) -> ThreadTuner:
-        torch.set_num_threads(self._using)
+        self._threads.use(self._using)
         return self
 
     def __exit__(
@@ -241,13 +279,13 @@ class ThreadTuner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        torch.set_num_threads(self._before)
+        self._threads.use(self._before)
 
     def step(self) -> None:
         """Count a step, and change the number of threads where that is due."""
         if not self._active:
             return
-        now = time.perf_counter()
+        now = self._clock()
         if self._begin is None:  # the first step after a change pays for new threads
             self._begin = now
             return
@@ -274,5 +312,5 @@ class ThreadTuner:
             self._use(other, _TRY)
 
     def _use(self, threads: int, steps: int) -> None:
-        torch.set_num_threads(threads)
+        self._threads.use(threads)
         self._using, self._length, self._done, self._begin = threads, steps, 0, None
