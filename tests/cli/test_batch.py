@@ -22,9 +22,7 @@ from napari_noise2score.images.synthetic import synthetic_stack
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+pytestmark = pytest.mark.usefixtures('one_view')
 
 
 @pytest.fixture(scope='module')

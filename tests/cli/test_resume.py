@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from tests.hooks import before_each_step
 
 from napari_noise2score.cli import main
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.score import train, training_files
+from napari_noise2score.score import training_files
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.training_state import TrainingState
 
@@ -33,10 +35,9 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path) -> None:
+def quick(one_view, monkeypatch, tmp_path) -> None:
     """In a folder with three images; each step is saved."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
     monkeypatch.setattr(training_files, '_SELDOM', 0)
     for name, frame in zip('abc', FRAMES, strict=True):
         tifffile.imwrite(f'{name}.tif', frame, **GREY)
@@ -65,15 +66,10 @@ class Steps:
 
 
 @pytest.fixture
-def steps(monkeypatch) -> Steps:
-    made, real = Steps(), train._Run.step
-
-    def step(run, progress):
-        made.count()
-        real(run, progress)
-
-    monkeypatch.setattr(train._Run, 'step', step)
-    return made
+def steps() -> Iterator[Steps]:
+    made = Steps()
+    with before_each_step(made.count):
+        yield made
 
 
 def names() -> set[str]:

@@ -23,13 +23,14 @@ from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
-from napari_noise2score.score import train, training_files
+from napari_noise2score.score import training_files
 from napari_noise2score.settings import (
     DenoiseSettings,
     NetworkSettings,
     StartFrom,
     TrainSettings,
 )
+from tests.hooks import before_each_step
 from tests.napari.helpers import NOISE, noisy_stack
 
 STEPS = 12
@@ -103,7 +104,7 @@ def offered(panel, qtbot) -> str:
 
 
 def test_it_is_offered_once_its_layer_is_there_and_continued_bit_for_bit(
-    open_panel, qtbot, idle, crash, stack, stored_runs, monkeypatch
+    open_panel, qtbot, idle, crash, stack, stored_runs
 ):
     crash([ImageSource(stack, 'TYX', 'cells')])
     viewer, panel = open_panel()
@@ -113,11 +114,11 @@ def test_it_is_offered_once_its_layer_is_there_and_continued_bit_for_bit(
     words = 'Continue the interrupted training of cells again (5 steps, less than a minute ago)?'
     assert offered(panel, qtbot) == words
     assert panel.controller.run.idle  # nothing happens without a click
-    steps, real = [], train._Run.step
-    monkeypatch.setattr(train._Run, 'step', lambda *given: (steps.append(1), real(*given)))
-    panel.offer.resume.native.click()
-    assert panel.offer.isHidden()
-    idle(panel)
+    steps = []
+    with before_each_step(lambda: steps.append(1)):
+        panel.offer.resume.native.click()
+        assert panel.offer.isHidden()
+        idle(panel)
     assert len(steps) == STEPS - 5
     assert 'Done: one layer added' in panel.status.text()
     result = next(layer for layer in viewer.layers if 'denoised' in layer.name)

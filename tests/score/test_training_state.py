@@ -14,7 +14,7 @@ import torch
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.progress import finish
-from napari_noise2score.score import checkpoints, monitor, training_files
+from napari_noise2score.score import monitor, training_files
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.train import train
@@ -126,9 +126,8 @@ def test_one_that_was_interrupted_again_and_again_gives_the_same_too(tmp_path):
 
 
 @pytest.mark.parametrize('frames', [1, 3])
-def test_one_that_ends_early_ends_at_the_same_step(frames, tmp_path, monkeypatch):
+def test_one_that_ends_early_ends_at_the_same_step(frames, tmp_path):
     """With so high a learning rate each judge objects, that of single images and the risk."""
-    monkeypatch.setattr(checkpoints, '_PATIENCE', 2)
     images, settings = [scene(frames)], replace(QUICK, steps=40, learning_rate=0.5)
     whole = finish(train(images, settings))
     ended = whole.training['steps_done']
@@ -190,13 +189,12 @@ def test_the_remaining_time_is_trained_and_no_other(tmp_path):
     assert len(steps) < 200
 
 
-def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
+def test_a_finished_training_is_not_repeated(tmp_path):
     images, path = [noisy_planes(2, 64)], tmp_path / 'a.safetensors'
     whole = finish(train(images, SCRATCH, saved=SavedTraining(path, ORIGIN, 0.0)))
     state = TrainingState.load(path)
     assert state.finished
     assert state.step == 12
-    monkeypatch.setattr('napari_noise2score.score.train._Run', None)
     steps = list(train(images, SCRATCH, saved=SavedTraining(path, ORIGIN, 0.0, state)))
     assert [(step.resumed, step.fraction) for step in steps] == [(12, 1.0)]
     assert_same(resumed(images, SCRATCH, path), whole)

@@ -212,11 +212,12 @@ def compare_parameters(
             device=device,
             seed=seed,
         )
-        results.append(_compare(channel, samples))
+        results.append(compare_channel(channel, samples))
     return tuple(results)
 
 
-def _compare(channel: PreparedChannel, samples: ScoreSamples) -> ChannelParameters:
+def compare_channel(channel: PreparedChannel, samples: ScoreSamples) -> ChannelParameters:
+    """Estimate the noise parameters of a channel with all methods, from samples of its score."""
     evidence = _from_fit(channel)
     power = None
     estimators = ESTIMATORS.get(type(channel.family))
