@@ -15,8 +15,7 @@ from napari_noise2score import read_image
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.cli.memory_limit import size_named
 from napari_noise2score.images import footprint
-from napari_noise2score.images.ome_zarr import layout as zarr_layout
-from napari_noise2score.images.ome_zarr import record_of, write_ome_zarr
+from napari_noise2score.images.ome_zarr import layout, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.pipeline.clean_image import CleanImage
@@ -34,7 +33,7 @@ from napari_noise2score.images.ome_zarr import layout
 memory_limit._LEAST = 1
 footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
 footprint._TRAINING = footprint._PATCHES = 0
-layout.SHARD = 1
+layout.USUAL = layout.Sizes(shard=1)
 sys.exit(main(sys.argv[1:]))
 """
 """A process for which a small image is a large one."""
@@ -59,14 +58,13 @@ def model(tmp_path_factory, frames) -> str:
 
 
 @pytest.fixture(autouse=True)
-def small_limit(monkeypatch, tmp_path, frames) -> None:
+def small_limit(one_view, monkeypatch, tmp_path, frames) -> None:
     """A limit that the small image exceeds, and shards of a single chunk."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
     for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
-    monkeypatch.setattr(zarr_layout, 'SHARD', 1)
+    monkeypatch.setattr(layout, 'USUAL', layout.Sizes(shard=1))
     write_ome_zarr('in.ome.zarr', frames, 'TYX')
 
 

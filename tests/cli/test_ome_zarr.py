@@ -16,6 +16,7 @@ from napari_noise2score.cli.outputs import Place, result_name, targets
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import Acquisition, ChannelInfo, Spacing
 from napari_noise2score.images.ome_zarr import read_ome_zarr, write_ome_zarr
+from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.synthetic import synthetic_stack
 
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
@@ -25,9 +26,7 @@ ACQUISITION = Acquisition(
 )
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+pytestmark = pytest.mark.usefixtures('one_view')
 
 
 @pytest.fixture(scope='module')
@@ -226,9 +225,8 @@ def test_a_damaged_chunk_is_one_line(cells, capsys):
     assert "cells.ome.zarr, array '0': cannot be read; it is damaged" in line
 
 
-def test_a_missing_chunk_is_said_and_reported(cells, frames, capsys, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.images.ome_zarr.layout.SHARD', 1)
-    write_ome_zarr('in.zarr', frames, 'TCYX')
+def test_a_missing_chunk_is_said_and_reported(cells, frames, capsys):
+    write_ome_zarr('in.zarr', frames, 'TCYX', sizes=Sizes(shard=1))
     Path('in.zarr/0/c/1/0/0/0').unlink()
     call = ['denoise', 'in.zarr', '--output', 'out.zarr', '--report', 'r.json', *AT_ONCE]
     assert main(call) == 0

@@ -17,13 +17,13 @@ import tifffile
 
 from napari_noise2score import InputError, write_image
 from napari_noise2score.cli import main, memory_limit
-from napari_noise2score.cluster import planes, scheduler
+from napari_noise2score.cluster import planes
 from napari_noise2score.cluster.parcel import packed, unpacked
 from napari_noise2score.cluster.scheduler import cluster_at
 from napari_noise2score.cluster.target import check_shared
 from napari_noise2score.images import footprint
 from napari_noise2score.images.blank_places import BlankPlaces
-from napari_noise2score.images.ome_zarr import read_ome_zarr
+from napari_noise2score.images.ome_zarr import layout, read_ome_zarr
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 
@@ -101,7 +101,7 @@ def alone(tmp_path_factory, stack) -> Path:
 
 def small_levels(patch: pytest.MonkeyPatch) -> None:
     """A pyramid also for a small image."""
-    patch.setattr('napari_noise2score.images.ome_zarr.pyramid.SMALLEST', 12)
+    patch.setattr(layout, 'USUAL', layout.Sizes(smallest=12))
 
 
 @pytest.mark.slow
@@ -289,8 +289,8 @@ def test_a_lost_scheduler_is_an_error_of_one_line():
             list(steps)
 
 
-def test_other_versions_are_refused(connected, monkeypatch):
-    monkeypatch.setattr(scheduler, '_versions', lambda: {'torch': '0.1'})
+def test_other_versions_are_refused(connected):
+    connected.versions = {'torch': '0.1'}
     ((_, error),) = filter(None, connected.results(wait, iter([('a', 0.0)])))
     assert isinstance(error, InputError)
     assert re.search(
@@ -303,15 +303,21 @@ def test_other_versions_are_refused(connected, monkeypatch):
     [
         ('local:0', 'local:N needs a number of processes'),
         ('local:many', 'local:N needs a number of processes'),
-        ('tcp://127.0.0.1:9', 'no Dask scheduler answers'),
         ('nothing.json', 'no such file; the address'),
     ],
 )
-def test_a_wrong_scheduler_is_named(folder, capsys, monkeypatch, place, words):
-    monkeypatch.setattr(scheduler, '_PATIENCE', 1)
+def test_a_wrong_scheduler_is_named(folder, capsys, place, words):
     assert main([*DENOISE, 'out.tif', '--scheduler', place]) == 2
     assert words in capsys.readouterr().err
     assert not Path('out.tif').exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_named():
+    with (
+        pytest.raises(InputError, match='no Dask scheduler answers; the address'),
+        cluster_at('tcp://127.0.0.1:9', patience=1),
+    ):
+        pass
 
 
 def test_the_package_that_is_missing_is_named_before_any_work(folder, capsys, monkeypatch):

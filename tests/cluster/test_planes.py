@@ -12,6 +12,7 @@ from napari_noise2score import DenoiseSettings, InputError, TrainSettings, calib
 from napari_noise2score.cluster.planes import computed_on
 from napari_noise2score.cluster.stored_image import StoredImage
 from napari_noise2score.images.ome_zarr import read_ome_zarr
+from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.request import NoiseRequest
@@ -120,13 +121,12 @@ def test_planes_that_are_sent_back_make_the_same_image(case):
     assert report(result) == report(alone)
 
 
-def test_shards_that_workers_write_make_the_same_image(case, tmp_path, monkeypatch):
-    monkeypatch.setattr('napari_noise2score.images.ome_zarr.layout.SHARD', SIZE * SIZE * 4)
-    monkeypatch.setattr('napari_noise2score.images.ome_zarr.layout.CHUNK', 16)
-    monkeypatch.setattr('napari_noise2score.images.ome_zarr.pyramid.SMALLEST', 12)
+def test_shards_that_workers_write_make_the_same_image(case, tmp_path):
     _, stored, settings, alone = case
     path = tmp_path / 'out.zarr'
-    for event in computed_on(Here(), stored, path, on_demand(stored, settings), settings):
+    sizes = Sizes(chunk=16, shard=SIZE * SIZE * 4, smallest=12)
+    result = on_demand(stored, settings)
+    for event in computed_on(Here(), stored, path, result, settings, sizes):
         if isinstance(event, Denoised):
             assert not path.exists()
             event.image.finish()

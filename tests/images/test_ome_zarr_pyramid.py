@@ -12,14 +12,14 @@ from napari_noise2score.images.ome_zarr.pyramid import (
 
 
 def test_levels_halve_rows_and_columns_until_they_are_small():
-    assert level_shapes((5, 3, 1030, 700)) == [
+    assert level_shapes((5, 3, 1030, 700), 256) == [
         (5, 3, 1030, 700),
         (5, 3, 515, 350),
         (5, 3, 258, 175),
         (5, 3, 129, 88),
     ]
-    assert level_shapes((256, 256)) == [(256, 256)]
-    assert level_shapes((1, 600)) == [(1, 600), (1, 300), (1, 150)]
+    assert level_shapes((256, 256), 256) == [(256, 256)]
+    assert level_shapes((1, 600), 256) == [(1, 600), (1, 300), (1, 150)]
 
 
 @pytest.mark.parametrize('dtype', ['uint8', 'int16', 'float32', 'float64'])

@@ -22,6 +22,7 @@ from napari_noise2score.images.ome_zarr import (
     write_ome_zarr,
     writer,
 )
+from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.ome_zarr.pyramid import reduced
 
 ACQUISITION = Acquisition(
@@ -94,17 +95,15 @@ def test_chunks_are_parts_of_planes_and_shards_are_of_about_one_size():
     assert shard == (1, 1, 8, 2048, 2048)
     chunk, shard = grid((30_000, 40_000), 'YX')
     assert chunk == (512, 512)
-    assert shard[0] * shard[1] * 2 <= layout.SHARD
+    assert shard[0] * shard[1] * 2 <= layout.USUAL.shard
     assert min(shard) >= 4096
     assert grid((100, 120), 'YX', 'float32') == ((100, 120), (100, 120))
 
 
-def test_shards_hold_many_chunks_in_few_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, 'CHUNK', 16)
-    monkeypatch.setattr(layout, 'SHARD', 8 * 16 * 16 * 2)
+def test_shards_hold_many_chunks_in_few_files(tmp_path):
     data = noisy(3, 2, 40, 50)
     path = tmp_path / 'o.zarr'
-    write_ome_zarr(path, data, 'TCYX')
+    write_ome_zarr(path, data, 'TCYX', sizes=Sizes(chunk=16, shard=8 * 16 * 16 * 2))
     array = zarr.open(path, mode='r')['0']
     assert array.chunks == (1, 1, 16, 16)
     assert array.shards == (1, 1, 48, 32)
@@ -113,10 +112,9 @@ def test_shards_hold_many_chunks_in_few_files(tmp_path, monkeypatch):
     np.testing.assert_array_equal(array[...], data)
 
 
-def test_an_image_is_written_shard_by_shard(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, 'CHUNK', 16)
-    monkeypatch.setattr(layout, 'SHARD', 16 * 16 * 2)
-    lies = layout.layout_for(tmp_path / 'o.zarr', 'ZYX', 'uint16', (4, 40, 50))
+def test_an_image_is_written_shard_by_shard(tmp_path):
+    sizes = Sizes(chunk=16, shard=16 * 16 * 2)
+    lies = layout.layout_for(tmp_path / 'o.zarr', 'ZYX', 'uint16', (4, 40, 50), sizes)
     data = noisy(4, 40, 50)
     with writer.writer(tmp_path / 'o.zarr', lies) as target:
         parts = list(target.windows())
@@ -207,11 +205,10 @@ def names(place: str) -> list[str]:
     return fsspec.filesystem('memory').find(place.removeprefix('memory:/').rpartition('/')[0])
 
 
-def test_after_an_interruption_nothing_is_left(place, monkeypatch):
-    monkeypatch.setattr(layout, 'SHARD', 1)
+def test_after_an_interruption_nothing_is_left(place):
     data = noisy(2, 20, 20).view(Failing)
     with pytest.raises(KeyboardInterrupt), recorded() as complete:
-        write_ome_zarr(place, data, 'ZYX')
+        write_ome_zarr(place, data, 'ZYX', sizes=Sizes(shard=1))
     assert names(place) == complete == []
 
 
@@ -258,10 +255,9 @@ def test_a_place_that_is_taken_during_the_work_is_left_as_it_is(tmp_path):
     assert list(tmp_path.rglob('*')) == [taken]
 
 
-def test_chunks_that_are_missing_are_counted_at_a_url_too(monkeypatch):
-    monkeypatch.setattr(layout, 'SHARD', 1)
+def test_chunks_that_are_missing_are_counted_at_a_url_too():
     place = f'memory://{secrets.token_hex(4)}/o.zarr'
-    write_ome_zarr(place, noisy(3, 20, 20), 'ZYX')
+    write_ome_zarr(place, noisy(3, 20, 20), 'ZYX', sizes=Sizes(shard=1))
     assert read_ome_zarr(place).notes == ()
     fsspec.filesystem('memory').rm_file(f'{place.removeprefix("memory:/")}/0/c/1/0/0')
     (note,) = read_ome_zarr(place).notes

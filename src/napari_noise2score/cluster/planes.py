@@ -18,7 +18,7 @@ from napari_noise2score.cluster.parcel import packed, unpacked
 from napari_noise2score.cluster.scheduler import Cluster, Remembered
 from napari_noise2score.cluster.stored_image import StoredImage
 from napari_noise2score.cluster.target import SharedOmeZarr, check_shared
-from napari_noise2score.images.ome_zarr.layout import Layout, layout_for
+from napari_noise2score.images.ome_zarr.layout import Layout, Sizes, layout_for
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.images.ome_zarr.pyramid import Window
 from napari_noise2score.images.ome_zarr.writer import Writer, WrittenLimits
@@ -62,6 +62,7 @@ def computed_on(
     path: Path,
     result: Denoised,
     settings: DenoiseSettings,
+    sizes: Sizes | None = None,
 ) -> Generator[Progress | Denoised, None, None]:
     """Compute an image on a cluster.
 
@@ -77,6 +78,8 @@ def computed_on(
         The result, with planes that are computed on demand.
     settings : DenoiseSettings
         Settings of the result.
+    sizes : Sizes, optional
+        Sizes of the parts of an OME-Zarr.
 
     Yields
     ------
@@ -107,7 +110,7 @@ def computed_on(
         yield from _planes(cluster, stored, correction, units, keep)
         yield checked(result, settings, begin=begin, image=image)
         return
-    lies = layout_for(path, clean.axes, clean.dtype, clean.shape)
+    lies = layout_for(path, clean.axes, clean.dtype, clean.shape, sizes)
     with closing(SharedOmeZarr(path, lies, clean.shape)) as target:
 
         def note(unit: Unit, done: Done) -> None:

@@ -41,6 +41,14 @@ Work = Callable[[Any, Any], Any]
 """Work on one unit: called with what all units share and with the unit, on a worker."""
 
 
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    """Versions on which results depend, apart from that of Python."""
+    from napari_noise2score.pipeline.record import versions
+
+    return {name: number for name, number in versions().items() if name != 'python'}
+
+
 @dataclass(slots=True)
 class Cluster:
     """A connection to a Dask cluster.
@@ -55,12 +63,15 @@ class Cluster:
         Threads that each worker computes with; by default as many as Dask gave it.
     tell : callable
         Is called with a sentence for the user when a worker is lost.
+    versions : dict
+        Versions that the workers need, by package; those of this process.
     """
 
     client: Any
     name: str
     threads: int | None = None
     tell: Callable[[str], object] = str
+    versions: dict[str, str] = field(default_factory=_versions)
     _workers: dict[str, int] = field(default_factory=dict)
     _looked: float = 0.0
 
@@ -100,7 +111,7 @@ class Cluster:
         """
         distributed = load_distributed()
         common = self.client.submit(_same, shared, pure=False)
-        given = _versions(), threads or self.threads
+        given = self.versions, threads or self.threads
         waiting: dict[str, tuple[T, Any]] = {}
 
         def send() -> None:
@@ -157,7 +168,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster_at(place: str, tell: Callable[[str], object] = str) -> Iterator[Cluster]:
+def cluster_at(
+    place: str, tell: Callable[[str], object] = str, *, patience: float = _PATIENCE
+) -> Iterator[Cluster]:
     """A connection to a cluster; a local one is started, and ended afterwards.
 
     Parameters
@@ -167,6 +180,8 @@ def cluster_at(place: str, tell: Callable[[str], object] = str) -> Iterator[Clus
         ``local:N`` for N processes of this machine.
     tell : callable
         Is called with sentences for the user.
+    patience : float
+        Time to wait for a scheduler to answer, s.
 
     Raises
     ------
@@ -196,7 +211,7 @@ def cluster_at(place: str, tell: Callable[[str], object] = str) -> Iterator[Clus
                 raise InputError(f'{place}: no such file; {_NEEDED}')
             given = {'scheduler_file': place} if is_file else {'address': place}
             try:
-                client = distributed.Client(**given, timeout=_PATIENCE)
+                client = distributed.Client(**given, timeout=patience)
             except (OSError, TimeoutError, ValueError) as error:
                 raise InputError(f'{place}: no Dask scheduler answers; {_NEEDED}') from error
         stack.enter_context(client)
@@ -274,14 +289,6 @@ def _work_on(
         )
     with _ONE, using(threads or distributed.get_worker().state.nthreads):
         return work(shared, unit)
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    """Versions on which results depend, apart from that of Python."""
-    from napari_noise2score.pipeline.record import versions
-
-    return {name: number for name, number in versions().items() if name != 'python'}
 
 
 class Remembered:

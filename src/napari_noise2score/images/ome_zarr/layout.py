@@ -21,11 +21,30 @@ from napari_noise2score.images.ome_zarr.pyramid import (
     windows,
 )
 
-CHUNK = 512
-"""Rows and columns of a chunk, which is a part of one plane: viewers look at planes."""
-SHARD = 1 << 26
-"""Bytes of values that a file holds, about."""
 _MOST_AXES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of the parts in which an image is stored.
+
+    Attributes
+    ----------
+    chunk : int
+        Rows and columns of a chunk, which is a part of one plane: viewers look at planes.
+    shard : int
+        Bytes of values that a file holds, about.
+    smallest : int
+        Rows or columns up to which an image gets no smaller copy.
+    """
+
+    chunk: int = 512
+    shard: int = 1 << 26
+    smallest: int = 256
+
+
+USUAL = Sizes()
+"""Sizes that are used if none are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +59,14 @@ class Layout:
         Of the levels, full resolution first.
     dtype : dtype
         Of the values.
+    sizes : Sizes
+        Sizes of chunks and shards.
     """
 
     axes: str
     shapes: list[Shape]
     dtype: np.dtype[Any]
+    sizes: Sizes = USUAL
 
     @property
     def steps(self) -> list[tuple[float, ...]]:
@@ -58,12 +80,12 @@ class Layout:
     def grid(self, level: int) -> tuple[Shape, Shape]:
         """Sides of the chunks and of the shards of a level.
 
-        A shard holds as many chunks as `SHARD` allows: first of a plane, then along Z, then along
-        T. It never holds two channels.
+        A shard holds as many chunks as its size allows: first of a plane, then along Z, then
+        along T. It never holds two channels.
         """
         shape = self.shapes[level]
-        chunk = (1,) * (len(shape) - 2) + tuple(min(side, CHUNK) for side in shape[-2:])
-        left = max(1, SHARD // (math.prod(chunk) * self.dtype.itemsize))
+        chunk = (1,) * (len(shape) - 2) + tuple(min(side, self.sizes.chunk) for side in shape[-2:])
+        left = max(1, self.sizes.shard // (math.prod(chunk) * self.dtype.itemsize))
         counts = [-(-side // step) for side, step in zip(shape, chunk, strict=True)]
         shard = list(chunk)
         rows, columns = len(shape) - 2, len(shape) - 1
@@ -82,8 +104,14 @@ class Layout:
         return [(self.axes.index(a), counts[self.axes.index(a)]) for a in 'ZT' if a in self.axes]
 
 
-def layout_for(path: PathLike, axes: str, dtype: DTypeLike, shape: Sequence[int]) -> Layout:
-    """How an image would be written.
+def layout_for(
+    path: PathLike,
+    axes: str,
+    dtype: DTypeLike,
+    shape: Sequence[int],
+    sizes: Sizes | None = None,
+) -> Layout:
+    """How an image would be written, in parts of the given sizes; of the `USUAL` ones by default.
 
     Raises
     ------
@@ -103,7 +131,9 @@ def layout_for(path: PathLike, axes: str, dtype: DTypeLike, shape: Sequence[int]
         )
     order = ''.join([*'T'[: 'T' in axes], *between, *(a for a in 'ZYX' if a in axes)])
     lengths = dict(zip(axes, (int(side) for side in shape), strict=True))
-    return Layout(order, level_shapes([lengths[letter] for letter in order]), np.dtype(dtype))
+    sizes = sizes or USUAL
+    levels = level_shapes([lengths[letter] for letter in order], sizes.smallest)
+    return Layout(order, levels, np.dtype(dtype), sizes)
 
 
 def check_writable_as(

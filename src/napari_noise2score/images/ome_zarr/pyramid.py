@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.storage import as_dtype
 
-SMALLEST = 256
-"""Rows or columns up to which an image gets no smaller copy."""
-
 _ROWS = 512
 """Rows of a smaller copy that are made at once, to need less memory."""
 
@@ -26,10 +23,10 @@ def factors(shape: Sequence[int]) -> Shape:
     return (1,) * (len(shape) - 2) + tuple(2 if side > 1 else 1 for side in shape[-2:])
 
 
-def level_shapes(shape: Sequence[int]) -> list[Shape]:
-    """Shapes of all levels, the image itself first, until one is not larger than `SMALLEST`."""
+def level_shapes(shape: Sequence[int], smallest: int) -> list[Shape]:
+    """Shapes of all levels, the image itself first, until one is not larger than ``smallest``."""
     levels = [tuple(shape)]
-    while max(levels[-1][-2:]) > SMALLEST:
+    while max(levels[-1][-2:]) > smallest:
         last = levels[-1]
         levels.append(tuple(-(-side // by) for side, by in zip(last, factors(last), strict=True)))
     return levels

@@ -23,7 +23,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.ome_zarr.attributes import Limits, described
 from napari_noise2score.images.ome_zarr.guard import reason
-from napari_noise2score.images.ome_zarr.layout import Layout, layout_for
+from napari_noise2score.images.ome_zarr.layout import Layout, Sizes, layout_for
 from napari_noise2score.images.ome_zarr.location import (
     SUFFIX,
     Location,
@@ -58,6 +58,7 @@ def write_ome_zarr(
     *,
     inherited: Inherited = NOTHING_INHERITED,
     record: Mapping[str, Any] | None = None,
+    sizes: Sizes | None = None,
 ) -> None:
     """Write an image as an OME-Zarr of version 0.5; it appears whole or not at all.
 
@@ -79,13 +80,15 @@ def write_ome_zarr(
         What the source hands on, if it is an OME-Zarr.
     record : mapping, optional
         The report of the result, which is written into the attributes of the group.
+    sizes : Sizes, optional
+        Sizes of chunks, shards and the smallest level.
 
     Raises
     ------
     InputError
         If something of that name exists, or OME-Zarr cannot hold the image.
     """
-    lies = layout_for(path, axes, data.dtype, data.shape)
+    lies = layout_for(path, axes, data.dtype, data.shape, sizes)
     steps = write_steps(
         path, reading(data), axes, lies, acquisition, inherited=inherited, record=lambda: record
     )
