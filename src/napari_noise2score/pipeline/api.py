@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.files import PathLike
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.array_kinds import ArrayKind
@@ -24,6 +25,7 @@ from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.refine import prepare_image
 from napari_noise2score.pipeline.results import Denoised, Progress, ScoreMap
 from napari_noise2score.pipeline.run import denoise_steps, single
+from napari_noise2score.pipeline.saved_trainings import saved_trainings
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
@@ -106,6 +108,8 @@ def train_score(
     *,
     start: ScoreModel | None = None,
     stop: Stop | None = None,
+    save_to: PathLike | None = None,
+    resume: bool = False,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> ScoreModel:
     """Train one score model on all channels of all images together: the second stage.
@@ -120,6 +124,12 @@ def train_score(
         A model whose training is continued, instead of the initial weights of the settings.
     stop : object with ``is_set()``, optional
         When it is set, the training ends after the current step; such as a `threading.Event`.
+    save_to : path, optional
+        Folder in which the state of the training is saved every ``settings.save_every`` seconds.
+        It is removed when the model is returned.
+    resume : bool
+        Whether an interrupted training in ``save_to`` continues. The model is the same as
+        without the interruption. If there is none, a new training begins.
     on_progress : callable, optional
         Called with a `TrainProgress` after every step.
 
@@ -131,7 +141,10 @@ def train_score(
     Raises
     ------
     InputError
-        If no image is given, or the network of ``start`` does not fit the settings.
+        If no image is given, if the network of ``start`` does not fit the settings, or if
+        ``save_to`` cannot be written or contains a training that is not to be resumed.
+    CheckpointError
+        If the training in ``save_to`` belongs to other images, settings or versions.
     TrainingError
         If the score could not be learned, or the training was stopped before its first step.
 
@@ -159,10 +172,16 @@ def train_score(
     >>> model = train_score(prepared, settings)
     >>> model.training['steps']
     2
+
+    A long training that can be interrupted: the same call continues it.
+
+    >>> model = train_score(prepared, settings, save_to='nuclei.resume', resume=True)
     """
     images = [images] if isinstance(images, Prepared) else list(images)
-    steps = train_score_steps(images, settings, start=start, stop=stop)
-    return finish(steps, on_progress)
+    settings = settings or TrainSettings()
+    with saved_trainings(save_to, settings, resume=resume) as folder:
+        steps = train_score_steps(images, settings, start=start, stop=stop, folder=folder)
+        return finish(steps, on_progress)
 
 
 def score_image(
@@ -247,6 +266,8 @@ def denoise(
     *,
     name: str = 'image',
     seconds: float | None = None,
+    save_to: PathLike | None = None,
+    resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Denoised:
     """Denoise an image, without any clean image to train on: all four stages.
@@ -265,6 +286,11 @@ def denoise(
         Name of the image in the report.
     seconds : float, optional
         Training time, s, instead of that in the settings; 0 applies the pretrained weights.
+    save_to : path, optional
+        Folder in which the states of the trainings are saved, as often as ``save_every`` of
+        ``settings.training`` says. It is removed when the result is returned.
+    resume : bool
+        Whether interrupted trainings in ``save_to`` continue, as in `train_score`.
     on_progress : callable, optional
         Called with every `Progress`. By default a notebook shows a progress bar.
 
@@ -284,7 +310,10 @@ def denoise(
     Raises
     ------
     InputError
-        If the image or a setting is not acceptable.
+        If the image or a setting is not acceptable, or if ``save_to`` cannot be written or
+        contains a training that is not to be resumed.
+    CheckpointError
+        If a training in ``save_to`` belongs to another image, or to other settings or versions.
     TrainingError
         If the score could not be learned.
 
@@ -310,13 +339,20 @@ def denoise(
     >>> before, after = ((a - stack.truth) ** 2 for a in (stack.noisy, result.image))
     >>> bool(after.mean() < before.mean() / 3)
     True
+
+    A call that can be interrupted: the same call continues its training.
+
+    >>> result = denoise(stack.noisy, 'TYX', seconds=0, save_to='stack.resume', resume=True)
     """
     settings = settings or DenoiseSettings()
     if seconds is not None:
         settings = replace(settings, training=replace(settings.training, seconds=seconds))
     source, kind = _source_of(image, axes, name)
-    steps = denoise_steps([source], settings, on_demand=kind.lazy)
-    with nullcontext(on_progress) if on_progress else notebook_bar() as listener:
+    with (
+        saved_trainings(save_to, settings.training, resume=resume) as folder,
+        nullcontext(on_progress) if on_progress else notebook_bar() as listener,
+    ):
+        steps = denoise_steps([source], settings, on_demand=kind.lazy, folder=folder)
         result = finish(single(steps), listener)
     return replace(result, corrected=replace(result.corrected, image=kind.wrap(result.image)))
 
