@@ -15,7 +15,9 @@ import zarr
 
 from napari_noise2score.cli import main
 from napari_noise2score.cli.claims import claim, claim_file
+from napari_noise2score.cli.inputs import files_of
 from napari_noise2score.cli.table import Table
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr import read_ome_zarr, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 
@@ -352,6 +354,28 @@ def test_all_fields_of_a_plate_are_denoised(data, frames, apply, capsys):
     names = ['plate_A_1_0.ome.zarr', 'plate_A_1_1.ome.zarr', 'plate_B_2_0.ome.zarr']
     assert sorted(path.name for path in Path('out').glob('*.zarr')) == names
     assert read_ome_zarr('out/' + names[0]).data.shape == (48, 48)
+
+
+@pytest.mark.parametrize('folder', [False, True])
+def test_a_scene_is_a_field_of_a_plate(tmp_path, monkeypatch, capsys, folder):
+    monkeypatch.chdir(tmp_path)
+    for name, wells in (('plates/a.zarr', ['A/1', 'B/2']), ('plates/b.zarr', ['A/1'])):
+        plate = {'wells': [{'path': well} for well in wells]}
+        zarr.create_group(name, attributes={'ome': {'plate': plate}})
+        for well in wells:
+            images = [{'path': '0'}, {'path': '1'}]
+            zarr.create_group(f'{name}/{well}', attributes={'ome': {'well': {'images': images}}})
+            for image in images:
+                zarr.create_group(f'{name}/{well}/{image["path"]}')
+    named = [Path('plates' if folder else 'plates/a.zarr')]
+    assert len(files_of(named)[0]) == len(files_of(named, scene='all')[0]) == (6 if folder else 4)
+    found, wrong = files_of(named, scene='B/2/0')
+    assert found == files_of(named, scene='2')[0] == [Path('plates/a.zarr/B/2/0')]
+    assert [path for path, _ in wrong] == ([Path('plates/b.zarr')] if folder else [])
+    if not folder:
+        assert 'of 4 images, of which B/2/0 is read' in capsys.readouterr().err
+    with pytest.raises(InputError, match=r'of 4 images has no image number 7; numbers 0 to 3 are'):
+        files_of(named, scene='7')
 
 
 def test_the_noise_of_many_images_is_a_table(data, capsys):

@@ -18,7 +18,7 @@ from napari_noise2score.images.ome_zarr import (
     root_of,
     url_of,
 )
-from napari_noise2score.images.scenes import split_scene
+from napari_noise2score.images.scenes import ALL, number_of, split_scene
 from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.settings import StartFrom
 
@@ -36,8 +36,8 @@ def files_of(
     """The files that are meant, in the order in which they are named, and what is no file and why.
 
     A folder stands for the images in it except PNG and NPY, sorted by name, without hidden ones; a
-    pattern such as ``data/*.tif`` for those that match it; a plate for all fields of all its
-    wells; a file of several scenes for those that are wanted. What is found in these ways is told.
+    pattern such as ``data/*.tif`` for those that match it; a plate or a file of several scenes for
+    the fields or scenes that are wanted. What is found in these ways is told.
     An OME-Zarr, which is a folder or a URL, counts as one file.
 
     Parameters
@@ -50,7 +50,7 @@ def files_of(
         Whether a folder stands for the images of the folders in it as well.
     scene : str, optional
         Number or name of the image to read in each file of several ones, or ``'all'``; see
-        `images.formats.choose_scenes`.
+        `images.formats.choose_scenes`. In a plate, a field such as ``'A/1/0'``.
 
     Raises
     ------
@@ -64,9 +64,10 @@ def files_of(
         try:
             several = stands_for_files(path)
             if several:
-                matches = _expanded(path, outputs, recursive)
+                matches, failed = _expanded(path, outputs, recursive, scene)
+                wrong += failed
             else:
-                matches = _fields(existing_image(path), told=True)
+                matches = _fields(existing_image(path), scene, told=True)
         except InputError as error:
             wrong.append((path, error))
             continue
@@ -102,24 +103,28 @@ def subfolder(path: Path, named: Sequence[Path]) -> Path:
     return parent.relative_to(max(above, key=lambda one: len(one.parts))) if above else Path()
 
 
-def _expanded(path: Path, outputs: Collection[Path], recursive: bool) -> list[Path]:
-    """What a folder or a pattern stands for."""
+def _expanded(
+    path: Path, outputs: Collection[Path], recursive: bool, scene: str | None
+) -> tuple[list[Path], list[tuple[Path, InputError]]]:
+    """What a folder or a pattern stands for, and plates without the field that is wanted."""
     folder = path.is_dir()
     base = path if folder else _folder_of_pattern(path)
     matches = _of_folder(path, outputs, recursive) if folder else _of_pattern(path)
-    inputs = [
-        field
-        for match in matches
-        if not _is_output(match.resolve(), base.resolve(), outputs)
-        for field in _fields(match)
-    ]
-    if not inputs:
+    named = [one for one in matches if not _is_output(one.resolve(), base.resolve(), outputs)]
+    if not named:
         raise InputError(f'{path}: contains only outputs of this command; {NEEDED}')
-    left = sum(_is_output(match.resolve(), base.resolve(), outputs) for match in matches)
+    inputs: list[Path] = []
+    failed: list[tuple[Path, InputError]] = []
+    for match in named:
+        try:
+            inputs += _fields(match, scene)
+        except InputError as error:
+            failed.append((match, error))
+    left = len(matches) - len(named)
     kind, s = 'folder' if folder else 'pattern', '' if len(inputs) == 1 else 's'
     words = f', without {left} with the name of an output' if left else ''
     note(f'{path}: a {kind} of {len(inputs)} file{s}{words}')
-    return inputs
+    return inputs, failed
 
 
 def _is_output(path: Path, base: Path, outputs: Collection[Path]) -> bool:
@@ -128,15 +133,24 @@ def _is_output(path: Path, base: Path, outputs: Collection[Path]) -> bool:
     return not set(outputs).isdisjoint([path, *below])
 
 
-def _fields(path: Path, told: bool = False) -> list[Path]:
-    """The fields of a plate or a well; of all else the path itself."""
+def _fields(path: Path, scene: str | None, told: bool = False) -> list[Path]:
+    """The fields of a plate or a well that are wanted; of all else the path itself."""
     found = fields_of(path) if url_of(path) is not None or _is_zarr(path) else None
     if found is None:
         return [path]
     if not found:
         raise InputError(f'{path}: is a plate whose metadata list no images; {NEEDED}')
+    words = f'a plate or well of {len(found)} image{"" if len(found) == 1 else "s"}'
+    if scene is not None and scene != ALL:
+        names = [field.relative_to(path).as_posix() for field in found]
+        try:
+            number = number_of(scene, names)
+        except InputError as error:
+            raise InputError(f'{path}: {words} {error}') from error
+        found = [found[number]]
+        words += f', of which {names[number]} is read'
     if told:
-        note(f'{path}: a plate or well of {len(found)} image{"" if len(found) == 1 else "s"}')
+        note(f'{path}: {words}')
     return found
 
 

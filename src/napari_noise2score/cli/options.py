@@ -53,8 +53,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         '--series',
         metavar='S',
         help=(
-            'which image to read if a file contains several: its name, its number from 0, or all '
-            '(default: all; of a TIFF that is no OME-TIFF, the largest image)'
+            'which image to read if a file or a plate contains several: its name, its number '
+            'from 0, or all (default: all; of a TIFF that is no OME-TIFF, the largest image)'
         ),
     )
     parser.add_argument(
