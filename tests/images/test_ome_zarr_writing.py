@@ -3,6 +3,7 @@
 import errno
 import json
 import secrets
+from contextlib import closing
 from pathlib import Path
 
 import fsspec
@@ -24,6 +25,8 @@ from napari_noise2score.images.ome_zarr import (
 )
 from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.ome_zarr.pyramid import reduced
+from napari_noise2score.images.unfinished import UnfinishedImage
+from napari_noise2score.progress import finish
 
 ACQUISITION = Acquisition(
     {'T': Spacing(2, 's'), 'Z': Spacing(0.5, 'µm'), 'Y': Spacing(0.1, 'µm')},
@@ -313,6 +316,27 @@ def test_an_image_that_is_computed_is_written_in_steps(place):
     assert shares[-1] == pytest.approx(1)
     assert ome_zarr_attributes(place)['noise2score'] == {'planes': 4}
     np.testing.assert_array_equal(np.asarray(read_image(place).data), data)
+
+
+def test_a_damaged_shard_of_an_unfinished_image_is_made_again(tmp_path):
+    path, data = tmp_path / 'out.zarr', noisy(2, 40, 50)
+    lies = layout.layout_for(path, 'ZYX', data.dtype, data.shape, Sizes(chunk=16, shard=6 * 512))
+
+    def written() -> UnfinishedImage:
+        unfinished = UnfinishedImage(path, {}, resume=True)
+        unfinished.begin()
+        with closing(unfinished):
+            read = writer.reading(data)
+            finish(writer.write_steps(path, read, 'ZYX', lies, unfinished=unfinished))
+        return unfinished
+
+    parts = [file for file in (written().image / '0' / 'c').rglob('*') if file.is_file()]
+    assert len(parts) == 2 * 2
+    parts[3].write_bytes(b'damaged')
+    unfinished = written()
+    assert unfinished.held == len(parts) - 1
+    unfinished.finish()
+    np.testing.assert_array_equal(np.asarray(read_image(path).data), data)
 
 
 def test_nothing_is_left_of_steps_that_are_not_taken_to_the_end(place, tmp_path):

@@ -154,6 +154,7 @@ def write_steps(
                     target.include_values(window, there)
                     yield _FULL * (number + 1) / len(parts)
                     continue
+                target.forget(window)
             own = tuple(window[lies.axes.index(letter)] for letter in axes)
 
             def of_full(share: float, number: int = number) -> float:
@@ -183,7 +184,7 @@ def writer(
     """
     if unfinished is not None:
         _forget_metadata(unfinished.image)
-        yield Writer(Location(str(unfinished.image)), lies, Path(path).name)
+        yield Writer(Location(str(unfinished.image.absolute())), lies, Path(path).name)
         return
     words = obstacle(path)
     if words is not None:
@@ -245,6 +246,14 @@ class Writer:
     def read(self, window: Window) -> NDArray[Any]:
         """The values of full resolution that are there."""
         return np.asarray(self._arrays[0][window])
+
+    def forget(self, window: Window) -> None:
+        """Remove the file of a part on the local disk: zarr reads it before it changes it, and it
+        may be damaged.
+        """
+        _, shard = self._lies.grid(0)
+        place = (part.start // side for part, side in zip(window, shard, strict=True))
+        Path(self._location.where, '0', 'c', *map(str, place)).unlink(missing_ok=True)
 
     def include_values(self, window: Window, values: NDArray[Any]) -> None:
         """Take values of full resolution into account, for the limits of the channels."""
