@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.storage import allocate
-from napari_noise2score.pipeline.results import ScoreMap
+from napari_noise2score.pipeline.results import Denoised, ScoreMap
 from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import starting_model
-from napari_noise2score.settings import StartFrom
+from napari_noise2score.settings import DenoiseSettings, StartFrom
 
 BLOCK = 32
 """Side of the squares in which the difference is measured, pixels."""
@@ -160,6 +160,30 @@ def training_difference(
         for index in range(constant.shape[0]):
             constant.write(index, np.zeros(constant.shape[1:], np.float32), image)
     return Change(image, tuple(largest))
+
+
+def change_of(
+    result: Denoised, settings: DenoiseSettings, start: ScoreModel | None = None
+) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+    """The effect of the training on a result; its largest differences go into the report.
+
+    Parameters
+    ----------
+    result : Denoised
+        The result.
+    settings : DenoiseSettings
+        How it was made.
+    start : ScoreModel, optional
+        As in `training_difference`, which raises the same errors.
+    """
+    change = yield from training_difference(
+        result.score_map,
+        device=settings.training.device,
+        orientations=settings.views(result.score_map.prepared.source.size),
+        start=start,
+    )
+    result.report['largest_change'] = [place.to_dict() for place in change.largest]
+    return change.image
 
 
 def _largest(difference: NDArray[np.float32]) -> LargestChange:

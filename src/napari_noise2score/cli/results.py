@@ -19,10 +19,9 @@ from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
-from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import moved_aside
+from napari_noise2score.images.lost_outputs import losing_one_output
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named
-from napari_noise2score.memory import ran_out
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
 if TYPE_CHECKING:
@@ -156,15 +155,17 @@ class Results:
 
     def _result(self, result: Denoised) -> Generator[Any, None, None]:
         """Write what belongs to an image, then say what there is to say of it."""
+        from napari_noise2score.analysis.training_effect import change_of
         from napari_noise2score.cluster.target import SharedOmeZarr
         from napari_noise2score.images.formats import ORIGIN, write_image
         from napari_noise2score.pipeline.clean_image import CleanImage
+        from napari_noise2score.pipeline.record import with_notes
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
         result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
 
         def write(path: Path, values: NDArray[Any] | SharedOmeZarr) -> None:
-            record = {**result.report, 'warnings': [*task.notes, *result.report['warnings']]}
+            record = with_notes(result.report, task.notes)
             if isinstance(values, SharedOmeZarr):
                 values.finish(task.acquisition, task.inherited, record)
                 return
@@ -184,14 +185,18 @@ class Results:
         else:
             self._write(clean, lambda path: write(path, image))
         for path in maps:
-            yield from self._map(path, result, write)
+            with losing_one_output(partial(self._lost, path)):
+                change = yield from change_of(result, self.settings)
+                self._write(path, partial(write, values=change))
         self._record(result.number, result.report, self._pace.seconds)
 
     def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
         """Add an image to report and table, and say what there is to say of it."""
+        from napari_noise2score.pipeline.record import with_notes
+
         task = self.tasks[number]
         warnings, trained_on = report['warnings'], report['trained_on']
-        report = {**report, 'warnings': [*task.notes, *warnings]}
+        report = with_notes(report, task.notes)
         last = next(reversed(self._reports.values()), None)
         if last is not None and last['trained_on'] == trained_on:
             report['trained_on'] = last['trained_on']  # many images, held once
@@ -210,35 +215,11 @@ class Results:
         self, path: Path, task: Task, result: Denoised
     ) -> Generator[Progress, None, None]:
         """Write an image that is computed meanwhile; if that fails, the others still are."""
-        try:
+        with losing_one_output(partial(self._lost, path)):
             parts = ResultInParts(task, result, self.settings, self.resume, self.replaces)
             for progress in parts.written(path):
                 self.claims.renew()
                 yield progress
-        except (OSError, InputError, CheckpointError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not ran_out(error):
-                raise
-            self._lost(path, error)
-
-    def _map(
-        self, path: Path, result: Denoised, write: Callable[[Path, NDArray[Any]], None]
-    ) -> Generator[Any, None, None]:
-        """Write what the training changed; where most, into the report."""
-        from napari_noise2score.analysis.training_effect import training_difference
-
-        device = self.settings.training.device
-        views = self.settings.views(result.score_map.prepared.source.size)
-        try:
-            change = yield from training_difference(
-                result.score_map, device=device, orientations=views
-            )
-        except (InputError, CheckpointError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not ran_out(error):
-                raise
-            self._lost(path, error)
-            return
-        result.report['largest_change'] = [place.to_dict() for place in change.largest]
-        self._write(path, lambda path: write(path, change.image))
 
     def write_report(self, at_the_end: bool = False) -> None:
         """Write the report as far as it is known, but seldom while there is more to come."""
@@ -259,11 +240,9 @@ class Results:
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write one file; if it cannot be written, the others still are."""
         old = self.replaces and is_ome_zarr(path) and path.is_dir()
-        try:
-            with moved_aside(path) if old else nullcontext():
-                write(path)
-        except (OSError, InputError, MemoryError) as error:
-            self._lost(path, error)
+        aside = moved_aside(path) if old else nullcontext()
+        with losing_one_output(partial(self._lost, path)), aside:
+            write(path)
 
     def _lost(self, path: Path, error: Exception) -> None:
         text = words_of(error)

@@ -6,23 +6,24 @@ import pickle
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_noise2score.analysis.training_effect import training_difference
+from napari_noise2score.analysis.training_effect import change_of
 from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.cluster.scheduler import Remembered
 from napari_noise2score.cluster.stored_image import StoredImage
 from napari_noise2score.cluster.target import check_shared
-from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import folder_written_whole, written_whole
 from napari_noise2score.images.acquisition import Acquisition
 from napari_noise2score.images.formats import ORIGIN, write_image
+from napari_noise2score.images.lost_outputs import losing_one_output
 from napari_noise2score.images.ome_zarr.metadata import Inherited
 from napari_noise2score.images.region import Region
-from napari_noise2score.memory import ran_out
+from napari_noise2score.pipeline.record import with_notes
 from napari_noise2score.pipeline.results import Denoised, Trained
 from napari_noise2score.pipeline.run import denoise_steps
 from napari_noise2score.progress import finish
@@ -142,7 +143,8 @@ def _done(unit: FileUnit, result: Denoised, job: Job, gains: Sequence[str]) -> F
     report[ORIGIN] = {**unit.origin, 'input_crc32': report['crc32']}
     clean, *changes = unit.outputs
     written = [_written(unit, result, clean, lambda: result.image)]
-    written += [_written(unit, result, one, lambda: _change(result, job)) for one in changes]
+    change = partial(finish, change_of(result, job.settings, job.start))
+    written += [_written(unit, result, one, change) for one in changes]
     return FileDone(report, tuple(written), tuple(gains))
 
 
@@ -155,8 +157,8 @@ def _written(
     """Where an output was written, or why it could not be."""
     name, folder = output
     own = folder / secrets.token_hex(6)  # not that of another worker which was taken for lost
-    record = {**result.report, 'warnings': [*unit.notes, *result.report['warnings']]}
-    try:
+    errors: list[Exception] = []
+    with losing_one_output(errors.append):
         own.mkdir()
         write_image(
             own / name.name,
@@ -164,28 +166,9 @@ def _written(
             result.score_map.prepared.source.axes,
             unit.acquisition,
             inherited=unit.inherited,
-            record=record,
+            record=with_notes(result.report, unit.notes),
         )
-    except (OSError, InputError, CheckpointError, MemoryError) as error:
-        return error
-    except RuntimeError as error:
-        if not ran_out(error):
-            raise
-        return error
-    return own / name.name
-
-
-def _change(result: Denoised, job: Job) -> NDArray[Any]:
-    """What the training changed; where most, into the report."""
-    training = job.settings.training
-    views = job.settings.views(result.score_map.prepared.source.size)
-    change = finish(
-        training_difference(
-            result.score_map, device=training.device, orientations=views, start=job.start
-        )
-    )
-    result.report['largest_change'] = [place.to_dict() for place in change.largest]
-    return change.image
+    return errors[0] if errors else own / name.name
 
 
 def move(part: Path, path: Path) -> None:

@@ -6,6 +6,7 @@ It is saved as a file and in the metadata of a layer.
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,11 @@ def describe(
     }
     plain_report: dict[str, Any] = plain(report)
     return plain_report
+
+
+def with_notes(report: dict[str, Any], notes: Iterable[str]) -> dict[str, Any]:
+    """A copy of a report in which notes on the file come before its warnings."""
+    return {**report, 'warnings': [*notes, *report['warnings']]}
 
 
 def _of_model(model: ScoreModel) -> dict[str, Any]:
