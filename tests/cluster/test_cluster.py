@@ -26,6 +26,7 @@ from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.ome_zarr import layout, read_ome_zarr
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.images.unfinished import UnfinishedImage
 
 # workers cannot import this module
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -123,7 +124,7 @@ def test_an_ome_zarr_is_that_of_one_process(folder, workers, alone, monkeypatch)
 
 def kill_one(workers: distributed.LocalCluster, done: threading.Event) -> None:
     """Kill a worker as soon as the first shard is there."""
-    while not list(Path().glob('.*.part/0/c/*/*')) and not done.wait(0.01):
+    while not list(Path().glob('out.ome.zarr.unfinished/image/0/c/*/*')) and not done.wait(0.01):
         pass
     first = next(iter(workers.workers.values()))
     os.kill(first.pid, signal.SIGKILL)
@@ -142,6 +143,31 @@ def test_the_work_of_a_killed_worker_is_done_again(folder, workers, alone, capsy
         killer.join()
     assert 'is gone; its unfinished work is done again' in capsys.readouterr().err
     assert contents(Path('out.ome.zarr')) == contents(alone / 'out.ome.zarr')
+    assert not hidden()
+
+
+@pytest.mark.slow
+def test_an_interrupted_result_continues_from_its_shards(
+    folder, workers, alone, capsys, monkeypatch
+):
+    small_levels(monkeypatch)
+    call = [*DENOISE, 'out.ome.zarr', '--scheduler', workers.scheduler_address]
+
+    def interrupted(image: UnfinishedImage) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnfinishedImage, 'finish', interrupted)
+        assert main(call) == 130
+    assert not Path('out.ome.zarr').exists()
+    shard = Path('out.ome.zarr.unfinished/image/0/c/0/1/0/0')
+    shard.write_bytes(b'damaged')
+    capsys.readouterr()
+    assert main([*call, '--resume']) == 0
+    words = f'out.ome.zarr.unfinished: continues; {CHANNELS} parts of it are done'
+    assert words in capsys.readouterr().err
+    assert contents(Path('out.ome.zarr')) == contents(alone / 'out.ome.zarr')
+    assert not list(Path().glob('*.unfinished*'))
     assert not hidden()
 
 

@@ -1,6 +1,7 @@
 """Planes that are computed apart from each other, in any order, make the image of one process."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 import tifffile
 
 from napari_noise2score import DenoiseSettings, InputError, TrainSettings, calibrate
-from napari_noise2score.cluster.planes import computed_on
+from napari_noise2score.cluster.planes import compute, computed_on
 from napari_noise2score.cluster.stored_image import StoredImage
 from napari_noise2score.images.ome_zarr import read_ome_zarr
 from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise_steps
@@ -135,6 +137,51 @@ def test_shards_that_workers_write_make_the_same_image(case, tmp_path):
     upright = np.moveaxis(alone.image, [alone.report['axes'].index(a) for a in 'YX'], [-2, -1])
     np.testing.assert_array_equal(np.asarray(read.data[...]), upright)
     assert [one.name for one in tmp_path.iterdir()] == ['out.zarr']
+
+
+class Interrupted(Here):
+    """A cluster whose caller is interrupted after some units."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.done = after, 0
+
+    def results(self, work: Any, *given: Any) -> Iterator[tuple[Any, Any] | None]:
+        for one in super().results(work, *given):
+            if one is not None and work is compute:
+                if self.done == self.after:
+                    raise KeyboardInterrupt
+                self.done += 1
+            yield one
+
+
+def test_an_interrupted_result_continues_from_the_shards_that_are_there(tmp_path):
+    stored, settings = made('no noise', tmp_path)
+    alone = last(denoise_steps([stored.open()[1]], settings))
+    path, sizes = tmp_path / 'out.zarr', Sizes(chunk=16, shard=SIZE * 16 * 4)
+
+    def continued(cluster: Interrupted) -> Denoised:
+        result = on_demand(stored, settings)
+        state, restore = result.image.new_checks, result.image.take_checks
+        unfinished = UnfinishedImage(path, {}, resume=True, state=state, restore=restore)
+        unfinished.begin()
+        with closing(unfinished):
+            steps = computed_on(cluster, stored, path, result, settings, sizes, unfinished)
+            for event in steps:
+                if isinstance(event, Denoised):
+                    event.image.finish()
+        return event
+
+    with pytest.raises(KeyboardInterrupt):
+        continued(Interrupted(3))
+    *_, first = sorted((tmp_path / 'out.zarr.unfinished/image/0/c').rglob('0/2'))
+    first.write_bytes(b'damaged')
+    cluster = Interrupted(4)
+    result = continued(cluster)
+    assert cluster.done == 2  # the one that is missing, and the damaged one
+    assert report(result) == report(alone)
+    upright = alone.image.swapaxes(-1, -2)
+    np.testing.assert_array_equal(np.asarray(read_ome_zarr(path).data[...]), upright)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ['in.tif', 'out.zarr']
 
 
 def test_what_is_not_finished_is_removed(tmp_path):

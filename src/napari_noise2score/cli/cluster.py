@@ -13,10 +13,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, scene_within
+from napari_noise2score.cli.parts import ResultInParts
+from napari_noise2score.cli.parts import _begin as begin
 from napari_noise2score.cli.results import Results
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import temporary
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from napari_noise2score.cluster.scheduler import Cluster
     from napari_noise2score.cluster.stored_image import StoredImage
     from napari_noise2score.cluster.whole_files import FileUnit
-    from napari_noise2score.pipeline.results import Event, Progress
+    from napari_noise2score.pipeline.results import Denoised, Event, Progress
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.training_files import TrainingFolder
 
@@ -101,11 +103,15 @@ class ClusterWork:
             Passes events of trainings on, and says what there is to say of them.
         """
         try:
-            by_planes = len(self.results.tasks) == 1 or any(self._is_by_planes())
-            yield from (self._by_planes if by_planes else self._by_file)(folder, told)
+            yield from (self._by_planes if self.by_planes else self._by_file)(folder, told)
         finally:
             for own in self._folders.values():
                 shutil.rmtree(own, ignore_errors=True)
+
+    @property
+    def by_planes(self) -> bool:
+        """Whether all workers compute an image together, one image after the other."""
+        return len(self.results.tasks) == 1 or any(self._is_by_planes())
 
     def _is_by_planes(self) -> Iterator[bool]:
         """For each image, whether all workers compute it together."""
@@ -137,23 +143,44 @@ class ClusterWork:
 
     def _computed(self, events: Iterable[Event]) -> Generator[Event, None, None]:
         """The same events, with results that are computed."""
-        from napari_noise2score.cluster.planes import computed_on
-        from napari_noise2score.pipeline.results import Denoised
+        from napari_noise2score.pipeline.results import Denoised, Failed
         from napari_noise2score.pipeline.schedule import tolerant
 
         for event in events:
             if not isinstance(event, Denoised):
                 yield event
                 continue
-            task = self.results.tasks[event.number]
-            steps = computed_on(
+            steps = tolerant(self._by_workers(event), event.number, not self.results.batch.single)
+            try:
+                yield from steps
+            except CheckpointError as error:  # of an interrupted result
+                yield Failed(event.number, error)
+
+    def _by_workers(self, result: Denoised) -> Generator[Progress | Denoised, None, None]:
+        """A result that all workers compute, and continue after an interruption."""
+        from napari_noise2score.cluster.planes import computed_on
+        from napari_noise2score.pipeline.clean_image import CleanImage
+
+        given, task = self.results, self.results.tasks[result.number]
+        image: Any = result.image
+        output, unfinished = task.targets[0], None
+        if is_ome_zarr(output) and isinstance(image, CleanImage):
+            in_parts = ResultInParts(task, result, given.settings, given.resume, given.replaces)
+            unfinished = in_parts._unfinished(output)
+        try:
+            if unfinished is not None:
+                begin(unfinished)
+            yield from computed_on(
                 self.cluster,
                 self._stored(task.file),
-                task.targets[0],
-                event,
-                self.results.settings,
+                output,
+                result,
+                given.settings,
+                unfinished=unfinished,
             )
-            yield from tolerant(steps, event.number, not self.results.batch.single)
+        finally:
+            if unfinished is not None:
+                unfinished.close()
 
     def _by_file(
         self, folder: TrainingFolder | None, told: Told

@@ -23,6 +23,7 @@ from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.images.ome_zarr.pyramid import Window
 from napari_noise2score.images.ome_zarr.writer import Writer, WrittenLimits
 from napari_noise2score.images.storage import allocate
+from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.pipeline.clean_image import CleanImage
 from napari_noise2score.pipeline.correct import CorrectionPlan, ImageCorrection
 from napari_noise2score.pipeline.results import Denoised, Progress
@@ -40,11 +41,18 @@ Plane: TypeAlias = tuple[int, int]
 class Unit:
     """Planes that one worker computes, and the parts of the array that they fill.
 
-    The ``windows`` differ in rows and columns only. There are none if the planes are returned.
+    The ``windows`` are shards, which differ in rows and columns only; the first of them has the
+    number ``first`` among all. There are none if the planes are returned.
     """
 
     planes: tuple[Plane, ...]
     windows: tuple[Window, ...] = ()
+    first: int = 0
+
+    @property
+    def numbered(self) -> Iterator[tuple[int, Window]]:
+        """The windows with their numbers."""
+        return enumerate(self.windows, self.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ def computed_on(
     result: Denoised,
     settings: DenoiseSettings,
     sizes: Sizes | None = None,
+    unfinished: UnfinishedImage | None = None,
 ) -> Generator[Progress | Denoised, None, None]:
     """Compute an image on a cluster.
 
@@ -80,6 +89,9 @@ def computed_on(
         Settings of the result.
     sizes : Sizes, optional
         Sizes of the parts of an OME-Zarr.
+    unfinished : UnfinishedImage, optional
+        Where an OME-Zarr is written until it is complete, to continue from there after an
+        interruption; it has begun.
 
     Yields
     ------
@@ -111,13 +123,15 @@ def computed_on(
         yield checked(result, settings, begin=begin, image=image)
         return
     lies = layout_for(path, clean.axes, clean.dtype, clean.shape, sizes)
-    with closing(SharedOmeZarr(path, lies, clean.shape)) as target:
+    with closing(SharedOmeZarr(path, lies, clean.shape, unfinished)) as target:
 
         def note(unit: Unit, done: Done) -> None:
             assert done.limits is not None  # the worker wrote the planes
             target.writer.include_limits(done.limits)
+            for number, window in unit.numbered:
+                target.note(number, window)
 
-        units = list(_by_shards(correction, lies))
+        units = [unit for unit in _by_shards(correction, lies) if not _is_there(unit, target)]
         yield from _planes(cluster, stored, correction, units, note, target)
         yield from _smaller(cluster, target)
         yield checked(result, settings, begin=begin, image=target)
@@ -146,8 +160,8 @@ def _planes(
             done += 1
             if isinstance(outcome, Exception):
                 raise outcome
+            correction.take_checks(outcome.checks, new=True)
             accept(units[number], outcome)
-            correction.take_checks(outcome.checks)
         yield Progress('correct', done / len(units))
 
 
@@ -174,10 +188,18 @@ def _in_turn(correction: ImageCorrection) -> Iterator[Unit]:
 
 def _by_shards(correction: ImageCorrection, lies: Layout) -> Iterator[Unit]:
     """Units of planes that fill shards of an array; no two units share a shard."""
+    first = 0
     for among, windows in groupby(lies.shards(), key=lambda window: window[:-2]):
         places = product(*(range(part.start, part.stop) for part in among))
         planes = [correction.place_of(dict(zip(lies.axes, at, strict=False))) for at in places]
-        yield Unit(tuple(planes), tuple(windows))
+        unit = Unit(tuple(planes), tuple(windows), first)
+        first += len(unit.windows)
+        yield unit
+
+
+def _is_there(unit: Unit, target: SharedOmeZarr) -> bool:
+    """Whether all parts of a unit are there from an earlier run."""
+    return all(target.holds(number, window) for number, window in unit.numbered)
 
 
 def _opened(shared: bytes) -> tuple[CorrectionPlan, np.dtype[Any], Any]:

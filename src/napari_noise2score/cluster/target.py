@@ -6,6 +6,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.ome_zarr.layout import Layout
 from napari_noise2score.images.ome_zarr.location import Location, url_of
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED, Inherited
+from napari_noise2score.images.ome_zarr.pyramid import Window
 from napari_noise2score.images.ome_zarr.writer import Writer, writer
+from napari_noise2score.images.unfinished import UnfinishedImage
 
 _INCOMPLETE = '*.partial'
 """Files of zarr whose writing a process did not end."""
@@ -32,6 +35,8 @@ class SharedOmeZarr:
         How the image lies there.
     shape : sequence of int
         Shape of the noisy image.
+    unfinished : UnfinishedImage, optional
+        Where the parts of a local image stay after an interruption; it has begun.
 
     Attributes
     ----------
@@ -41,12 +46,22 @@ class SharedOmeZarr:
         Where the parts are until then; None at a URL.
     """
 
-    def __init__(self, path: Path, lies: Layout, shape: Sequence[int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lies: Layout,
+        shape: Sequence[int],
+        unfinished: UnfinishedImage | None = None,
+    ) -> None:
+        self.unfinished = unfinished
         self.shape, self.dtype, self.lies = tuple(shape), lies.dtype, lies
         self.size = math.prod(self.shape)
         self.folder: Path | None = None
         with ExitStack() as stack:
-            if url_of(path) is not None:
+            if unfinished is not None:
+                self.folder = unfinished.image.absolute()
+                self.writer = stack.enter_context(writer(path, lies, unfinished))
+            elif url_of(path) is not None:
                 self.writer = stack.enter_context(writer(path, lies))
             else:
                 self.folder = stack.enter_context(folder_written_whole(path)).absolute()
@@ -64,9 +79,27 @@ class SharedOmeZarr:
             file.unlink()
         self.writer.finish(acquisition, inherited, record)
         self._stack.close()
+        if self.unfinished is not None:
+            self.unfinished.finish()
+
+    def holds(self, number: int, window: Window) -> bool:
+        """Whether part ``number`` is there from an earlier run, and whole."""
+        if self.unfinished is None:
+            return False
+        values = self.unfinished.holds(number, partial(self.writer.read, window))
+        if values is None:
+            self.writer.forget(window)
+            return False
+        self.writer.include_values(window, values)
+        return True
+
+    def note(self, number: int, window: Window) -> None:
+        """Another process has written part ``number``."""
+        if self.unfinished is not None:
+            self.unfinished.add(number, self.writer.read(window))
 
     def close(self) -> None:
-        """Remove what was written, unless it is finished."""
+        """Remove what was written, unless it is finished or can be continued."""
         with suppress(_UnfinishedError), self._stack.pop_all():
             raise _UnfinishedError
 

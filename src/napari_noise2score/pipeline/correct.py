@@ -259,10 +259,21 @@ class ImageCorrection:
         self._new.clear()
         return found
 
-    def take_checks(self, checks: Sequence[Any]) -> None:
-        """Take over what `new_checks` gave in an earlier run, instead of computing the planes."""
+    def take_checks(self, checks: Sequence[Any], *, new: bool = False) -> None:
+        """Take over what `new_checks` gave elsewhere, instead of computing the planes.
+
+        Parameters
+        ----------
+        checks : sequence
+            From an earlier run or another process.
+        new : bool
+            Whether the planes were computed now, so that `new_checks` gives their checks again.
+        """
         for number, index, *check in checks:
-            self._channels[number].planes[index] = PlaneCheck.from_plain(*check)
+            taken = PlaneCheck.from_plain(*check)
+            self._channels[number].planes[index] = taken
+            if new:
+                self._new[number, index] = taken
 
     def result(self, image: Any) -> Corrected:
         """The clean image with the checks and warnings of the planes that were corrected."""
