@@ -1,7 +1,7 @@
 """What PyTorch calls before every network and every step, so that tests see the work itself."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -36,3 +36,15 @@ def before_each_step(call: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def failing_after(steps: int, error: BaseException) -> AbstractContextManager[None]:
+    """Trainings raise ``error`` after so many steps."""
+    done = []
+
+    def count() -> None:
+        if len(done) == steps:
+            raise error
+        done.append(1)
+
+    return before_each_step(count)

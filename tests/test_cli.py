@@ -13,6 +13,7 @@ import tifffile
 from napari_noise2score.cli import main
 from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.synthetic import synthetic_stack
+from tests.hooks import failing_after
 
 QUICK = ['--steps', '3', '--device', 'cpu']
 
@@ -281,16 +282,10 @@ def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):
         (KeyboardInterrupt(), 130, 'interrupted'),
     ],
 )
-def test_failures_are_told_by_status_and_one_line(
-    capsys, noisy, tmp_path, monkeypatch, error, status, text
-):
-    def fail(*arguments, **options):
-        raise error
-        yield
-
-    monkeypatch.setattr('napari_noise2score.pipeline.stages.train', fail)
+def test_failures_are_told_by_status_and_one_line(capsys, noisy, tmp_path, error, status, text):
     arguments = ['denoise', str(noisy), '--output', str(tmp_path / 'o.tif'), *QUICK]
-    assert text in refused(capsys, arguments, status)
+    with failing_after(0, error):
+        assert text in refused(capsys, arguments, status)
     assert files(tmp_path) == {'noisy.tif'}
 
 

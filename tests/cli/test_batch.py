@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from tests.hooks import before_each_step, seeing
 
 from napari_noise2score.cli import main
 from napari_noise2score.cli.claims import claim, claim_file
@@ -280,32 +281,27 @@ def test_what_another_process_made_in_the_meantime_is_left(data, apply, monkeypa
     assert list(Path('out').glob('.*')) == []
 
 
-def test_images_that_share_a_model_are_claimed_before_the_training(data, monkeypatch, capsys):
-    from napari_noise2score.pipeline import run
-
+def test_images_that_share_a_model_are_claimed_before_the_training(data):
     there = []
-    steps = run.denoise_steps
 
-    def noted(images, *arguments, **options):
+    def noted() -> None:
         there.extend(claim_file(Path('out', name)).exists() for name in ('a.tif', 'b.tif'))
-        return steps(images, *arguments, **options)
 
-    monkeypatch.setattr(run, 'denoise_steps', noted)
-    call = ['denoise', 'data', '--output', 'out', '--seconds', '0', '--device', 'cpu']
-    assert main(call) == 0
+    call = ['denoise', 'data', '--output', 'out', '--steps', '1', '--device', 'cpu']
+    with before_each_step(noted):
+        assert main(call) == 0
     assert there == [True, True]
     assert list(Path('out').glob('.*')) == []
 
 
-def test_claims_are_released_after_an_error(data, apply, monkeypatch):
+def test_claims_are_released_after_an_error(data, apply):
     there = []
 
-    def fail(*arguments):
+    def fail(*inputs):
         there.append(claim_file(Path('out/a.tif')).exists())
         raise KeyError('of no class that is expected')
 
-    monkeypatch.setattr('napari_noise2score.pipeline.stages.describe', fail)
-    with pytest.raises(KeyError):
+    with seeing(fail), pytest.raises(KeyError):
         apply()
     assert there == [True]
     assert list(Path().glob('out/.*')) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from tests.hooks import seeing
 
 from napari_noise2score.cli import main
 from napari_noise2score.images.synthetic import synthetic_stack
@@ -115,34 +116,30 @@ def test_if_all_are_bad_nothing_is_trained_or_written(data, capsys):
     assert not Path('out').exists()
 
 
-def test_each_result_is_written_when_it_is_done(data, model, monkeypatch):
-    there = []
+def test_each_result_is_written_when_it_is_done(data, model):
+    there = [[]]
 
-    def noted(*arguments):
-        there.append(files('out'))
-        return describe(*arguments)
+    def noted(*inputs):
+        there.extend([now] if (now := files('out')) != there[-1] else [])
 
-    monkeypatch.setattr(DESCRIBE, noted)
-    assert main(['apply', model, 'data', '--output', 'out', '--device', 'cpu']) == 0
+    with seeing(noted):
+        assert main(['apply', model, 'data', '--output', 'out', '--device', 'cpu']) == 0
     assert there == [[], ['a.tif'], ['a.tif', 'b.tif']]
 
 
 @pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_says_what_was_written(data, model, monkeypatch, capsys, number, status):
-    left = [describe, describe]
-
-    def interrupted(*arguments):
-        if not left:
+def test_an_interruption_says_what_was_written(data, model, capsys, number, status):
+    def interrupted(*inputs):
+        if files('out') == ['a.tif', 'b.tif']:
             signal.raise_signal(number)
-        return left.pop()(*arguments)
 
-    monkeypatch.setattr(DESCRIBE, interrupted)
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # what runs in the background of a shell is deaf to SIGINT
     keys = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         call = ['apply', model, 'data', '--output', 'out', '--report', 'r.json', '--device', 'cpu']
-        assert main(call) == status
+        with seeing(interrupted):
+            assert main(call) == status
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, handler)
@@ -233,12 +230,12 @@ def test_a_result_beside_the_inputs_is_no_input_of_the_next_run(data, model, cap
     assert 'is also an input' in lines(capsys)[-1]
 
 
-def test_an_input_that_goes_away_after_it_was_learned_from_costs_nothing(data, model, monkeypatch):
-    def gone(*arguments):
-        (data / 'a.tif').unlink()
-        return describe(*arguments)
+def test_an_input_that_goes_away_after_it_was_learned_from_costs_nothing(data, model):
+    def gone(*inputs):
+        (data / 'a.tif').unlink(missing_ok=True)
 
-    monkeypatch.setattr(DESCRIBE, gone)
     call = ['apply', model, 'data/a.tif', '--output', 'o.tif', '--report', 'r.json']
-    assert main([*call, '--device', 'cpu']) == 0
+    with seeing(gone):
+        assert main([*call, '--device', 'cpu']) == 0
+    assert not (data / 'a.tif').exists()
     assert {'o.tif', 'r.json'} <= set(files('.'))

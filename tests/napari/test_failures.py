@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from napari_noise2score._widget.jobs import live_preview
 from napari_noise2score._widget.layers import unwrapped
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.pipeline import schedule, stages
+from napari_noise2score.pipeline import stages
 from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from tests.hooks import failing_after, seeing
 from tests.napari.helpers import noisy_stack
 
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
@@ -28,20 +28,6 @@ GONE = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), '/data/cells.z
 
 def names(viewer) -> list[str]:
     return [layer.name for layer in viewer.layers]
-
-
-def stopping_after(steps: int, error: Exception) -> Callable[..., Any]:
-    """A training that fails after so many steps."""
-    real = stages.train_score_steps
-
-    def train_score_steps(*arguments: Any, **more: Any) -> Any:
-        training = real(*arguments, **more)
-        for _ in range(steps):
-            yield next(training)
-        training.close()
-        raise error
-
-    return train_score_steps
 
 
 @pytest.mark.parametrize(
@@ -68,12 +54,11 @@ def test_every_error_says_what_to_do(error, parts):
 
 
 @pytest.mark.parametrize('error', [GONE, RuntimeError('CUDA error'), MemoryError()])
-def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypatch, error):
+def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, error):
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(), name='cells')
     panel.form.seconds.value = 60
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score_steps', stopping_after(3, error))
+    with failing_after(3, error):
         panel.train.native.click()
         idle(panel)
     assert panel.status.text() == 'Failed; see below. The trained model is still available.'
@@ -88,13 +73,12 @@ def test_what_was_learned_until_a_failure_can_be_used(open_panel, idle, monkeypa
     assert names(viewer)[-1] == 'cells denoised (Poisson-Gaussian, stabilised)'
 
 
-def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle, monkeypatch):
+def test_a_training_that_learned_nothing_leaves_no_model(open_panel, idle):
     viewer, panel = open_panel()
     viewer.add_image(noisy_stack(), name='cells')
-    failing = stopping_after(3, TrainingError('nothing was learned'))
-    monkeypatch.setattr(schedule, 'train_score_steps', failing)
-    panel.train.native.click()
-    idle(panel)
+    with failing_after(3, TrainingError('nothing was learned')):
+        panel.train.native.click()
+        idle(panel)
     assert panel.status.text() == 'Failed; see below.'
     assert not panel.correct.enabled
 
@@ -180,19 +164,18 @@ def test_a_plane_that_cannot_be_shown_live_does_not_end_the_training(
     assert names(viewer)[-1] == 'cells denoised (Poisson-Gaussian, stabilised)'
 
 
-def test_events_of_a_job_that_fails_in_part(monkeypatch):
+def test_events_of_a_job_that_fails_in_part():
     """The jobs themselves, without a viewer."""
 
-    def failing(*arguments: Any, **more: Any) -> Any:
+    def failing(*inputs: Any) -> None:
         raise MemoryError
-        yield
 
     model = denoise(noisy_stack(), 'TYX', AT_ONCE).model
     latest, image = jobs.Trained(model, AT_ONCE), ImageSource(noisy_stack(), 'TYX')
-    monkeypatch.setattr(stages, 'score_image_steps', failing)
-    with pytest.raises(MemoryError):
-        list(jobs.correct_job([(image, None)], latest, AT_ONCE))
-    events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))
+    with seeing(failing):
+        with pytest.raises(MemoryError):
+            list(jobs.correct_job([(image, None)], latest, AT_ONCE))
+        events = list(jobs.correct_job([(image, None)] * 2, latest, AT_ONCE))
     failed = [event for event in events if isinstance(event, jobs.Failed)]
     assert [one.number for one in failed] == [0, 1]
     assert all(one.error.__traceback__ is None for one in failed)

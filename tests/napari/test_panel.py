@@ -19,6 +19,7 @@ from napari_noise2score.cli import _parser, main
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.noise.families import FAMILIES, parameters_of
 from napari_noise2score.pipeline import schedule, stages
+from tests.hooks import failing_after
 from tests.napari.helpers import NOISE, noisy_stack
 
 SECONDS = 1
@@ -306,16 +307,11 @@ def test_what_training_changed_is_a_layer_in_noise_units(open_panel, stack, idle
     assert 'press Train first' in panel.messages.text()
 
 
-def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle, monkeypatch):
+def test_runtime_error_shows_and_the_next_training_works(open_panel, stack, idle):
     viewer, panel = open_panel()
     viewer.add_image(stack, name='cells')
-
-    def broken(*arguments, **more):
-        raise RuntimeError('CUDA error: an illegal memory access was encountered')
-        yield
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, 'train_score_steps', broken)
+    broken = RuntimeError('CUDA error: an illegal memory access was encountered')
+    with failing_after(0, broken):
         train(panel)
         idle(panel)
     assert 'RuntimeError: CUDA error: an illegal memory access' in panel.messages.text()
