@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,30 +16,26 @@ from napari_noise2score.cli.claims import Claims, TakenError
 from napari_noise2score.cli.cluster import ClusterWork, check_scheduler, cluster_of
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, Opened
-from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.memory_limit import MemoryLimit
+from napari_noise2score.cli.names import Names
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import (
-    Output,
-    check_names,
     check_outputs,
-    outputs_of,
-    targets,
     tried,
 )
 from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.results import Results
-from napari_noise2score.cli.resume import Resumption, folder_beside
+from napari_noise2score.cli.resume import Resumption
 from napari_noise2score.cli.space import check_space
-from napari_noise2score.cli.table import NAME, SUFFIXES, Table
+from napari_noise2score.cli.table import Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.pipeline.results import Progress
     from napari_noise2score.score.model import ScoreModel
 
 _LEFT_ONLY = (
@@ -73,69 +69,189 @@ def apply(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
-    """The files of a call.
+class _Call:
+    """A call that writes clean images.
 
     Attributes
     ----------
-    files : list of Path
-        The images.
-    wrong : list of (Path, InputError)
-        What was named and is no image.
-    inputs : list of Path
-        All that is read.
-    goals : list of list of Path
-        For each image where its result goes, and what the training changed, if that is wanted.
-    model_out : Path or None
-        Where the trained model goes.
-    tables : list of Path
-        The tables that are written: the one that is named, else both in a folder of results.
+    options : Namespace
+        The options.
+    settings : DenoiseSettings
+        The settings.
+    model : ScoreModel or None
+        The model that is applied; None if models are trained.
+    names : Names
+        The files.
+    limit : MemoryLimit
+        The memory that may be needed.
+    resumption : Resumption or None
+        The saved trainings; None if there are none.
+    again : bool
+        Whether results that are done are made again.
     """
 
-    files: list[Path]
-    wrong: list[tuple[Path, InputError]]
-    inputs: list[Path]
-    goals: list[list[Path]]
-    model_out: Path | None
-    tables: list[Path]
+    options: argparse.Namespace
+    settings: DenoiseSettings
+    model: ScoreModel | None
+    names: Names
+    limit: MemoryLimit
+    resumption: Resumption | None
+    again: bool
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> _Names:
-        """From the options.
+    def of(
+        cls, options: argparse.Namespace, settings: DenoiseSettings, model: ScoreModel | None
+    ) -> _Call:
+        """From the options."""
+        check_scheduler(options)
+        names = Names.of(options)
+        trains = model is None and settings.training.trains
+        limit = MemoryLimit.of(options, trains=trains)
+        resumption = None if model is not None else _resumption(options, settings, names)
+        again = options.overwrite or (resumption is not None and resumption.resumes)
+        return cls(options, settings, model, names, limit, resumption, again)
 
-        Raises
-        ------
-        InputError
-            If there is no image, or two outputs would be one file, or one an input.
+    @property
+    def trains(self) -> bool:
+        """Whether weights are learned."""
+        return self.model is None and self.settings.training.trains
+
+    @property
+    def together(self) -> bool:
+        """Whether one model is trained on all images."""
+        return self.model is None and self.settings.model_per is ModelPer.ALL
+
+    def batch(self) -> Batch:
+        """What becomes of the images, with the tables of it."""
+        names, plans = self.names, self.options.dry_run
+        outputs = {file: goals[0] for file, goals in zip(names.files, names.goals, strict=True)}
+        batch = Batch(names.files, names.wrong, Table([] if plans else names.tables), outputs)
+        batch.only_planned = plans
+        return batch
+
+    def to_do(self, done: DoneBefore, batch: Batch) -> list[int]:
+        """Numbers of the images that are left; the batch is told what becomes of the others."""
+        names = self.names
+        pairs = enumerate(zip(names.files, names.goals, strict=True))
+        found = [number for number, (file, goals) in pairs if done.is_to_do(file, goals, batch)]
+        if names.model_out is not None and not found:
+            words = 'is not written: no image is left to train on; --overwrite trains again'
+            note(f'{names.model_out}: {words}')
+        return found
+
+    def tasks(
+        self,
+        images: Images,
+        goals: Sequence[list[Path]],
+        done: DoneBefore,
+        batch: Batch,
+        sizes: list[tuple[Path, int]],
+    ) -> list[Task]:
+        """Look at images before the work; those that pass all checks are tasks.
+
+        ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them, but
+        for those parts that an earlier run has written and that are continued.
         """
-        wanted = getattr(options, 'difference', None)
-        model_out = getattr(options, 'model_out', None)
-        places = [place for place in (options.output, wanted) if place is not None]
-        files, wrong = files_of(
-            options.images,
-            [place.path for place in places],
-            recursive=options.recursive,
-            scene=options.scene,
-        )
-        several = len(files) > 1 or files != options.images
-        found = [targets(files, place, several, options.images) for place in places]
-        goals = [list(paths) for paths in zip(*found, strict=True)]
-        tables = [] if options.table is None else [options.table]
-        folder = options.output.path
-        if not tables and several and not is_ome_zarr(folder):
-            in_folder = options.output.is_folder(files, several)
-            tables = [folder / f'{NAME}{suffix}' for suffix in SUFFIXES if in_folder]
-        inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
-        names = cls(files, wrong, inputs, goals, model_out, tables)
-        check_names(names.outputs(options, range(len(files))), inputs)
-        return names
+        from napari_noise2score.images.footprint import check_footprint
+        from napari_noise2score.images.formats import check_writable_as
 
-    def outputs(self, options: argparse.Namespace, numbers: Sequence[int]) -> list[Output]:
-        """What is written if the images of these numbers are denoised."""
-        goals = zip(*(self.goals[number] for number in numbers), strict=True)
-        roles = dict(zip(('output', 'difference'), map(list, goals), strict=False))
-        others = {'model_out': self.model_out, 'report': options.report} if numbers else {}
-        return outputs_of(**roles, **others, table=self.tables)
+        tasks: list[Task] = []
+
+        def check(number: int, image: Opened) -> None:
+            source, dtype = image.source, self.settings.dtype_of(image.source)
+            kinds = [dtype, np.dtype(np.float32)]
+            written = list(zip(goals[number], kinds, strict=False))
+            notes = [
+                text
+                for path, kind in written
+                for text in check_writable_as(path, source.axes, kind, source.shape)
+            ]
+            in_parts = self.limit.on_demand(source, dtype)
+            if in_parts:
+                image.tell(*notes, self.limit.check(source, dtype, goals[number]))
+            else:
+                check_footprint(source, dtype, differences=len(written) > 1)
+                image.tell(*notes)
+            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+            file = images.files[number]
+            stated = image.acquisition, image.inherited, image.file.notes
+            tasks.append(Task(file, goals[number], done.known[file], *stated, in_parts))
+
+        batch.look_at(images, check)
+        check_space(sizes, resume=self.options.resume)
+        return tasks
+
+    def work(self, tasks: list[Task], images: Images, batch: Batch) -> None:
+        """Denoise the images of the tasks, and write the results."""
+        settings, options, claims = self.settings, self.options, Claims()
+        continues = not self.trains or (self.resumption is not None and self.resumption.used)
+        results = Results(
+            tasks,
+            settings,
+            batch,
+            claims,
+            self.names.model_out,
+            options.report,
+            replaces=self.again,
+            resume=options.resume if continues else None,
+        )
+        try:
+            if self.together:
+                results.tasks = claimed(tasks, claims, batch)
+            if self.together and settings.training.trains and results.tasks and batch.skipped:
+                note(_LEFT_ONLY)
+            if results.tasks:
+                self._denoise(results, images.only([task.file for task in results.tasks]))
+        finally:
+            claims.give_all_back()
+            batch.write_table(at_the_end=True)
+
+    def _denoise(self, results: Results, images: Images) -> None:
+        """Denoise images; if they do not share a model, each is claimed when its turn comes."""
+        if not self.together:
+            images.before = results.take
+        try:
+            with ExitStack() as stack:
+                run(self._steps(results, images, stack), results.where)
+        except TakenError as error:  # of the only image
+            results.batch.leave_out(results.tasks[0].file, error)
+        finally:
+            results.write_report(at_the_end=True)
+        if self.resumption is not None and not results.batch.unwritten:
+            self.resumption.end()
+
+    def _steps(
+        self, results: Results, images: Images, stack: ExitStack
+    ) -> Generator[Progress, None, None]:
+        """The work, here or on a cluster that is connected until the ``stack`` ends."""
+        from napari_noise2score.pipeline.run import denoise_steps
+
+        settings, resumption = self.settings, self.resumption
+        cluster, shared, folder = cluster_of(self.options, stack), None, None
+        if cluster is not None:
+            shared = ClusterWork(cluster, self.options, results, images, self.model)
+        if resumption is not None:
+            in_parts = any(task.in_parts for task in results.tasks)
+            resumption.keeps_all = in_parts or (shared is not None and shared.by_planes)
+            folder = resumption.begin()
+        told = iter if resumption is None else resumption.told
+        if shared is not None:
+            return shared.steps(folder, told)
+
+        def on_demand(source: ImageSource) -> bool:
+            return self.limit.on_demand(source, settings.dtype_of(source))
+
+        steps = denoise_steps(
+            images.sources,
+            settings,
+            training_parts=images.training_parts,
+            model=self.model,
+            keep_going=not results.batch.single,
+            on_demand=on_demand,
+            keep_levels=False,
+            folder=folder,
+        )
+        return results.written(told(steps))
 
 
 def _write_clean(
@@ -144,173 +260,47 @@ def _write_clean(
     from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.pretraining.weights import starting_model
 
-    check_scheduler(options)
-    names, limit = _Names.of(options), MemoryLimit.of(options, trains=_trains(settings, model))
-    resumption = None if model is not None else _resumption(options, settings, names)
+    call = _Call.of(options, settings, model)
     choose_device(settings.training.device)
     start = starting_model(settings.training.init) if model is None else None
-    outputs = {file: goals[0] for file, goals in zip(names.files, names.goals, strict=True)}
-    table = Table([] if options.dry_run else names.tables)
-    batch = Batch(names.files, names.wrong, table, outputs)
-    batch.only_planned = options.dry_run
-    again = options.overwrite or (resumption is not None and resumption.resumes)
-    done = DoneBefore(options, settings, model or start, trains=model is None, again=again)
-    pairs = enumerate(zip(names.files, names.goals, strict=True))
-    todo = [number for number, (file, goals) in pairs if done.is_to_do(file, goals, batch)]
-    if names.model_out is not None and not todo:
-        words = 'is not written: no image is left to train on; --overwrite trains again'
-        note(f'{names.model_out}: {words}')
-    together = model is None and settings.model_per is ModelPer.ALL
-    images = Images([names.files[number] for number in todo], options, together)
+    names, batch = call.names, call.batch()
+    trains = model is None
+    done = DoneBefore(options, settings, model or start, trains=trains, again=call.again)
+    todo = call.to_do(done, batch)
+    images = Images([names.files[number] for number in todo], options, call.together)
+    goals = [names.goals[number] for number in todo]
     sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
     written = names.outputs(options, todo)
     if options.dry_run:
-        check_outputs(written, names.inputs, overwrite=again)
-        goals = [names.goals[number] for number in todo]
-        tasks = _tasks(images, goals, settings, done, batch, sizes, limit, options.resume)
-        plan = Plan(settings, model, sizes, several_models=not together, limit=limit)
+        check_outputs(written, names.inputs, overwrite=call.again)
+        tasks = call.tasks(images, goals, done, batch, sizes)
+        plan = Plan(settings, model, sizes, several_models=not call.together, limit=call.limit)
         tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
         return batch.status()
-    if resumption is not None:
-        written += resumption.outputs
-    with tried(written, names.inputs, overwrite=again):
-        goals = [names.goals[number] for number in todo]
-        tasks = _tasks(images, goals, settings, done, batch, sizes, limit, options.resume)
-        results = Results(
-            tasks, settings, batch, Claims(), names.model_out, options.report, replaces=again
-        )
-        if not _trains(settings, model) or (resumption is not None and resumption.used):
-            results.resume = options.resume
-        try:
-            if together:
-                results.tasks = claimed(tasks, results.claims, batch)
-            if together and settings.training.trains and results.tasks and batch.skipped:
-                note(_LEFT_ONLY)
-            if results.tasks:
-                _work(results, images, model, together, resumption, limit, options)
-        finally:
-            results.claims.give_all_back()
-            batch.write_table(at_the_end=True)
+    if call.resumption is not None:
+        written += call.resumption.outputs
+    with tried(written, names.inputs, overwrite=call.again):
+        tasks = call.tasks(images, goals, done, batch, sizes)
+        call.work(tasks, images, batch)
         return batch.status()
-
-
-def _trains(settings: DenoiseSettings, model: ScoreModel | None) -> bool:
-    return model is None and settings.training.trains
-
-
-def _tasks(
-    images: Images,
-    goals: Sequence[list[Path]],
-    settings: DenoiseSettings,
-    done: DoneBefore,
-    batch: Batch,
-    sizes: list[tuple[Path, int]],
-    limit: MemoryLimit,
-    resume: bool,
-) -> list[Task]:
-    """Look at images before the work; those that pass all checks are tasks.
-
-    ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them, but
-    for those parts that an earlier run has written if it is to ``resume``.
-    """
-    from napari_noise2score.images.footprint import check_footprint
-    from napari_noise2score.images.formats import check_writable_as
-
-    tasks: list[Task] = []
-
-    def check(number: int, image: Opened) -> None:
-        source, dtype = image.source, settings.dtype_of(image.source)
-        kinds = [dtype, np.dtype(np.float32)]
-        written = list(zip(goals[number], kinds, strict=False))
-        notes = [
-            text
-            for path, kind in written
-            for text in check_writable_as(path, source.axes, kind, source.shape)
-        ]
-        in_parts = limit.on_demand(source, dtype)
-        if in_parts:
-            image.tell(*notes, limit.check(source, dtype, goals[number]))
-        else:
-            check_footprint(source, dtype, differences=len(written) > 1)
-            image.tell(*notes)
-        sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
-        file = images.files[number]
-        stated = image.acquisition, image.inherited, image.file.notes
-        tasks.append(Task(file, goals[number], done.known[file], *stated, in_parts))
-
-    batch.look_at(images, check)
-    check_space(sizes, resume=resume)
-    return tasks
 
 
 def _resumption(
-    options: argparse.Namespace, settings: DenoiseSettings, names: _Names
+    options: argparse.Namespace, settings: DenoiseSettings, names: Names
 ) -> Resumption | None:
     """Where the state of the training is saved; None if each of several images has a model.
 
     Then complete images are skipped when the call is repeated, also by other processes.
     """
-    several = len(names.files) > 1
-    if several and settings.model_per is not ModelPer.ALL:
+    if len(names.files) > 1 and settings.model_per is not ModelPer.ALL:
         if options.resume:
             note(
                 '--resume has no effect if each of several images has its own model: results that '
                 'are complete are skipped, and the others begin again'
             )
         return None
-    is_folder = options.output.is_folder(names.files, several or names.files != options.images)
-    place = folder_beside(options.output.path, is_folder=is_folder)
+    place = names.saved_trainings(options)
     return Resumption(place, settings.training, resume=options.resume)
-
-
-def _work(
-    results: Results,
-    images: Images,
-    model: ScoreModel | None,
-    together: bool,
-    resumption: Resumption | None,
-    limit: MemoryLimit,
-    options: argparse.Namespace,
-) -> None:
-    """Denoise images; without ``together``, each is claimed when its turn comes."""
-    from napari_noise2score.pipeline.run import denoise_steps
-
-    settings = results.settings
-
-    def on_demand(source: ImageSource) -> bool:
-        return limit.on_demand(source, settings.dtype_of(source))
-
-    images = images.only([task.file for task in results.tasks])
-    if resumption is not None:
-        resumption.keeps_all = any(task.in_parts for task in results.tasks)
-    if not together:
-        images.before = results.take
-    told = iter if resumption is None else resumption.told
-    try:
-        with ExitStack() as stack:
-            cluster = cluster_of(options, stack)
-            folder = None if resumption is None else resumption.begin()
-            if cluster is not None:
-                work = ClusterWork(cluster, options, results, images, model).steps(folder, told)
-            else:
-                steps = denoise_steps(
-                    images.sources,
-                    settings,
-                    training_parts=images.training_parts,
-                    model=model,
-                    keep_going=not results.batch.single,
-                    on_demand=on_demand,
-                    keep_levels=False,
-                    folder=folder,
-                )
-                work = results.written(told(steps))
-            run(work, results.where)
-    except TakenError as error:  # of the only image
-        results.batch.leave_out(results.tasks[0].file, error)
-    finally:
-        results.write_report(at_the_end=True)
-    if resumption is not None and not results.batch.unwritten:
-        resumption.end()
 
 
 def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
