@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_noise2score.cli.images import checksum_of, scene_within
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import named, url_of
 from napari_noise2score.images.scenes import split_scene
@@ -107,9 +108,44 @@ class Origin:
         return found
 
 
-def settings_checksum(
-    options: argparse.Namespace, settings: DenoiseSettings, *, trains: bool
-) -> str:
+class Origins:
+    """Of what results of a call are made: the same settings and weights, and an image each.
+
+    Parameters
+    ----------
+    options : Namespace
+        The options.
+    settings : DenoiseSettings
+        The settings.
+    model : ScoreModel or None
+        What is applied, or what the training starts from; None for random weights.
+    trains : bool
+        Whether the command trains.
+    """
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        settings: DenoiseSettings,
+        model: ScoreModel | None,
+        *,
+        trains: bool,
+    ) -> None:
+        self._options = options
+        self._settings = _checksum(options, settings, trains=trains)
+        self._weights = 'scratch' if model is None else model.digest[:16]
+
+    def of(self, file: Path) -> Origin:
+        """The origin of the result of an image."""
+        scene = scene_within(file, self._options)
+        return Origin.of(file, self._settings, self._weights, scene)
+
+    def crc32(self, file: Path) -> str:
+        """Checksum of the grey levels of an image; empty if it cannot be read."""
+        return checksum_of(file, self._options)
+
+
+def _checksum(options: argparse.Namespace, settings: DenoiseSettings, *, trains: bool) -> str:
     """Checksum of all that is asked for, but not of where it is computed."""
     values = settings.to_dict()
     training = values.pop('training')
@@ -123,11 +159,6 @@ def settings_checksum(
         'reading': {name: getattr(options, name, None) or None for name in _READING},
     }
     return hashlib.sha256(json_line(asked).encode()).hexdigest()[:16]
-
-
-def weights_name(model: ScoreModel | None) -> str:
-    """Name of the weights that are applied, or that a training starts from: their checksum."""
-    return 'scratch' if model is None else model.digest[:16]
 
 
 def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -> bool:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError, locked
-from napari_noise2score.cli.images import checksum_of, scene_within
-from napari_noise2score.cli.origin import Origin, is_done, settings_checksum, weights_name
+from napari_noise2score.cli.origin import Origin, Origins, is_done
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
 from napari_noise2score.settings import DenoiseSettings
@@ -129,17 +128,15 @@ class DoneBefore:
         again: bool,
     ) -> None:
         self.known: dict[Path, Before] = {}
-        self._options, self._again = options, again
-        self._settings = settings_checksum(options, settings, trains=trains)
-        self._model = weights_name(model)
+        self._output, self._again = options.output.path, again
+        self._origins = Origins(options, settings, model, trains=trains)
 
     def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
-        scene = scene_within(file, self._options)
-        origin = Origin.of(file, self._settings, self._model, scene)
-        before = Before(origin, stamp(targets), partial(checksum_of, file, self._options))
+        crc32 = partial(self._origins.crc32, file)
+        before = Before(self._origins.of(file), stamp(targets), crc32)
         self.known[file] = before
-        named_file = targets[0] == self._options.output.path and not is_ome_zarr(targets[0])
+        named_file = targets[0] == self._output and not is_ome_zarr(targets[0])
         if self._again or named_file:
             return True
         try:

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_noise2score.cli.images import checksum_of, scene_within
-from napari_noise2score.cli.origin import Origin, settings_checksum, weights_name
+from napari_noise2score.cli.origin import Origins
 from napari_noise2score.errors import InputError
 from napari_noise2score.settings import DenoiseSettings
 
@@ -47,12 +46,9 @@ class TrainedBefore:
         files: Sequence[Path],
         start: ScoreModel | None,
     ) -> None:
-        self._options = options
-        checksum = settings_checksum(options, settings, trains=True)
-        weights = weights_name(start)
-        self._origins = {
-            file: Origin.of(file, checksum, weights, scene_within(file, options)) for file in files
-        }
+        origins = Origins(options, settings, start, trains=True)
+        self._crc32 = origins.crc32
+        self._origins = {file: origins.of(file) for file in files}
 
     def is_done(self, model: Path) -> bool:
         """Whether the model file exists and was trained on the same images in the same way.
@@ -88,9 +84,6 @@ class TrainedBefore:
             origin.record(self._crc32(file) if number in numbers else '')
             for number, (file, origin) in enumerate(self._origins.items())
         ]
-
-    def _crc32(self, file: Path) -> str:
-        return checksum_of(file, self._options)
 
 
 def _stated(model: Path) -> list[dict[str, Any]] | None:
