@@ -4,6 +4,7 @@ import errno
 import io
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
@@ -46,52 +47,49 @@ def restored():
         ('utf-8', 'by 0.5 % ± 0.1 %, 2 × 3 µm, naïve, half?, →'),
     ],
 )
-def test_characters_that_a_terminal_lacks_are_replaced(monkeypatch, encoding, words):
+def test_characters_that_a_terminal_lacks_are_replaced(encoding, words):
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(raw, encoding=encoding, newline=''))
-    open_console()
-    say(WORDS)
-    assert raw.getvalue().decode(encoding) == f'{words}\n'
-    assert close_console(0) == 0
+    with redirect_stdout(io.TextIOWrapper(raw, encoding=encoding, newline='')):
+        open_console()
+        say(WORDS)
+        assert raw.getvalue().decode(encoding) == f'{words}\n'
+        assert close_console(0) == 0
 
 
 @pytest.mark.parametrize(
     ('code', 'status'),
     [(errno.EPIPE, 0), (errno.EINVAL, 0), (errno.ENOSPC, 1)],
 )
-def test_a_reader_that_has_gone_is_no_failure_and_a_full_disk_is(
-    monkeypatch, capsys, code, status
-):
-    monkeypatch.setattr(sys, 'stdout', Stream(code))
-    open_console()
-    say(WORDS)
-    say(WORDS)
-    assert close_console(0) == status
+def test_a_reader_that_has_gone_is_no_failure_and_a_full_disk_is(capsys, code, status):
+    with redirect_stdout(Stream(code)):
+        open_console()
+        say(WORDS)
+        say(WORDS)
+        assert close_console(0) == status
     assert ('standard output: says the system' in capsys.readouterr().err) == bool(status)
 
 
-def test_an_error_stays_the_status(monkeypatch):
-    monkeypatch.setattr(sys, 'stdout', Stream(errno.ENOSPC))
-    open_console()
-    say(WORDS)
-    assert close_console(2) == 2
-
-
-def test_notes_that_nobody_reads_are_no_failure(monkeypatch):
-    monkeypatch.setattr(sys, 'stderr', Stream(errno.EPIPE))
-    open_console()
-    note(WORDS)
-    assert close_console(0) == 0
-
-
-def test_streams_that_are_closed_are_replaced(monkeypatch):
-    for name in ('stdout', 'stderr'):
-        monkeypatch.setattr(sys, name, None)
-    open_console()
-    with sys.stdout, sys.stderr:
+def test_an_error_stays_the_status():
+    with redirect_stdout(Stream(errno.ENOSPC)):
+        open_console()
         say(WORDS)
+        assert close_console(2) == 2
+
+
+def test_notes_that_nobody_reads_are_no_failure():
+    with redirect_stderr(Stream(errno.EPIPE)):
+        open_console()
         note(WORDS)
         assert close_console(0) == 0
+
+
+def test_streams_that_are_closed_are_replaced():
+    with redirect_stdout(None), redirect_stderr(None):
+        open_console()
+        with sys.stdout, sys.stderr:
+            say(WORDS)
+            note(WORDS)
+            assert close_console(0) == 0
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no shell that closes streams')

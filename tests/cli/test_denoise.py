@@ -5,7 +5,7 @@ import io
 import json
 import os
 import signal
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -188,9 +188,10 @@ def test_an_image_too_large_for_the_memory_is_left_out_of_many(data, model, monk
 def test_words_come_after_the_files_and_cost_nothing(data, monkeypatch, capsys):
     monkeypatch.setattr(GAIN, lambda training: 'better by 0.5 ± 0.1')
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(raw, encoding='ascii'))
+    terminal = io.TextIOWrapper(raw, encoding='ascii')
     call = ['denoise', 'data/a.tif', '--output', 'o.tif', '--report', 'r.json', *AT_ONCE]
-    assert main(call) == 0
+    with redirect_stdout(terminal):
+        assert main(call) == 0
     assert raw.getvalue().split() == b'better by 0.5 +- 0.1'.split()
     assert {'o.tif', 'r.json'} < set(files('.'))
 

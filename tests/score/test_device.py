@@ -2,32 +2,33 @@ import pytest
 import torch
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.score import device as module
-from napari_noise2score.score.device import choose_device, has_fast_bfloat16
+from napari_noise2score.score.device import (
+    choose_device,
+    devices_here,
+    has_fast_bfloat16,
+    imitates_bfloat16,
+)
 from napari_noise2score.score.precision import Precision
 
 
-def test_auto_prefers_the_accelerator(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
-    assert choose_device('auto').type == 'mps'
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    assert choose_device('auto').type == 'cuda'
+def test_auto_prefers_the_accelerator():
+    assert choose_device('auto', ['mps', 'cpu']).type == 'mps'
+    assert choose_device('auto', ['cuda', 'mps', 'cpu']).type == 'cuda'
+    assert devices_here()[-1] == 'cpu'
+    assert choose_device('auto').type == devices_here()[0]
 
 
-def test_a_missing_device_is_refused_with_those_that_are_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
-    with pytest.raises(InputError, match="'cuda' is not available here; available: cpu"):
-        choose_device('cuda')
+def test_a_missing_device_is_refused_with_those_that_are_there():
+    with pytest.raises(InputError, match="'cuda' is not available here; available: mps, cpu"):
+        choose_device('cuda', ['mps', 'cpu'])
+    with pytest.raises(InputError, match="'tpu' is unknown; accepted are auto, cpu, cuda, mps"):
+        choose_device('tpu')
 
 
 @pytest.mark.parametrize('fast', [True, False])
-def test_low_precision_only_where_the_processor_has_it(monkeypatch, fast):
-    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
-    device = torch.device('cpu')
-    found = has_fast_bfloat16(device, native=lambda: fast, imitated=lambda: False)
-    assert found == fast
+def test_low_precision_only_where_the_processor_has_it(fast):
+    answers = {'library': lambda: True, 'native': lambda: fast, 'imitated': lambda: False}
+    assert has_fast_bfloat16(torch.device('cpu'), **answers) == fast
 
 
 def test_low_precision_is_used_where_it_is_fast_unless_it_is_said():
@@ -38,10 +39,10 @@ def test_low_precision_is_used_where_it_is_fast_unless_it_is_said():
             assert network(torch.ones(4)).dtype is (torch.bfloat16 if expected else torch.float32)
 
 
-def test_low_precision_not_without_the_library_that_has_it(monkeypatch):
+def test_low_precision_not_without_the_library_that_has_it():
     """Loops of PyTorch itself are many times slower in bfloat16 than in float32."""
-    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', False)
-    assert not has_fast_bfloat16(torch.device('cpu'), native=lambda: True)
+    answers = {'library': lambda: False, 'native': lambda: True, 'imitated': lambda: False}
+    assert not has_fast_bfloat16(torch.device('cpu'), **answers)
 
 
 @pytest.mark.parametrize('own', [True, False])
@@ -59,18 +60,14 @@ def test_low_precision_not_where_a_gpu_only_imitates_it(monkeypatch, own):
 @pytest.mark.parametrize(
     ('seconds', 'imitated'), [(0.5, False), (1.2, False), (2.2, True), (90.0, True)]
 )
-def test_low_precision_not_where_a_processor_only_imitates_it(monkeypatch, seconds, imitated):
+def test_low_precision_not_where_a_processor_only_imitates_it(seconds, imitated):
     """Some libraries do not use what the processor has; another clock is that of other work."""
     now = 0.0
 
-    def convolve(x, weight, padding):
+    def work() -> None:
         nonlocal now
         now += seconds if torch.is_autocast_enabled('cpu') else 1.0
-        return x
 
-    module._cpu_imitates_bfloat16.cache_clear()
-    monkeypatch.setattr(torch.nn.functional, 'conv2d', convolve)
-    monkeypatch.setattr(module.time, 'thread_time', lambda: now)
-    monkeypatch.setattr(torch.backends.mkldnn, 'enabled', True)
-    assert has_fast_bfloat16(torch.device('cpu'), native=lambda: True) != imitated
-    module._cpu_imitates_bfloat16.cache_clear()
+    assert imitates_bfloat16(work, lambda: now) == imitated
+    answers = {'library': lambda: True, 'native': lambda: True, 'imitated': lambda: imitated}
+    assert has_fast_bfloat16(torch.device('cpu'), **answers) != imitated

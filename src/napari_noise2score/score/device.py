@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.memory import ran_out
@@ -20,26 +19,35 @@ _IMITATED = 1.5
 """So many times as long as float32 takes bfloat16 only where it is imitated."""
 
 
-def choose_device(name: str = 'auto') -> torch.device:
+def devices_here() -> list[str]:
+    """The devices that this machine has, the fastest first."""
+    has = {'cuda': torch.cuda.is_available(), 'mps': torch.backends.mps.is_available()}
+    return [*(kind for kind, found in has.items() if found), 'cpu']
+
+
+def choose_device(name: str = 'auto', there: Sequence[str] | None = None) -> torch.device:
     """The device called ``name``; ``'auto'`` takes CUDA, then MPS, then the CPU.
+
+    Parameters
+    ----------
+    name : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    there : sequence of str, optional
+        The devices to choose from, the fastest first; those of this machine by default.
 
     Raises
     ------
     InputError
         If the name is unknown or this machine has no such device.
     """
-    has = {
-        'cpu': True,
-        'cuda': torch.cuda.is_available(),
-        'mps': torch.backends.mps.is_available(),
-    }
+    there = devices_here() if there is None else there
     if name == 'auto':
-        return torch.device('cuda' if has['cuda'] else 'mps' if has['mps'] else 'cpu')
-    if name not in has:
+        return torch.device(there[0])
+    if name not in tuple(Device):
         raise InputError(f'device {name!r} is unknown; accepted are {", ".join(Device)}')
-    if not has[name]:
-        there = ', '.join(kind for kind, found in has.items() if found)
-        raise InputError(f'device {name!r} is not available here; available: {there}')
+    if name not in there:
+        listed = ', '.join(there)
+        raise InputError(f'device {name!r} is not available here; available: {listed}')
     return torch.device(name)
 
 
@@ -48,6 +56,7 @@ def has_fast_bfloat16(
     *,
     native: Callable[[], bool] | None = None,
     imitated: Callable[[], bool] | None = None,
+    library: Callable[[], bool] | None = None,
 ) -> bool:
     """Whether a device multiplies bfloat16 itself; where it only imitates it float32 is faster.
 
@@ -57,17 +66,22 @@ def has_fast_bfloat16(
     ----------
     device : torch.device
         The device.
-    native, imitated : callable, optional
-        Whether a processor has instructions for bfloat16, and whether its library imitates them;
-        asked of this machine if not given.
+    native, imitated, library : callable, optional
+        Whether a processor has instructions for bfloat16, whether its library imitates them, and
+        whether there is this library: loops of PyTorch itself are many times slower in bfloat16.
+        Asked of this machine if not given.
     """
     if device.type == 'cuda':
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != 'cpu':
         return False
+    has = (library or _has_library)() and (native or _cpu_has_bfloat16)()
+    return has and not (imitated or _cpu_imitates_bfloat16)()
+
+
+def _has_library() -> bool:
     onednn: Any = torch.backends.mkldnn
-    there = onednn.is_available() and onednn.enabled and (native or _cpu_has_bfloat16)()
-    return bool(there and not (imitated or _cpu_imitates_bfloat16)())
+    return bool(onednn.is_available() and onednn.enabled)
 
 
 @cache
@@ -85,19 +99,31 @@ def _cpu_imitates_bfloat16() -> bool:
     time that one thread computes, which no other work on the machine changes.
     """
     x, weight = torch.ones(1, 32, 32, 32), torch.ones(32, 32, 3, 3)
+    return imitates_bfloat16(lambda: F.conv2d(x, weight, padding=1), time.thread_time)
+
+
+def imitates_bfloat16(work: Callable[[], object], clock: Callable[[], float]) -> bool:
+    """Whether some work on the CPU takes clearly longer in bfloat16 than in float32.
+
+    Parameters
+    ----------
+    work : callable
+        The work, in the precision of the context.
+    clock : callable
+        Returns the time that one thread has computed, s.
+    """
     with using(1), torch.no_grad():
-        exact, fast = (_least_time(x, weight, low) for low in (False, True))
+        exact, fast = (_least_time(work, clock, low) for low in (False, True))
     return fast > _IMITATED * exact
 
 
-def _least_time(x: Tensor, weight: Tensor, low: bool) -> float:
-    """Processor time of a convolution, s."""
+def _least_time(work: Callable[[], object], clock: Callable[[], float], low: bool) -> float:
     spent = []
     with torch.autocast('cpu', torch.bfloat16, enabled=low):
         for _ in range(4):
-            begin = time.thread_time()
-            F.conv2d(x, weight, padding=1)
-            spent.append(time.thread_time() - begin)
+            begin = clock()
+            work()
+            spent.append(clock() - begin)
     return min(spent)
 
 
