@@ -172,6 +172,24 @@ def test_an_interrupted_result_continues_from_its_shards(
 
 
 @pytest.mark.slow
+def test_the_training_of_an_interrupted_result_is_kept(folder, workers, capsys, monkeypatch):
+    call = ['denoise', 'data/0.tif', '--steps', '2', '--device', 'cpu', '--output', 'out.zarr']
+    call += ['--scheduler', workers.scheduler_address]
+
+    def interrupted(image: UnfinishedImage) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnfinishedImage, 'finish', interrupted)
+        assert main(call) == 130
+    assert main([*call, '--resume']) == 0
+    words = capsys.readouterr().err
+    assert 'out.zarr.resume: the training is complete' in words
+    assert 'out.zarr.unfinished: continues; 1 parts of it are done' in words
+    assert sorted(path.name for path in Path().glob('out.*')) == ['out.zarr']
+
+
+@pytest.mark.slow
 def test_a_single_tiff_has_the_values_of_one_process(folder, workers, alone):
     assert main([*DENOISE, 'out.tif', '--scheduler', workers.scheduler_address]) == 0
     assert_equal_values('out.tif', alone)
