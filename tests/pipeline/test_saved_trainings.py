@@ -9,10 +9,18 @@ from napari_noise2score import CheckpointError, DenoiseSettings, InputError, Tra
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise, prepare, train_score
+from napari_noise2score.settings import NetworkSettings
 
 STEPS = 6
 TRAINING = TrainSettings(
-    seconds=None, steps=STEPS, batch=2, patch=32, device='cpu', save_every=0.001
+    seconds=None,
+    steps=STEPS,
+    batch=2,
+    patch=32,
+    init='scratch',
+    network=NetworkSettings(channels=16, levels=2, blocks=1),
+    device='cpu',
+    save_every=0.001,
 )
 SETTINGS = DenoiseSettings(
     NoiseRequest('gaussian', {'sigma': 9.0}), training=TRAINING, orientations=1
@@ -94,6 +102,6 @@ def test_a_place_that_cannot_be_used_is_refused_before_the_work(noisy, place):
 
 
 def test_nothing_is_left_where_nothing_was_interrupted(noisy, place):
-    quick = replace(SETTINGS, training=replace(TRAINING, seconds=0))
+    quick = replace(SETTINGS, training=TrainSettings(seconds=0, device='cpu'))
     denoise(noisy, 'TYX', quick, save_to=place, resume=True)
     assert list(place.parent.iterdir()) == []
