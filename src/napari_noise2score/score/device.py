@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,35 +19,26 @@ _IMITATED = 1.5
 """So many times as long as float32 takes bfloat16 only where it is imitated."""
 
 
-def devices_here() -> list[str]:
-    """The devices that this machine has, the fastest first."""
-    has = {'cuda': torch.cuda.is_available(), 'mps': torch.backends.mps.is_available()}
-    return [*(kind for kind, found in has.items() if found), 'cpu']
-
-
-def choose_device(name: str = 'auto', there: Sequence[str] | None = None) -> torch.device:
+def choose_device(name: str = 'auto') -> torch.device:
     """The device called ``name``; ``'auto'`` takes CUDA, then MPS, then the CPU.
-
-    Parameters
-    ----------
-    name : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-    there : sequence of str, optional
-        The devices to choose from, the fastest first; those of this machine by default.
 
     Raises
     ------
     InputError
         If the name is unknown or this machine has no such device.
     """
-    there = devices_here() if there is None else there
+    has = {
+        'cpu': True,
+        'cuda': torch.cuda.is_available(),
+        'mps': torch.backends.mps.is_available(),
+    }
     if name == 'auto':
-        return torch.device(there[0])
-    if name not in tuple(Device):
+        return torch.device('cuda' if has['cuda'] else 'mps' if has['mps'] else 'cpu')
+    if name not in has:
         raise InputError(f'device {name!r} is unknown; accepted are {", ".join(Device)}')
-    if name not in there:
-        listed = ', '.join(there)
-        raise InputError(f'device {name!r} is not available here; available: {listed}')
+    if not has[name]:
+        there = ', '.join(kind for kind, found in has.items() if found)
+        raise InputError(f'device {name!r} is not available here; available: {there}')
     return torch.device(name)
 
 
