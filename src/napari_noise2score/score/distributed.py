@@ -6,8 +6,8 @@ has a share of the patches of a step; the gradients are averaged with `torch.dis
 GPUs, Gloo otherwise), and all processes make the same step with the same weights.
 
 The average is made after the backward pass, not during it as by `DistributedDataParallel`. The
-network is small, so that this costs little, and no process waits for ever in NCCL for one that has
-failed: first the losses are averaged by Gloo, which raises an error if a process is missing.
+network is small, so that this costs little, and no process waits in NCCL for one that has failed:
+before each use of NCCL, Gloo adds numbers of all processes, and raises an error if one is missing.
 """
 
 from __future__ import annotations
@@ -140,6 +140,7 @@ class Member(Team):
 
     def equalise(self, network: nn.Module) -> None:
         """Give all processes the weights of the first."""
+        self._sum(0.0)
         with torch.no_grad(), _watched():
             for weight in network.parameters():
                 values = weight.detach().contiguous()
@@ -149,11 +150,17 @@ class Member(Team):
     def average(self, network: nn.Module, batch: int, loss: float) -> float:
         """Average loss and gradients over the patches of all processes."""
         part = self.share(batch) / batch
-        mean = torch.tensor([part * loss], dtype=torch.float64)
+        mean = self._sum(part * loss)
         with _watched():
-            dist.all_reduce(mean, group=self._on_cpu)
             average_gradients(network, part)
-        return float(mean)
+        return mean
+
+    def _sum(self, value: float) -> float:
+        """Sum of a value of each process; raises an error if a process is missing."""
+        total = torch.tensor([value], dtype=torch.float64)
+        with _watched():
+            dist.all_reduce(total, group=self._on_cpu)
+        return float(total)
 
 
 class Leader(Member):
@@ -256,11 +263,10 @@ def team_of(
 
 def _member(seat: Seat, work: Callable[[Member], None], link: Link) -> None:
     """The work of another process than the first."""
+    torch.set_num_threads(max(1, usable_threads() // len(seat.devices)))
     if seat.device.type == 'cuda':
         torch.cuda.set_device(seat.device)
-        torch.zeros(1, device=seat.device)  # an error of the device is raised now
-    else:
-        torch.set_num_threads(max(1, usable_threads() // len(seat.devices)))
+    torch.zeros(1, device=seat.device)  # an error of the device is raised now
     link.send(None)
     with _group(seat):
         work(Member(seat, link))
@@ -289,7 +295,7 @@ def _group(seat: Seat) -> Iterator[None]:
 
 def _abort(backend: str) -> None:
     """End the connection without the other processes, which may be lost."""
-    abort = getattr(dist.distributed_c10d, '_abort_process_group', None)
+    abort = getattr(dist.distributed_c10d, '_abort_process_group', None)  # not in older PyTorch
     if backend == 'nccl' and abort is not None:
         abort()
     else:

@@ -240,7 +240,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what Ctrl-C means
     logging.disable(logging.WARNING)  # the first process gives the same warnings
     replies = os.fdopen(os.dup(sys.stdout.fileno()), 'wb')
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print
     link = Link(sys.stdin.buffer, replies)
     status = 0
     try:
