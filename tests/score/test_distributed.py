@@ -1,9 +1,8 @@
 """A training on two devices: two processes of the CPU, which are averaged by Gloo."""
 
 import copy
-import shutil
-import threading
 from dataclasses import replace
+from operator import methodcaller
 
 import psutil
 import pytest
@@ -14,7 +13,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.progress import finish
 from napari_noise2score.score import train as module
 from napari_noise2score.score import training_files
-from napari_noise2score.score.distributed import Team
+from napari_noise2score.score.distributed import Team, team_of
 from napari_noise2score.score.gradient import CLIP
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import PlanesInMemory
@@ -58,10 +57,10 @@ class Recorded:
 
         monkeypatch.setattr(module._Run, '__init__', recorded)
 
-    def train(self, settings=TWO, state=None, stop=None):
+    def train(self, settings=TWO, state=None):
         origin = TrainingOrigin({}, settings.decisive, None, [])
         saved = SavedTraining(self.path, origin, 0.0, state)
-        return train(self.images, settings, precision=EXACT, saved=saved, stop=stop)
+        return train(self.images, settings, precision=EXACT, saved=saved)
 
     @property
     def processes(self) -> list[int]:
@@ -91,17 +90,15 @@ def gradient_in(network) -> torch.Tensor:
     return torch.cat([weight.grad.flatten() for weight in network.parameters()])
 
 
-def test_two_processes_make_the_same_steps_as_one_and_continue_where_they_were_interrupted(
+def test_two_processes_make_the_steps_of_one_continue_an_interrupted_training_and_fail_together(
     monkeypatch, tmp_path
 ):
-    recorded, stop = Recorded(monkeypatch, tmp_path / 'a.safetensors'), threading.Event()
-    steps = recorded.train(stop=stop)
+    recorded = Recorded(monkeypatch, tmp_path / 'a.safetensors')
+    steps = recorded.train()
     for done in (1, 2, 3):
         assert next(steps).step == done
     run = recorded.runs[0]
-    assert [run.team.share(TWO.batch), len(recorded.processes)] == [3, 1]
-    early = tmp_path / 'early.safetensors'
-    shutil.copy(recorded.path, early)
+    state = TrainingState.load(recorded.path)
     before = copy.deepcopy(run.learner.network)
     states = [run.sampler_state(), *run.team.replies('sampler_state')]
     assert not torch.equal(states[0]['random'], states[1]['random'])
@@ -110,28 +107,30 @@ def test_two_processes_make_the_same_steps_as_one_and_continue_where_they_were_i
     one, other = recorded.averages()
     assert_same(one, other)
     assert all(values.isfinite().all() for values in one.values())
-    stop.set()
-    process = recorded.processes[0]
-    model = finish(steps)
-    assert model.training['steps_done'] == 4
-    assert recorded.processes == []
-
     expected = recorded.gradient_of_one_process(before, states, 3 / 8)
     assert (gradient - expected).norm() < 1e-5 * expected.norm()
 
-    state = TrainingState.load(early)
-    with pytest.raises(CheckpointError, match=r'used 2 device\(s\), and 1 are given'):
-        finish(recorded.train(replace(TWO, device='cpu'), state))
-    recorded.runs.clear()
-    steps = recorded.train(TWO, state)
-    assert next(steps).resumed == 3
-    next(steps)
-    assert_same(recorded.averages()[1], one)
-    assert recorded.processes != [process]
+    run.restore(state.parts)
+    run.step(3 / 8)
+    for again in recorded.averages():
+        assert_same(again, one)
+
     psutil.Process(recorded.processes[0]).kill()
-    with pytest.raises(TrainingError, match='device cpu failed: ended '):
+    with pytest.raises(TrainingError, match='the process of device cpu failed: ended '):
         finish(steps)
     assert recorded.processes == []
+    assert not torch.distributed.is_initialized()
+    with pytest.raises(CheckpointError, match=r'used 2 device\(s\), and 1 are given'):
+        finish(recorded.train(replace(TWO, device='cpu'), state))
+
+
+def test_at_the_end_the_processes_end_by_themselves():
+    with team_of((CPU, CPU), methodcaller('follow', None)) as team:
+        (process,) = map(psutil.Process, team._processes.alive)
+        assert [team.share(5), team.number, team.count] == [3, 0, 2]
+        team.dismiss()
+        process.wait(20)
+    assert not torch.distributed.is_initialized()
 
 
 def test_shares_of_a_batch_and_seeds_of_the_processes():
