@@ -1,15 +1,19 @@
 """Processes that work together with this one: their replies, their errors, and their end."""
 
+import io
+import pickle
 import subprocess
 import sys
 import time
 from operator import methodcaller
 
+import numpy as np
 import psutil
 import pytest
 
+from napari_noise2score import read_image, write_image
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.score.processes import Processes
+from napari_noise2score.score.processes import Packer, Processes
 
 WAITS, REPLIES, FAILS = methodcaller('receive'), methodcaller('send', 5), methodcaller('compute')
 """Works: each is called with the link of its process."""
@@ -60,6 +64,19 @@ def test_what_cannot_be_sent_is_refused_and_no_process_is_left():
     with pytest.raises(InputError, match=r'cannot be sent to the processes .*give one device'):
         processes.__enter__()
     assert processes.alive == []
+
+
+def test_images_of_files_are_sent_as_their_names(tmp_path):
+    array = np.arange(60_000.0).reshape(300, 200)
+    np.save(tmp_path / 'a.npy', array)
+    write_image(tmp_path / 'a.zarr', array, 'YX')
+    opened = np.load(tmp_path / 'a.npy', mmap_mode='r'), read_image(tmp_path / 'a.zarr').data
+    for data, most in ((opened[0], 1000), (opened[1], 20_000), (opened[0][::2], 300_000)):
+        stream = io.BytesIO()
+        Packer(stream).dump(data)
+        assert stream.tell() < most
+        stream.seek(0)
+        np.testing.assert_array_equal(pickle.load(stream)[...], data[...])
 
 
 def test_they_end_when_the_first_process_is_killed():

@@ -8,6 +8,7 @@ it is killed, the pipe of the orders is closed; then the others end, whatever th
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import pickle
 import signal
@@ -19,6 +20,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
 
 from napari_noise2score.errors import (
     CheckpointError,
@@ -33,6 +36,7 @@ _PROGRAM = (
 )
 _PATIENCE = 10.0
 """Time in which a process has to end, s; after it, the process is killed."""
+_LOCK = type(threading.Lock())
 _OURS = (CheckpointError, InputError, TrainingError)
 """Errors whose text needs no name of their class."""
 
@@ -89,6 +93,22 @@ class Link:
 
 Work: TypeAlias = Callable[[Link], None]
 """The work of a process. It is sent to the process as bytes."""
+
+
+class Packer(pickle.Pickler):
+    """Writes a value as bytes; of an array that is a map of a whole file, only where it is.
+
+    Locks, which images with a cache have, are replaced by new ones.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        """How to make a value again."""
+        source: Any = getattr(value, 'base', None)
+        if isinstance(value, np.memmap) and isinstance(source, mmap.mmap):
+            order = 'C' if value.flags.c_contiguous else 'F'
+            place = value.filename, value.dtype, 'r', value.offset, value.shape, order
+            return NotImplemented if value.filename is None else (np.memmap, place)
+        return (threading.Lock, ()) if isinstance(value, _LOCK) else NotImplemented
 
 
 class Processes:
@@ -203,14 +223,15 @@ class Processes:
 
     def _send(self, process: subprocess.Popen[bytes], value: Any) -> None:
         try:
-            pickle.dump(value, _stream(process.stdin), pickle.HIGHEST_PROTOCOL)
+            Packer(_stream(process.stdin), pickle.HIGHEST_PROTOCOL).dump(value)
             _stream(process.stdin).flush()
         except OSError:
             raise self.failure() from None
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             raise InputError(
                 f'the images cannot be sent to the processes of several devices '
-                f'({one_line(error)}); give one device, or images in memory or of files'
+                f'({one_line(error)}); give one device, or save the images as '
+                'OME-Zarr or uncompressed TIFF'
             ) from error
 
 

@@ -191,7 +191,7 @@ class TrainSettings:
             Device.AUTO.value: 'Automatic',
             Device.CPU.value: 'CPU',
             Device.CUDA.value: 'NVIDIA GPU (cuda)',
-            ALL_GPUS: 'All NVIDIA GPUs (cuda:all)',
+            ALL_GPUS: 'All GPUs (cuda:all)',
             Device.MPS.value: 'Apple GPU (mps)',
         },
         more_choices=True,
