@@ -127,7 +127,8 @@ class Member(Team):
         super().__init__(seat.device, seat.number, len(seat.devices))
         self._link = link
         # with NCCL, which GPUs need, a group of its own for what is on the CPU
-        self._on_cpu = dist.new_group(backend='gloo') if _backend(seat) == 'nccl' else None
+        with _watched():
+            self._on_cpu = dist.new_group(backend='gloo') if _backend(seat) == 'nccl' else None
 
     def follow(self, run: Any) -> None:
         """Call the methods of ``run`` that the first process orders, until the end."""
@@ -184,20 +185,6 @@ class Leader(Member):
         with suppress(TrainingError):  # one that has ended is not needed any more
             self._processes.order(None)
 
-    def equalise(self, network: nn.Module) -> None:
-        """Give all processes the weights of this one."""
-        try:
-            super().equalise(network)
-        except LostError:
-            raise self._processes.failure() from None
-
-    def average(self, network: nn.Module, batch: int, loss: float) -> float:
-        """Average loss and gradients; the error of another process is raised here."""
-        try:
-            return super().average(network, batch, loss)
-        except LostError:
-            raise self._processes.failure() from None
-
 
 def average_gradients(network: nn.Module, part: float) -> None:
     """Replace the gradients of a network by their weighted mean over all processes.
@@ -221,9 +208,7 @@ def _gradient_of(weight: Tensor) -> Tensor:
 
 
 @contextmanager
-def team_of(
-    devices: Sequence[torch.device], work: Callable[[Member], None]
-) -> Iterator[Team | Leader]:
+def team_of(devices: Sequence[torch.device], work: Callable[[Member], None]) -> Iterator[Team]:
     """The processes of a training, from its beginning to its end.
 
     Parameters
@@ -255,10 +240,13 @@ def team_of(
         works = [partial(_member, seat, work) for seat in seats[1:]]
         with Processes(works, [f'device {name}' for name in names[1:]]) as processes:
             processes.replies()  # each has its images and its device
-            with _group(seats[0]):
-                leader = Leader(seats[0], processes)
-                yield leader
-                leader.dismiss()
+            try:
+                with _group(seats[0]):
+                    leader = Leader(seats[0], processes)
+                    yield leader
+                    leader.dismiss()
+            except LostError as error:
+                raise processes.failure() from error
 
 
 def _member(seat: Seat, work: Callable[[Member], None], link: Link) -> None:
@@ -277,14 +265,15 @@ def _group(seat: Seat) -> Iterator[None]:
     """The connection of the processes."""
     backend = _backend(seat)
     store = dist.FileStore(seat.meeting, len(seat.devices))  # type: ignore[attr-defined]
-    dist.init_process_group(
-        backend,
-        store=store,
-        rank=seat.number,
-        world_size=len(seat.devices),
-        timeout=_LONGEST_STEP,
-        device_id=seat.device if backend == 'nccl' else None,
-    )
+    with _watched():
+        dist.init_process_group(
+            backend,
+            store=store,
+            rank=seat.number,
+            world_size=len(seat.devices),
+            timeout=_LONGEST_STEP,
+            device_id=seat.device if backend == 'nccl' else None,
+        )
     try:
         yield
     except BaseException:

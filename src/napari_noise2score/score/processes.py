@@ -37,6 +37,8 @@ _PROGRAM = (
 _PATIENCE = 10.0
 """Time in which a process has to end, s; after it, the process is killed."""
 _LOCK = type(threading.Lock())
+_CUT_SHORT = (EOFError, pickle.UnpicklingError)
+"""Errors of a pipe whose other end was closed."""
 _OURS = (CheckpointError, InputError, TrainingError)
 """Errors whose text needs no name of their class."""
 
@@ -105,9 +107,11 @@ class Packer(pickle.Pickler):
         """How to make a value again."""
         source: Any = getattr(value, 'base', None)
         if isinstance(value, np.memmap) and isinstance(source, mmap.mmap):
+            if value.filename is None or value.mode == 'c':  # its changes are not in the file
+                return NotImplemented
             order = 'C' if value.flags.c_contiguous else 'F'
             place = value.filename, value.dtype, 'r', value.offset, value.shape, order
-            return NotImplemented if value.filename is None else (np.memmap, place)
+            return np.memmap, place
         return (threading.Lock, ()) if isinstance(value, _LOCK) else NotImplemented
 
 
@@ -182,7 +186,7 @@ class Processes:
         for process in self._processes:
             try:
                 good, reply = pickle.load(_stream(process.stdout))
-            except EOFError:
+            except _CUT_SHORT:
                 raise self.failure() from None
             if not good:
                 raise self.failure(reply, process)
@@ -201,7 +205,7 @@ class Processes:
             words = reason if process is failed else _reason(process)
             if words:
                 return TrainingError(f'the process of {name} failed: {words}')
-        return TrainingError('the processes of the training have lost their connection')
+        return TrainingError('the processes of several devices have lost their connection')
 
     def close(self) -> None:
         """End all."""
@@ -246,7 +250,7 @@ def _reason(process: subprocess.Popen[bytes]) -> str:
     while True:
         try:
             good, value = pickle.load(_stream(process.stdout))
-        except (EOFError, ValueError):
+        except _CUT_SHORT:
             break
         if not good:
             return str(value)
