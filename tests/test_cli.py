@@ -241,7 +241,9 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--init', 'missing'], 'missing: no such file'),
         (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
         (['--difference', 'd.png'], 'images are written as .tif'),
-        (['--device', 'tpu'], "invalid choice: 'tpu'"),
+        (['--device', 'tpu'], "'tpu' is unknown; accepted are auto"),
+        (['--device', 'cpu,cuda:99'], 'several devices have to be NVIDIA GPUs'),
+        (['--device', 'cuda:99'], "'cuda:99' is not available here; available: cpu"),
         (['--seed', '-1'], 'seed is -1'),
         (['--loss', 'l2'], "invalid choice: 'l2'"),
         (['--report', 'new/'], "'new/' is not a file name"),
@@ -252,6 +254,11 @@ def test_bad_options_are_refused_in_one_line(capsys, noisy, tmp_path, extra, tex
     line = refused(capsys, ['denoise', str(noisy), '--output', str(tmp_path / 'o.tif'), *extra])
     assert text in line
     assert files(tmp_path) == before
+
+
+def test_estimate_refuses_a_device_that_is_not_there(capsys, noisy):
+    line = refused(capsys, ['estimate', str(noisy), '--device', 'cuda:99'])
+    assert "'cuda:99' is not available here; available: cpu" in line
 
 
 def test_bad_files_are_refused_in_one_line(capsys, noisy, tmp_path):

@@ -319,6 +319,13 @@ def test_the_caller_gets_its_turn_while_units_are_at_work(connected):
     assert None in found
 
 
+@pytest.mark.parametrize('device', ['cpu,cpu', 'cuda:all'])
+def test_several_devices_of_a_worker_are_refused(device, capsys):
+    call = ['denoise', 'a.tif', '--output', 'b.tif', '--scheduler', 'local:2']
+    assert main([*call, '--device', device]) == 2
+    assert f'--device {device} names several devices' in capsys.readouterr().err
+
+
 def test_a_lost_scheduler_is_an_error_of_one_line():
     with (
         distributed.LocalCluster(

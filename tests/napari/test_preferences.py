@@ -51,7 +51,7 @@ def test_preferences_have_the_values_and_limits_of_the_fields():
     properties = configurations()['panel']['properties']
     assert properties['seconds']['type'] == 'integer'
     assert properties['seconds']['maximum'] == 7 * 24 * 3600
-    assert properties['device']['enum'] == ['auto', 'cpu', 'cuda', 'mps']
+    assert properties['device']['enum'] == ['auto', 'cpu', 'cuda', 'cuda:all', 'mps']
     assert properties['live'].keys() == {'type', 'title', 'description', 'default'}
 
 

@@ -4,6 +4,7 @@ import torch
 from napari_noise2score.errors import InputError
 from napari_noise2score.score.device import (
     choose_device,
+    choose_devices,
     has_fast_bfloat16,
     imitates_bfloat16,
 )
@@ -23,6 +24,44 @@ def test_a_missing_device_is_refused_with_those_that_are_there(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
     with pytest.raises(InputError, match="'cuda' is not available here; available: cpu"):
         choose_device('cuda')
+
+
+@pytest.fixture
+def three_gpus(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 3)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
+
+
+@pytest.mark.parametrize(
+    ('name', 'devices'),
+    [
+        ('auto', 'cuda'),
+        ('cuda', 'cuda'),
+        ('cuda:1', 'cuda:1'),
+        ('cuda:all', 'cuda:0 cuda:1 cuda:2'),
+        ('cuda:2,cuda:0', 'cuda:2 cuda:0'),
+        ('cpu', 'cpu'),
+        ('cpu, cpu', 'cpu cpu'),
+    ],
+)
+def test_one_or_several_devices_of_a_machine_with_gpus(three_gpus, name, devices):
+    assert ' '.join(map(str, choose_devices(name))) == devices
+    assert str(choose_device(name)) == devices.split()[0]
+
+
+@pytest.mark.parametrize('name', ['cuda:3', 'cuda:0,cuda:3'])
+def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(three_gpus, name):
+    words = "'cuda:3' is not available here; available: cpu, cuda:0, cuda:1, cuda:2"
+    with pytest.raises(InputError, match=words):
+        choose_devices(name)
+
+
+@pytest.mark.parametrize('name', ['cuda:all', 'cuda:0,cuda:1'])
+def test_several_gpus_of_a_machine_without_one_are_refused(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(InputError, match='is not available here; available: cpu'):
+        choose_devices(name)
 
 
 @pytest.mark.parametrize('fast', [True, False])

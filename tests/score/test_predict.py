@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -21,9 +23,9 @@ def model() -> ScoreModel:
     return ScoreModel(network.eval().requires_grad_(False), 'preconditioned', {})
 
 
-def predict(model, array, **options):
+def predict(model, array, device='cpu', **options):
     planes = ArrayPlanes(array)
-    return finish(predict_clean(model, planes, device='cpu', exact=True, **options))
+    return finish(predict_clean(model, planes, device=device, exact=True, **options))
 
 
 @pytest.mark.parametrize('shape', [(1, 96, 96), (2, 101, 67), (1, 5, 5), (1, 3, 200), (1, 64, 1)])
@@ -128,3 +130,59 @@ def test_what_is_far_from_a_place_without_an_image_does_not_see_it(model):
     radius = model.network.receptive_radius
     far = np.s_[:, 40 + radius :]
     np.testing.assert_allclose(predict(model, holes)[far], predict(model, array)[far], atol=1e-5)
+
+
+@pytest.mark.parametrize('shape', [(5, 30, 40), (1, 70, 50)])
+@pytest.mark.parametrize('sigma_a', [0.0, 0.5])
+def test_several_devices_give_the_same_result_bit_for_bit(model, shape, sigma_a):
+    array = np.random.default_rng(0).normal(10, 3, shape)
+    array[0, :9, 5:] = np.nan
+    one, two = (
+        predict(model, array, device, tile=24, orientations=2, sigma_a=sigma_a)
+        for device in ('cpu', 'cpu,cpu,cpu')
+    )
+    np.testing.assert_array_equal(two, one)
+
+
+def test_several_devices_compute_at_the_same_time_and_report_tiles_in_order(model, monkeypatch):
+    together = threading.Barrier(2, timeout=20)
+    clean_of = module._ViewAverage.clean
+
+    def clean(self, slab):
+        together.wait()  # an error if nobody else computes
+        return clean_of(self, slab)
+
+    monkeypatch.setattr(module._ViewAverage, 'clean', clean)
+    planes = ArrayPlanes(np.zeros((4, 20, 30)))
+    steps = list(predict_clean(model, planes, device='cpu,cpu', tile=16, orientations=1))
+    assert [progress.done for progress in steps] == list(range(1, 17))
+
+
+def test_where_memory_runs_out_on_one_of_several_devices_the_result_is_the_same(
+    model, monkeypatch
+):
+    array = np.random.default_rng(0).normal(10, 3, (3, 130, 130))
+    whole = predict(model, array, orientations=1)
+    real, sizes = module._ViewAverage.clean, []
+
+    def small_memory(self, slab):
+        sizes.append(slab.shape[-1])
+        if slab.shape[-1] > 128:
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
+        return real(self, slab)
+
+    monkeypatch.setattr(module._ViewAverage, 'clean', small_memory)
+    found = predict(model, array, 'cpu,cpu', orientations=1)
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+    assert max(sizes) > 128 >= min(sizes)
+
+
+def test_one_that_is_ended_early_leaves_no_thread(model):
+    planes = ArrayPlanes(np.zeros((9, 20, 20)))
+    steps = predict_clean(model, planes, device='cpu,cpu', orientations=1)
+    next(steps)
+    assert any(thread.name.startswith('noise2score-device') for thread in threading.enumerate())
+    steps.close()
+    assert not any(
+        thread.name.startswith('noise2score-device') for thread in threading.enumerate()
+    )

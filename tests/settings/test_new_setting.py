@@ -14,7 +14,7 @@ import pytest
 
 import napari_noise2score
 
-BEFORE = '    device: Device = setting(\n'
+BEFORE = '    device: str = setting(\n'
 EDIT = """    zoom: float = setting(
         1.5, label='Zoom', unit='px', help='How far to zoom.', least=1, step=0.5, preference=True
     )

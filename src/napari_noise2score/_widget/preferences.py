@@ -56,7 +56,7 @@ def _property(one: Setting) -> dict[str, Any]:
     default = plain_value(one.value)
     bounds = {'minimum': one.least, 'maximum': one.most_shown or one.most}
     words = {'title': one.title, 'description': one.tooltip}
-    enum = [plain_value(value) for value in one.accepted]
+    enum = [plain_value(value) for value in one.accepted or one.choices]
     return {
         'type': 'integer' if whole else _TYPES.get(one.kind, 'string'),
         **words,

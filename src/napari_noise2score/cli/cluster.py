@@ -24,6 +24,7 @@ from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import temporary
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, url_of
 from napari_noise2score.settings import ModelPer, StartFrom
+from napari_noise2score.settings.devices import ALL_GPUS, device_names
 
 if TYPE_CHECKING:
     from napari_noise2score.cluster.scheduler import Cluster
@@ -58,11 +59,17 @@ def check_scheduler(options: argparse.Namespace) -> None:
     Raises
     ------
     InputError
-        If the package distributed is missing, or the option is wrong.
+        If the package distributed is missing, the option is wrong, or the workers would use
+        several devices each.
     """
     from napari_noise2score.cluster.scheduler import load_distributed, local_count
 
     if options.scheduler is not None:
+        if options.device == ALL_GPUS or len(device_names(options.device)) > 1:
+            raise InputError(
+                f'--device {options.device} names several devices, but each worker of --scheduler '
+                'uses one; give one device, and start a worker for each GPU'
+            )
         local_count(options.scheduler)
         load_distributed()
 

@@ -136,8 +136,10 @@ class _Found:
 def estimate(options: argparse.Namespace) -> int:
     """Say what the noise of images is."""
     from napari_noise2score.noise.request import NoiseRequest
+    from napari_noise2score.score.device import choose_device
     from napari_noise2score.score.model import ScoreModel
 
+    choose_device(options.device)
     measured = calibration(options)
     request = noise_request(options, measured)
     if options.model is None and measured is None and request != NoiseRequest():

@@ -204,7 +204,8 @@ def score_image(
     image : Prepared
         The image with its noise models, as `prepare` returns it.
     device : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``; several GPUs share the work with
+        ``'cuda:all'``.
     orientations : int
         Number of rotated and mirrored views that are averaged, 1 to 8.
     sigma_a : float, optional

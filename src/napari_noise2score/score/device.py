@@ -13,33 +13,43 @@ import torch.nn.functional as F
 from napari_noise2score.errors import InputError
 from napari_noise2score.memory import ran_out
 from napari_noise2score.score.threads import using
-from napari_noise2score.settings import Device
+from napari_noise2score.settings.devices import ALL_GPUS, device_names
 
 _IMITATED = 1.5
 """So many times as long as float32 takes bfloat16 only where it is imitated."""
 
 
-def choose_device(name: str = 'auto') -> torch.device:
-    """The device called ``name``; ``'auto'`` takes CUDA, then MPS, then the CPU.
+def choose_devices(name: str = 'auto') -> tuple[torch.device, ...]:
+    """The devices that a setting names; ``'auto'`` takes CUDA, then MPS, then the CPU.
+
+    Parameters
+    ----------
+    name : str
+        As `TrainSettings.device`: one device, several separated by commas, or ``'cuda:all'``.
 
     Raises
     ------
     InputError
-        If the name is unknown or this machine has no such device.
+        If a name is unknown or this machine has no such device.
     """
-    has = {
-        'cpu': True,
-        'cuda': torch.cuda.is_available(),
-        'mps': torch.backends.mps.is_available(),
-    }
-    if name == 'auto':
-        return torch.device('cuda' if has['cuda'] else 'mps' if has['mps'] else 'cpu')
-    if name not in has:
-        raise InputError(f'device {name!r} is unknown; accepted are {", ".join(Device)}')
-    if not has[name]:
-        there = ', '.join(kind for kind, found in has.items() if found)
-        raise InputError(f'device {name!r} is not available here; available: {there}')
-    return torch.device(name)
+    names = device_names(name)
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if names == ('auto',):
+        return (torch.device('cuda' if has_cuda else 'mps' if has_mps else 'cpu'),)
+    gpus = [f'cuda:{number}' for number in range(torch.cuda.device_count() if has_cuda else 0)]
+    there = ['cpu', *gpus, *(['mps'] if has_mps else [])]
+    accepted = {*there, *(['cuda', ALL_GPUS] if has_cuda else [])}
+    for one in names:
+        if one not in accepted:
+            raise InputError(
+                f'device {one!r} is not available here; available: {", ".join(there)}'
+            )
+    return tuple(map(torch.device, gpus if names == (ALL_GPUS,) else names))
+
+
+def choose_device(name: str = 'auto') -> torch.device:
+    """The device of a setting; the first one if it names several. See `choose_devices`."""
+    return choose_devices(name)[0]
 
 
 def has_fast_bfloat16(

@@ -35,6 +35,7 @@ def gradient(
     precision: Precision,
     step: int,
     rewind: Callable[[], None] | None = None,
+    average: Callable[[float], float] = float,
 ) -> Gradient:
     """Put the gradient of a loss into the weights of a network, at most `CLIP` long.
 
@@ -53,13 +54,16 @@ def gradient(
         Number of the step, for the record.
     rewind : callable, optional
         Called before the loss is computed again: makes it draw the same random numbers.
+    average : callable, optional
+        Given the loss, averages the gradient in the network over several processes, and returns
+        the mean loss.
 
     Returns
     -------
     Gradient
         Not finite if it is not in float32 either.
     """
-    found = _gradient(network, loss, precision)
+    found = _gradient(network, loss, precision, average)
     if found.finite or not precision.reduced:
         return found
     log.warning(
@@ -70,13 +74,19 @@ def gradient(
     precision.give_up(step)
     if rewind is not None:
         rewind()
-    return _gradient(network, loss, precision)
+    return _gradient(network, loss, precision, average)
 
 
-def _gradient(network: nn.Module, loss: Callable[[], Tensor], precision: Precision) -> Gradient:
+def _gradient(
+    network: nn.Module,
+    loss: Callable[[], Tensor],
+    precision: Precision,
+    average: Callable[[float], float],
+) -> Gradient:
     network.zero_grad(set_to_none=True)
     with precision.of(network):
         value = loss()
     value.backward()  # type: ignore[no-untyped-call]
+    mean = average(float(value.detach()))
     length = nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-    return Gradient(float(value.detach()), float(length))
+    return Gradient(mean, float(length))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -15,16 +17,17 @@ from torch import Tensor
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.denoiser import Denoiser
-from napari_noise2score.score.device import choose_device, free_memory, out_of_memory
+from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
+from napari_noise2score.score.sharing import shared
 from napari_noise2score.score.slabs import central_plane, read_slab
 from napari_noise2score.score.threads import quickest_threads
-from napari_noise2score.score.tiling import round_up, tiles
+from napari_noise2score.score.tiling import Span, round_up, tiles
 
 TILE = 512
 """Height and width of the result of a tile, pixels."""
@@ -71,7 +74,8 @@ def predict_clean(
         The channel, (N, Y, X), in its unit-noise coordinate, NaN where there is no image; any
         size. The number of planes in memory is that of the input planes of the network.
     device : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``. Several devices, such as
+        ``'cuda:0,cuda:1'``, share the tiles; the result is the same, on CPUs bit for bit.
     tile : int
         Height and width of the result of a tile, pixels; the required memory is proportional to
         its square. It is halved if there is not enough memory, down to 64; then the CPU is used.
@@ -105,10 +109,9 @@ def predict_clean(
     InputError
         If the network needs adjacent planes and the channel has none.
     """
-    where = choose_device(device)
-    precision = precision or Precision(where, reduced=False if exact else None)
+    devices = choose_devices(device)
+    reduced = False if exact else None
     views = [(first_view + number) % 8 for number in range(orientations)]
-    averaged = _ViewAverage(model.denoiser([planes], where, precision), planes, views, sigma_a)
     together = model.network.settings.planes
     only = range(planes.shape[0]) if only is None else only
     count, (height, width) = len(only), planes.shape[1:]
@@ -125,46 +128,109 @@ def predict_clean(
         values, there = (np.pad(a, gaps, mode='symmetric') for a in (filled(plane), there))
         return values, there
 
-    done = 0
-    while done < count:
-        index = only[done]
-        averaged.begin(index)
-        cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
-        blank = read(index)[1][:height, :width] == 0
-        if blank.all():
-            result[done] = np.nan
-            yield PredictProgress((done + 1) * len(cuts), count * len(cuts))
-            done += 1
-            continue
+    def tiles_of(place: int, cuts: Sequence[tuple[Span, Span]]) -> Iterator[_Tile]:
+        """The tiles of a plane of the result; without pixels where there is no image."""
+        index = only[place]
+        if not read(index)[1][:height, :width].any():
+            yield _Tile(place, index, len(cuts) - 1)
+            return
         numbers = planes.slab(index, together)
         whole = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
         there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
         everywhere = bool((there != 0).all())  # NaN too: planes beyond the end of a stack
+        for number, (rows, columns) in enumerate(cuts):
+            at = np.s_[:, :, rows.read, columns.read]
+            inputs = (whole[at],) if everywhere else (whole[at], there[at])
+            yield _Tile(place, index, number, inputs)
+
+    done = 0
+    while done < count:
+        cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
+        jobs = (one for place in range(done, count) for one in tiles_of(place, cuts))
+        averages = [
+            _ViewAverage(
+                each.denoiser([planes], where, precision or Precision(where, reduced=reduced)),
+                planes,
+                views,
+                sigma_a,
+            )
+            for each, where in _copies(model, devices[: (count - done) * len(cuts)])
+        ]
         try:
-            for number, (rows, columns) in enumerate(cuts, 1):
-                place = np.s_[:, :, rows.read, columns.read]
-                inputs = (whole[place],) if everywhere else (whole[place], there[place])
-                clean = averaged.clean(*inputs)
-                inner = clean[0, 0, rows.inner, columns.inner].numpy()
-                part = result[done, rows.keep, columns.keep]
-                part[...] = inner[: part.shape[0], : part.shape[1]]
-                yield PredictProgress(done * len(cuts) + number, count * len(cuts))
+            with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
+                for job, clean in finished:
+                    _put(result[job.place], job, clean, cuts[job.number])
+                    done = job.place + (job.number + 1 == len(cuts))
+                    parts = job.place * len(cuts) + job.number + 1
+                    yield PredictProgress(parts, count * len(cuts))
         except RuntimeError as error:
-            if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
+            on_cpu = devices[0].type == 'cpu'
+            if not out_of_memory(error) or (on_cpu and tile <= _LEAST_TILE):
                 raise
             if tile > _LEAST_TILE:
                 tile = max(_LEAST_TILE, tile // 2)
             else:
-                where = torch.device('cpu')
-                precision = Precision(where, reduced=False if exact else None)
-                denoiser = model.denoiser([planes], where, precision)
-                averaged = _ViewAverage(denoiser, planes, views, sigma_a)
+                devices, precision = (torch.device('cpu'),), None
+            where = ', '.join(map(str, devices))
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
+            del averages
             free_memory()
-            continue
-        result[done][blank] = np.nan
-        done += 1
     return result
+
+
+def _put(
+    plane: NDArray[np.float32], tile: _Tile, clean: Tensor | None, cut: tuple[Span, Span]
+) -> None:
+    """Put a computed tile into its plane of the result; NaN where there is no image."""
+    if clean is None:
+        plane[...] = np.nan
+        return
+    rows, columns = cut
+    part = plane[rows.keep, columns.keep]
+    inner = np.s_[rows.inner, columns.inner]
+    height, width = part.shape
+    part[...] = clean[0, 0][inner].numpy()[:height, :width]
+    for there in tile.inputs[1:]:
+        part[central_plane(there)[0, 0][inner].numpy()[:height, :width] == 0] = np.nan
+
+
+def _copies(
+    model: ScoreModel, devices: Sequence[torch.device]
+) -> Iterator[tuple[ScoreModel, torch.device]]:
+    """A model for each device; the first is the model itself."""
+    for number, device in enumerate(devices):
+        yield replace(model, network=copy.deepcopy(model.network)) if number else model, device
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """A part of a plane that is computed at once.
+
+    Attributes
+    ----------
+    place : int
+        Number of the plane in the result.
+    index : int
+        Number of the plane in the channel.
+    number : int
+        Number of the tile in the plane.
+    inputs : tuple of Tensor
+        Its slab (1, P, Y, X); and the places with an image (1, P, Y, X), if they are not all.
+        Empty for a whole plane without an image.
+    """
+
+    place: int
+    index: int
+    number: int
+    inputs: tuple[Tensor, ...] = ()
+
+
+def _clean(average: _ViewAverage, tile: _Tile) -> Tensor | None:
+    """Clean level of a tile (1, 1, Y, X) on the CPU; None where there is no image."""
+    if not tile.inputs:
+        return None
+    average.begin(tile.index, tile.number)
+    return average.clean(*tile.inputs)
 
 
 class _ViewAverage:
@@ -179,9 +245,9 @@ class _ViewAverage:
         self._source = noise_source(channel.correlation)
         self._generator = torch.Generator()
 
-    def begin(self, plane: int) -> None:
-        """A plane is next; its perturbation does not depend on the planes before it."""
-        self._generator.manual_seed(plane)
+    def begin(self, plane: int, tile: int) -> None:
+        """A tile of a plane is next; its perturbation does not depend on those before it."""
+        self._generator.manual_seed((tile << 32) + plane)
 
     @torch.no_grad()
     def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:

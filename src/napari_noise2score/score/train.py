@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
-from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.device import choose_devices
+from napari_noise2score.score.distributed import Member, Team, team_of
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.learner import Learner
 from napari_noise2score.score.loss import LOSSES
@@ -110,6 +111,12 @@ def train(
         If the loss is not finite in float32 either, or nothing was learned after restarts.
     InputError
         If there are no images or device, or the slices of network, images and start do not fit.
+
+    Notes
+    -----
+    With several devices (`TrainSettings.device`), each has a process that draws its own patches,
+    and the patches of a step are divided among them. No more devices are used than a step has
+    patches. See `napari_noise2score.score.distributed`.
     """
     settings = settings or TrainSettings()
     if not images:
@@ -121,8 +128,11 @@ def train(
         yield TrainProgress(state.step, state.seconds, math.nan, 1.0, resumed=state.step)
         return ScoreModel.restored(state.parts)
     step, seconds, restarts = 0, 0.0, 0
-    with _threads(settings) as tuner:
-        run = _Run(images, settings, start, precision)
+    devices = choose_devices(settings.device)[: settings.batch if settings.trains else 1]
+    precision = precision or Precision(devices[0])
+    others = partial(_follow, images, settings, start, precision.reduced)
+    with _threads(settings, devices) as tuner, team_of(devices, others) as team:
+        run = _Run(images, settings, start, precision, team)
         if state is None and start is not None:
             run.evaluate(0)
         elif state is not None:
@@ -163,12 +173,23 @@ def train(
     return model
 
 
-def _threads(settings: TrainSettings) -> ThreadTuner:
+def _follow(
+    images: Sequence[NoisyPlanes],
+    settings: TrainSettings,
+    start: ScoreModel | None,
+    reduced: bool,
+    team: Member,
+) -> None:
+    """Part of a training in another process than the first, which orders what is done."""
+    team.follow(_Run(images, settings, start, Precision(team.device, reduced=reduced), team))
+
+
+def _threads(settings: TrainSettings, devices: Sequence[torch.device]) -> ThreadTuner:
     """Threads of a training: with a given number of steps the result must be reproducible, so they
     do not change.
     """
-    most = usable_threads()
-    chooses = settings.seconds is not None and choose_device(settings.device).type == 'cpu'
+    most = max(1, usable_threads() // len(devices))
+    chooses = settings.seconds is not None and devices[0].type == 'cpu'
     pixels = settings.batch * settings.patch**2
     return ThreadTuner(chooses, most, CHOOSER.best(most, pixels) if chooses else most)
 
@@ -197,12 +218,12 @@ class _Run:
         images: Sequence[NoisyPlanes],
         settings: TrainSettings,
         start: ScoreModel | None,
-        precision: Precision | None,
+        precision: Precision,
+        team: Team,
     ) -> None:
         self.images, self.settings, self.start = images, settings, start
-        self.device = choose_device(settings.device)
-        self.precision = precision or Precision(self.device)
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.precision, self.team, self.device = precision, team, team.device
+        self.generator = torch.Generator().manual_seed(team.seed(settings.seed))
         single = [resamplable(image, settings.frames) for image in images]
         resamples = start is not None and settings.redraw and any(single)
         # with resampled noise, strong perturbations do no harm to the pretrained weights
@@ -254,19 +275,38 @@ class _Run:
             'learner': self.learner.state(),
             'monitor': self.monitor.state(),
             'checkpoints': self.checkpoints.state(),
-            'sampler': self.objective.sampler.state.to_dict(),
+            'sampler': self.sampler_state(),
+            'other_samplers': self.team.replies('sampler_state'),
         }
         return TrainingState(step, seconds, origin, parts)
 
+    def sampler_state(self) -> dict[str, Any]:
+        """State of the random numbers of this process, and of the planes that it draws from."""
+        return self.objective.sampler.state.to_dict()
+
     def restore(self, parts: Mapping[str, Any]) -> int:
-        """Continue where a training with the same images was saved; its restarts."""
+        """Continue where a training with the same images was saved; its restarts.
+
+        Raises
+        ------
+        CheckpointError
+            If it was saved with another number of devices.
+        """
+        samplers = [parts['sampler'], *parts.get('other_samplers', [])]
+        if len(samplers) != self.team.count:
+            raise CheckpointError(
+                f'the interrupted training used {len(samplers)} device(s), and {self.team.count} '
+                'are given; give as many, or begin a new training without resuming'
+            )
+        self.team.order('restore', parts)
         self.evaluations = parts['evaluations']
         if parts['float32_from_step'] is not None:
             self.precision.give_up(parts['float32_from_step'])
         self.learner.restore(parts['learner'])
         self.monitor.restore(parts['monitor'])
         self.checkpoints.restore(parts['checkpoints'])
-        self.objective.sampler.restore(SamplerState.from_dict(parts['sampler']))
+        own = samplers[self.team.number]
+        self.objective.sampler.restore(SamplerState.from_dict(own))
         return int(parts['restarts'])
 
     def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
@@ -298,6 +338,7 @@ class _Run:
     def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
         network = channels_last(network.to(self.device))
         network.centre.fill_(self.centre)
+        self.team.equalise(network)
         fresh = 0
         if self.start is not None:
             fresh = self.settings.slices // 2 - len(self.start.network.depth)
@@ -308,6 +349,7 @@ class _Run:
 
     def restart(self, number: int) -> None:
         """Restart with other random weights and a lower rate."""
+        self.team.order('restart', number)
         self._begin(self._first_network(), self.settings.learning_rate / 2**number)
 
     def failure(self, steps: int, restarts: int) -> str | None:
@@ -342,12 +384,14 @@ class _Run:
 
     def step(self, progress: float) -> None:
         """One gradient step, unless its gradient is an outlier."""
+        self.team.order('step', progress)
         self.learner.prepare(progress)
-        sampler, network = self.objective.sampler, self.learner.network
+        sampler, network, batch = self.objective.sampler, self.learner.network, self.settings.batch
         denoiser = self._denoiser(network)
-        loss = partial(self.objective.loss, denoiser, self.settings.batch, progress)
+        loss = partial(self.objective.loss, denoiser, self.team.share(batch), progress)
         rewind = partial(sampler.restore, sampler.state)
-        outcome = gradient(network, loss, self.precision, self.monitor.step, rewind)
+        average = partial(self.team.average, network, batch)
+        outcome = gradient(network, loss, self.precision, self.monitor.step, rewind, average)
         if self.monitor.accepts(*outcome):
             self.learner.follow()
 

@@ -8,6 +8,7 @@ from typing import Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.fields import check, setting
 from napari_noise2score.settings.choices import Device, Loss, StartFrom
+from napari_noise2score.settings.devices import ALL_GPUS, device_names
 from napari_noise2score.settings.network import MOST_PLANES, NetworkSettings, check_planes
 from napari_noise2score.settings.tree import to_dict
 
@@ -42,15 +43,16 @@ class TrainSettings:
         Whether the noise of pixels is resampled, in addition to the perturbation. This needs good
         initial weights and independent noise, and is not done if there are frames of one scene.
     batch : int
-        Number of patches in each step.
+        Number of patches in each step, of all devices together.
     patch : int
         Height and width of a patch, pixels; a multiple of the size multiple of the network.
     learning_rate : float
         Maximum learning rate of Adam; it warms up and then decreases with a cosine.
     network : NetworkSettings, optional
         Size of a network with random initial weights.
-    device : Device
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``; ``'cuda:1'`` is a GPU by its number.
+        Several GPUs share the work with ``'cuda:all'`` or, for example, ``'cuda:0,cuda:1'``.
     seed : int
         Seed of the random numbers of the training.
     save_every : float
@@ -154,7 +156,7 @@ class TrainSettings:
     batch: int = setting(
         8,
         label='Batch',
-        help='Number of patches in each training step.',
+        help='Number of patches in each training step, of all devices together.',
         least=1,
         command=False,
         panel=False,
@@ -177,18 +179,23 @@ class TrainSettings:
         panel=False,
     )
     network: NetworkSettings | None = None
-    device: Device = setting(
-        Device.AUTO,
+    device: str = setting(
+        Device.AUTO.value,
         label='Device',
         help='Device to compute on: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps '
-        'an Apple GPU.',
-        details='In the same time, a GPU trains many times more steps than the CPU.',
+        'an Apple GPU. Several NVIDIA GPUs share the work with cuda:all, or with their numbers, '
+        'such as cuda:0,cuda:1.',
+        details='In the same time, a GPU trains many times more steps than the CPU. With several '
+        'GPUs, the patches of each training step are divided among them.',
         choices={
-            Device.AUTO: 'Automatic',
-            Device.CPU: 'CPU',
-            Device.CUDA: 'NVIDIA GPU (cuda)',
-            Device.MPS: 'Apple GPU (mps)',
+            Device.AUTO.value: 'Automatic',
+            Device.CPU.value: 'CPU',
+            Device.CUDA.value: 'NVIDIA GPU (cuda)',
+            ALL_GPUS: 'All GPUs (cuda:all)',
+            Device.MPS.value: 'Apple GPU (mps)',
         },
+        more_choices=True,
+        metavar='D',
         preference=True,
     )
     seed: int = setting(
@@ -212,6 +219,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         check_planes(self.slices, 'slices')
         check(self)
+        device_names(self.device)
         if self.seconds is None and self.steps is None:
             raise InputError('neither seconds nor steps are given; a training needs one limit')
         if self.init == StartFrom.SCRATCH and not self.trains:
