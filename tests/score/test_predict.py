@@ -144,35 +144,26 @@ def test_several_devices_give_the_same_result_bit_for_bit(model, shape, sigma_a)
     np.testing.assert_array_equal(two, one)
 
 
-def test_several_devices_compute_at_the_same_time_and_report_tiles_in_order(model, monkeypatch):
+def test_several_devices_compute_at_the_same_time_and_report_tiles_in_order(model):
     together = threading.Barrier(2, timeout=20)
-    clean_of = module._ViewAverage.clean
-
-    def clean(self, slab):
-        together.wait()  # an error if nobody else computes
-        return clean_of(self, slab)
-
-    monkeypatch.setattr(module._ViewAverage, 'clean', clean)
     planes = ArrayPlanes(np.zeros((4, 20, 30)))
-    steps = list(predict_clean(model, planes, device='cpu,cpu', tile=16, orientations=1))
+    # an error if nobody else computes
+    with seeing(lambda *inputs: together.wait()):
+        steps = list(predict_clean(model, planes, device='cpu,cpu', tile=16, orientations=1))
     assert [progress.done for progress in steps] == list(range(1, 17))
 
 
-def test_where_memory_runs_out_on_one_of_several_devices_the_result_is_the_same(
-    model, monkeypatch
-):
+def test_where_memory_runs_out_on_one_of_several_devices_the_result_is_the_same(model):
     array = np.random.default_rng(0).normal(10, 3, (3, 130, 130))
-    whole = predict(model, array, orientations=1)
-    real, sizes = module._ViewAverage.clean, []
+    whole, sizes = predict(model, array, orientations=1), []
 
-    def small_memory(self, slab):
+    def small_memory(slab, *more):
         sizes.append(slab.shape[-1])
         if slab.shape[-1] > 128:
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
-        return real(self, slab)
 
-    monkeypatch.setattr(module._ViewAverage, 'clean', small_memory)
-    found = predict(model, array, 'cpu,cpu', orientations=1)
+    with seeing(small_memory):
+        found = predict(model, array, 'cpu,cpu', orientations=1)
     np.testing.assert_allclose(found, whole, atol=1e-4)
     assert max(sizes) > 128 >= min(sizes)
 
