@@ -283,8 +283,7 @@ def _work(
     images = images.only([task.file for task in results.tasks])
     if resumption is not None:
         resumption.keeps_all = any(task.in_parts for task in results.tasks)
-    if not together:
-        images.before = results.take
+    images.before = results.check_input if together else results.take
     told = iter if resumption is None else resumption.told
     try:
         with ExitStack() as stack:
