@@ -131,7 +131,7 @@ class Batch:
         try:
             self.table.write(at_the_end)
         except (InputError, OSError) as error:
-            if at_the_end:
+            if at_the_end and not set(self.table.files) <= set(self.unwritten):
                 note(f'the table could not be written: {words_of(error)}')
                 self.unwritten += self.table.files
 
