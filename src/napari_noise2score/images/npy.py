@@ -159,7 +159,8 @@ def _stored(path: Path) -> StoredNpy:
     try:
         with path.open('rb') as stream:
             np.lib.format.read_magic(stream)
-        found = np.load(path, mmap_mode='r', allow_pickle=False)
+        with np.errstate(over='raise'):  # of a damaged shape, which NumPy multiplies
+            found = np.load(path, mmap_mode='r', allow_pickle=False)
     except OSError as error:
         reason = error.strerror or one_line(error)
         raise InputError(f'{path}: {reason}; an NPY file is needed') from error
