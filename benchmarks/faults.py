@@ -58,7 +58,7 @@ FAULTY = STEMS[2]
 OTHERS = tuple(stem for stem in STEMS if stem != FAULTY)
 WRITERS = ('denoise', 'apply')
 READERS = ('denoise', 'apply', 'estimate')
-SUMMARY = re.compile(rf'{PROGRAM}: \d+ of \d+ images ')
+ABOUT_ALL = re.compile(rf'{PROGRAM}: (\d+ of \d+ images |.*: a folder of \d+ files)')
 DISK_BYTES = 4 << 20
 NEARLY = 1 << 13
 """Bytes that are left of a disk that is nearly full; a result needs more."""
@@ -443,7 +443,7 @@ def deviations(
     foreign = [line for line in run.err if not line.startswith(f'{PROGRAM}: ')]
     if foreign:
         yield f'{len(foreign)} lines that are no notes, such as {foreign[-1]!r}'
-    lines = [line for line in run.err if not SUMMARY.match(line)]
+    lines = [line for line in run.err if not ABOUT_ALL.match(line)]
     faulty = ('',) if fault.lost == STEMS else fault.lost or (FAULTY,)
     for stem in faulty:
         mine = [line for line in lines if stem in line]

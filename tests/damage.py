@@ -28,6 +28,7 @@ from napari_noise2score._widget.stored_run import StoredLayer, StoredRun, interr
 from napari_noise2score.cli.table import Table
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.formats import read_image
+from napari_noise2score.images.ome_zarr import write_ome_zarr
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.score.model import ScoreModel
@@ -222,6 +223,7 @@ def samples() -> tuple[Sample, ...]:
         'old.zarr': _store(2, None),
         'sharded.zarr': _store(3, (2, 32, 32)),
         'whole.zarr': _store(3, None),
+        'result.zarr': _result(),
     }
     others = {
         'model.safetensors': ({'': _model()}, ScoreModel.load),
@@ -262,8 +264,20 @@ def _store(version: int, shards: tuple[int, ...] | None) -> dict[str, bytes]:
             '0', shape=FRAMES.shape, dtype=FRAMES.dtype, chunks=(1, 32, 32), shards=shards
         )
         array[...] = FRAMES
-        paths = [path for path in Path(folder).rglob('*') if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        return _files(Path(folder))
+
+
+def _result() -> dict[str, bytes]:
+    """The files of an OME-Zarr that this program wrote: chunks of Blosc in shards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'result.zarr')
+        write_ome_zarr(path, FRAMES, 'TYX', record={'source': 'cells'})
+        return _files(path)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob('*') if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _model() -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.ome_zarr.checked_codecs import checked
 from napari_noise2score.images.ome_zarr.chunk_files import ChunkFiles
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location, load_zarr
@@ -302,4 +303,4 @@ def _array(group: Any, dataset: str, location: Location) -> Any:
             f'{location}: its array {dataset!r} in full resolution is missing; the store is '
             'incomplete'
         )
-    return found
+    return checked(found)
