@@ -80,9 +80,9 @@ def folder_written_whole(path: PathLike) -> Iterator[Path]:
     asked = Path(path)
     asked.parent.mkdir(parents=True, exist_ok=True)
     part = temporary(asked.parent)
-    part.mkdir()
     try:
         with _as_error_of(asked, part):
+            part.mkdir()
             yield part
         give_name(part, asked)
     finally:

@@ -1,6 +1,7 @@
 """Many images: what is done already, tables, several processes, and what would be done."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -15,10 +16,12 @@ import zarr
 from tests.hooks import before_each_step, seeing
 
 from napari_noise2score.cli import main
+from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import claim, claim_file
 from napari_noise2score.cli.inputs import files_of
 from napari_noise2score.cli.table import Table
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.formats import write_image
 from napari_noise2score.images.ome_zarr import read_ome_zarr, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 
@@ -305,6 +308,38 @@ def test_claims_are_released_after_an_error(data, apply):
         apply()
     assert there == [True]
     assert list(Path().glob('out/.*')) == []
+
+
+def test_a_result_that_cannot_be_written_is_counted_as_failed(data, apply, monkeypatch, capsys):
+    real = write_image
+
+    def full(path: Path, *arguments, **options) -> None:
+        if path.name == 'a.tif':
+            raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+        real(path, *arguments, **options)
+
+    monkeypatch.setattr('napari_noise2score.images.formats.write_image', full)
+    assert apply() == 1
+    told = capsys.readouterr().err
+    assert [line for line in told.splitlines() if 'a.tif' in line and '1 of 2' not in line] == [
+        'napari-noise2score: out/a.tif: not enough disk space for it (No space left on device)'
+    ]
+    assert '1 of 2 images done, 1 failed: data/a.tif' in told
+    assert states() == {'a.tif': 'failed', 'b.tif': 'done'}
+
+
+def test_an_image_that_was_changed_since_it_was_looked_at_fails(data, apply, monkeypatch, capsys):
+    look_at = Batch.look_at
+
+    def look_and_change(*arguments) -> None:
+        look_at(*arguments)
+        os.utime(data / 'a.tif', (1, 1))
+
+    monkeypatch.setattr(Batch, 'look_at', look_and_change)
+    assert apply() == 1
+    words = 'data/a.tif: failed: was changed after the start of the command'
+    assert capsys.readouterr().err.count(words) == 1
+    assert states() == {'a.tif': 'failed', 'b.tif': 'done'}
 
 
 def test_an_ome_zarr_is_replaced_only_if_it_is_a_result(data, frames, apply, monkeypatch, capsys):

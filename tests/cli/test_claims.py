@@ -1,5 +1,7 @@
 """Claims of outputs: one process gets each, and those of ended processes are taken over."""
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -27,6 +29,23 @@ def test_an_output_is_claimed_once_and_released(tmp_path):
     claims.give_all_back()
     assert list(tmp_path.iterdir()) == []
     Claims().take(output)
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def test_a_claim_on_a_full_disk_names_the_output_and_leaves_nothing(tmp_path, monkeypatch):
+    def opened(handle: int, *arguments, **options) -> Full:
+        os.close(handle)
+        return Full()
+
+    monkeypatch.setattr('os.fdopen', opened)
+    with pytest.raises(OSError, match='No space left') as caught:
+        claim(tmp_path / 'a.tif')
+    assert caught.value.filename == str(tmp_path / 'a.tif')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_of_many_gets_a_claim(tmp_path):

@@ -15,7 +15,7 @@ import zarr
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import Spacing
 from napari_noise2score.images.formats import read_image
-from napari_noise2score.images.ome_zarr import read_ome_zarr
+from napari_noise2score.images.ome_zarr import read_ome_zarr, write_ome_zarr
 from napari_noise2score.images.ome_zarr.stored import ChunkedArray
 from napari_noise2score.images.source import ImageSource
 
@@ -279,6 +279,17 @@ def test_chunks_that_are_not_stored_are_a_note(store):
     for path in chunks(store):
         path.unlink()
     assert f'none of the {count} chunks' in refused(store)
+
+
+def test_a_result_of_this_program_has_all_chunks(tmp_path):
+    path = tmp_path / 'x.zarr'
+    write_ome_zarr(path, DATA[0, 0, 0], 'YX', record={'source': 'x'})
+    assert read_ome_zarr(path).notes == ()
+    group = zarr.open_group(path, mode='r+')
+    options = {'chunks': (20, 50), 'dtype': DATA.dtype, 'overwrite': True}
+    group.create_array('0', shape=(40, 50), **options)[:20] = DATA[0, 0, 0, :20]
+    assert '1 of the 2 chunks' in refused(path)
+    assert 'a result of this program has all chunks' in refused(path)
 
 
 def test_shards_are_counted_as_they_are_stored(tmp_path):

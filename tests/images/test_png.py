@@ -91,3 +91,12 @@ def test_a_damaged_byte_never_costs_more_than_one_line(tmp_path, place):
     path.write_bytes(bytes(content))
     words = error_of(path)
     assert words is None or (words.startswith(f'{path}: ') and '\n' not in words)
+
+
+def test_grey_levels_with_another_checksum_are_refused(tmp_path):
+    """The decoder prints a warning and gives other grey levels."""
+    path = tmp_path / 'a.png'
+    content = bytearray(imagecodecs.png_encode(GREY))
+    content[content.index(b'IEND') - 5] ^= 1  # the checksum of the values
+    path.write_bytes(content)
+    assert "its part 'IDAT' has another checksum than it states" in refused(path)

@@ -77,6 +77,27 @@ def settings_of(model: ScoreModel) -> dict:
     }
 
 
+def test_a_single_changed_bit_of_the_weights_is_noticed(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match='its weights have another checksum'):
+        ScoreModel.load(path)
+
+
+def test_a_size_that_the_weights_do_not_fit_takes_no_memory(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    model.save(path)
+    content = path.read_bytes()
+    sizes = b'\\"channels\\": 8, \\"levels\\": 2'
+    assert sizes in content
+    path.write_bytes(content.replace(sizes, b'\\"channels\\": 9, \\"levels\\": 5'))
+    with pytest.raises(CheckpointError, match='a network of NetworkSettings'):
+        ScoreModel.load(path)
+
+
 @pytest.mark.parametrize(
     ('change', 'text'),
     [

@@ -301,6 +301,17 @@ def test_a_damaged_state_is_refused(tmp_path, length):
         TrainingState.load(path)
 
 
+@pytest.mark.parametrize('value', [b'1.5', b'"finished":"0"'])
+def test_a_single_changed_number_is_noticed(tmp_path, value):
+    path = tmp_path / 'a.safetensors'
+    TrainingState(3, 1.0, ORIGIN, {'a': torch.ones(100), 'loss': 1.5}).save(path)
+    content = path.read_bytes()
+    assert value in content
+    path.write_bytes(content.replace(value, value.translate(bytes.maketrans(b'50', b'71'))))
+    with pytest.raises(CheckpointError, match='it has another checksum than it states'):
+        TrainingState.load(path)
+
+
 def test_a_model_is_no_state(tmp_path):
     path = tmp_path / 'm.safetensors'
     finish(train([noisy_planes(1, 64)], replace(SCRATCH, steps=1))).save(path)

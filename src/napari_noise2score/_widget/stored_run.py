@@ -179,7 +179,7 @@ def _read(folder: Path) -> tuple[StoredRun | None, bool]:
         here = record['machine'] == platform.node()
         lives = not here or _lives(int(number), float(began))
         return StoredRun(folder, layers, from_dict(DenoiseSettings, record['settings'])), lives
-    except (OSError, ValueError, TypeError, KeyError, InputError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, InputError):
         log.debug('%s cannot be read', folder, exc_info=True)
         return None, False
 

@@ -109,9 +109,12 @@ class Batch:
             note(f'{named(path)}: skipped: {done}; --overwrite repeats it')
 
     def finish(self, path: Path, values: Mapping[str, Any]) -> None:
-        """An image is done; ``values`` are those of its row."""
+        """An image is done, or its result is lost; ``values`` are those of its row."""
         lost = self._outputs.get(path) in self.unwritten
         message = 'the result could not be written' if lost else ''
+        if lost:
+            self.failed[named(path)] = message
+            self._refused = False
         self._row(path, FAILED if lost else DONE, message=message, **values)
 
     def _row(self, path: Path, status: str, **values: Any) -> None:
@@ -128,7 +131,7 @@ class Batch:
         try:
             self.table.write(at_the_end)
         except (InputError, OSError) as error:
-            if at_the_end:
+            if at_the_end and not set(self.table.files) <= set(self.unwritten):
                 note(f'the table could not be written: {words_of(error)}')
                 self.unwritten += self.table.files
 

@@ -69,17 +69,18 @@ def claim(output: Path) -> str:
     TakenError
         If another process has claimed it.
     OSError
-        If the file of the claim cannot be written.
+        With the name of the output, if the file of the claim cannot be written.
     """
     file = claim_file(output)
     while True:
         own = _own()
         try:
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        except (FileExistsError, PermissionError) as error:
+            _create(file, json.dumps(own))
+        except OSError as error:
             # on Windows, a file that is just being removed cannot be opened
-            if isinstance(error, PermissionError) and not file.exists():
-                raise
+            busy = isinstance(error, PermissionError) and file.exists()
+            if not busy and not isinstance(error, FileExistsError):
+                raise OSError(error.errno, error.strerror, str(output)) from error
             text, age = _read(file)
             if text is None:  # released in this moment
                 continue
@@ -87,9 +88,19 @@ def claim(output: Path) -> str:
                 raise TakenError(f'{output}: {_holder_words(text)}') from None
             _clear_away(file, text)
             continue
-        with os.fdopen(handle, 'w', encoding='utf-8') as stream:
-            json.dump(own, stream)
         return str(own['token'])
+
+
+def _create(file: Path, text: str) -> None:
+    """Write a file that does not exist; one that cannot be completed is removed."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with os.fdopen(handle, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+    except OSError:
+        with suppress(OSError):
+            file.unlink()
+        raise
 
 
 def release(output: Path, token: str) -> None:

@@ -208,8 +208,7 @@ class _Call:
 
     def _denoise(self, results: Results, images: Images) -> None:
         """Denoise images; if they do not share a model, each is claimed when its turn comes."""
-        if not self.together:
-            images.before = results.take
+        images.before = results.check_input if self.together else results.take
         try:
             with ExitStack() as stack:
                 run(self._steps(results, images, stack), results.where)

@@ -63,6 +63,23 @@ class Origin:
         file, inner = split_scene(path)
         return cls(*_state(file), inner or scene, settings, model)
 
+    def check_input(self, path: Path) -> None:
+        """Raise if the input was changed after this origin was made.
+
+        An input that is gone is left to the reading, whose error says so.
+
+        Raises
+        ------
+        InputError
+            If its size or its time of change is another one.
+        """
+        now = _state(split_scene(path)[0])
+        if None not in now and now != (self.input_bytes, self.input_modified):
+            raise InputError(
+                f'{named(path)}: was changed after the start of the command; an image is needed '
+                'to which nothing is written'
+            )
+
     def record(self, crc32: str) -> dict[str, Any]:
         """What a result states, with the checksum of the grey levels of its input."""
         return {

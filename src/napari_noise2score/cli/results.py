@@ -72,8 +72,14 @@ class Results:
     _pending: bool = False
     _pace: Pace = field(default_factory=Pace)
 
+    def check_input(self, number: int) -> None:
+        """Raise if an image was changed since it was looked at, when its turn comes."""
+        task = self.tasks[number]
+        task.before.origin.check_input(task.file)
+
     def take(self, number: int) -> None:
         """Claim the output of an image when its turn comes."""
+        self.check_input(number)
         take(self.tasks[number], self.claims)
 
     def where(self) -> str:
@@ -147,7 +153,8 @@ class Results:
                     self.left_out(event.number, event.error)
                 case Denoised():
                     yield from self._result(event)
-                    self._finished(event.number, 'done')
+                    lost = self.tasks[event.number].targets[0] in self.batch.unwritten
+                    self._finished(event.number, None if lost else 'done')
                 case Progress():
                     self.claims.renew()
                     yield event

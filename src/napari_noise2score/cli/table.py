@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -202,12 +203,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
         return []
     rows: Any = None
     if path.suffix.lower() == '.csv':
-        rows = list(csv.DictReader(text.splitlines(keepends=True)))
+        with suppress(csv.Error):
+            rows = list(csv.DictReader(text.splitlines(keepends=True)))
     else:
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             rows = json.loads(text)['images']
-        except (ValueError, KeyError, TypeError):
-            rows = None
     known = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
     if not known or not all({'input', 'status'} <= row.keys() for row in rows):
         raise InputError(

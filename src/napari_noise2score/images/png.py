@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.unchanged import Unchanged
 
 SUFFIX = '.png'
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -22,6 +24,8 @@ _SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 """Samples of a pixel by the type of colours."""
 _DENSEST = 1100
 """Maximum number of bytes that one byte of the compression becomes."""
+_FRAME = 12
+"""Bytes of a part of the file besides its data: length, kind and checksum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +67,8 @@ def read_png(path: str | os.PathLike[str], axes: str | None = None) -> PngImage:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with Unchanged(path).during([path]):
+            content = path.read_bytes()
     except OSError as error:
         raise InputError(f'{path}: {error.strerror}; a PNG image is needed') from error
     notes = _checked(content, path)
@@ -99,9 +104,31 @@ def _checked(content: bytes, path: Path) -> tuple[str, ...]:
             f'{path}: not a readable PNG; it is damaged: {rows} x {columns} pixels are declared, '
             f'but the file has {len(content)} bytes'
         )
+    _check_parts(content, path)
     notes = []
     if b'acTL' in content.partition(b'IDAT')[0]:
         notes.append('it is an animation; only its first image is read')
     if bits < 8 and kind == 0:
         notes.append(f'its {2**bits} grey levels of {bits} bits are read as 0 to 255')
     return tuple(notes)
+
+
+def _check_parts(content: bytes, path: Path) -> None:
+    """Raise if a part without which there is no image has another checksum than it states.
+
+    The decoder would only print a warning, and give wrong grey levels.
+    """
+    at = len(_SIGNATURE)
+    while at + _FRAME <= len(content):
+        length, kind = struct.unpack_from('>I4s', content, at)
+        end = at + 8 + length
+        stated = content[end : end + 4]
+        is_needed = kind[:1].isupper()
+        if is_needed and stated != zlib.crc32(content[at + 4 : end]).to_bytes(4, 'big'):
+            raise InputError(
+                f'{path}: not a readable PNG; it is damaged: its part '
+                f'{kind.decode("latin-1")!r} has another checksum than it states'
+            )
+        if kind == b'IEND':
+            return
+        at = end + 4

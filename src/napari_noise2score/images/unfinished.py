@@ -4,7 +4,8 @@ are there.
 It is written into the folder ``NAME.unfinished`` beside its place: the image itself, and a list of
 its parts, ``parts.jsonl``, with a checksum of the values of each. The first line of the list says
 what the image is made from and with. A part that is damaged, or that was not complete when the
-computer failed, has another checksum and is made again.
+computer failed, has another checksum and is made again. Each line has a checksum of its own: the
+list counts up to the first line that is damaged or not complete.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class UnfinishedImage:
         Raises
         ------
         CheckpointError
-            If it is to be continued, but belongs to something else.
+            If it is to be continued, but belongs to something else or its list is damaged.
         """
         aside = None
         if self.folder.exists():
@@ -148,17 +149,17 @@ class UnfinishedImage:
 
     def _write(self, line: Any) -> None:
         assert self._list is not None  # it has begun
-        self._list.write(json.dumps(line) + '\n')
+        self._list.write(json.dumps([line, _line_checksum(line)]) + '\n')
         self._list.flush()
 
     def _read(self) -> None:
-        lines = []
-        for text in (self.folder / _PARTS).read_text(encoding='utf-8').splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:  # the last one, if the process was killed while it was written
-                break
-        origin = lines[0] if lines and isinstance(lines[0], dict) else {}
+        lines = _whole_lines((self.folder / _PARTS).read_bytes())
+        if not lines:
+            raise CheckpointError(
+                f'{self.folder}: cannot be continued: its list of parts, {_PARTS}, is damaged. '
+                'Begin again without --resume'
+            )
+        origin, *parts = lines
         wanted = json.loads(json.dumps(self._origin))
         names = [name for name in wanted if origin.get(name) != wanted[name]]
         if names:
@@ -166,7 +167,21 @@ class UnfinishedImage:
                 f'{self.folder}: cannot be continued: other {", ".join(names)}. Use the same '
                 'image, settings, model and versions, or begin again without --resume'
             )
-        self._known = {number: (checksum, state) for number, checksum, state in lines[1:]}
+        self._known = {number: (checksum, state) for number, checksum, state in parts}
+
+
+def _whole_lines(content: bytes) -> list[Any]:
+    """The lines of a list up to the first one that is damaged or not complete."""
+    lines = []
+    for text in content.splitlines():
+        try:
+            line, checksum = json.loads(text)
+        except (ValueError, TypeError):
+            break
+        if checksum != _line_checksum(line):
+            break
+        lines.append(line)
+    return lines
 
 
 def folder_of(path: Path) -> Path:
@@ -184,6 +199,10 @@ def bytes_there(path: Path) -> int:
 def remove(folder: Path) -> None:
     """Remove the folder of an unfinished image."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _line_checksum(line: Any) -> int:
+    return zlib.crc32(json.dumps(line).encode())
 
 
 def _checksum(values: NDArray[Any]) -> int:

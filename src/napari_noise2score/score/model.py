@@ -22,6 +22,7 @@ from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.plain import json_line, plain
+from napari_noise2score.score.checksum import checksum
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model_header import FORMAT, READABLE, SUFFIX, VERSION
@@ -106,9 +107,15 @@ class ScoreModel:
         compact : bool
             Store the weights in half precision: half the size, and an error of 0.05 % of each.
         """
+        precision = torch.float16 if compact else torch.float32
+        tensors = {
+            key: value.detach().to('cpu', precision).contiguous()
+            for key, value in self.network.state_dict().items()
+        }
         header = {
             'format': FORMAT,
             'version': str(VERSION),
+            'weights_crc32': checksum(tensors),
             'settings': json_line(
                 {
                     'network': self.network.settings.to_dict(),
@@ -117,11 +124,6 @@ class ScoreModel:
                     'data': self.data,
                 }
             ),
-        }
-        precision = torch.float16 if compact else torch.float32
-        tensors = {
-            key: value.to(precision).contiguous()
-            for key, value in self.network.state_dict().items()
         }
         with written_whole(path) as part:
             part.write_bytes(to_bytes(tensors, header))
@@ -154,22 +156,41 @@ class ScoreModel:
                 f'{path}: file version {header.get("version")!r}; '
                 f'this program reads {" and ".join(READABLE)}'
             )
+        if header['version'] != '1' and header.get('weights_crc32') not in (
+            None,  # of files that were written before there was a checksum
+            checksum(tensors),
+        ):
+            raise CheckpointError(
+                f'{path}: damaged model file (its weights have another checksum than the file '
+                'states)'
+            )
         try:
             settings = json.loads(header['settings'])
-            network = ScoreNetwork(from_dict(NetworkSettings, settings['network']))
+            size = from_dict(NetworkSettings, settings['network'])
             tensors = {key: value.float() for key, value in tensors.items()}
             if header['version'] == '1':
                 tensors = _conditioned(tensors)
+            _check_size(size, tensors)
+            network = ScoreNetwork(size)
             network.load_state_dict(tensors)
             loss, training, data = settings['loss'], settings['training'], settings['data']
             if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
                 raise KeyError(f'loss {loss!r}')
         except (KeyError, TypeError, ValueError, InputError, RuntimeError) as error:
-            text = str(error).splitlines()[0]
+            text = str(error).partition('\n')[0] or type(error).__name__
             raise CheckpointError(f'{path}: damaged model file ({text})') from error
         if not all(torch.isfinite(value).all() for value in tensors.values()):
             raise CheckpointError(f'{path}: damaged model file (weights are not finite)')
         return cls(network.eval().requires_grad_(False), loss, training, data)
+
+
+def _check_size(size: NetworkSettings, tensors: Mapping[str, Tensor]) -> None:
+    """Raise `ValueError` if a network is far larger than its weights, before it takes memory."""
+    widths = [size.channels << level for level in range(size.levels)]
+    least = sum(2 * 9 * width**2 for width in widths) * size.blocks  # of residual blocks alone
+    there = sum(values.numel() for values in tensors.values())
+    if there < least:
+        raise ValueError(f'it has {there} weights; a network of {size} has more than {least}')
 
 
 def _conditioned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.files import written_whole
+from napari_noise2score.score.checksum import checksum
 from napari_noise2score.score.training_origin import TrainingOrigin
 
 FORMAT = 'napari-noise2score training'
@@ -75,6 +76,7 @@ class TrainingState:
             'parts': json.dumps(parts),  # with NaN: before the first step the loss is none
         }
         named = {str(number): values for number, values in enumerate(tensors)}
+        header['crc32'] = checksum(named, header)
         with written_whole(path) as part:
             part.write_bytes(to_bytes(named, header))
 
@@ -102,6 +104,11 @@ class TrainingState:
             found = f'{header.get("format")!r}, version {header.get("version")!r}'
             raise CheckpointError(
                 f'{path}: is {found}; {FORMAT!r}, version {VERSION!r}, is needed'
+            )
+        if header.pop('crc32', None) != checksum(tensors, header):
+            raise CheckpointError(
+                f'{path}: is a damaged state of a training (it has another checksum than it '
+                'states); remove it to begin a new training'
             )
         try:
             arrays = {key: values.numpy() for key, values in tensors.items()}

@@ -8,81 +8,10 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from tests.damage import FRAMES, GREY, OME, TIFFS, tiff_bytes
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.tiff import read_tiff
-
-RNG = np.random.default_rng(0)
-FRAMES = RNG.poisson(50, (3, 48, 48)).astype(np.uint16)
-COLOURS = RNG.integers(0, 255, (48, 48, 3), dtype=np.uint8)
-OME = {'axes': 'TYX', 'PhysicalSizeX': 0.1, 'Channel': {'Name': 'a'}}
-IMAGEJ = {'axes': 'TYX', 'unit': 'um', 'spacing': 0.3, 'Labels': ['a', 'b', 'c']}
-GREY = {'photometric': 'minisblack'}
-KINDS = {
-    'plain': (FRAMES, 'TYX', GREY | {'metadata': {'axes': 'TYX'}}),
-    'no description': (FRAMES, 'TYX', GREY | {'metadata': None}),
-    'deflate': (FRAMES, 'TYX', GREY | {'compression': 'zlib', 'predictor': True}),
-    'lzw': (FRAMES, 'TYX', GREY | {'compression': 'lzw'}),
-    'zstd': (FRAMES, 'TYX', GREY | {'compression': 'zstd'}),
-    'jpeg': (COLOURS[..., 0], 'YX', GREY | {'compression': 'jpeg'}),
-    'tiles': (FRAMES, 'TYX', GREY | {'tile': (32, 32)}),
-    'packed tiles': (FRAMES, 'TYX', GREY | {'tile': (32, 32), 'compression': 'zlib'}),
-    '12 bits': (FRAMES[0], 'YX', GREY | {'bitspersample': 12}),
-    'imagej': (FRAMES, 'TYX', {'imagej': True, 'resolution': (10, 10), 'metadata': IMAGEJ}),
-    'ome': (FRAMES, 'TYX', GREY | {'ome': True, 'metadata': OME}),
-    'bigtiff': (FRAMES, 'TYX', GREY | {'bigtiff': True, 'metadata': {'axes': 'TYX'}}),
-    'colours': (COLOURS, 'YXS', {'photometric': 'rgb', 'metadata': {'axes': 'YXS'}}),
-}
-
-
-def file_of(kind) -> bytes:
-    data, _, options = KINDS[kind]
-    made = io.BytesIO()
-    tifffile.imwrite(made, data, **options)
-    return made.getvalue()
-
-
-def damaged(raw: bytes, rng: np.random.Generator) -> bytes:
-    """Cut off somewhere, or with up to seven bytes changed: anywhere, or where tags are."""
-    way = rng.integers(4)
-    if way == 0:
-        return raw[: rng.integers(1, len(raw))]
-    changed = bytearray(raw)
-    for _ in range(rng.integers(1, 8)):
-        near = min(len(raw), (len(raw), 600, 900)[way - 1])
-        at = rng.integers(near)
-        changed[len(raw) - 1 - at if way == 3 else at] = rng.integers(256)
-    return bytes(changed)
-
-
-def test_2000_damaged_files_are_refused_in_one_line_or_read(tmp_path):
-    rng = np.random.default_rng(13)
-    path = tmp_path / 'damaged.tif'
-    whole = [(file_of(kind), axes) for kind, (_, axes, _) in KINDS.items()]
-    refused, read, lines = 0, 0, []
-    tracemalloc.start()
-    try:
-        for number in range(2000):
-            raw, axes = whole[number % len(whole)]
-            path.write_bytes(damaged(raw, rng))
-            try:
-                image = read_tiff(
-                    path, (None, axes)[number % 2], in_memory=(0, 1 << 28)[number // 2 % 2]
-                )
-                ImageSource(image.data, image.axes).checksum()
-                read += 1
-            except InputError as error:
-                refused += 1
-                lines += str(error).splitlines()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert refused > 500
-    assert len(lines) == refused
-    assert all('damaged.tif' in line or line.startswith('image') for line in lines)
-    assert read > 500
-    assert peak < 1 << 29
 
 
 def tag(raw: bytes, code: int) -> int:
@@ -105,7 +34,7 @@ WIDTH, LENGTH, TILE_WIDTH = 256, 257, 322
     ],
 )
 def test_a_size_that_cannot_be_takes_no_memory(tmp_path, kind, code):
-    data, _, options = KINDS[kind]
+    data, _, options = TIFFS[kind]
     made = io.BytesIO()
     tifffile.imwrite(made, data[0] if data.ndim > 2 else data, **{**options, 'metadata': {}})
     raw = bytearray(made.getvalue())
@@ -148,7 +77,7 @@ def test_whatever_is_raised_is_one_line_with_the_name_of_the_file(
     tmp_path, monkeypatch, raised, text
 ):
     path = tmp_path / 'odd.tif'
-    tifffile.imwrite(path, FRAMES, **KINDS['plain'][2])
+    tifffile.imwrite(path, FRAMES, **TIFFS['plain'][2])
 
     def fail(*arguments, **options):
         raise raised
@@ -187,7 +116,7 @@ def test_pixels_under_damaged_ome_xml_are_read_with_a_note(tmp_path, damage):
 
 def test_a_description_that_makes_the_reader_fail_is_left_out(tmp_path):
     path = tmp_path / 'damaged.ome.tif'
-    tifffile.imwrite(path, FRAMES, **KINDS['ome'][2])
+    tifffile.imwrite(path, FRAMES, **TIFFS['ome'][2])
     with tifffile.TiffFile(path) as file:
         xml = file.ome_metadata
     tifffile.tiffcomment(path, xml.replace('SizeT="3"', 'SizeT="x"').encode())
@@ -199,7 +128,7 @@ def test_a_description_that_makes_the_reader_fail_is_left_out(tmp_path):
 
 def test_nothing_is_logged_or_warned_of_past_the_notes(tmp_path, caplog, recwarn):
     path = tmp_path / 'damaged.tif'
-    path.write_bytes(file_of('deflate')[:-400])
+    path.write_bytes(tiff_bytes('deflate')[:-400])
     with pytest.raises(InputError):
         read_tiff(path, 'TYX')
     assert not caplog.records

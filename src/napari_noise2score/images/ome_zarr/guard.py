@@ -22,15 +22,23 @@ def readable(location: Location, part: str = '') -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:  # also of a chunk whose damaged header states an immense size
+        raise InputError(
+            f'{location}{_part_words(part)}: needs more memory than is available, or is damaged'
+        ) from error
     # Damaged metadata, a chunk that no codec can decode and a server that does not answer raise
     # classes of zarr, numcodecs, fsspec, botocore and aiohttp, which share only Exception.
     except Exception as error:
-        where = f', array {part!r}' if part else ''
         raise InputError(
-            f'{location}{where}: cannot be read; it is damaged, or out of reach ({reason(error)})'
+            f'{location}{_part_words(part)}: cannot be read; it is damaged, or out of reach '
+            f'({reason(error)})'
         ) from error
+
+
+def _part_words(part: str) -> str:
+    return f', array {part!r}' if part else ''
 
 
 def reason(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import Any
 
+from napari_noise2score.images.ome_zarr.checked_codecs import checked
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location, load_zarr
 from napari_noise2score.images.ome_zarr.metadata import multiscales_of, ome_part, stated
@@ -38,4 +39,4 @@ def levels_of(path: str | os.PathLike[str]) -> tuple[str, list[Any]]:
         ome, others = ome_part(group.attrs.asdict())
         multiscale = multiscales_of(ome)[0]
         names = [str(one['path']) for one in multiscale['datasets']]
-        return stated(multiscale, ome, others).axes, [group[name] for name in names]
+        return stated(multiscale, ome, others).axes, [checked(group[name]) for name in names]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -12,10 +11,13 @@ from typing import Any
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.ome_zarr.checked_codecs import checked
+from napari_noise2score.images.ome_zarr.chunk_files import ChunkFiles
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location, load_zarr
 from napari_noise2score.images.ome_zarr.metadata import (
     NOTHING_INHERITED,
+    RECORD,
     Inherited,
     multiscales_of,
     ome_part,
@@ -29,8 +31,6 @@ _LISTED = 6
 """Most images of a store that a message lists."""
 _DIMENSIONS = '_ARRAY_DIMENSIONS'
 """Attribute with the names of the axes, which xarray wrote into arrays of version 0.4."""
-_COUNTED = 20_000
-"""Most chunks of an array that are looked for before it is read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +83,7 @@ def read_ome_zarr(
     ------
     InputError
         If there is no OME-Zarr image, there are several and none is chosen, its metadata are
-        damaged, or a package is missing.
+        damaged, chunks are missing that must be stored, or a package is missing.
     """
     location = Location.of(path)
     load_zarr()
@@ -97,8 +97,9 @@ def read_ome_zarr(
         except InputError as error:
             raise InputError(f'{location}: {error}') from error
         array = _array(group, found.dataset, location)
-        absent = _absent(array, location, found.dataset)
-        data = ChunkedArray(array, location, found.dataset, in_memory)
+        chunks = ChunkFiles(array, location, found.dataset)
+        absent = chunks.notes(complete=RECORD in others)
+        data = ChunkedArray(array, location, found.dataset, in_memory, chunks)
     try:
         chosen = check_axes(found.axes if axes is None else axes, array.shape)
     except InputError as error:
@@ -302,44 +303,4 @@ def _array(group: Any, dataset: str, location: Location) -> Any:
             f'{location}: its array {dataset!r} in full resolution is missing; the store is '
             'incomplete'
         )
-    return found
-
-
-def _absent(array: Any, location: Location, dataset: str) -> tuple[str, ...]:
-    """A note on chunks that are not stored, which Zarr reads as the fill value.
-
-    Raises
-    ------
-    InputError
-        If not one is stored.
-    """
-    sides = array.shards or array.chunks
-    count = math.prod(-(-side // step) for side, step in zip(array.shape, sides, strict=True))
-    names = None if count > _COUNTED else _files(location.child(dataset))
-    if names is None:
-        return ()
-    there = sum(not name.startswith('.') and name != 'zarr.json' for name in names)
-    if not there:
-        raise InputError(
-            f'{location}: none of the {count} chunks of its array {dataset!r} is stored; the '
-            'store is incomplete'
-        )
-    if there >= count:
-        return ()
-    return (
-        f'{count - there} of the {count} chunks of its array {dataset!r} are not stored; their '
-        f'pixels are read as {array.fill_value}',
-    )
-
-
-def _files(location: Location) -> list[str] | None:
-    """Names of all files below a location; None where they cannot be listed."""
-    if not location.remote:
-        return [name for _, _, names in os.walk(location.where) for name in names]
-    if location.where.lower().startswith(('http:', 'https:')):
-        return None
-    system, path = location.filesystem()
-    try:
-        return [found.rpartition('/')[2] for found in system.find(path)]
-    except Exception:  # noqa: BLE001 (some may read and not list; see `guard.readable`)
-        return None
+    return checked(found)

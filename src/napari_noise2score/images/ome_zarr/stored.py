@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.indexing import IndexedArray
+from napari_noise2score.images.ome_zarr.chunk_files import ChunkFiles, Span
 from napari_noise2score.images.ome_zarr.guard import readable
 from napari_noise2score.images.ome_zarr.location import Location
 
@@ -40,15 +42,22 @@ class ChunkedArray(IndexedArray):
         Of the array in its image, for messages.
     remembered : int
         Bytes of decoded chunks that are kept.
+    files : ChunkFiles, optional
+        The files of the chunks, which must not change while they are read.
     """
 
     def __init__(
-        self, array: Any, location: Location, name: str, remembered: int = REMEMBERED
+        self,
+        array: Any,
+        location: Location,
+        name: str,
+        remembered: int = REMEMBERED,
+        files: ChunkFiles | None = None,
     ) -> None:
         super().__init__(array.shape, np.dtype(array.dtype).newbyteorder('='))
         self._array, self._location, self._name = array, location, name
         self._chunk = tuple(int(side) for side in array.chunks)
-        self._most = remembered
+        self._most, self._files = remembered, files
         self._remembered: OrderedDict[Chunk, NDArray[Any]] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
 
@@ -58,7 +67,7 @@ class ChunkedArray(IndexedArray):
         Raises
         ------
         InputError
-            If chunks there are damaged or out of reach.
+            If chunks there are damaged or out of reach, or are changed while they are read.
         """
         found = np.empty([len(at) for at in wanted], self.dtype)
         if found.size:
@@ -74,7 +83,8 @@ class ChunkedArray(IndexedArray):
             for at, step in zip(wanted, self._chunk, strict=True)
         ]
         if self._box_bytes(touched) > self._most:
-            into[...] = self._array[tuple(slice(at[0], at[-1] + 1, at.step) for at in wanted)]
+            with self._unchanged([(at[0], at[-1] + 1) for at in wanted]):
+                into[...] = self._array[tuple(slice(at[0], at[-1] + 1, at.step) for at in wanted)]
             return
         for chunk, values in self._chunks(touched).items():
             there, here = _overlap(wanted, chunk, self._chunk)
@@ -99,7 +109,8 @@ class ChunkedArray(IndexedArray):
             (low * step, min((high + 1) * step, side))
             for low, high, step, side in zip(lows, highs, self._chunk, self.shape, strict=True)
         ]
-        box = np.asarray(self._array[tuple(slice(*span) for span in spans)], self.dtype)
+        with self._unchanged(spans):
+            box = np.asarray(self._array[tuple(slice(*span) for span in spans)], self.dtype)
         decoded = {}
         for chunk in missing:
             corner = tuple(
@@ -114,6 +125,9 @@ class ChunkedArray(IndexedArray):
             while self._bytes > self._most and len(self._remembered) > 1:
                 self._bytes -= self._remembered.popitem(last=False)[1].nbytes
         return decoded
+
+    def _unchanged(self, spans: Sequence[Span]) -> AbstractContextManager[None]:
+        return nullcontext() if self._files is None else self._files.unchanged(spans)
 
     def _box_bytes(self, touched: Sequence[range]) -> int:
         sides = [len(at) * step for at, step in zip(touched, self._chunk, strict=True)]

@@ -22,6 +22,7 @@ from napari_noise2score import files
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.ome_zarr.attributes import Limits, described
+from napari_noise2score.images.ome_zarr.checked_codecs import checked
 from napari_noise2score.images.ome_zarr.guard import reason
 from napari_noise2score.images.ome_zarr.layout import Layout, Sizes, layout_for
 from napari_noise2score.images.ome_zarr.location import (
@@ -245,7 +246,7 @@ class Writer:
 
     def read(self, window: Window) -> NDArray[Any]:
         """The values of full resolution that are there."""
-        return np.asarray(self._arrays[0][window])
+        return np.asarray(checked(self._arrays[0])[window])
 
     def forget(self, window: Window) -> None:
         """Remove the file of a part on the local disk: zarr reads it before it changes it, and it

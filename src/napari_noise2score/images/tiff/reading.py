@@ -29,6 +29,7 @@ from napari_noise2score.images.tiff.series import (
 )
 from napari_noise2score.images.tiff.stored import StoredArray
 from napari_noise2score.images.tiff.tags import Resolution
+from napari_noise2score.images.unchanged import Unchanged
 
 IN_MEMORY = 1 << 28
 """Bytes of the largest image that is read at once; a larger one is read when it is indexed."""
@@ -86,12 +87,18 @@ def read_tiff(
     Raises
     ------
     InputError
-        If the file is missing, damaged or not a TIFF, or if the axes are neither in it nor given.
+        If the file is missing, damaged or not a TIFF, if it is changed while it is read, or if
+        the axes are neither in it nor given.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f'{path}: no such file; a TIFF or OME-TIFF image is needed')
-    with readable(path), captured_log() as logged, ExitStack() as stack:
+    with (
+        Unchanged(path).during([path]),
+        readable(path),
+        captured_log() as logged,
+        ExitStack() as stack,
+    ):
         file, candidates, notes = opened(path, stack)
         chosen = choose(candidates, path, scene, axes)
         notes += chosen.notes

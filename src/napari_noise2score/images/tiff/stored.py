@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.images.tiff.guard import readable
+from napari_noise2score.images.unchanged import State, check_unchanged, state_of
 
 if TYPE_CHECKING:
     from tifffile import TiffFrame, TiffPage
@@ -49,16 +50,31 @@ class Pages(Protocol):
 
 
 class Files:
-    """Files that are opened on first use, and closed together."""
+    """Files that are opened on first use, and closed together.
 
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack, self._open = stack, dict[Path, IO[bytes]]()
+    Parameters
+    ----------
+    stack : ExitStack
+        Closes the files.
+    states : dict of Path to State
+        States of the files when they were first opened; a file that is not in it is added.
+    """
+
+    def __init__(self, stack: ExitStack, states: dict[Path, State]) -> None:
+        self._stack, self._open, self._states = stack, dict[Path, IO[bytes]](), states
 
     def at(self, path: Path) -> IO[bytes]:
         """A file, open."""
         if path not in self._open:
-            self._open[path] = self._stack.enter_context(path.open('rb'))
+            file = self._stack.enter_context(path.open('rb'))
+            self._open[path] = file
+            self._states.setdefault(path, state_of(file.fileno()))
         return self._open[path]
+
+    def check(self) -> None:
+        """Raise `InputError` if a file is not as it was when it was first opened."""
+        for path, file in self._open.items():
+            check_unchanged(path, self._states[path], state_of(file.fileno()))
 
 
 class StoredArray(IndexedArray):
@@ -77,6 +93,7 @@ class StoredArray(IndexedArray):
     def __init__(self, path: Path, shape: tuple[int, ...], pages: Pages) -> None:
         super().__init__(shape, pages.dtype)
         self._path, self._pages = path, pages
+        self._states = {path: state_of(path)}
 
     def reshape(self, *shape: int) -> StoredArray:
         """The same pages, numbered by other axes."""
@@ -88,7 +105,7 @@ class StoredArray(IndexedArray):
         Raises
         ------
         InputError
-            If the file is damaged there.
+            If the file is damaged there, or is not as it was before.
         """
         split = self.ndim - len(self._pages.shape)
         leading, window = wanted[:split], wanted[split:]
@@ -104,7 +121,7 @@ class StoredArray(IndexedArray):
         values = np.empty(tuple(len(at) for at in wanted), self.dtype)
         if values.size:
             with readable(self._path), ExitStack() as stack:
-                files = Files(stack)
+                files = Files(stack, self._states)
                 for place in product(*(range(len(at)) for at in leading)):
                     number = _number(
                         [at[i] for at, i in zip(leading, place, strict=True)], self.shape[:split]
@@ -115,6 +132,7 @@ class StoredArray(IndexedArray):
                         near = np.empty([len(span) for span in spans], self.dtype)
                         self._pages.read(files, number, spans, near)
                         values[place] = near[picked]
+                files.check()
         return values
 
 
