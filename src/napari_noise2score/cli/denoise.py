@@ -213,7 +213,7 @@ def _tasks(
     ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them, but
     for those parts that an earlier run has written if it is to ``resume``.
     """
-    from napari_noise2score.images.footprint import check_footprint
+    from napari_noise2score.images.footprint import check_footprint, in_files
     from napari_noise2score.images.formats import check_writable_as
 
     tasks: list[Task] = []
@@ -233,7 +233,8 @@ def _tasks(
         else:
             check_footprint(source, dtype, differences=len(written) > 1)
             image.tell(*notes)
-        sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+        more = in_files(source) if in_parts else 0
+        sizes.extend((path, source.size * kind.itemsize + more) for path, kind in written)
         file = images.files[number]
         stated = image.acquisition, image.inherited, image.file.notes
         tasks.append(Task(file, goals[number], done.known[file], *stated, in_parts))

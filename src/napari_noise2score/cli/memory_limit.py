@@ -35,7 +35,8 @@ def add_max_memory(parser: argparse.ArgumentParser) -> None:
         metavar='SIZE',
         help='memory that the call may need, such as 2G or 1500M (default: a quarter of the '
         'memory of the machine, or half of it up to 2 GiB). An image that needs more is computed '
-        'plane by plane, and its result is written part by part; the values are the same',
+        'plane by plane, and large planes block by block; its result is written part by part. The '
+        'values are the same',
     )
 
 
@@ -104,6 +105,7 @@ class MemoryLimit:
         InputError
             If that is more than the limit, or not all ``outputs`` can be made plane by plane.
         """
+        from napari_noise2score.images.blocks import is_large
         from napari_noise2score.images.footprint import peak_at_once
 
         if len(outputs) > 1:
@@ -122,8 +124,12 @@ class MemoryLimit:
                 f'{-(-needed // (1 << 30))}G, or choose regions (--region, such as '
                 'Y0:4096,X0:4096)'
             )
-        parts = 'shard by shard' if is_ome_zarr(outputs[0]) else 'page by page'
+        large = is_large(source.channels()[0].shape)
+        planes = 'in blocks' if large else 'one after another'
+        parts = 'in strips' if large else 'page by page'
+        if is_ome_zarr(outputs[0]):
+            parts = 'shard by shard'
         return (
             f'memory: at most about {in_words(needed)} of {in_words(self.most)} (--max-memory); '
-            f'planes are computed one after another, and the result is written {parts}'
+            f'planes are computed {planes}, and the result is written {parts}'
         )

@@ -120,13 +120,15 @@ class ResultInParts:
             'device': choose_device(self.settings.training.device).type,
             'shape': [image.axes, list(image.shape), str(image.dtype)],
         }
-        return UnfinishedImage(
+        unfinished = UnfinishedImage(
             path,
             origin,
             resume=self.resume,
             state=image.new_checks,
             restore=image.take_checks,
         )
+        image.correction.folder = unfinished.estimates
+        return unfinished
 
 
 def _begin(unfinished: UnfinishedImage) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.blocks import LARGE, is_large
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import IN_MEMORY
 from napari_noise2score.memory import address_space, available, in_words
@@ -31,6 +33,10 @@ _TRAINING = 300 << 20
 """Bytes of a training besides its planes."""
 _PATCHES = 1 << 29
 """Bytes of the planes from which a training draws its patches."""
+PART = 1 << 26
+"""Bytes of a part of a page that is written at once, about."""
+_ESTIMATED = 8
+"""Bytes of a file per pixel of a plane that is computed in blocks."""
 _SHARDS = 300 << 20
 """Bytes of the shards that are written, of their codecs, and of the smaller levels."""
 
@@ -134,17 +140,30 @@ def peak_at_once(
 def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, sharded: bool) -> int:
     """Bytes of memory of the whole program, at most, if planes are computed one after another.
 
+    Large planes are computed in blocks, with no more memory than planes that just fit.
+
     Parameters
     ----------
     source, dtype, trains
         As of `peak_at_once`.
     sharded : bool
-        Whether the result is written shard by shard, not page by page.
+        Whether the result is written shard by shard, not in pages.
     """
     rows, columns = source.channels()[0].shape[1:]
-    written = _SHARDS if sharded else rows * columns * np.dtype(dtype).itemsize
+    written = _SHARDS if sharded else min(PART, rows * columns * np.dtype(dtype).itemsize)
     before = _before_the_result(source, trains=trains)
-    return PROGRAM + max(before, _PLANE_AT_MOST * rows * columns + written)
+    return PROGRAM + max(before, plane_at_most((rows, min(columns, -(-LARGE // rows)))) + written)
+
+
+def plane_at_most(shape: Sequence[int]) -> int:
+    """Bytes of memory of the correction of a plane (..., Y, X) that is computed at once."""
+    return _PLANE_AT_MOST * math.prod(shape[-2:])
+
+
+def in_files(source: ImageSource) -> int:
+    """Bytes of the files of the estimates of large planes, while these are computed in blocks."""
+    shape = source.channels()[0].shape
+    return _ESTIMATED * len(source.channels()) * math.prod(shape[1:]) * is_large(shape)
 
 
 def _before_the_result(source: ImageSource, *, trains: bool) -> int:

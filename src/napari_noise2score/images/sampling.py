@@ -1,15 +1,17 @@
-"""A sample of a channel, of limited size: some of its planes, or the central part of large
-ones.
+"""A sample of a channel, of limited size: some of its planes, the central part of large ones, or
+blocks of a single very large one.
 """
 
 from __future__ import annotations
 
-from itertools import islice
+import math
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blocks import grid, overlapping
 from napari_noise2score.images.footprint import SAMPLE_PIXELS
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
@@ -18,20 +20,30 @@ from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
 """Maximum number of planes of a sample."""
+_BLOCK = 1920
+"""Rows and columns, at most, of the blocks of a plane that has more pixels than a sample."""
 _TOP_PLANES = 4
 """Maximum number of complete planes in which the highest level is searched."""
+_TOP_SIDE = 4096
+"""Rows and columns of a part of them that is searched at once."""
 
 
-def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
+def sample_planes(
+    channel: Channel, *, in_place: bool = False
+) -> tuple[list[list[int]], list[NDArray[Any]]]:
     """Some planes of a channel, grouped into consecutive frames.
 
     Planes of a single value are skipped. Of large planes only the central part is read, so that a
-    sample has about 2^25 pixels at most.
+    sample has about 2^25 pixels at most. If one plane alone has more pixels, and there are no
+    frames to compare, the sample is blocks that are spread over the planes.
 
     Parameters
     ----------
     channel : Channel
         The channel.
+    in_place : bool
+        Whether the sample has to be from the centre of the planes, where maps of the pixels are
+        known to fit.
 
     Returns
     -------
@@ -41,6 +53,8 @@ def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]
         Their grey levels. Both are empty if every plane has a single value.
     """
     count, frames = channel.shape[0], channel.frames
+    if frames == 1 and not in_place and math.prod(channel.shape[1:]) > SAMPLE_PIXELS:
+        return _spread_blocks(channel)
     groups = [range(start, start + frames) for start in range(0, count, frames)]
     share = max(min(frames, 4), _PLANES // len(groups))
     step = max(1, len(groups) * min(frames, share) // _PLANES)
@@ -57,6 +71,30 @@ def sample_planes(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]
             places.append([index for index, _ in chosen])
             stacks.append(np.stack([plane for _, plane in chosen]))
     return places, stacks
+
+
+def _spread_blocks(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
+    """Blocks of planes, each a group of one frame; the first is from the middle."""
+    blocks = overlapping(channel.shape, _BLOCK)
+    places = [(plane, block) for plane in range(channel.shape[0]) for block in blocks]
+    most = max(1, SAMPLE_PIXELS // math.prod(blocks[0].shape))
+    step = max(1, len(places) // most)
+    middle = len(places) // 2
+    order = [
+        (middle + start + at) % len(places)
+        for start in range(step)
+        for at in range(0, len(places), step)
+    ]
+    numbers: list[list[int]] = []
+    stacks: list[NDArray[Any]] = []
+    for plane, block in (places[number] for number in order):
+        if len(stacks) == most:
+            break
+        values = channel.window(plane, block)
+        if not single_valued(values):
+            numbers.append([plane])
+            stacks.append(values[None])
+    return numbers, stacks
 
 
 def _central_part(channel: Channel, count: int) -> Channel:
@@ -87,6 +125,7 @@ def highest_level(channel: Channel, sample: list[NDArray[Any]]) -> float:
     if sample[0].shape[1:] == channel.shape[1:]:
         return top
     step = -(-channel.shape[0] // _TOP_PLANES)
-    planes = range(0, channel.shape[0], step)
-    complete = (blank_as_nan(channel.raw_plane(plane)) for plane in planes)
-    return max(top, *(float(np.nanmax(plane)) for plane in complete if not np.isnan(plane).all()))
+    parts = grid(channel.shape, _TOP_SIDE)
+    windows = product(range(0, channel.shape[0], step), parts)
+    complete = (blank_as_nan(channel.window(plane, window)) for plane, window in windows)
+    return max(top, *(float(np.nanmax(part)) for part in complete if not np.isnan(part).all()))

@@ -4,7 +4,8 @@ are there.
 It is written into the folder ``NAME.unfinished`` beside its place: the image itself, and a list of
 its parts, ``parts.jsonl``, with a checksum of the values of each. The first line of the list says
 what the image is made from and with. A part that is damaged, or that was not complete when the
-computer failed, has another checksum and is made again.
+computer failed, has another checksum and is made again. Estimates of a plane that is computed in
+blocks are in the folder too while this plane is written.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SUFFIX = '.unfinished'
 """End of the name of the folder."""
 OLD = '.old'
 """What is added to the name of a folder that was not continued."""
-_IMAGE, _PARTS = 'image', 'parts.jsonl'
+_IMAGE, _PARTS, _ESTIMATES = 'image', 'parts.jsonl', 'estimates'
 
 
 def _nothing() -> None:
@@ -81,6 +82,11 @@ class UnfinishedImage:
     def image(self) -> Path:
         """The file or folder of the image while it is written."""
         return self.folder / _IMAGE
+
+    @property
+    def estimates(self) -> Path:
+        """The folder of values from which parts that are not written yet are made."""
+        return self.folder / _ESTIMATES
 
     def begin(self) -> Path | None:
         """Begin, or read which parts are there.

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.denoiser import Denoiser
@@ -24,13 +26,20 @@ from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.slabs import central_plane, read_slab
 from napari_noise2score.score.threads import quickest_threads
-from napari_noise2score.score.tiling import round_up, tiles
+from napari_noise2score.score.tiling import Span, round_up, tiles
 
 TILE = 512
 """Height and width of the result of a tile, pixels."""
 
 _LEAST_TILE = 64
 """Smallest tile after halving because of lack of memory; below it the CPU is used."""
+
+_MIRRORED = 5
+"""Distance from the box of a tile up to which filled values depend on the image, in radii of the
+network: those that it sees are mirrored at an edge that is nearer than sqrt(2) radii."""
+
+Tile: TypeAlias = tuple[Span, Span]
+"""Rows and columns of a tile."""
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +69,7 @@ def predict_clean(
     exact: bool = False,
     precision: Precision | None = None,
     only: range | None = None,
+    window: Window | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
 
@@ -89,6 +99,10 @@ def predict_clean(
         finite in bfloat16 is computed again in float32.
     only : range, optional
         Consecutive planes to predict, instead of all; they are the same as among all.
+    window : Window, optional
+        Rows and columns to predict, instead of all; they are the same as in the whole plane. Only
+        the tiles that overlap the window are computed, and only their surroundings are read; for
+        that, ``planes`` need a method ``part``.
 
     Yields
     ------
@@ -98,7 +112,8 @@ def predict_clean(
     Returns
     -------
     (N, Y, X) float32
-        ``D`` of these planes, in the unit-noise coordinate; NaN where there is no image.
+        ``D`` of these planes, or of the window of them, in the unit-noise coordinate; NaN where
+        there is no image.
 
     Raises
     ------
@@ -112,48 +127,54 @@ def predict_clean(
     together = model.network.settings.planes
     only = range(planes.shape[0]) if only is None else only
     count, (height, width) = len(only), planes.shape[1:]
-    multiple = model.network.size_multiple
+    radius, multiple = model.network.receptive_radius, model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
-    result = allocate((count, height, width), np.float32)
+    wanted = window or Window.whole(planes.shape)
+    result = allocate((count, *wanted.shape), np.float32)
+
+    every = list(tiles(size, tile, radius, multiple))
+    cuts, box = _near(every, wanted)
 
     @lru_cache(maxsize=together)
     def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A plane, filled and padded, and its mask: 0 where there is no image, else 1."""
-        plane = planes.plane(number).astype(np.float32, copy=False)
-        gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
-        there = np.isfinite(plane).astype(np.float32)
-        values, there = (np.pad(a, gaps, mode='symmetric') for a in (filled(plane), there))
-        return values, there
+        """The box of a plane, filled and padded, and its mask: 0 where there is no image."""
+        values, there = _filled(planes, number, box, radius)
+        gaps = [(0, full - side) for full, side in zip(box.shape, values.shape, strict=True)]
+        padded, mask = (np.pad(a, gaps, mode='symmetric') for a in (values, there))
+        return padded, mask
 
     done = 0
     while done < count:
         index = only[done]
-        averaged.begin(index)
-        cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
-        blank = read(index)[1][:height, :width] == 0
+        blank = read(index)[1][wanted.within(box)] == 0
         if blank.all():
             result[done] = np.nan
             yield PredictProgress((done + 1) * len(cuts), count * len(cuts))
             done += 1
             continue
         numbers = planes.slab(index, together)
-        whole = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
+        slab = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
         there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
-        everywhere = bool((there != 0).all())  # NaN too: planes beyond the end of a stack
         try:
             for number, (rows, columns) in enumerate(cuts, 1):
-                place = np.s_[:, :, rows.read, columns.read]
-                inputs = (whole[place],) if everywhere else (whole[place], there[place])
-                clean = averaged.clean(*inputs)
-                inner = clean[0, 0, rows.inner, columns.inner].numpy()
-                part = result[done, rows.keep, columns.keep]
-                part[...] = inner[: part.shape[0], : part.shape[1]]
+                averaged.begin(index, every.index((rows, columns)))
+                seen = np.s_[:, :, *Window(rows.read, columns.read).within(box)]
+                everywhere = bool((there[seen] != 0).all())  # NaN too: beyond the end of a stack
+                inputs = (slab[seen],) if everywhere else (slab[seen], there[seen])
+                clean = averaged.clean(*inputs)[0, 0].numpy()
+                kept = Window(rows.keep, columns.keep).common(wanted)
+                assert kept is not None  # only such tiles are near
+                own = clean[kept.within(Window(rows.read, columns.read))]
+                result[(done, *kept.within(wanted))] = own
                 yield PredictProgress(done * len(cuts) + number, count * len(cuts))
         except RuntimeError as error:
             if not out_of_memory(error) or (where.type == 'cpu' and tile <= _LEAST_TILE):
                 raise
             if tile > _LEAST_TILE:
                 tile = max(_LEAST_TILE, tile // 2)
+                every = list(tiles(size, tile, radius, multiple))
+                cuts, box = _near(every, wanted)
+                read.cache_clear()
             else:
                 where = torch.device('cpu')
                 precision = Precision(where, reduced=False if exact else None)
@@ -165,6 +186,42 @@ def predict_clean(
         result[done][blank] = np.nan
         done += 1
     return result
+
+
+def _near(every: Sequence[Tile], wanted: Window) -> tuple[list[Tile], Window]:
+    """The tiles that overlap a window, and the box of all that they read."""
+    cuts = [
+        (rows, columns)
+        for rows, columns in every
+        if Window(rows.keep, columns.keep).common(wanted) is not None
+    ]
+    sides = (
+        slice(min(at.read_start for at in axis), max(at.read_stop for at in axis))
+        for axis in zip(*cuts, strict=True)
+    )
+    return cuts, Window(*sides)
+
+
+def _filled(
+    planes: NoisyPlanes, number: int, box: Window, radius: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A box of a plane, filled where it is blank, and its mask: 0 where there is no image, else 1.
+
+    The filled values are mirrored over some distance. So that those that the network sees are the
+    same as in the whole plane, more of it is read where there are blank places.
+    """
+    whole = Window.whole(planes.shape)
+    inside = box.common(whole)
+    if inside is None or inside == whole:
+        plane = planes.plane(number).astype(np.float32, copy=False)
+        return filled(plane), np.isfinite(plane).astype(np.float32)
+    divisible: Any = planes
+    plane = divisible.part(inside).plane(number)
+    there = np.isfinite(plane).astype(np.float32)
+    if there.all():
+        return plane, there
+    near = inside.wider(_MIRRORED * radius, planes.shape)
+    return filled(divisible.part(near).plane(number))[inside.within(near)], there
 
 
 class _ViewAverage:
@@ -179,9 +236,9 @@ class _ViewAverage:
         self._source = noise_source(channel.correlation)
         self._generator = torch.Generator()
 
-    def begin(self, plane: int) -> None:
-        """A plane is next; its perturbation does not depend on the planes before it."""
-        self._generator.manual_seed(plane)
+    def begin(self, plane: int, tile: int) -> None:
+        """A tile of a plane is next; its perturbation does not depend on those before it."""
+        self._generator.manual_seed(plane + (tile << 32))
 
     @torch.no_grad()
     def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:
