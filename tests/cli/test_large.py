@@ -14,22 +14,26 @@ import tifffile
 from napari_noise2score import read_image
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.cli.memory_limit import size_named
-from napari_noise2score.images import footprint
+from napari_noise2score.images import blocks, footprint
+from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout as zarr_layout
 from napari_noise2score.images.ome_zarr import record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.images.tiff import writing as tiff_writing
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.pipeline.clean_image import CleanImage
 
 FRAMES = 5
 LIMIT = ['--max-memory', '260K']
 AT_ONCE = ['--device', 'cpu']
+NUMBERS = ['mean', 'variance', 'correlation', 'removed']
 OUTPUTS = ['out.ome.zarr', 'out.ome.tif', 'out.tif']
 
 SMALL_LIMIT = """
 import sys
 from napari_noise2score.cli import main, memory_limit
-from napari_noise2score.images import footprint
+from napari_noise2score.images import blocks, footprint
+from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout
 memory_limit._LEAST = 1
 footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
@@ -217,6 +221,61 @@ def test_parts_of_something_else_are_not_continued(apply, planes, frames, capsys
     assert f'{words}out.ome.zarr.unfinished.old' in said(capsys)
     assert parts.shape == frames.shape
     assert Path('out.ome.zarr.unfinished.old').is_dir()
+
+
+@pytest.fixture
+def large_planes(monkeypatch) -> None:
+    """Planes of more than 1000 pixels are large, and have blocks of 32 x 32."""
+    monkeypatch.setattr(blocks, 'LARGE', 1000)
+    monkeypatch.setattr(blocks, 'SIDE', 32)
+    monkeypatch.setattr(footprint, 'LARGE', 1000)
+    monkeypatch.setattr(tiff_writing, 'SIDE', 32)
+    monkeypatch.setattr(tiff_writing, 'PART', 1)
+    monkeypatch.setattr(zarr_layout, 'CHUNK', 32)
+    monkeypatch.setattr('napari_noise2score.pipeline.selection.SIZE', 32)
+
+
+@pytest.mark.parametrize('output', OUTPUTS[::2])
+def test_planes_in_blocks_equal_those_at_once(apply, planes, large_planes, capsys, output):
+    whole, report = apply(f'whole-{output}')
+    said(capsys)
+    parts, report_of_parts = apply(output, '--max-memory', '200K')
+    assert planes.done == 0
+    np.testing.assert_allclose(parts, whole, rtol=1e-6, atol=0)
+    np.testing.assert_allclose(
+        [channel['residual'][name] for channel in report_of_parts['channels'] for name in NUMBERS],
+        [channel['residual'][name] for channel in report['channels'] for name in NUMBERS],
+        rtol=1e-6,
+    )
+    assert report_of_parts['warnings'] == report['warnings']
+    kind = 'shard by shard' if output.endswith('.zarr') else 'in strips'
+    line, *_ = said(capsys).splitlines()
+    assert line.endswith(f'planes are computed in blocks, and the result is written {kind}')
+
+
+def test_an_interrupted_plane_goes_on_from_its_blocks(apply, large_planes, monkeypatch, capsys):
+    call = '--max-memory', '200K', '--region', 'T0:2'
+    whole, _ = apply('whole.ome.zarr', *call)
+    real, done = BlockFiles.write, []
+
+    def interrupted(files, number, values):
+        if len(done) == 6:
+            raise KeyboardInterrupt
+        done.append(number)
+        real(files, number, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockFiles, 'write', interrupted)
+        apply('out.ome.zarr', *call, status=130)
+    assert done == [0, 1, 2, 3, 0, 1]
+    said(capsys)
+    done.clear()
+    monkeypatch.setattr(BlockFiles, 'write', lambda *parts: (done.append(parts[1]), real(*parts)))
+    parts, _ = apply('out.ome.zarr', *call, '--resume')
+    assert 'out.ome.zarr.unfinished: continues; 4 parts of it are done' in said(capsys)
+    assert done == [2, 3]
+    np.testing.assert_array_equal(parts, whole)
+    assert not list(Path().glob('*.unfinished*'))
 
 
 def test_what_does_not_fit_is_refused_before_the_work(apply, planes, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.blocks import LARGE, is_large
+from napari_noise2score.images.region import held_bytes
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import IN_MEMORY
 from napari_noise2score.memory import address_space, available, in_words
@@ -134,7 +135,8 @@ def peak_at_once(
         Whether a model is trained on the image.
     """
     needed, filed = footprint(source, dtype, differences=differences)
-    return PROGRAM + max(_before_the_result(source, trains=trains), needed + filed)
+    before = _before_the_result(source, trains=trains)
+    return PROGRAM + held_bytes(source.data) + max(before, needed + filed)
 
 
 def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, sharded: bool) -> int:
@@ -152,7 +154,29 @@ def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, shard
     rows, columns = source.channels()[0].shape[1:]
     written = _SHARDS if sharded else min(PART, rows * columns * np.dtype(dtype).itemsize)
     before = _before_the_result(source, trains=trains)
-    return PROGRAM + max(before, plane_at_most((rows, min(columns, -(-LARGE // rows)))) + written)
+    plane = plane_at_most((rows, min(columns, -(-LARGE // rows))))
+    return PROGRAM + held_bytes(source.data) + max(before, plane + written)
+
+
+def peak_of_learning(sources: Iterable[ImageSource], *, trains: bool) -> int:
+    """Bytes of memory of the whole program, at most, for noise estimates or for a training.
+
+    Parameters
+    ----------
+    sources : iterable of ImageSource
+        The images; a training draws from all of them.
+    trains : bool
+        Whether a model is trained on them.
+    """
+    estimate, planes, size, held = 0, 0, 0, 0
+    for source in sources:
+        shape = source.channels()[0].shape
+        estimate = max(estimate, _before_the_result(source, trains=False))
+        planes = max(planes, PLANE * min(LARGE, math.prod(shape[1:])))
+        size += source.size
+        held += held_bytes(source.data)
+    training = trains * (_TRAINING + min(_PATCHES, 4 * size) + planes)
+    return PROGRAM + held + max(estimate, training)
 
 
 def plane_at_most(shape: Sequence[int]) -> int:

@@ -23,7 +23,7 @@ from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.blocks import Window, is_large
 from napari_noise2score.images.footprint import plane_at_most
 from napari_noise2score.images.storage import as_dtype
-from napari_noise2score.memory import available, in_words
+from napari_noise2score.memory import LIMIT, in_words
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias, MeanShift
 from napari_noise2score.noise.local_score import Correction
@@ -48,7 +48,7 @@ def in_blocks(channel: PreparedChannel) -> bool:
 def check_whole_planes(prepared: Prepared) -> None:
     """Raise `InputError` if large planes have to be corrected at once, and do not fit."""
     for channel in prepared.channels:
-        needed, free = plane_at_most(channel.shape), available()
+        needed, free = plane_at_most(channel.shape), LIMIT.spare()
         if in_blocks(channel) or not is_large(channel.shape) or needed <= free:
             continue
         rows, columns = channel.shape[1:]
