@@ -22,6 +22,8 @@ _BEYOND = 1.1
 """Part of its limit from which a program is stopped."""
 _SELDOM = 0.1
 """Least time between two looks at the memory, seconds."""
+_REST = 10.0
+"""Least time between two attempts to give free memory back, seconds."""
 
 
 class MemoryLimitError(Exception):
@@ -37,7 +39,7 @@ class MemoryLimit:
 
     def __init__(self) -> None:
         self._most: int | None = None
-        self._next = 0.0
+        self._next = self._again = 0.0
 
     @contextmanager
     def of(self, most: int | None) -> Iterator[None]:
@@ -62,10 +64,10 @@ class MemoryLimit:
         if self._most is None or now < self._next:
             return
         self._next = now + _SELDOM
-        if used() <= self._most:
-            return
-        give_back()
         held = used()
+        if held > self._most and (now >= self._again or held > _BEYOND * self._most):
+            give_back()
+            held, self._again = used(), now + _REST
         if held > _BEYOND * self._most:
             raise MemoryLimitError(
                 f'memory: {in_words(held)} are used, but --max-memory is {in_words(self._most)}'

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_noise2score import read_image
+from napari_noise2score import memory, read_image
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.cli.memory_limit import size_named
 from napari_noise2score.images import blocks, footprint
@@ -31,10 +31,12 @@ OUTPUTS = ['out.ome.zarr', 'out.ome.tif', 'out.tif']
 
 SMALL_LIMIT = """
 import sys
+from napari_noise2score import memory
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.images import blocks, footprint
 from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout
+memory.used = lambda: 0
 memory_limit._LEAST = 1
 footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
 footprint._TRAINING = footprint._PATCHES = 0
@@ -67,6 +69,7 @@ def small_limit(monkeypatch, tmp_path, frames) -> None:
     """A limit that the small image exceeds, and shards of a single chunk."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+    monkeypatch.setattr(memory, 'used', lambda: 0)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
     for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
@@ -365,6 +368,38 @@ def test_a_result_that_was_killed_is_continued_bit_for_bit(model, frames):
     np.testing.assert_array_equal(one, other)
     first, second = (record_of(f'{name}.ome.zarr') for name in ('out', 'whole'))
     assert first['channels'] == second['channels']
+
+
+def test_a_result_that_passes_its_limit_stops_and_is_continued(apply, planes, monkeypatch, capsys):
+    whole, _ = apply('whole.ome.zarr', *LIMIT)
+    said(capsys)
+    planes.done = 0
+    monkeypatch.setattr(memory, '_SELDOM', 0)
+    monkeypatch.setattr(memory, 'used', lambda: (290 if planes.done > 2 else 280) << 10)
+    apply('out.ome.zarr', *LIMIT, status=1)
+    assert said(capsys).splitlines()[-1] == (
+        'napari-noise2score: memory: 290 KiB are used, but --max-memory is 260 KiB; stopped; '
+        'nothing was written; --resume continues the result from out.ome.zarr.unfinished'
+    )
+    monkeypatch.setattr(memory, 'used', lambda: 0)
+    parts, _ = apply('out.ome.zarr', *LIMIT, '--resume')
+    assert planes.done == FRAMES + 1
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_a_training_and_an_estimate_say_what_they_need(monkeypatch, capsys):
+    monkeypatch.setattr(footprint, '_ESTIMATE', 38)
+    call = ['train', 'in.ome.zarr', '--model', 'm2.safetensors', '--seconds', '0', *AT_ONCE]
+    assert main([*call, '--max-memory', '900K']) == 0
+    assert 'memory: at most about 760 KiB of 900 KiB (--max-memory)' in said(capsys)
+    assert main([*call, '--overwrite', '--max-memory', '700K']) == 2
+    words = (
+        'the noise estimate needs about 760 KiB of memory, but --max-memory is 700 KiB; give '
+        '--max-memory 1G, or choose a region (--region, such as Y0:2048,X0:2048)'
+    )
+    assert words in said(capsys)
+    assert main(['estimate', 'in.ome.zarr', '--max-memory', '700K']) == 2
+    assert words in said(capsys)
 
 
 @pytest.mark.parametrize(

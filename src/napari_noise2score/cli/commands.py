@@ -26,6 +26,7 @@ from napari_noise2score.cli.table import Table, gained, image_values, noise_valu
 from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr.location import named
+from napari_noise2score.memory import LIMIT
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
@@ -176,6 +177,7 @@ def estimate(options: argparse.Namespace) -> int:
                     found = _measured(options, image.source, measured, request)
                 else:
                     found = _estimated(options, image.source)
+                LIMIT.check()
             except (InputError, TrainingError, OSError, MemoryError) as error:
                 batch.leave_out(path, error)
                 continue

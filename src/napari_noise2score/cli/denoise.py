@@ -31,11 +31,11 @@ from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.results import Results
 from napari_noise2score.cli.resume import Resumption, folder_beside
-from napari_noise2score.cli.space import check_space
 from napari_noise2score.cli.table import NAME, SUFFIXES, Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr
+from napari_noise2score.images.space import check_space
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from napari_noise2score.cli.console import say
 from napari_noise2score.cli.expected_time import ExpectedTime
 from napari_noise2score.cli.progress import duration
-from napari_noise2score.cli.space import existing
 from napari_noise2score.images.ome_zarr.location import named, url_of
+from napari_noise2score.images.space import existing
 from napari_noise2score.memory import available, in_words
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
