@@ -38,7 +38,7 @@ from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout
 memory.used = lambda: 0
 memory_limit._LEAST = 1
-footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
+footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = footprint._SINGLE = 0
 footprint._TRAINING = footprint._PATCHES = 0
 layout.SHARD = 1
 sys.exit(main(sys.argv[1:]))
@@ -71,7 +71,7 @@ def small_limit(monkeypatch, tmp_path, frames) -> None:
     monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
     monkeypatch.setattr(memory, 'used', lambda: 0)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
-    for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_TRAINING', '_PATCHES'):
+    for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_SINGLE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
     monkeypatch.setattr(zarr_layout, 'SHARD', 1)
     write_ome_zarr('in.ome.zarr', frames, 'TYX')

@@ -28,8 +28,15 @@ PROGRAM = 600 << 20
 """Bytes of Python, PyTorch, a network, its tiles, and parts of the file that are kept."""
 SAMPLE_PIXELS = 1 << 25
 """Maximum number of pixels from which the noise is estimated."""
+SAMPLE_PLANE = 1 << 22
+"""Maximum number of them in one plane."""
+SAMPLE_BLOCKS, SAMPLE_SIDE = 8, 512
+"""Number of the blocks of large planes from which it is estimated, and their rows and columns."""
 _ESTIMATE = 38
 """Bytes of memory per pixel of this sample; 35 were measured."""
+_SINGLE = 115
+"""Bytes of memory per pixel of planes that are also measured alone, two at most; 110 were
+measured."""
 _TRAINING = 300 << 20
 """Bytes of a training besides its planes."""
 _PATCHES = 1 << 29
@@ -135,6 +142,7 @@ def peak_at_once(
         Whether a model is trained on the image.
     """
     needed, filed = footprint(source, dtype, differences=differences)
+    needed += (_PLANE_AT_MOST - PLANE) * math.prod(source.channels()[0].shape[1:])
     before = _before_the_result(source, trains=trains)
     return PROGRAM + held_bytes(source.data) + max(before, needed + filed)
 
@@ -192,7 +200,12 @@ def in_files(source: ImageSource) -> int:
 
 def _before_the_result(source: ImageSource, *, trains: bool) -> int:
     """Bytes of the noise estimate, or of the training, whichever needs more."""
-    estimate = _ESTIMATE * min(SAMPLE_PIXELS, math.prod(source.channels()[0].shape))
+    channel = source.channels()[0]
+    plane = min(SAMPLE_PLANE, math.prod(channel.shape[1:]))
+    pixels = min(SAMPLE_PIXELS, channel.shape[0] * plane)
+    if is_large(channel.shape) and channel.frames == 1:
+        pixels = plane = SAMPLE_BLOCKS * SAMPLE_SIDE**2
+    estimate = max(_ESTIMATE * pixels, _SINGLE * min(pixels, 2 * plane))
     training = trains * (_TRAINING + min(_PATCHES, 4 * source.size))
     return max(estimate, training)
 

@@ -4,15 +4,20 @@ blocks of a single very large one.
 
 from __future__ import annotations
 
-import math
-from itertools import islice, product
+from collections.abc import Iterator
+from itertools import chain, islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.blocks import grid, overlapping
-from napari_noise2score.images.footprint import SAMPLE_PIXELS
+from napari_noise2score.images.blocks import Window, grid, is_large, overlapping
+from napari_noise2score.images.footprint import (
+    SAMPLE_BLOCKS,
+    SAMPLE_PIXELS,
+    SAMPLE_PLANE,
+    SAMPLE_SIDE,
+)
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.blank import blank_as_nan, single_valued
@@ -20,11 +25,13 @@ from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
 """Maximum number of planes of a sample."""
-_BLOCK = 1920
-"""Rows and columns, at most, of the blocks of a plane that has more pixels than a sample."""
+_STEPS = 0.8191725, 0.6710436, 0.5497005
+"""Steps from one block to the next along planes, rows and columns, as shares of their lengths."""
+_TRIED = 64
+"""Number of blocks that are spread over the planes, and tried first."""
 _TOP_PLANES = 4
 """Maximum number of complete planes in which the highest level is searched."""
-_TOP_SIDE = 4096
+_TOP_SIDE = 2048
 """Rows and columns of a part of them that is searched at once."""
 
 
@@ -34,8 +41,8 @@ def sample_planes(
     """Some planes of a channel, grouped into consecutive frames.
 
     Planes of a single value are skipped. Of large planes only the central part is read, so that a
-    sample has about 2^25 pixels at most. If one plane alone has more pixels, and there are no
-    frames to compare, the sample is blocks that are spread over the planes.
+    sample has about 2^25 pixels at most, and 2^22 of each plane. If planes are very large, and
+    there are no frames to compare, the sample is blocks that are spread over the planes.
 
     Parameters
     ----------
@@ -53,7 +60,7 @@ def sample_planes(
         Their grey levels. Both are empty if every plane has a single value.
     """
     count, frames = channel.shape[0], channel.frames
-    if frames == 1 and not in_place and math.prod(channel.shape[1:]) > SAMPLE_PIXELS:
+    if frames == 1 and not in_place and is_large(channel.shape):
         return _spread_blocks(channel)
     groups = [range(start, start + frames) for start in range(0, count, frames)]
     share = max(min(frames, 4), _PLANES // len(groups))
@@ -74,33 +81,42 @@ def sample_planes(
 
 
 def _spread_blocks(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]]]:
-    """Blocks of planes, each a group of one frame; the first is from the middle."""
-    blocks = overlapping(channel.shape, _BLOCK)
-    places = [(plane, block) for plane in range(channel.shape[0]) for block in blocks]
-    most = max(1, SAMPLE_PIXELS // math.prod(blocks[0].shape))
-    step = max(1, len(places) // most)
-    middle = len(places) // 2
-    order = [
-        (middle + start + at) % len(places)
-        for start in range(step)
-        for at in range(0, len(places), step)
-    ]
+    """Blocks of large planes, each a group of one frame; the first is from the middle."""
     numbers: list[list[int]] = []
     stacks: list[NDArray[Any]] = []
-    for plane, block in (places[number] for number in order):
-        if len(stacks) == most:
-            break
+    for plane, block in _spread_places(channel.shape):
         values = channel.window(plane, block)
         if not single_valued(values):
             numbers.append([plane])
             stacks.append(values[None])
+            if len(stacks) == SAMPLE_BLOCKS:
+                break
     return numbers, stacks
+
+
+def _spread_places(shape: tuple[int, int, int]) -> Iterator[tuple[int, Window]]:
+    """All blocks of planes (N, Y, X): at first some that are spread over them, then the others.
+
+    The fractions are multiples of irrational numbers, which fill a volume evenly.
+    """
+    blocks = overlapping(shape, SAMPLE_SIDE)
+    rows = len({block.rows.start for block in blocks})
+    sides = shape[0], rows, len(blocks) // rows
+    first = dict.fromkeys(
+        tuple(
+            int((0.5 + number * step) % 1 * side) for step, side in zip(_STEPS, sides, strict=True)
+        )
+        for number in range(_TRIED)
+    )
+    others = (place for place in product(*map(range, sides)) if place not in first)
+    for plane, row, column in chain(first, others):
+        yield plane, blocks[row * sides[2] + column]
 
 
 def _central_part(channel: Channel, count: int) -> Channel:
     """The channel, or the centre of its planes if ``count`` of them have too many pixels."""
     rows, columns = channel.shape[1:]
-    share = (SAMPLE_PIXELS / (count * rows * columns)) ** 0.5
+    share = (min(SAMPLE_PLANE, SAMPLE_PIXELS / count) / (rows * columns)) ** 0.5
     if share >= 1:
         return channel
     window = {}
