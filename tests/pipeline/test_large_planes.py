@@ -102,6 +102,15 @@ def test_an_interrupted_plane_goes_on_from_its_blocks(plan, whole, in_blocks, tm
     assert changed == files[:1]
 
 
+def test_most_of_the_work_is_done_when_the_first_values_are_read(plan, small_tiles, in_blocks):
+    image = CleanImage(ImageCorrection(plan))
+    shares = [image.done(0.0) for _ in image.read_steps(np.s_[:10])]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.2
+    assert shares[-1] == pytest.approx(0.95)
+    assert image.done(1.0) == pytest.approx(1.0)
+
+
 def test_parts_of_a_large_plane_are_planes_to_train_on(prepared, in_blocks, monkeypatch):
     monkeypatch.setattr('napari_noise2score.pipeline.divided_planes._SIDE', 64)
     still = StillBlocks(np.ones((2, 2), bool), (40, 40), (50, 60))
@@ -125,7 +134,7 @@ def test_offsets_of_rows_need_whole_planes(prepared, in_blocks, monkeypatch):
     large_planes.check_whole_planes(levelled)
     assert not large_planes.in_blocks(levelled.channels[0])
     assert divided(levelled.channels[0]) is levelled.channels[0]
-    monkeypatch.setattr(large_planes, 'available', lambda: 1 << 20)
+    monkeypatch.setattr(large_planes.LIMIT, 'spare', lambda: 1 << 20)
     with pytest.raises(InputError, match=r'cells: its rows have offsets, .* planes of 150 x 170'):
         large_planes.check_whole_planes(levelled)
     large_planes.check_whole_planes(prepared)

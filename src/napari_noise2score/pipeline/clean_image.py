@@ -21,6 +21,9 @@ from napari_noise2score.score.predict import PredictProgress
 _CACHE_BYTES = 1 << 27
 """Maximum size of the cache of planes, bytes. A plane that is read in parts is computed once."""
 
+_ESTIMATING = 0.95
+"""Share of the work on a large plane that its estimation is."""
+
 
 class CleanImage(IndexedArray):
     """A clean image as an array-like: nothing is computed before it is indexed.
@@ -69,6 +72,14 @@ class CleanImage(IndexedArray):
         """
         wanted, single = places_of(index, self.shape)
         return without((yield from self._steps(wanted)), single)
+
+    def done(self, read: float) -> float:
+        """Share of the work that is done when a share of the values was ``read``.
+
+        Most of the work on a large plane is done when its first values are read.
+        """
+        estimated = self._correction.estimated
+        return read if estimated is None else _ESTIMATING * estimated + (1 - _ESTIMATING) * read
 
     def _steps(self, wanted: Sequence[range]) -> Generator[float, None, NDArray[Any]]:
         clean = np.empty([len(at) for at in wanted], self.dtype)

@@ -27,7 +27,7 @@ from napari_noise2score.pipeline.plane_checks import ChannelChecks, PlaneCheck
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
-from napari_noise2score.progress import finish
+from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.risk import Risk
 
@@ -202,6 +202,7 @@ class ImageCorrection:
         self._new: dict[tuple[int, int], PlaneCheck] = {}
         self._large: OrderedDict[tuple[int, int], LargePlane] = OrderedDict()
         self.folder: Path | None = None
+        self._begun = 0.0
 
     @property
     def source(self) -> ImageSource:
@@ -269,6 +270,15 @@ class ImageCorrection:
             return score_map.on_demand and in_blocks(score_map.prepared.channels[number])
         return is_large(self.channels[number].shape)
 
+    @property
+    def estimated(self) -> float | None:
+        """Share of the planes that were estimated; None if no planes are corrected in blocks."""
+        numbers = range(len(self._channels))
+        if not any(map(self.in_blocks, numbers)):
+            return None
+        done = sum(len(channel.planes) for channel in self._channels)
+        return (done + self._begun) / sum(self.channels[number].shape[0] for number in numbers)
+
     def window_steps(
         self, number: int, index: int, window: Window
     ) -> Generator[PredictProgress, None, NDArray[Any]]:
@@ -300,7 +310,13 @@ class ImageCorrection:
         plane = LargePlane(
             index, levels, plan.families[number], plan.form, plan.biases[number], files
         )
-        yield from plane.steps()
+
+        def of_plane(tile: PredictProgress) -> PredictProgress:
+            self._begun = tile.fraction
+            return tile
+
+        yield from relay(plane.steps(), of_plane)
+        self._begun = 0.0
         known = self._channels[number].planes
         if index not in known:
             known[index] = self._new[number, index] = plane.check(self.dtype)
