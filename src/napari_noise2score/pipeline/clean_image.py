@@ -124,8 +124,10 @@ class CleanImage(IndexedArray):
         def of_all(tile: PredictProgress) -> float:
             return (which[0] + tile.fraction) / which[1]
 
+        if not (rows and columns):
+            return np.empty((len(rows), len(columns)), self.dtype)
         number, index = self._correction.place_of(position)
-        if not (rows and columns) or not self._correction.in_blocks(number):
+        if not self._correction.in_blocks(number):
             plane = yield from relay(self._computed(number, index), of_all)
             return plane[np.ix_(rows, columns)]
         window = Window(*(slice(min(at), max(at) + 1) for at in (rows, columns)))
