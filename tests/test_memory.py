@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from napari_noise2score import memory
-from napari_noise2score.memory import available, in_words, ran_out, shortage, total
+from napari_noise2score.memory import (
+    MemoryLimit,
+    MemoryLimitError,
+    available,
+    in_words,
+    ran_out,
+    shortage,
+    total,
+)
 
 GIB = 2**30
 
@@ -100,3 +108,35 @@ def test_the_memory_of_the_machine_is_that_of_its_smallest_group(tmp_path):
     write(control / 'job', memory_max=f'{machine // 2}', memory_current='5')
     write(control / 'job' / 'task', memory_max='max', memory_current='5')
     assert total(groups, control) == machine // 2
+
+
+def test_a_limit_is_held_after_memory_was_given_back(monkeypatch):
+    held, given = [900], []
+    monkeypatch.setattr(memory, 'used', lambda: held[-1])
+    monkeypatch.setattr(memory, 'give_back', lambda: given.append(held.pop()))
+    monkeypatch.setattr(memory, '_SELDOM', 0)
+    limit = MemoryLimit()
+    limit.check()  # without a limit
+    with limit.of(1000):
+        assert limit.spare() == 100
+        limit.check()
+        assert not given
+        held.append(1500)
+        limit.check()
+        assert given == [1500]
+        held += [1101, 1102]
+        with pytest.raises(MemoryLimitError, match=r'memory: 1\.1 KiB are used'):
+            limit.check()
+        held.append(1100)  # soon after the last attempt
+        limit.check()
+        assert given == [1500, 1102]
+    assert limit.spare() > 1000
+
+
+def test_the_memory_of_this_process_is_measured():
+    before = memory.used()
+    block = b'1' * (64 << 20)
+    assert 60 << 20 < memory.used() - before < 100 << 20
+    del block
+    memory.give_back()
+    assert memory.used() - before < 40 << 20

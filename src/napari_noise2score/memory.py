@@ -1,15 +1,97 @@
-"""Available memory, and the message of an error if it is not sufficient."""
+"""Available memory, a limit of it, and the message of an error if it is not sufficient."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
+import sys
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _GROUPS = Path('/proc/self/cgroup')
 _CONTROL = Path('/sys/fs/cgroup')
 _NO_MEMORY = ('out of memory', 'not enough memory', "can't allocate memory")
 """Words in the messages of devices and of the CPU allocator, on Windows and other systems."""
+
+
+_BEYOND = 1.1
+"""Part of its limit from which a program is stopped."""
+_SELDOM = 0.1
+"""Least time between two looks at the memory, seconds."""
+_REST = 10.0
+"""Least time between two attempts to give free memory back, seconds."""
+
+
+class MemoryLimitError(Exception):
+    """The program uses clearly more memory than it may."""
+
+
+class MemoryLimit:
+    """A limit of the memory of this process, which is set for some time.
+
+    What can be larger or smaller asks `spare`, and `check` stops work that passes the limit all
+    the same.
+    """
+
+    def __init__(self) -> None:
+        self._most: int | None = None
+        self._next = self._again = 0.0
+
+    @contextmanager
+    def of(self, most: int | None) -> Iterator[None]:
+        """Set the limit, bytes; None for none."""
+        before, self._most = self._most, most
+        try:
+            yield
+        finally:
+            self._most = before
+
+    def spare(self) -> int:
+        """Bytes that this process may still use: those that are free, within the limit."""
+        free = available()
+        return free if self._most is None else max(0, min(free, self._most - used()))
+
+    def check(self) -> None:
+        """Raise `MemoryLimitError` if more than a tenth beyond the limit is used.
+
+        Memory that is free already, but was not given back to the system, is given back first.
+        """
+        now = time.perf_counter()
+        if self._most is None or now < self._next:
+            return
+        self._next = now + _SELDOM
+        held = used()
+        if held > self._most and (now >= self._again or held > _BEYOND * self._most):
+            give_back()
+            held, self._again = used(), now + _REST
+        if held > _BEYOND * self._most:
+            raise MemoryLimitError(
+                f'memory: {in_words(held)} are used, but --max-memory is {in_words(self._most)}'
+            )
+
+
+def used() -> int:
+    """Bytes of memory of this process."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def give_back() -> None:
+    """Give memory that is free in this process back to the system, where that can be asked for."""
+    gc.collect()
+    if sys.platform == 'linux':
+        trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # of glibc
+        if trim is not None:
+            trim(0)
+
+
+LIMIT = MemoryLimit()
+"""The limit of this process."""
 
 
 def ran_out(error: BaseException) -> bool:

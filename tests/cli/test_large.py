@@ -11,27 +11,33 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_noise2score import read_image
+from napari_noise2score import memory, read_image
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.cli.memory_limit import size_named
-from napari_noise2score.images import footprint
+from napari_noise2score.images import blocks, footprint
+from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.images.tiff import writing as tiff_writing
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.pipeline.clean_image import CleanImage
 
 FRAMES = 5
 LIMIT = ['--max-memory', '260K']
 AT_ONCE = ['--device', 'cpu']
+NUMBERS = ['mean', 'variance', 'correlation', 'removed']
 OUTPUTS = ['out.ome.zarr', 'out.ome.tif', 'out.tif']
 
 SMALL_LIMIT = """
 import sys
+from napari_noise2score import memory
 from napari_noise2score.cli import main, memory_limit
-from napari_noise2score.images import footprint
+from napari_noise2score.images import blocks, footprint
+from napari_noise2score.images.block_files import BlockFiles
 from napari_noise2score.images.ome_zarr import layout
+memory.used = lambda: 0
 memory_limit._LEAST = 1
-footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = 0
+footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = footprint._SINGLE = 0
 footprint._TRAINING = footprint._PATCHES = 0
 layout.USUAL = layout.Sizes(shard=1)
 sys.exit(main(sys.argv[1:]))
@@ -61,8 +67,9 @@ def model(tmp_path_factory, frames) -> str:
 def small_limit(one_view, monkeypatch, tmp_path, frames) -> None:
     """A limit that the small image exceeds, and shards of a single chunk."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, 'used', lambda: 0)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
-    for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_TRAINING', '_PATCHES'):
+    for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_SINGLE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
     monkeypatch.setattr(layout, 'USUAL', layout.Sizes(shard=1))
     write_ome_zarr('in.ome.zarr', frames, 'TYX')
@@ -217,6 +224,61 @@ def test_parts_of_something_else_are_not_continued(apply, planes, frames, capsys
     assert Path('out.ome.zarr.unfinished.old').is_dir()
 
 
+@pytest.fixture
+def large_planes(monkeypatch) -> None:
+    """Planes of more than 1000 pixels are large, and have blocks of 32 x 32."""
+    monkeypatch.setattr(blocks, 'LARGE', 1000)
+    monkeypatch.setattr(blocks, 'SIDE', 32)
+    monkeypatch.setattr(footprint, 'LARGE', 1000)
+    monkeypatch.setattr(tiff_writing, 'SIDE', 32)
+    monkeypatch.setattr(tiff_writing, 'PART', 1)
+    monkeypatch.setattr(layout, 'USUAL', layout.Sizes(chunk=32, shard=1))
+    monkeypatch.setattr('napari_noise2score.pipeline.selection.SIZE', 32)
+
+
+@pytest.mark.parametrize('output', OUTPUTS[::2])
+def test_planes_in_blocks_equal_those_at_once(apply, planes, large_planes, capsys, output):
+    whole, report = apply(f'whole-{output}')
+    said(capsys)
+    parts, report_of_parts = apply(output, '--max-memory', '200K')
+    assert planes.done == 0
+    np.testing.assert_allclose(parts, whole, rtol=1e-6, atol=0)
+    np.testing.assert_allclose(
+        [channel['residual'][name] for channel in report_of_parts['channels'] for name in NUMBERS],
+        [channel['residual'][name] for channel in report['channels'] for name in NUMBERS],
+        rtol=1e-6,
+    )
+    assert report_of_parts['warnings'] == report['warnings']
+    kind = 'shard by shard' if output.endswith('.zarr') else 'in strips'
+    line, *_ = said(capsys).splitlines()
+    assert line.endswith(f'planes are computed in blocks, and the result is written {kind}')
+
+
+def test_an_interrupted_plane_goes_on_from_its_blocks(apply, large_planes, monkeypatch, capsys):
+    call = '--max-memory', '200K', '--region', 'T0:2'
+    whole, _ = apply('whole.ome.zarr', *call)
+    real, done = BlockFiles.write, []
+
+    def interrupted(files, number, values):
+        if len(done) == 6:
+            raise KeyboardInterrupt
+        done.append(number)
+        real(files, number, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockFiles, 'write', interrupted)
+        apply('out.ome.zarr', *call, status=130)
+    assert done == [0, 1, 2, 3, 0, 1]
+    said(capsys)
+    done.clear()
+    monkeypatch.setattr(BlockFiles, 'write', lambda *parts: (done.append(parts[1]), real(*parts)))
+    parts, _ = apply('out.ome.zarr', *call, '--resume')
+    assert 'out.ome.zarr.unfinished: continues; 4 parts of it are done' in said(capsys)
+    assert done == [2, 3]
+    np.testing.assert_array_equal(parts, whole)
+    assert not list(Path().glob('*.unfinished*'))
+
+
 def test_what_does_not_fit_is_refused_before_the_work(apply, planes, capsys):
     apply('out.ome.zarr', '--max-memory', '200K', status=2)
     assert said(capsys).splitlines() == [
@@ -244,7 +306,8 @@ def test_a_difference_is_refused_where_it_does_not_fit(capsys):
 
 def test_several_images_each_in_its_way(apply, planes, frames, model):
     tifffile.imwrite('small.tif', frames[0], photometric='minisblack')
-    call = ['apply', model, 'in.ome.zarr', 'small.tif', '--output', 'out/', *AT_ONCE, *LIMIT]
+    call = ['apply', model, 'in.ome.zarr', 'small.tif', '--output', 'out/', *AT_ONCE]
+    call += ['--max-memory', '300K']
     assert main(call) == 0
     assert planes.done == FRAMES
     assert {path.name for path in Path('out').iterdir()} >= {'in.ome.zarr', 'small.tif'}
@@ -304,6 +367,38 @@ def test_a_result_that_was_killed_is_continued_bit_for_bit(model, frames):
     np.testing.assert_array_equal(one, other)
     first, second = (record_of(f'{name}.ome.zarr') for name in ('out', 'whole'))
     assert first['channels'] == second['channels']
+
+
+def test_a_result_that_passes_its_limit_stops_and_is_continued(apply, planes, monkeypatch, capsys):
+    whole, _ = apply('whole.ome.zarr', *LIMIT)
+    said(capsys)
+    planes.done = 0
+    monkeypatch.setattr(memory, '_SELDOM', 0)
+    monkeypatch.setattr(memory, 'used', lambda: (290 if planes.done > 2 else 280) << 10)
+    apply('out.ome.zarr', *LIMIT, status=1)
+    assert said(capsys).splitlines()[-1] == (
+        'napari-noise2score: memory: 290 KiB are used, but --max-memory is 260 KiB; stopped; '
+        'nothing was written; --resume continues the result from out.ome.zarr.unfinished'
+    )
+    monkeypatch.setattr(memory, 'used', lambda: 0)
+    parts, _ = apply('out.ome.zarr', *LIMIT, '--resume')
+    assert planes.done == FRAMES + 1
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_a_training_and_an_estimate_say_what_they_need(monkeypatch, capsys):
+    monkeypatch.setattr(footprint, '_ESTIMATE', 38)
+    call = ['train', 'in.ome.zarr', '--model', 'm2.safetensors', '--seconds', '0', *AT_ONCE]
+    assert main([*call, '--max-memory', '900K']) == 0
+    assert 'memory: at most about 760 KiB of 900 KiB (--max-memory)' in said(capsys)
+    assert main([*call, '--overwrite', '--max-memory', '700K']) == 2
+    words = (
+        'the noise estimate needs about 760 KiB of memory, but --max-memory is 700 KiB; give '
+        '--max-memory 1G, or choose a region (--region, such as Y0:2048,X0:2048)'
+    )
+    assert words in said(capsys)
+    assert main(['estimate', 'in.ome.zarr', '--max-memory', '700K']) == 2
+    assert words in said(capsys)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from napari_noise2score.cli.outputs import (
     targets,
     tried,
 )
-from napari_noise2score.cli.space import check_space
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.space import check_space
 
 POSIX = pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no such links')
 

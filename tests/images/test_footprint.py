@@ -5,7 +5,9 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.footprint import (
     Free,
     check_footprint,
+    in_files,
     peak_at_once,
+    peak_of_learning,
     peak_on_demand,
 )
 from napari_noise2score.images.region import Region
@@ -71,7 +73,27 @@ def test_a_long_movie_needs_as_much_as_a_short_one_plane_by_plane():
     assert peak_at_once(short, np.float32, trains=False) > peaks[0]
 
 
-def test_a_large_plane_needs_more_plane_by_plane():
-    plane = ImageSource(Huge(4, 9000, 9000), 'TYX', 'mosaic')
-    needed = {k: peak_on_demand(plane, np.float32, trains=False, sharded=k) for k in (True, False)}
-    assert 4 * 2**30 < needed[True] < needed[False] < 6 * 2**30
+def test_a_plane_of_any_size_needs_no_more_than_one_that_just_fits():
+    small, large, huge = (
+        ImageSource(Huge(4, side, side), 'TYX', 'mosaic') for side in (2000, 9000, 60000)
+    )
+    for sharded in (True, False):
+        peaks = [
+            peak_on_demand(image, np.float32, trains=False, sharded=sharded)
+            for image in (small, large, huge)
+        ]
+        assert peaks[0] < peaks[1] <= peaks[2] < 2 * 2**30
+    assert [in_files(image) for image in (small, large)] == [0, 8 * 9000**2]
+
+
+def test_an_image_in_memory_counts():
+    values = np.zeros((4, 64, 64))
+    for data, held in ((values, values.nbytes), (Huge(4, 64, 64), 0)):
+        image = ImageSource(data, 'TYX', 'cells').part(Region({'T': (0, 1)}))
+        away = ImageSource(Huge(1, 64, 64), 'TYX', 'cells')
+        for peak in (
+            lambda one: peak_at_once(one, np.float32, trains=False),
+            lambda one: peak_on_demand(one, np.float32, trains=False, sharded=True),
+            lambda one: peak_of_learning([one], trains=True),
+        ):
+            assert peak(image) - peak(away) == held

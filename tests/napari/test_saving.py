@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -214,6 +216,16 @@ def test_the_file_of_a_layer_is_refused(open_panel, tmp_path):
     assert 'is the file of the layer' in refused(panel)
     panel.save.path.value = str(path / 'inside.zarr')
     assert 'lies inside the Zarr store' in refused(panel)
+
+
+def test_too_little_disk_space_is_told_before_the_work(panel_with, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: SimpleNamespace(free=2**16))
+    _, panel = panel_with(cells=noisy_stack(frames=2, size=64))
+    panel.save.path.value = str(tmp_path / 'clean.ome.zarr')
+    text = refused(panel)
+    assert f'Save to: {tmp_path / "clean.ome.zarr"}: not enough disk space: ' in text
+    assert '64 KiB free, but the outputs up to this one need 107 KiB' in text
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_name_for_several_layers_is_refused(panel_with, tmp_path):

@@ -45,7 +45,7 @@ from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
-from napari_noise2score.memory import ran_out
+from napari_noise2score.memory import LIMIT, MemoryLimitError, ran_out
 from napari_noise2score.settings import PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import add_fields
 
@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as interrupt:
             number = interrupt.args[0] if interrupt.args else signal.SIGINT
             status = _fail(128 + number, f'interrupted; {_written_words(written)}')
+        except MemoryLimitError as error:
+            status = _fail(1, f'{error}; stopped; {_written_words(written)}')
     return close_console(status)
 
 
@@ -73,7 +75,8 @@ def _run(options: argparse.Namespace) -> int:
     """The exit status of a command, whatever it meets."""
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        with LIMIT.of(getattr(options, 'max_memory', None)):
+            return command(options)
     except (InputError, CheckpointError) as error:
         return _fail(2, words_of(error))
     except (TrainingError, OSError) as error:
@@ -210,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     add_noise(train)
     add_training(train)
     add_resume(train, 'M.resume')
+    add_max_memory(train, in_parts=False)
     train.set_defaults(command=run.train)
 
     apply = commands.add_parser('apply', help='denoise images with a trained model')
@@ -240,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_noise(estimate)
     add_fields(estimate, TrainSettings, only=('device',))
+    add_max_memory(estimate, in_parts=False)
     estimate.set_defaults(command=run.estimate)
 
     export = commands.add_parser('export', help='export a trained model to a bioimage.io package')

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from napari_noise2score.cli.calibration import calibration, calibration_lines
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
 from napari_noise2score.cli.inputs import files_of, other_inputs
+from napari_noise2score.cli.memory_limit import check_learning
 from napari_noise2score.cli.options import noise_request, train_settings
 from napari_noise2score.cli.outputs import Output, check_outputs, outputs_of, tried
 from napari_noise2score.cli.plan import tell_inputs
@@ -24,6 +26,7 @@ from napari_noise2score.cli.table import Table, gained, image_values, noise_valu
 from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr.location import named
+from napari_noise2score.memory import LIMIT
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
@@ -74,12 +77,21 @@ def train(options: argparse.Namespace) -> int:
                 batch.skip(file, told=False)
             return batch.status()
         images = Images(files, options, together=True)
+        if options.max_memory is not None:
+            check_learning(options, _opened(images), trains=training.trains)
         steps = train_steps(
             images.learned_from, settings, keep_going=not batch.single, folder=resumption.begin()
         )
         run(_saved(resumption.told(steps), options.model, before, images, batch))
         resumption.end()
         return batch.status()
+
+
+def _opened(images: Images) -> Iterator[ImageSource]:
+    """The parts to learn from of the images that can be opened."""
+    for number in range(len(images)):
+        with suppress(InputError, OSError):  # told when its turn comes
+            yield images.at(number).source
 
 
 def _saved(
@@ -160,12 +172,14 @@ def estimate(options: argparse.Namespace) -> int:
             try:
                 image = images.at(number)
                 image.tell()
+                check_learning(options, [image.source], trains=False)
                 if model is not None:
                     found = _compare(options, image.source, request, model)
                 elif measured is not None:
                     found = _measured(options, image.source, measured, request)
                 else:
                     found = _estimated(options, image.source)
+                LIMIT.check()
             except (InputError, TrainingError, OSError, MemoryError) as error:
                 batch.leave_out(path, error)
                 continue

@@ -27,10 +27,10 @@ from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.results import Results
 from napari_noise2score.cli.resume import Resumption
-from napari_noise2score.cli.space import check_space
 from napari_noise2score.cli.table import Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.space import check_space
 from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class _Call:
         ``sizes`` gets the outputs and their bytes; the disk has to have space for all of them, but
         for those parts that an earlier run has written and that are continued.
         """
-        from napari_noise2score.images.footprint import check_footprint
+        from napari_noise2score.images.footprint import check_footprint, in_files
         from napari_noise2score.images.formats import check_writable_as
 
         tasks: list[Task] = []
@@ -172,7 +172,8 @@ class _Call:
             else:
                 check_footprint(source, dtype, differences=len(written) > 1)
                 image.tell(*notes)
-            sizes.extend((path, source.size * kind.itemsize) for path, kind in written)
+            more = in_files(source) if in_parts else 0
+            sizes.extend((path, source.size * kind.itemsize + more) for path, kind in written)
             file = images.files[number]
             stated = image.acquisition, image.inherited, image.file.notes
             tasks.append(Task(file, goals[number], done.known[file], *stated, in_parts))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
-from napari_noise2score.memory import available
+from napari_noise2score.memory import LIMIT
 
 if TYPE_CHECKING:
     from napari_noise2score.images.acquisition import Acquisition
@@ -81,8 +81,7 @@ class Images:
         from napari_noise2score.images.source import ImageSource
         from napari_noise2score.images.tiff.reading import IN_MEMORY
 
-        most = getattr(self._options, 'max_memory', None) or available()
-        share = min(IN_MEMORY, min(most, available()) // (_SHARE * self._count))
+        share = min(IN_MEMORY, LIMIT.spare() // (_SHARE * self._count))
         axes, scene = self._options.axes, scene_within(path, self._options)
         image = read_image(path, axes, scene, in_memory=share)
         source = ImageSource(image.data, image.axes, image_name(path)).part(self._region)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr
 from napari_noise2score.memory import in_words, total
@@ -27,16 +29,52 @@ _LEAST = 1 << 30
 _UNITS = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 
 
-def add_max_memory(parser: argparse.ArgumentParser) -> None:
-    """The option of the limit."""
+def add_max_memory(parser: argparse.ArgumentParser, *, in_parts: bool = True) -> None:
+    """The option of the limit.
+
+    With ``in_parts`` it decides which images are computed in parts.
+    """
+    if in_parts:
+        usual = '(default: a quarter of the memory of the machine, or half of it up to 2 GiB)'
+        more = (
+            'An image that needs more is computed plane by plane, and large planes block by '
+            'block; its result is written part by part. The values are the same. '
+        )
+    else:
+        usual, more = '(default: no limit)', 'What is needed is told before the work. '
     parser.add_argument(
         '--max-memory',
         type=size_named,
         metavar='SIZE',
-        help='memory that the call may need, such as 2G or 1500M (default: a quarter of the '
-        'memory of the machine, or half of it up to 2 GiB). An image that needs more is computed '
-        'plane by plane, and its result is written part by part; the values are the same',
+        help=f'memory that the call may need, such as 2G or 1500M {usual}. {more}If SIZE is given '
+        'and the call uses 10 %% more, it stops',
     )
+
+
+def check_learning(
+    options: argparse.Namespace, sources: Iterable[ImageSource], *, trains: bool
+) -> None:
+    """Say what a noise estimate or a training needs, if a limit is given.
+
+    Raises
+    ------
+    InputError
+        If it is more than the limit.
+    """
+    from napari_noise2score.images.footprint import peak_of_learning
+
+    most: int | None = options.max_memory
+    if most is None:
+        return
+    needed = peak_of_learning(sources, trains=trains)
+    what = 'the training' if trains else 'the noise estimate'
+    if needed > most:
+        raise InputError(
+            f'{what} needs about {in_words(needed)} of memory, but --max-memory is '
+            f'{in_words(most)}; give --max-memory {-(-needed // (1 << 30))}G, or choose a region '
+            '(--region, such as Y0:2048,X0:2048)'
+        )
+    note(f'memory: at most about {in_words(needed)} of {in_words(most)} (--max-memory)')
 
 
 def size_named(text: str) -> int:
@@ -104,6 +142,7 @@ class MemoryLimit:
         InputError
             If that is more than the limit, or not all ``outputs`` can be made plane by plane.
         """
+        from napari_noise2score.images.blocks import is_large
         from napari_noise2score.images.footprint import peak_at_once
 
         if len(outputs) > 1:
@@ -122,8 +161,12 @@ class MemoryLimit:
                 f'{-(-needed // (1 << 30))}G, or choose regions (--region, such as '
                 'Y0:4096,X0:4096)'
             )
-        parts = 'shard by shard' if is_ome_zarr(outputs[0]) else 'page by page'
+        large = is_large(source.channels()[0].shape)
+        planes = 'in blocks' if large else 'one after another'
+        parts = 'in strips' if large else 'page by page'
+        if is_ome_zarr(outputs[0]):
+            parts = 'shard by shard'
         return (
             f'memory: at most about {in_words(needed)} of {in_words(self.most)} (--max-memory); '
-            f'planes are computed one after another, and the result is written {parts}'
+            f'planes are computed {planes}, and the result is written {parts}'
         )

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.tasks import Task
@@ -20,6 +20,7 @@ from napari_noise2score.progress import seconds_left
 from napari_noise2score.settings import DenoiseSettings
 
 if TYPE_CHECKING:
+    from napari_noise2score.pipeline.clean_image import CleanImage
     from napari_noise2score.pipeline.results import Denoised, Progress
 
 
@@ -69,7 +70,7 @@ class ResultInParts:
             # without parts that can be continued, the old one has to make room at once
             aside = moved_aside(path) if replaced and unfinished is None else nullcontext()
             with aside:
-                for share in write_steps(
+                for written in write_steps(
                     path,
                     self.result.image,
                     self.result.score_map.prepared.source.axes,
@@ -78,6 +79,7 @@ class ResultInParts:
                     record=self._record,
                     unfinished=unfinished,
                 ):
+                    share = self._image.done(written)
                     if unfinished is not None and unfinished.held > held:
                         held, known, start = unfinished.held, share, time.perf_counter()
                     new = (share - known) / (1 - known) if known < 1 else 0.0
@@ -102,15 +104,18 @@ class ResultInParts:
         report |= checked(self.result, self.settings, begin=begin).report
         return {**report, 'warnings': [*self.task.notes, *report['warnings']]}
 
+    @property
+    def _image(self) -> CleanImage:
+        image: Any = self.result.image
+        return cast('CleanImage', image)
+
     def _unfinished(self, path: Path) -> UnfinishedImage | None:
-        from napari_noise2score.pipeline.clean_image import CleanImage
         from napari_noise2score.pipeline.record import versions
         from napari_noise2score.score.device import choose_device
 
         if self.resume is None or url_of(path) is not None:
             return None
-        image: Any = self.result.image
-        assert isinstance(image, CleanImage)
+        image = self._image
         stated = self.task.before.origin.record(self.result.report['crc32'])
         origin = {
             'input': {name: stated[name] for name in stated if name.startswith('input')},
@@ -120,13 +125,15 @@ class ResultInParts:
             'device': choose_device(self.settings.training.device).type,
             'shape': [image.axes, list(image.shape), str(image.dtype)],
         }
-        return UnfinishedImage(
+        unfinished = UnfinishedImage(
             path,
             origin,
             resume=self.resume,
             state=image.new_checks,
             restore=image.take_checks,
         )
+        image.correction.folder = unfinished.estimates
+        return unfinished
 
 
 def _begin(unfinished: UnfinishedImage) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.console import say
+from napari_noise2score.cli.expected_time import ExpectedTime
 from napari_noise2score.cli.progress import duration
-from napari_noise2score.cli.space import existing
 from napari_noise2score.images.ome_zarr.location import named, url_of
-from napari_noise2score.images.region import Region
+from napari_noise2score.images.space import existing
 from napari_noise2score.memory import available, in_words
-from napari_noise2score.settings import DenoiseSettings, StartFrom, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
 if TYPE_CHECKING:
     from napari_noise2score.cli.batch import Batch
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from napari_noise2score.cli.memory_limit import MemoryLimit
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.score.model import ScoreModel
-
-_SIDE = 128
-"""Rows and columns of the part that is denoised to measure the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,22 +58,6 @@ class Plan:
             return 0.0, f'without the {models} trainings of {training.steps} steps'
         words = f'at most {duration(training.seconds * models)} of it for {models} training'
         return training.seconds * models, words + ('s' if models > 1 else '')
-
-    def seconds_of(self, source: ImageSource) -> tuple[float, int]:
-        """Seconds that a small part of an image takes, without training, and its values."""
-        from napari_noise2score.pipeline.run import denoise_steps
-        from napari_noise2score.progress import finish
-        from napari_noise2score.score.pretraining.weights import starting_model, warm_start
-
-        init = self.settings.training.init
-        start = StartFrom.WARM if init == StartFrom.SCRATCH else init
-        model = self.model or starting_model(start) or warm_start()
-        views = self.settings.views(source.size)
-        settings = replace(self.settings, orientations=views)
-        part = source.part(_middle(source, model.network.settings.planes))
-        begin = time.perf_counter()
-        finish(denoise_steps([part], settings, model=model))
-        return time.perf_counter() - begin, part.size
 
 
 def tell_plan(
@@ -166,21 +146,10 @@ def _time_words(plan: Plan, source: ImageSource, values: int, count: int) -> str
 
     trainings, words = plan.training(count)
     try:
-        seconds, measured = plan.seconds_of(source)
+        expected = ExpectedTime.of(source, plan.settings, plan.model)
     except (InputError, TrainingError) as error:
         return f'time: not known ({error})'
-    about = trainings + seconds * max(count, values / measured)
-    how = f'from {duration(seconds)} for {measured} of the {values} pixels, measured now'
+    about = trainings + expected.of_all(count, values)
+    seconds, measured = duration(expected.seconds), expected.measured
+    how = f'from {seconds} for {measured} of the {values} pixels, measured now'
     return f'time: about {duration(about)} ({", ".join(filter(None, [words, how]))})'
-
-
-def _middle(source: ImageSource, slices: int) -> Region:
-    """A part in the middle of the image: few rows and columns, and one plane of each channel."""
-    ranges: dict[str, tuple[int, int]] = {}
-    for letter, length in zip(source.axes, source.shape, strict=True):
-        if letter in 'CS':
-            continue
-        size = _SIDE if letter in 'YX' else min(length, slices) if letter == 'Z' else 1
-        start = max(0, (length - size) // 2)
-        ranges[letter] = start, min(length, start + size)
-    return Region(ranges)

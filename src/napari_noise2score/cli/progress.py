@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_noise2score.memory import LIMIT
+
 _BAR = '{desc} |{bar}| {percentage:3.0f} % [{elapsed}<{remaining}]'
 
 
@@ -24,6 +26,11 @@ def run(steps: Any, where: Callable[[], str] = str) -> Any:
     """Run a generator of progress to its end, with a bar on a terminal.
 
     ``where`` gives the words before those of the stage, such as which of several files it is.
+
+    Raises
+    ------
+    MemoryLimitError
+        If the work uses clearly more memory than it may.
     """
     from tqdm import tqdm
 
@@ -32,6 +39,7 @@ def run(steps: Any, where: Callable[[], str] = str) -> Any:
     with tqdm(total=1000, bar_format=_BAR, disable=None, file=sys.stderr, leave=False) as bar:
 
         def show(progress: Any) -> None:
+            LIMIT.check()
             training = getattr(progress, 'training', progress)
             stage = getattr(progress, 'stage', 'train' if hasattr(progress, 'step') else 'score')
             loss = getattr(training, 'loss', None)

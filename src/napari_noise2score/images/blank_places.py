@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blocks import Window, grid, is_large
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.blank import blank
 from napari_noise2score.noise.digits import digits
@@ -16,32 +19,104 @@ from napari_noise2score.noise.digits import digits
 Mask = NDArray[np.bool_]
 
 _STORED_BYTES = 1 << 27
+_CELL, _AROUND = 2048, 128
+"""Rows and columns of a cell in which places of a large plane are detected, and the margin."""
 _LISTED, _VALUES = 12, 3
 """Maximum numbers of planes, and of values, that a message lists."""
 
 
 class BlankPlaces:
-    """Blank places of planes, stored for repeated use."""
+    """Blank places of planes, stored for repeated use.
+
+    In a large plane they are detected cell by cell, each with a margin around it, so that a window
+    of the plane has the same blank places as the whole plane.
+    """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[int, NDArray[np.uint8] | None] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], NDArray[np.uint8] | None] = OrderedDict()
         self._bytes = 0
 
     def of(self, index: int, raw: NDArray[Any]) -> Mask | None:
         """Blank places of plane number ``index``, (Y, X); None if there are none."""
-        if index not in self._known:
-            mask = blank(raw)
+        whole = Window.whole(raw.shape)
+        return self.at(index, whole, raw.shape, lambda window: raw[window])
+
+    def at(
+        self,
+        index: int,
+        window: Window,
+        shape: Sequence[int],
+        read: Callable[[Window], NDArray[Any]],
+    ) -> Mask | None:
+        """Blank places of a window of a plane, (Y, X); None if there are none.
+
+        Parameters
+        ----------
+        index : int
+            Number of the plane.
+        window : Window
+            Rows and columns.
+        shape : (..., Y, X)
+            Shape of the plane.
+        read : callable
+            Reads the values of a window of the plane.
+        """
+        mask: Mask | None = None
+        cells = grid(shape, _CELL) if is_large(shape) else [Window.whole(shape)]
+        for number, cell in enumerate(cells):
+            part = cell.common(window)
+            own = None if part is None else self._of_cell((index, number), cell, shape, read)
+            if part is None or own is None:
+                continue
+            mask = np.zeros(window.shape, bool) if mask is None else mask
+            mask[part.within(window)] = own[part.within(cell)]
+        return mask if mask is not None and mask.any() else None
+
+    def _of_cell(
+        self,
+        key: tuple[int, int],
+        cell: Window,
+        shape: Sequence[int],
+        read: Callable[[Window], NDArray[Any]],
+    ) -> Mask | None:
+        if key not in self._known:
+            near = cell.wider(_AROUND, shape)
+            found = blank(read(near))
+            mask = None if found is None else found[cell.within(near)]
             packed = None if mask is None else np.packbits(mask)
-            self._known[index] = packed
+            self._known[key] = packed
             self._bytes += 0 if packed is None else packed.nbytes
             while self._bytes > _STORED_BYTES:
                 _, gone = self._known.popitem(last=False)
                 self._bytes -= 0 if gone is None else gone.nbytes
             return mask
-        bits = self._known[index]
+        bits = self._known[key]
         if bits is None:
             return None
-        return np.unpackbits(bits, count=raw.size).view(bool).reshape(raw.shape)
+        return np.unpackbits(bits, count=math.prod(cell.shape)).view(bool).reshape(cell.shape)
+
+
+class BlankPlacesOfPart(BlankPlaces):
+    """Blank places of a window of planes, as they are in the whole planes.
+
+    Parameters
+    ----------
+    whole : BlankPlaces
+        Those of the whole planes.
+    channel : Channel
+        The whole planes.
+    window : Window
+        Rows and columns.
+    """
+
+    def __init__(self, whole: BlankPlaces, channel: Channel, window: Window) -> None:
+        super().__init__()
+        self._whole, self._channel, self._window = whole, channel, window
+
+    def of(self, index: int, raw: NDArray[Any]) -> Mask | None:
+        """Blank places of the window of plane number ``index``; None if there are none."""
+        read = partial(self._channel.window, index)
+        return self._whole.at(index, self._window, self._channel.shape, read)
 
 
 class Unchanged(NamedTuple):
@@ -60,6 +135,18 @@ class Unchanged(NamedTuple):
             return None
         whole = bool(none.all())
         return cls(whole, int(none.sum()), tuple(_values(raw if whole else raw[none])))
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Unchanged | None]) -> Unchanged | None:
+        """Of a plane whose parts are known; None if there are no blank places."""
+        found = [part for part in parts if part is not None]
+        if not found:
+            return None
+        numbers = {value for part in found for value in part.values}
+        finite = sorted(value for value in numbers if np.isfinite(value))[: _VALUES + 1]
+        values = [*finite, *([np.nan] if any(map(np.isnan, numbers)) else [])]
+        whole = all(part is not None and part.whole for part in parts)
+        return cls(whole, sum(part.pixels for part in found), tuple(values))
 
 
 class UnchangedPlaces:

@@ -104,6 +104,8 @@ class Part:
     ----------
     whole : tuple of int
         Shape of the whole array.
+    held : int
+        Bytes of the whole array, if it is in memory; otherwise 0.
     """
 
     def __init__(self, data: Any, slices: tuple[slice, ...]) -> None:
@@ -112,6 +114,7 @@ class Part:
         self.dtype = np.dtype(data.dtype)
         self.ndim = len(self.shape)
         self.whole = tuple(int(side) for side in data.shape)
+        self.held = held_bytes(data)
 
     def __getitem__(self, index: Index) -> Any:
         """Values at ``index``: integers and slices, one for each axis."""
@@ -121,6 +124,13 @@ class Part:
                 for at, first, side in zip(index, self._starts, self.shape, strict=True)
             )
         ]
+
+
+def held_bytes(data: Any) -> int:
+    """Bytes of an array-like, or of the array that it is a part of, if that is in memory."""
+    if isinstance(data, np.ndarray):
+        return 0 if isinstance(data, np.memmap) else data.nbytes
+    return data.held if isinstance(data, Part) else 0
 
 
 def _shifted(places: range, first: int) -> slice:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import CHANNEL, check_axes
+from napari_noise2score.images.blocks import Window, blocks_of
 from napari_noise2score.images.region import WHOLE, Part, Region
 from napari_noise2score.noise.arrays import as_numpy, readable
 
@@ -106,7 +107,8 @@ class ImageSource:
             size = max(1, rows * columns * np.dtype(self.data.dtype).itemsize)
             step = max(1, count * size // _CHECKED_BYTES)
             for plane in range(0, count, step):
-                checksum = zlib.crc32(channel.raw_plane(plane).tobytes(), checksum)
+                for strip in channel.strips(plane):
+                    checksum = zlib.crc32(strip.tobytes(), checksum)
         return checksum
 
     def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
@@ -219,6 +221,16 @@ class Channel:
         """Plane number ``plane``, (Y, X), in the dtype of the data; booleans as 0 and 1."""
         values = self.source.read(self.index(plane))
         return values if self.source.axes.index('Y') < self.source.axes.index('X') else values.T
+
+    def window(self, plane: int, window: Window) -> NDArray[Any]:
+        """A window of plane number ``plane``, (Y, X), in the dtype of the data."""
+        return Channel(self.source.part(Region(window.ranges)), self.place).raw_plane(plane)
+
+    def strips(self, plane: int) -> Iterator[NDArray[Any]]:
+        """The rows of plane number ``plane``, (Y, X): those of a large plane some at a time."""
+        every = slice(0, self.shape[2])
+        for rows in dict.fromkeys((at.rows.start, at.rows.stop) for at in blocks_of(self.shape)):
+            yield self.window(plane, Window(slice(*rows), every))
 
     def write(self, plane: int, values: NDArray[Any], into: NDArray[Any]) -> None:
         """Write (Y, X) ``values`` to the place of plane number ``plane`` in an array like the

@@ -6,6 +6,7 @@ its parts, ``parts.jsonl``, with a checksum of the values of each. The first lin
 what the image is made from and with. A part that is damaged, or that was not complete when the
 computer failed, has another checksum and is made again. Each line has a checksum of its own: the
 list counts up to the first line that is damaged or not complete.
+Estimates of a plane that is computed in blocks are in the folder too while this plane is written.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SUFFIX = '.unfinished'
 """End of the name of the folder."""
 OLD = '.old'
 """What is added to the name of a folder that was not continued."""
-_IMAGE, _PARTS = 'image', 'parts.jsonl'
+_IMAGE, _PARTS, _ESTIMATES = 'image', 'parts.jsonl', 'estimates'
 
 
 def _nothing() -> None:
@@ -82,6 +83,11 @@ class UnfinishedImage:
     def image(self) -> Path:
         """The file or folder of the image while it is written."""
         return self.folder / _IMAGE
+
+    @property
+    def estimates(self) -> Path:
+        """The folder of values from which parts that are not written yet are made."""
+        return self.folder / _ESTIMATES
 
     def begin(self) -> Path | None:
         """Begin, or read which parts are there.

@@ -17,7 +17,9 @@ Barlow et al., "Statistical inference under order restrictions", Wiley 1972.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,9 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.families import NoiseFamily
 
 Array = NDArray[np.float64]
+
+Parts: TypeAlias = Callable[[], Iterable[tuple[Array, Array]]]
+"""Gives noisy values and their estimates, (M,) or (Y, X) grey levels, part by part."""
 
 _LEVELS = 12
 """Number of levels at which the bias is measured; each is the mean of the same number of
@@ -100,50 +105,101 @@ class LevelBias:
         return np.asarray(clean + share * np.interp(clean, self.level, self.lack))
 
 
-def with_matched_mean(
-    noisy: Array, clean: Array, family: NoiseFamily, rail: float = np.inf
-) -> tuple[Array, float]:
-    r"""The estimate of a plane with the mean of its noisy values.
+@dataclass(frozen=True, slots=True)
+class MeanShift:
+    r"""Correction of an estimate that gives it the mean of the noisy values.
 
     .. math:: x \to x + a\, w(x), \quad a = \sum (y - x) / \sum w(x)
 
     where `NoiseFamily.response` is ``w``: nearly a factor for photon noise, a constant for noise
     that does not depend on the light.
 
-    Pixels do not count if their noise reaches the saturation level of the detector, or if noise
-    does not explain their residual (hot pixels).
+    Attributes
+    ----------
+    factor : float
+        ``a``.
+    lacked : float
+        The mean that it adds, grey levels.
+    """
+
+    factor: float = 0.0
+    lacked: float = 0.0
+
+    @classmethod
+    def of(cls, parts: Parts, family: NoiseFamily, rail: float = np.inf) -> MeanShift:
+        """The correction of a plane.
+
+        Pixels do not count if their noise reaches the saturation level of the detector, or if
+        noise does not explain their residual (hot pixels).
+
+        Parameters
+        ----------
+        parts : callable
+            Gives noisy values and their estimates, grey levels, part by part; it is called several
+            times, so that the parts need not be in memory together.
+        family : NoiseFamily
+            The noise.
+        rail : float
+            Grey level at which the detector is saturated.
+        """
+        mean = _mean(family.variance(clean) for _, clean in parts())
+        least = _LEAST_SHARE * mean
+        least = least if least > 0 else 1.0
+        mean = _mean(np.maximum(family.variance(clean), least) for _, clean in parts())
+        lack, whole, count = 0.0, 0.0, 0
+        for noisy, clean in parts():
+            counted = _of_noise(noisy, clean, family, rail, least, mean)
+            if counted.any():
+                lack += float((noisy - clean)[counted].sum())
+                whole += float(family.response(clean)[counted].sum())
+                count += int(counted.sum())
+        return cls(lack / whole, lack / count) if whole > 0 else cls()
+
+    def applied(self, clean: Array, family: NoiseFamily) -> Array:
+        """Estimates with that mean; any shape, grey levels."""
+        return clean + self.factor * family.response(clean) if self.factor else clean
+
+
+def with_matched_mean(
+    noisy: Array, clean: Array, family: NoiseFamily, rail: float = np.inf
+) -> tuple[Array, float]:
+    """The estimate of a plane with the mean of its noisy values; see `MeanShift`.
 
     Parameters
     ----------
     noisy, clean : (Y, X) float64
         Noisy values and their estimate, grey levels.
-    family : NoiseFamily
-        The noise.
-    rail : float
-        Grey level at which the detector is saturated.
+    family, rail
+        As of `MeanShift.of`.
 
     Returns
     -------
     (Y, X) float64, float
         The estimate, and the mean that was added to it, grey levels.
     """
-    counted = _of_noise(noisy, clean, family, rail)
-    if not counted.any():
-        return clean, 0.0
-    lack = float((noisy - clean)[counted].sum())
-    response = family.response(clean)
-    whole = float(response[counted].sum())
-    if not whole > 0:
-        return clean, 0.0
-    return clean + lack / whole * response, lack / int(counted.sum())
+    shift = MeanShift.of(lambda: [(noisy, clean)], family, rail)
+    return shift.applied(clean, family), shift.lacked
 
 
-def _of_noise(noisy: Array, clean: Array, family: NoiseFamily, rail: float) -> NDArray[np.bool_]:
-    """Pixels whose residual has the mean zero."""
-    variance = _positive(family.variance(clean))
+def _mean(parts: Iterable[NDArray[np.floating]]) -> float:
+    """Mean of values that are given part by part; 0 without values."""
+    total, count = 0.0, 0
+    for part in parts:
+        total, count = total + float(np.sum(part, dtype=np.float64)), count + part.size
+    return total / max(1, count)
+
+
+def _of_noise(
+    noisy: Array, clean: Array, family: NoiseFamily, rail: float, least: float, mean: float
+) -> NDArray[np.bool_]:
+    """Pixels whose residual has the mean zero.
+
+    ``least`` is the smallest noise variance of a pixel, ``mean`` that of all pixels.
+    """
+    variance = np.maximum(np.asarray(family.variance(clean), np.float64), least)
     deviation = np.sqrt(variance)
     # the scale of the tail: the slope of the variance in the mean, in an exponential family
-    step = np.sqrt(variance + variance.mean())
+    step = np.sqrt(variance + mean)
     slope = np.maximum(family.variance(clean + step) - variance, 0) / step
     noise = np.abs(noisy - clean) <= _FAR * (deviation + slope)
     below = clean + _NEAR_THE_RAIL * deviation < rail
@@ -163,9 +219,3 @@ def _ordered(values: Array, weights: Array) -> Array:
             total, count = own + total, count + members
         pools.append((mean, total, count))
     return np.concatenate([np.full(count, mean) for mean, _, count in pools])
-
-
-def _positive(variance: NDArray[np.floating]) -> Array:
-    values = np.asarray(variance, np.float64)
-    least = _LEAST_SHARE * float(values.mean())
-    return np.maximum(values, least if least > 0 else 1.0)

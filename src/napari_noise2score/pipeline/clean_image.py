@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.indexing import IndexedArray, places_of, without
 from napari_noise2score.pipeline.correct import ImageCorrection
 from napari_noise2score.pipeline.results import Corrected
@@ -20,12 +21,17 @@ from napari_noise2score.score.predict import PredictProgress
 _CACHE_BYTES = 1 << 27
 """Maximum size of the cache of planes, bytes. A plane that is read in parts is computed once."""
 
+_ESTIMATING = 0.95
+"""Share of the work on a large plane that its estimation is."""
+
 
 class CleanImage(IndexedArray):
     """A clean image as an array-like: nothing is computed before it is indexed.
 
     When a part of a plane is read, the whole plane is computed, by one thread at a time. On a CPU
-    its values are identical to those of an image that is corrected at once.
+    its values are identical to those of an image that is corrected at once. A large plane is
+    computed block by block, and its estimate is in files; the sum over all of its pixels is
+    rounded in another way.
 
     Parameters
     ----------
@@ -67,6 +73,14 @@ class CleanImage(IndexedArray):
         wanted, single = places_of(index, self.shape)
         return without((yield from self._steps(wanted)), single)
 
+    def done(self, read: float) -> float:
+        """Share of the work that is done when a share of the values was ``read``.
+
+        Most of the work on a large plane is done when its first values are read.
+        """
+        estimated = self._correction.estimated
+        return read if estimated is None else _ESTIMATING * estimated + (1 - _ESTIMATING) * read
+
     def _steps(self, wanted: Sequence[range]) -> Generator[float, None, NDArray[Any]]:
         clean = np.empty([len(at) for at in wanted], self.dtype)
         others = [axis for axis, letter in enumerate(self.axes) if letter not in 'YX']
@@ -77,8 +91,7 @@ class CleanImage(IndexedArray):
                 self.axes[axis]: wanted[axis][place]
                 for axis, place in zip(others, places, strict=True)
             }
-            plane = yield from self._plane(position, (done, len(every)))
-            values = plane[np.ix_(rows, columns)]
+            values = yield from self._values(position, rows, columns, (done, len(every)))
             if self.axes.index('Y') > self.axes.index('X'):
                 values = values.T
             there: list[int | slice] = [slice(None)] * self.ndim
@@ -103,15 +116,32 @@ class CleanImage(IndexedArray):
         with self._lock:
             self._correction.take_checks(checks)
 
-    def _plane(
-        self, position: dict[str, int], which: tuple[int, int]
+    def _values(
+        self, position: dict[str, int], rows: range, columns: range, which: tuple[int, int]
     ) -> Generator[float, None, NDArray[Any]]:
-        """The plane (Y, X) at a position on the other axes; it is plane ``which`` of several."""
+        """Values (Y, X) of a plane, ``which`` of several, at a position on the other axes."""
 
         def of_all(tile: PredictProgress) -> float:
             return (which[0] + tile.fraction) / which[1]
 
-        return (yield from relay(self._computed(*self._correction.place_of(position)), of_all))
+        if not (rows and columns):
+            return np.empty((len(rows), len(columns)), self.dtype)
+        number, index = self._correction.place_of(position)
+        if not self._correction.in_blocks(number):
+            plane = yield from relay(self._computed(number, index), of_all)
+            return plane[np.ix_(rows, columns)]
+        window = Window(*(slice(min(at), max(at) + 1) for at in (rows, columns)))
+        values = yield from relay(self._window(number, index, window), of_all)
+        places = (
+            np.array(at) - least.start for at, least in zip((rows, columns), window, strict=True)
+        )
+        return values[np.ix_(*places)]
+
+    def _window(
+        self, number: int, index: int, window: Window
+    ) -> Generator[PredictProgress, None, NDArray[Any]]:
+        with self._lock:
+            return (yield from self._correction.window_steps(number, index, window))
 
     def _computed(self, number: int, index: int) -> Generator[PredictProgress, None, NDArray[Any]]:
         with self._lock:

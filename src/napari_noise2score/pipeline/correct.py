@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blank_places import (
-    Unchanged,
-    UnchangedPlaces,
-    constant_channel_message,
-)
+from napari_noise2score.images.blank_places import constant_channel_message
+from napari_noise2score.images.block_files import BlockFiles
+from napari_noise2score.images.blocks import Window, blocks_of, is_large
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.images.storage import allocate, as_dtype
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.large_planes import LargePlane, in_blocks
 from napari_noise2score.pipeline.levels import LevelsOnDemand
+from napari_noise2score.pipeline.plane_checks import ChannelChecks, PlaneCheck
 from napari_noise2score.pipeline.prepared import CleanPlane, PreparedChannel
-from napari_noise2score.pipeline.residual_check import ResidualCheck, ResidualSums
 from napari_noise2score.pipeline.results import Corrected, ScoreMap
 from napari_noise2score.pipeline.selection import DEFAULT_FORM, choose_form, compare_forms, risk_of
-from napari_noise2score.progress import finish
+from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.risk import Risk
 
@@ -188,14 +189,20 @@ class ImageCorrection:
     ----------
     plan, dtype
         The parameters; the data type is ``float64`` where ``float32`` is too coarse.
+    folder : Path or None
+        Where estimates of large planes are stored while these are corrected, so that a later run
+        finds them; temporary files if None.
     """
 
     def __init__(self, plan: CorrectionPlan, dtype: DTypeLike = np.float32) -> None:
         self.plan = plan
         prepared = plan.score_map.prepared
         self.dtype, self._messages = _fine_enough(np.dtype(dtype), prepared.channels)
-        self._channels = [_ChannelChecks(channel) for channel in prepared.channels]
+        self._channels = [ChannelChecks(channel) for channel in prepared.channels]
         self._new: dict[tuple[int, int], PlaneCheck] = {}
+        self._large: OrderedDict[tuple[int, int], LargePlane] = OrderedDict()
+        self.folder: Path | None = None
+        self._begun = 0.0
 
     @property
     def source(self) -> ImageSource:
@@ -243,6 +250,9 @@ class ImageCorrection:
         """As `plane`, with the progress of a prediction on demand."""
         if number >= len(self._channels):
             return self.channels[number].raw_plane(index).astype(self.dtype, copy=False)
+        if self.in_blocks(number):
+            whole = Window.whole(self.channels[number].shape)
+            return (yield from self.window_steps(number, index, whole))
         plane = yield from self.plan.plane_steps(number, index)
         values, outside = as_dtype(plane.clean, self.dtype)
         if plane.blank is not None:
@@ -252,6 +262,65 @@ class ImageCorrection:
             known[index] = PlaneCheck.of(plane, self.plan.families[number], outside)
             self._new[number, index] = known[index]
         return values
+
+    def in_blocks(self, number: int) -> bool:
+        """Whether the planes of a channel are large, and corrected block by block."""
+        score_map = self.plan.score_map
+        if number < len(self._channels):
+            return score_map.on_demand and in_blocks(score_map.prepared.channels[number])
+        return is_large(self.channels[number].shape)
+
+    @property
+    def estimated(self) -> float | None:
+        """Share of the planes that were estimated; None if no planes are corrected in blocks."""
+        numbers = range(len(self._channels))
+        if not any(map(self.in_blocks, numbers)):
+            return None
+        done = sum(len(channel.planes) for channel in self._channels)
+        return (done + self._begun) / sum(self.channels[number].shape[0] for number in numbers)
+
+    def window_steps(
+        self, number: int, index: int, window: Window
+    ) -> Generator[PredictProgress, None, NDArray[Any]]:
+        """A window of a plane that is corrected `in_blocks`, (Y, X).
+
+        The whole plane is estimated when the first window of it is requested. Of the planes that
+        were estimated, the last ones are kept, one for each channel.
+        """
+        if number >= len(self._channels):
+            values = self.channels[number].window(index, window)
+            return values.astype(self.dtype, copy=False)
+        key = number, index
+        plane = self._large.get(key)
+        if plane is None:
+            while len(self._large) >= len(self._channels):
+                self._large.popitem(last=False)[1].files.remove()
+            plane = yield from self._estimated(number, index)
+            self._large[key] = plane
+        self._large.move_to_end(key)
+        return plane.window(window, self.dtype)
+
+    def _estimated(self, number: int, index: int) -> Generator[PredictProgress, None, LargePlane]:
+        plan, folder = self.plan, self.folder
+        levels = plan.score_map.clean[number]
+        assert isinstance(levels, LevelsOnDemand)  # planes in blocks are predicted on demand
+        files = BlockFiles(
+            blocks_of(levels.shape), None if folder is None else folder / f'{number}-{index}'
+        )
+        plane = LargePlane(
+            index, levels, plan.families[number], plan.form, plan.biases[number], files
+        )
+
+        def of_plane(tile: PredictProgress) -> PredictProgress:
+            self._begun = tile.fraction
+            return tile
+
+        yield from relay(plane.steps(), of_plane)
+        self._begun = 0.0
+        known = self._channels[number].planes
+        if index not in known:
+            known[index] = self._new[number, index] = plane.check(self.dtype)
+        return plane
 
     def new_checks(self) -> list[Any]:
         """Checks of the planes since the last call, as lists and numbers."""
@@ -294,67 +363,6 @@ class ImageCorrection:
             messages,
             tuple(one.share for one in unchanged),
         )
-
-
-class PlaneCheck(NamedTuple):
-    """What a corrected plane adds to the checks of its channel.
-
-    ``clipped`` is the number of its clipped values; ``sums`` are of `ResidualSums`, None for a
-    plane without noise.
-    """
-
-    clipped: int
-    unchanged: Unchanged | None
-    sums: tuple[float, ...] | None
-
-    @classmethod
-    def of(cls, plane: CleanPlane, family: NoiseFamily, clipped: int) -> PlaneCheck:
-        """Of a plane before and after its correction for the noise ``family``."""
-        unchanged, sums = Unchanged.of(plane.raw, plane.blank), None
-        if unchanged is None or not unchanged.whole:
-            sums = ResidualSums.of_plane(
-                plane.noisy, plane.clean, family, plane.lacked, plane.blank, plane.excess
-            )
-        return cls(clipped, unchanged, sums)
-
-    @classmethod
-    def from_plain(cls, clipped: int, unchanged: Any, sums: Any) -> PlaneCheck:
-        """From lists and numbers, as they are read from JSON."""
-        part = None
-        if unchanged is not None:
-            whole, pixels, values = unchanged
-            part = Unchanged(whole, pixels, tuple(values))
-        return cls(clipped, part, None if sums is None else tuple(sums))
-
-
-class _ChannelChecks:
-    """Checks of the planes of a channel; their sums do not depend on the order of the planes."""
-
-    def __init__(self, channel: PreparedChannel) -> None:
-        self._channel = channel
-        self.planes: dict[int, PlaneCheck] = {}
-
-    def _in_order(self) -> Iterator[tuple[int, PlaneCheck]]:
-        return ((index, self.planes[index]) for index in sorted(self.planes))
-
-    def check(self) -> ResidualCheck:
-        """The check of the removed noise."""
-        sums = ResidualSums(self._channel.correlation.neighbours)
-        for _, plane in self._in_order():
-            if plane.sums is not None:
-                sums.add(plane.sums)
-        return sums.check()
-
-    def unchanged(self) -> UnchangedPlaces:
-        """Planes and pixels that are returned unchanged."""
-        places = UnchangedPlaces(self._channel.channel)
-        for index, plane in self._in_order():
-            places.add(index, plane.unchanged)
-        return places
-
-    def clipped(self) -> int:
-        """Number of clipped values."""
-        return sum(plane.clipped for plane in self.planes.values())
 
 
 def _fine_enough(

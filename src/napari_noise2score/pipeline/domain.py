@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.patterns.shared import NO_OFFSETS
+from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network import LOCAL
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import PlanesInMemory
+from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
 
 if TYPE_CHECKING:
     from napari_noise2score.pipeline.selection import ChannelEvaluation
@@ -47,7 +48,8 @@ SHARE = 0.01
 
 _TAIL = 1e-3
 """Share of the pixels at each end that is excluded from the range: hot pixels, single stars."""
-_PLANES = 4
+_PLANES, _PARTS = 4, 16
+"""Maximum numbers of planes, and of parts of large planes, in which levels are measured."""
 _SIGNIFICANT = 2.0
 _WORTH = 0.1
 """Minimum advantage of the pretrained weights that is reported, relative to the risk."""
@@ -108,19 +110,20 @@ class TrainingDomain:
 
 def local_means(channel: PreparedChannel) -> NDArray[np.float64]:
     """Means over squares of `LOCAL` x `LOCAL` pixels of a few planes, unit-noise coordinate."""
-    count = channel.shape[0]
-    planes = np.unique(np.linspace(0, count - 1, min(count, _PLANES)).round().astype(int))
-    means = np.concatenate([_whole_means(channel, int(plane)) for plane in planes])
+    if channel.costly:  # the offsets of rows and pixels hardly change the means of blocks
+        channel = replace(channel, offsets=NO_OFFSETS, even=None)
+    planes = divided(channel)
+    count, most = planes.shape[0], _PLANES if planes is channel else _PARTS
+    some = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    means = np.concatenate([_whole_means(planes, int(plane)) for plane in some])
     if not len(means):  # these planes are blank, or have blank places everywhere
-        every = (_whole_means(channel, plane) for plane in range(count))
+        every = (_whole_means(planes, plane) for plane in range(count))
         means = next((values for values in every if len(values)), means)
     return means if len(means) else channel.coordinate.forward([channel.table.base])
 
 
-def _whole_means(channel: PreparedChannel, plane: int) -> NDArray[np.float64]:
-    if channel.costly:  # the offsets of rows and pixels hardly change the means of blocks
-        channel = replace(channel, offsets=NO_OFFSETS, even=None)
-    means = _block_means(channel.plane(plane))
+def _whole_means(planes: NoisyPlanes, plane: int) -> NDArray[np.float64]:
+    means = _block_means(planes.plane(plane))
     return means[np.isfinite(means)]
 
 

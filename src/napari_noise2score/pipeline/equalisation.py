@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.pixels.even_noise import local_mean
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
@@ -63,8 +64,11 @@ def clean_levels(
     orientations: int = 8,
     sigma_a: float = 0.0,
     only: range | None = None,
+    window: Window | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level of every plane of a channel, or of some, from `predict_clean`.
+
+    With a ``window``, only its rows and columns are predicted.
 
     If its noise was equalised, each view uses another realisation, and there are at least four
     views: the result is the mean over the possible values of the noisy pixels.
@@ -78,6 +82,7 @@ def clean_levels(
                 orientations=orientations,
                 sigma_a=sigma_a,
                 only=only,
+                window=window,
             )
         )
     draws, total = max(orientations, _DRAWS), None
@@ -91,6 +96,7 @@ def clean_levels(
             first_view=number,
             sigma_a=sigma_a,
             only=only,
+            window=window,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.progress import finish
@@ -73,6 +74,21 @@ class LevelsOnDemand:
         if (len(self._kept) + 1) * level.nbytes <= self.most:
             self._kept[index] = level
         return level
+
+    def window_steps(
+        self, index: int, window: Window
+    ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+        """Clean level of a window of one plane, (Y, X), as in the whole plane; it is not kept."""
+        (predicted,) = yield from clean_levels(
+            self.model,
+            self.channel,
+            device=self.device,
+            orientations=self.orientations,
+            sigma_a=self.sigma_a,
+            only=range(index, index + 1),
+            window=window,
+        )
+        return np.asarray(predicted)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = np.stack([self[index] for index in range(self.shape[0])])

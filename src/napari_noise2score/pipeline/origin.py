@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.record import versions
 from napari_noise2score.score.model import ScoreModel
@@ -61,11 +62,13 @@ def _image(image: Prepared) -> dict[str, Any]:
 
 
 def _coordinate(channel: PreparedChannel) -> int:
-    """CRC-32 of the first plane in the coordinate, its variance, correlation and pairs."""
+    """CRC-32 of the first plane in the coordinate, or of the first part of a large one; of its
+    variance, correlation and pairs.
+    """
     curve = channel.curve
     pairs = [(pair.first, pair.second) for pair in channel.pairs]
     parts: list[NDArray[Any]] = [
-        channel.plane(0),
+        divided(channel).plane(0),
         np.array([curve.start, curve.stop, curve.doubt]),
         curve.values,
         channel.correlation.kernel,

@@ -107,7 +107,7 @@ def _prepared(
     channel: Channel, noise: NoiseRequest, refine: Refine | None
 ) -> PreparedChannel | None:
     """A channel with its noise model; None if it is constant."""
-    places, sample = sample_planes(channel)
+    places, sample = sample_planes(channel, in_place=noise.maps is not None)
     if not sample:
         return None
     maps, notes = maps_for(noise.maps, channel.source)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.blank_places import BlankPlaces, constant_image_message
+from napari_noise2score.images.blank_places import (
+    BlankPlaces,
+    BlankPlacesOfPart,
+    constant_image_message,
+)
+from napari_noise2score.images.blocks import Window
+from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel, ImageSource
 from napari_noise2score.noise.coordinates import UnitNoise
 from napari_noise2score.noise.correlation import Correlation
@@ -196,13 +202,7 @@ class PreparedChannel:
             return CleanPlane(raw, noisy, noisy, blank)
         there = noisy if blank is None else noisy[~blank]
         own = level if blank is None else level[~blank]
-        clean = family.correct(
-            there, LocalScore.from_clean(self.coordinate, self.table, own), form
-        )
-        if bias is not None:
-            clean = bias.subtracted_from(clean, family)
-        lowest, highest = self.coordinate.forward([there.min(), there.max()])
-        ends = self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND])
+        clean, ends = self.estimated(there, own, family, form, bias), self.ends_of(there)
         clean, lacked = with_matched_mean(there, np.clip(clean, *ends), family, self.rail)
         clean = np.clip(clean, *ends)
         if blank is not None:
@@ -213,6 +213,50 @@ class PreparedChannel:
             measured = self.measured(raw) - (0.0 if offsets is None else offsets.plane)
             noisy = measured if blank is None else np.where(blank, noisy, measured)
         return CleanPlane(raw, noisy, clean, blank, lacked, self.excess)
+
+    def estimated(
+        self,
+        noisy: NDArray[np.float64],
+        level: NDArray[np.float32],
+        family: NoiseFamily,
+        form: Correction,
+        bias: LevelBias | None = None,
+    ) -> NDArray[np.float64]:
+        """Clean values before they are given the range and the mean of the noisy plane.
+
+        The values of a pixel depend on that pixel alone.
+
+        Parameters
+        ----------
+        noisy : any shape, float64
+            Grey levels, in places that are not blank.
+        level : float32
+            Clean level ``D`` there, in the unit-noise coordinate.
+        family, form, bias
+            As of `correct`.
+        """
+        score = LocalScore.from_clean(self.coordinate, self.table, level)
+        clean = family.correct(noisy, score, form)
+        return clean if bias is None else bias.subtracted_from(clean, family)
+
+    def ends_of(self, noisy: Any) -> tuple[float, float]:
+        """Lowest and highest clean value of a plane with these noisy values, grey levels."""
+        lowest, highest = self.coordinate.forward([np.min(noisy), np.max(noisy)])
+        low, high = self.coordinate.inverse([lowest - _BEYOND, highest + _BEYOND])
+        return float(low), float(high)
+
+    def part(self, window: Window) -> PreparedChannel:
+        """The same rows and columns of every plane, with the values that the planes have there."""
+        rows, columns = window
+        inner = self.channel
+        return replace(
+            self,
+            channel=Channel(inner.source.part(Region(window.ranges)), inner.place),
+            blanks=BlankPlacesOfPart(self.blanks, inner, window),
+            offsets=self.offsets.part(rows, columns),
+            maps=self.maps and self.maps.part(rows, columns),
+            even=self.even and self.even.part(rows, columns),
+        )
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` adjacent planes along Z at the same time, ``index`` in the centre.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_noise2score.images.blocks import Window, is_large
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.arrays import central
 from napari_noise2score.noise.correlation import Correlation
@@ -71,7 +72,7 @@ def by_pretrained(device: str = 'auto') -> Refine:
         fit = channel.fit
         if fit is None or fit.compared or channel.maps is not None or fit.rows.waves:
             return None
-        plane = _central_window(channel.plane(channel.shape[0] // 2))
+        plane = _central_window(channel, channel.shape[0] // 2)
 
         def denoise(noisy: Array) -> Array:
             level = level_by_warm_start(channel, noisy.astype(np.float32), device)
@@ -86,7 +87,9 @@ def by_pretrained(device: str = 'auto') -> Refine:
     return refine
 
 
-def _central_window(plane: NDArray[np.float32]) -> Array:
-    """The central window of a plane (Y, X)."""
-    window = tuple(central(side, _SIDE) for side in plane.shape)
-    return plane[window].astype(np.float64)
+def _central_window(channel: PreparedChannel, index: int) -> Array:
+    """The central window of a plane, (Y, X), in the unit-noise coordinate."""
+    window = Window(*(central(side, _SIDE) for side in channel.shape[1:]))
+    if is_large(channel.shape):
+        return channel.part(window).plane(index).astype(np.float64)
+    return channel.plane(index)[window].astype(np.float64)

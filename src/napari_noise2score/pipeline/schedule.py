@@ -17,6 +17,8 @@ from typing import TypeVar
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.footprint import check_footprint
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.pipeline.divided_planes import divided
+from napari_noise2score.pipeline.large_planes import check_whole_planes
 from napari_noise2score.pipeline.pooling import TrainingGroup, parts_to_train_on, training_groups
 from napari_noise2score.pipeline.prepared import Prepared, check_noisy
 from napari_noise2score.pipeline.refine import prepare_image
@@ -171,6 +173,8 @@ class Work:
             check_noisy([image])
         for channel in image.channels:
             channel.slab(0, training.slices)  # raises InputError if it has no neighbours
+        if self.applied and self._computed_when_read(source):
+            check_whole_planes(image)
         checksum = source.checksum() if self.model is None and self.applied else None
         yield Estimated(number, image)
         return _Ready(number, image, tuple(learned), checksum)
@@ -294,7 +298,10 @@ class Batch:
         training_parts: Sequence[Sequence[Prepared]],
     ) -> ReadyToTrain:
         channels = [
-            channel for parts in training_parts for part in parts for channel in part.channels
+            divided(channel)
+            for parts in training_parts
+            for part in parts
+            for channel in part.channels
         ]
         return ReadyToTrain(
             {one.number: one.image for one in ready},

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
@@ -170,7 +171,7 @@ def evaluate_channel(
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
     resample = _resampler(channel, slices, device) if channel.correlation.is_white else None
     places = _places(channel.shape, size)
-    probe = draw_probe([channel], size, generator, places, 0, STRENGTH, slices, resample)
+    probe = draw_probe([divided(channel)], size, generator, places, 0, STRENGTH, slices, resample)
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
@@ -188,7 +189,7 @@ def evaluate_channel(
         return evaluation
     if not channel.pairs and places == PLACES:
         return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
-    alone = replace(channel, pairs=())
+    alone = divided(replace(channel, pairs=()))
     drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, slices, resample)
     clean = yield from levels(drawn.slabs[1::2], evaluation.sigma_a)
     return replace(evaluation, resampled=ResampledPixels.of(drawn, clean))
@@ -205,7 +206,7 @@ def _resampler(channel: PreparedChannel, slices: int, device: str) -> Resample:
     evaluated.
     """
     where = choose_device(device)
-    start = beginning([channel], TrainSettings(seconds=0.0, slices=slices))
+    start = beginning([divided(channel)], TrainSettings(seconds=0.0, slices=slices))
     assert start is not None  # these settings start from the pretrained weights
     return NoiseResampler(start.denoiser([channel], where)).draw_from_cpu
 

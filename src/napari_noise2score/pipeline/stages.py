@@ -15,6 +15,7 @@ from napari_noise2score.pipeline.correct import (
     correct_image,
     plan_correction,
 )
+from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrained
 from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
@@ -54,7 +55,7 @@ def train_score_steps(
     """
     device = settings.device if settings is not None else 'auto'
     prepared = [levelled(image, device) for image in prepared]
-    channels = [channel for image in prepared for channel in image.channels]
+    channels = [divided(channel) for image in prepared for channel in image.channels]
     saved = None
     if folder is not None:
         saved = folder.next(origin_of(prepared, settings or TrainSettings(), start))

@@ -18,11 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.memory import LIMIT
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.pairs import PlanePair
 
 CACHE_BYTES = 1 << 29
 """Size of a buffer, bytes."""
+_PART_OF_FREE = 2
+"""Part of the free memory, one in so many, that a buffer may take."""
 _REUSE = 16
 """Least number of patches between two planes that are read, if not all fit in memory."""
 _COVERED = 0.25
@@ -62,11 +65,13 @@ class PlaneBuffer:
     images : sequence of ReadPlanes
         The images.
     in_memory : int
-        Size, bytes.
+        Size, bytes. Which planes are chosen depends on it, and not on the memory that is free:
+        with less, fewer are held, and planes are read again.
     """
 
     def __init__(self, images: Sequence[ReadPlanes], in_memory: int = CACHE_BYTES) -> None:
         self._images, self.in_memory = images, in_memory
+        self._most = min(in_memory, LIMIT.spare() // _PART_OF_FREE)
         self._planes: OrderedDict[tuple[int, int, int], Tensor] = OrderedDict()
         self._blank: dict[tuple[int, int, int], Tensor] = {}
         self._bytes = 0
@@ -87,7 +92,7 @@ class PlaneBuffer:
         self._bytes += plane.nbytes
         if blank.any():
             self._blank[key] = torch.from_numpy(blank)
-        while len(self._planes) > 1 and self._bytes > self.in_memory:
+        while len(self._planes) > 1 and self._bytes > self._most:
             self._remove(next(iter(self._planes)))
         return plane
 

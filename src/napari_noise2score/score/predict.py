@@ -8,32 +8,37 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import channels_last
-from napari_noise2score.score.orientation import turned, turned_back
-from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.sharing import shared
 from napari_noise2score.score.slabs import central_plane, read_slab
-from napari_noise2score.score.threads import quickest_threads
 from napari_noise2score.score.tiling import Span, round_up, tiles
+from napari_noise2score.score.view_average import ViewAverage
 
 TILE = 512
 """Height and width of the result of a tile, pixels."""
 
 _LEAST_TILE = 64
 """Smallest tile after halving because of lack of memory; below it the CPU is used."""
+
+_MIRRORED = 5
+"""Distance from the box of a tile up to which filled values depend on the image, in radii of the
+network: those that it sees are mirrored at an edge that is nearer than sqrt(2) radii."""
+
+Tile: TypeAlias = tuple[Span, Span]
+"""Rows and columns of a tile."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +68,7 @@ def predict_clean(
     exact: bool = False,
     precision: Precision | None = None,
     only: range | None = None,
+    window: Window | None = None,
 ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
     """Clean level ``D`` of every plane of a channel; its score is ``(D - t) / v(D)``.
 
@@ -93,6 +99,10 @@ def predict_clean(
         finite in bfloat16 is computed again in float32.
     only : range, optional
         Consecutive planes to predict, instead of all; they are the same as among all.
+    window : Window, optional
+        Rows and columns to predict, instead of all; they are the same as in the whole plane. Only
+        the tiles that overlap the window are computed, and only their surroundings are read; for
+        that, ``planes`` need a method ``part``.
 
     Yields
     ------
@@ -102,7 +112,8 @@ def predict_clean(
     Returns
     -------
     (N, Y, X) float32
-        ``D`` of these planes, in the unit-noise coordinate; NaN where there is no image.
+        ``D`` of these planes, or of the window of them, in the unit-noise coordinate; NaN where
+        there is no image.
 
     Raises
     ------
@@ -115,40 +126,45 @@ def predict_clean(
     together = model.network.settings.planes
     only = range(planes.shape[0]) if only is None else only
     count, (height, width) = len(only), planes.shape[1:]
-    multiple = model.network.size_multiple
+    radius, multiple = model.network.receptive_radius, model.network.size_multiple
     size = round_up(height, multiple), round_up(width, multiple)
-    result = allocate((count, height, width), np.float32)
+    wanted = window or Window.whole(planes.shape)
+    result = allocate((count, *wanted.shape), np.float32)
+
+    def divided() -> tuple[list[Tile], list[Tile], Window]:
+        every = list(tiles(size, tile, radius, multiple))
+        return every, *_near(every, wanted)
+
+    every, cuts, box = divided()
 
     @lru_cache(maxsize=together)
     def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A plane, filled and padded, and its mask: 0 where there is no image, else 1."""
-        plane = planes.plane(number).astype(np.float32, copy=False)
-        gaps = [(0, full - side) for full, side in zip(size, plane.shape, strict=True)]
-        there = np.isfinite(plane).astype(np.float32)
-        values, there = (np.pad(a, gaps, mode='symmetric') for a in (filled(plane), there))
-        return values, there
+        """The box of a plane, filled and padded, and its mask: 0 where there is no image."""
+        values, there = _filled(planes, number, box, radius)
+        gaps = [(0, full - side) for full, side in zip(box.shape, values.shape, strict=True)]
+        padded, mask = (np.pad(a, gaps, mode='symmetric') for a in (values, there))
+        return padded, mask
 
-    def tiles_of(place: int, cuts: Sequence[tuple[Span, Span]]) -> Iterator[_Tile]:
+    def tiles_of(place: int) -> Iterator[_Tile]:
         """The tiles of a plane of the result; without pixels where there is no image."""
         index = only[place]
-        if not read(index)[1][:height, :width].any():
-            yield _Tile(place, index, len(cuts) - 1)
+        if not read(index)[1][wanted.within(box)].any():
+            yield _Tile(place, len(cuts) - 1, index, 0)
             return
         numbers = planes.slab(index, together)
-        whole = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
+        slab = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
         there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
-        everywhere = bool((there != 0).all())  # NaN too: planes beyond the end of a stack
-        for number, (rows, columns) in enumerate(cuts):
-            at = np.s_[:, :, rows.read, columns.read]
-            inputs = (whole[at],) if everywhere else (whole[at], there[at])
-            yield _Tile(place, index, number, inputs)
+        for order, cut in enumerate(cuts):
+            seen = np.s_[:, :, *_read(cut).within(box)]
+            everywhere = bool((there[seen] != 0).all())  # NaN too: beyond the end of a stack
+            inputs = (slab[seen],) if everywhere else (slab[seen], there[seen])
+            yield _Tile(place, order, index, every.index(cut), inputs)
 
     done = 0
     while done < count:
-        cuts = list(tiles(size, tile, model.network.receptive_radius, multiple))
-        jobs = (one for place in range(done, count) for one in tiles_of(place, cuts))
+        jobs = (one for place in range(done, count) for one in tiles_of(place))
         averages = [
-            _ViewAverage(
+            ViewAverage(
                 each.denoiser([planes], where, precision or Precision(where, reduced=reduced)),
                 planes,
                 views,
@@ -159,9 +175,9 @@ def predict_clean(
         try:
             with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
                 for job, clean in finished:
-                    _put(result[job.place], job, clean, cuts[job.number])
-                    done = job.place + (job.number + 1 == len(cuts))
-                    parts = job.place * len(cuts) + job.number + 1
+                    _put(result[job.place], job, clean, cuts[job.order], wanted)
+                    done = job.place + (job.order + 1 == len(cuts))
+                    parts = job.place * len(cuts) + job.order + 1
                     yield PredictProgress(parts, count * len(cuts))
         except RuntimeError as error:
             on_cpu = devices[0].type == 'cpu'
@@ -169,6 +185,8 @@ def predict_clean(
                 raise
             if tile > _LEAST_TILE:
                 tile = max(_LEAST_TILE, tile // 2)
+                every, cuts, box = divided()
+                read.cache_clear()
             else:
                 devices, precision = (torch.device('cpu'),), None
             where = ', '.join(map(str, devices))
@@ -178,20 +196,60 @@ def predict_clean(
     return result
 
 
+def _near(every: Sequence[Tile], wanted: Window) -> tuple[list[Tile], Window]:
+    """The tiles that overlap a window, and the box of all that they read."""
+    cuts = [
+        (rows, columns)
+        for rows, columns in every
+        if Window(rows.keep, columns.keep).common(wanted) is not None
+    ]
+    sides = (
+        slice(min(at.read_start for at in axis), max(at.read_stop for at in axis))
+        for axis in zip(*cuts, strict=True)
+    )
+    return cuts, Window(*sides)
+
+
+def _filled(
+    planes: NoisyPlanes, number: int, box: Window, radius: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A box of a plane, filled where it is blank, and its mask: 0 where there is no image, else 1.
+
+    The filled values are mirrored over some distance. So that those that the network sees are the
+    same as in the whole plane, more of it is read where there are blank places.
+    """
+    whole = Window.whole(planes.shape)
+    inside = box.common(whole)
+    if inside is None or inside == whole:
+        plane = planes.plane(number).astype(np.float32, copy=False)
+        return filled(plane), np.isfinite(plane).astype(np.float32)
+    divisible: Any = planes
+    plane = divisible.part(inside).plane(number)
+    there = np.isfinite(plane).astype(np.float32)
+    if there.all():
+        return plane, there
+    near = inside.wider(_MIRRORED * radius, planes.shape)
+    return filled(divisible.part(near).plane(number))[inside.within(near)], there
+
+
+def _read(tile: Tile) -> Window:
+    """What a tile reads of its plane."""
+    return Window(*(span.read for span in tile))
+
+
 def _put(
-    plane: NDArray[np.float32], tile: _Tile, clean: Tensor | None, cut: tuple[Span, Span]
+    plane: NDArray[np.float32], job: _Tile, clean: Tensor | None, tile: Tile, wanted: Window
 ) -> None:
-    """Put a computed tile into its plane of the result; NaN where there is no image."""
+    """Put a computed tile into the window of its plane; NaN where there is no image."""
     if clean is None:
         plane[...] = np.nan
         return
-    rows, columns = cut
-    part = plane[rows.keep, columns.keep]
-    inner = np.s_[rows.inner, columns.inner]
-    height, width = part.shape
-    part[...] = clean[0, 0][inner].numpy()[:height, :width]
-    for there in tile.inputs[1:]:
-        part[central_plane(there)[0, 0][inner].numpy()[:height, :width] == 0] = np.nan
+    kept = Window(*(span.keep for span in tile)).common(wanted)
+    assert kept is not None  # only such tiles are near
+    own, part = kept.within(_read(tile)), plane[kept.within(wanted)]
+    part[...] = clean[0, 0][own].numpy()
+    for there in job.inputs[1:]:
+        part[central_plane(there)[0, 0][own].numpy() == 0] = np.nan
 
 
 def _copies(
@@ -210,75 +268,27 @@ class _Tile:
     ----------
     place : int
         Number of the plane in the result.
+    order : int
+        Number of the tile among those of the result.
     index : int
         Number of the plane in the channel.
     number : int
-        Number of the tile in the plane.
+        Number of the tile in the whole plane.
     inputs : tuple of Tensor
         Its slab (1, P, Y, X); and the places with an image (1, P, Y, X), if they are not all.
         Empty for a whole plane without an image.
     """
 
     place: int
+    order: int
     index: int
     number: int
     inputs: tuple[Tensor, ...] = ()
 
 
-def _clean(average: _ViewAverage, tile: _Tile) -> Tensor | None:
+def _clean(average: ViewAverage, tile: _Tile) -> Tensor | None:
     """Clean level of a tile (1, 1, Y, X) on the CPU; None where there is no image."""
     if not tile.inputs:
         return None
     average.begin(tile.index, tile.number)
     return average.clean(*tile.inputs)
-
-
-class _ViewAverage:
-    """A denoiser of one channel, averaged over rotated and mirrored views of its planes."""
-
-    def __init__(
-        self, denoiser: Denoiser, channel: NoisyPlanes, views: Sequence[int], sigma_a: float
-    ) -> None:
-        self._denoiser, self._views, self._sigma_a = denoiser, views, sigma_a
-        self._precision = denoiser.precision or Precision(denoiser.device)
-        channels_last(denoiser.network)
-        self._source = noise_source(channel.correlation)
-        self._generator = torch.Generator()
-
-    def begin(self, plane: int, tile: int) -> None:
-        """A tile of a plane is next; its perturbation does not depend on those before it."""
-        self._generator.manual_seed((tile << 32) + plane)
-
-    @torch.no_grad()
-    def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:
-        """Clean level of the central plane of a slab (1, P, Y, X), (1, 1, Y, X) on the CPU.
-
-        ``there``, of its shape, is 0 where there is no image; by default it is 1 everywhere.
-        """
-        z = slab.to(self._denoiser.device)
-        there = None if there is None else there.to(z.device)
-        random = self._generator.get_state()
-
-        def mean_of_views() -> Tensor:
-            self._generator.set_state(random)
-            return self._mean_of_views(z, there)
-
-        output = self._precision.finite(self._denoiser.network, central_plane(z), mean_of_views)
-        return self._denoiser.clean(output, z).cpu()
-
-    def _mean_of_views(self, z: Tensor, there: Tensor | None) -> Tensor:
-        total = torch.zeros_like(central_plane(z))
-        sigma_a = z.new_full((1, 1, 1, 1), self._sigma_a)
-        image = torch.zeros(1, dtype=torch.long, device=z.device)
-        _, planes, *size = z.shape
-        for view in self._views:
-            input_ = z
-            if self._sigma_a > 0:
-                u = slab_noise(self._source, planes, (size[0], size[1]), self._generator)
-                input_ = z + self._sigma_a * u.to(z.device)
-            input_, orientation = turned(input_, view), torch.full_like(image, view)
-            where = None if there is None else turned(there, view)
-            with quickest_threads(z.device, size[0] * size[1]):
-                output = self._denoiser.output(input_, sigma_a, image, orientation, where)
-            total += turned_back(output, view)
-        return total / len(self._views)

@@ -11,8 +11,10 @@ from pathlib import Path
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Destination
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.footprint import in_files
 from napari_noise2score.images.ome_zarr import check_writable_as, named, obstacle, url_of
 from napari_noise2score.images.ome_zarr.location import SUFFIX
+from napari_noise2score.images.space import check_space
 from napari_noise2score.settings import DenoiseSettings
 
 _OTHER_FORMATS = ('.tif', '.tiff', '.ome', '.n5', '.h5', '.hdf5', '.zip')
@@ -62,7 +64,8 @@ def checked(targets: Sequence[Target], settings: DenoiseSettings) -> list[Target
     Raises
     ------
     InputError
-        If one exists, is the file of a layer, is that of another target, or cannot be written.
+        If one exists, is the file of a layer, is that of another target, or cannot be written, or
+        if the disk has no space for the results.
     """
     paths = [_path(target) for target in targets]
     for number, (target, path) in enumerate(zip(targets, paths, strict=True)):
@@ -84,6 +87,14 @@ def checked(targets: Sequence[Target], settings: DenoiseSettings) -> list[Target
         if words is not None:
             raise InputError(f'Save to: {named(path)} {words}')
         check_writable_as(path, source.axes, settings.dtype_of(source), source.shape)
+    sizes = (
+        target.source.size * settings.dtype_of(target.source).itemsize + in_files(target.source)
+        for target in targets
+    )
+    try:
+        check_space(list(zip(paths, sizes, strict=True)))
+    except InputError as error:
+        raise InputError(f'Save to: {error}') from error
     return list(targets)
 
 

@@ -76,7 +76,8 @@ def saved(
         complete = checked(result, settings, begin=begin)
         return complete.report
 
-    def update(share: float) -> Update:
+    def update(written: float) -> Update:
+        share = image.done(written)
         left = seconds_left(begin, share)
         return Update(Stage.SAVE, (place[0] + share) / place[1], left=left)
 

@@ -23,11 +23,15 @@ from numpy.typing import DTypeLike, NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import written_whole
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
+from napari_noise2score.images.blocks import SIDE
+from napari_noise2score.images.footprint import PART
+from napari_noise2score.images.region import Index
 from napari_noise2score.images.tiff import imagej, ome, plain
 from napari_noise2score.images.tiff.record import software
 from napari_noise2score.images.tiff.tags import tagged
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.noise.arrays import as_numpy
+from napari_noise2score.progress import finish, relay
 
 SUFFIXES = ('.tif', '.tiff')
 _CLASSIC = 1 << 31
@@ -192,7 +196,7 @@ def write_steps(
     record: Mapping[str, Any] | None = None,
     unfinished: UnfinishedImage | None = None,
 ) -> Generator[float, None, None]:
-    """Write an image as `write_tiff` does, page by page.
+    """Write an image as `write_tiff` does, page by page, and large pages in strips.
 
     Parameters
     ----------
@@ -205,7 +209,7 @@ def write_steps(
     Yields
     ------
     float
-        The completed share, after each page.
+        The completed share; also while a part is computed, if ``data`` has ``read_steps``.
     """
     file = _File(Path(path), data, axes)
     with written_whole(path) if unfinished is None else nullcontext(unfinished.image) as part:
@@ -217,21 +221,24 @@ def write_steps(
             file.write(part, None, acquisition, record)
         with part.open('r+b') as stream:
             offset = _first_byte(part)
-            total = math.prod(len(at) for at in file.places)
-            for number, place in enumerate(product(*file.places)):
-                start = offset + number * file.page_bytes
+            parts = list(file.parts())
+            for number, (start, index) in enumerate(parts):
                 if unfinished is not None:
-                    read = partial(file.read, stream, start)
+                    read = partial(file.read, stream, offset + start, index)
                     if unfinished.holds(number, read) is not None:
-                        yield (number + 1) / total
+                        yield (number + 1) / len(parts)
                         continue
-                values = file.page(place)
-                stream.seek(start)
+
+                def of_all(share: float, number: int = number) -> float:
+                    return (number + share) / len(parts)
+
+                values = yield from relay(file.values_steps(index), of_all)
+                stream.seek(offset + start)
                 stream.write(values.tobytes())
                 stream.flush()
                 if unfinished is not None:
                     unfinished.add(number, values)
-                yield (number + 1) / total
+                yield (number + 1) / len(parts)
 
 
 class _File:
@@ -254,7 +261,6 @@ class _File:
         side = 3 if 'S' in self._lies.axes else 2
         self._page_shape = self._shape[-side:]
         self.places = [range(length) for length in self._shape[:-side]]
-        self.page_bytes = math.prod(self._page_shape) * self._lies.dtype.itemsize
 
     @property
     def packed(self) -> bool:
@@ -263,21 +269,50 @@ class _File:
 
     def page(self, place: tuple[int, ...]) -> NDArray[Any]:
         """The page at a place on the axes before those of a page."""
+        return finish(self.values_steps((*place, *map(slice, self._page_shape))))
+
+    def values_steps(self, index: Index) -> Generator[float, None, NDArray[Any]]:
+        """Values at an index, axes in the order of the file; yields the completed share."""
         letters = self._lies.axes
-        at = dict(zip(letters, place, strict=False))
-        values = as_numpy(self._data[tuple(at.get(axis, slice(None)) for axis in self._axes)])
-        left = [axis for axis in self._axes if axis not in at]
-        order = [left.index(axis) for axis in letters[len(place) :]]
+        at = dict(zip(letters, index, strict=True))
+        own = tuple(at[axis] for axis in self._axes)
+        steps = getattr(self._data, 'read_steps', None)
+        values = as_numpy(self._data[own]) if steps is None else (yield from steps(own))
+        left = [axis for axis in self._axes if isinstance(at[axis], slice)]
+        order = [left.index(axis) for axis in letters if isinstance(at[axis], slice)]
         return np.ascontiguousarray(values.transpose(order), self._lies.dtype)
 
     def pages(self) -> Iterator[NDArray[Any]]:
         """The pages one by one: an image may be larger than the memory."""
         return map(self.page, product(*self.places))
 
-    def read(self, stream: IO[bytes], start: int) -> NDArray[Any]:
-        """A page that is in a file already."""
+    def parts(self) -> Iterator[tuple[int, Index]]:
+        """Parts of the file that are written one after the other: position in bytes, and index.
+
+        A part is a page, or some of its rows.
+        """
+        axis = self._lies.axes[-len(self._page_shape) :].index('Y')
+        leading, rows, across = (
+            self._page_shape[:axis],
+            self._page_shape[axis],
+            self._page_shape[axis + 1 :],
+        )
+        row = math.prod(across) * self._lies.dtype.itemsize
+        most = max(1, PART // (row * SIDE)) * SIDE
+        start = 0
+        for place in product(*self.places, *map(range, leading)):
+            for first in range(0, rows, most):
+                last = min(first + most, rows)
+                yield start, (*place, slice(first, last), *map(slice, across))
+                start += (last - first) * row
+
+    def read(self, stream: IO[bytes], start: int, index: Index) -> NDArray[Any]:
+        """Values of a part that is in a file already."""
         stream.seek(start)
-        return np.frombuffer(stream.read(self.page_bytes), self._lies.dtype)
+        sides = zip(index, self._shape, strict=True)
+        shape = [len(range(side)[at]) for at, side in sides if isinstance(at, slice)]
+        size = math.prod(shape) * self._lies.dtype.itemsize
+        return np.frombuffer(stream.read(size), self._lies.dtype).reshape(shape)
 
     def write(
         self,

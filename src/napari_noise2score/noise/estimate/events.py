@@ -76,9 +76,10 @@ def without_events(
         bound = _STANDS_OUT_SMALL if width <= _SMALL else _STANDS_OUT
         away = [np.zeros(unit.shape, bool) for unit in units]
         square = np.zeros(units[0].shape, np.float32)
+        root = np.sqrt(ndimage.uniform_filter(np.ones_like(units[0]), width, mode='constant'))
         before: tuple[PlanePair, Array] | None = None
         for number, (pair, unit) in enumerate(zip(pairs, units, strict=True)):
-            mean = _window_means(unit, width)
+            mean = _window_means(unit, width, root)
             square += np.minimum(
                 mean**2, bound**2
             )  # a single large difference is detected separately
@@ -123,14 +124,15 @@ def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Ar
     return np.where(np.isfinite(unit), unit, 0).astype(np.float32)
 
 
-def _window_means(unit: Array, width: int) -> Array:
+def _window_means(unit: Array, width: int, root: Array) -> Array:
     """Means over windows in their own standard errors.
+
+    ``root`` is the square root of the share of the window that is inside the plane.
 
     The standard errors are larger than those of white noise if the noise is correlated or stronger
     than its model.
     """
-    inside = ndimage.uniform_filter(np.ones_like(unit), width, mode='constant')
-    mean = width * ndimage.uniform_filter(unit, width, mode='constant') / np.sqrt(inside)
+    mean = width * ndimage.uniform_filter(unit, width, mode='constant') / root
     scale = 1.4826 * float(np.median(np.abs(mean - np.median(mean))))
     return np.asarray(mean / max(scale, 1.0))
 

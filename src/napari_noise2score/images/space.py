@@ -1,4 +1,4 @@
-"""Whether the disks have space for what a command writes, before the work."""
+"""Whether the disks have space for results, asked before the work."""
 
 from __future__ import annotations
 
