@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, scene_within
 from napari_noise2score.cli.parts import ResultInParts
-from napari_noise2score.cli.parts import _begin as begin
+from napari_noise2score.cli.parts import begin
 from napari_noise2score.cli.results import Results
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import temporary
@@ -173,7 +173,7 @@ class ClusterWork:
         output, unfinished = task.targets[0], None
         if is_ome_zarr(output) and isinstance(image, CleanImage):
             in_parts = ResultInParts(task, result, given.settings, given.resume, given.replaces)
-            unfinished = in_parts._unfinished(output)
+            unfinished = in_parts.unfinished(output)
         try:
             if unfinished is not None:
                 begin(unfinished)

@@ -62,10 +62,10 @@ class ResultInParts:
 
         begin, task = time.perf_counter(), self.task
         replaced = self.replaces and is_ome_zarr(path) and path.is_dir()
-        unfinished = self._unfinished(path)
+        unfinished = self.unfinished(path)
         try:
             if unfinished is not None:
-                _begin(unfinished)
+                begin(unfinished)
             held, known, start = 0, 0.0, begin
             # without parts that can be continued, the old one has to make room at once
             aside = moved_aside(path) if replaced and unfinished is None else nullcontext()
@@ -109,7 +109,7 @@ class ResultInParts:
         image: Any = self.result.image
         return cast('CleanImage', image)
 
-    def _unfinished(self, path: Path) -> UnfinishedImage | None:
+    def unfinished(self, path: Path) -> UnfinishedImage | None:
         from napari_noise2score.pipeline.record import versions
         from napari_noise2score.score.device import choose_device
 
@@ -136,7 +136,7 @@ class ResultInParts:
         return unfinished
 
 
-def _begin(unfinished: UnfinishedImage) -> None:
+def begin(unfinished: UnfinishedImage) -> None:
     """Begin, and say what becomes of an earlier run."""
     aside = unfinished.begin()
     if aside is not None:
