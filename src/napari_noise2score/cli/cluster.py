@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, scene_within
-from napari_noise2score.cli.parts import ResultInParts
-from napari_noise2score.cli.parts import begin
+from napari_noise2score.cli.parts import ResultInParts, begin_parts
 from napari_noise2score.cli.results import Results
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import temporary
@@ -176,7 +175,7 @@ class ClusterWork:
             unfinished = in_parts.unfinished(output)
         try:
             if unfinished is not None:
-                begin(unfinished)
+                begin_parts(unfinished)
             yield from computed_on(
                 self.cluster,
                 self._stored(task.file),

@@ -65,7 +65,7 @@ class ResultInParts:
         unfinished = self.unfinished(path)
         try:
             if unfinished is not None:
-                begin(unfinished)
+                begin_parts(unfinished)
             held, known, start = 0, 0.0, begin
             # without parts that can be continued, the old one has to make room at once
             aside = moved_aside(path) if replaced and unfinished is None else nullcontext()
@@ -136,7 +136,7 @@ class ResultInParts:
         return unfinished
 
 
-def begin(unfinished: UnfinishedImage) -> None:
+def begin_parts(unfinished: UnfinishedImage) -> None:
     """Begin, and say what becomes of an earlier run."""
     aside = unfinished.begin()
     if aside is not None:
