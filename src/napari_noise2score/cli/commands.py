@@ -17,6 +17,7 @@ from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
 from napari_noise2score.cli.inputs import files_of, other_inputs
 from napari_noise2score.cli.memory_limit import check_learning
+from napari_noise2score.cli.model_size import bytes_of_model
 from napari_noise2score.cli.options import noise_request, train_settings
 from napari_noise2score.cli.outputs import Output, check_outputs, outputs_of, tried
 from napari_noise2score.cli.plan import tell_inputs
@@ -26,6 +27,7 @@ from napari_noise2score.cli.table import Table, gained, image_values, noise_valu
 from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr.location import named
+from napari_noise2score.images.space import check_space
 from napari_noise2score.memory import LIMIT
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
@@ -62,13 +64,16 @@ def train(options: argparse.Namespace) -> int:
     resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
     check_outputs([*outputs_of(model=options.model), *tables], inputs)
     choose_device(training.device)
-    before = TrainedBefore(options, settings, files, starting_model(training.init))
+    start = starting_model(training.init)
+    before = TrainedBefore(options, settings, files, start)
     done = not (options.overwrite or resumption.resumes) and before.is_done(options.model)
     if options.dry_run and done:
         say(f'would be skipped: {options.model}: {_TRAINED}')
         return 0
     if options.dry_run:
         return tell_inputs(Images(files, options), Batch(files, wrong), training)
+    if not done:
+        check_space([(options.model, bytes_of_model(start, training))])
     with tried([*outputs_of(model=options.model), *tables, *resumption.outputs], inputs):
         batch = Batch(files, wrong, Table([output.path for output in tables]))
         if done:

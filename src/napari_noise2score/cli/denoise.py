@@ -17,6 +17,7 @@ from napari_noise2score.cli.cluster import ClusterWork, check_scheduler, cluster
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.images import Images, Opened
 from napari_noise2score.cli.memory_limit import MemoryLimit
+from napari_noise2score.cli.model_size import bytes_of_model
 from napari_noise2score.cli.names import Names
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.cli.outputs import (
@@ -31,7 +32,7 @@ from napari_noise2score.cli.table import Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.space import check_space
-from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
+from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
@@ -269,7 +270,11 @@ def _write_clean(
     todo = call.to_do(done, batch)
     images = Images([names.files[number] for number in todo], options, call.together)
     goals = [names.goals[number] for number in todo]
-    sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
+    sizes = (
+        []
+        if names.model_out is None
+        else [(names.model_out, bytes_of_model(start, settings.training))]
+    )
     written = names.outputs(options, todo)
     if options.dry_run:
         check_outputs(written, names.inputs, overwrite=call.again)
@@ -301,13 +306,3 @@ def _resumption(
         return None
     place = names.saved_trainings(options)
     return Resumption(place, settings.training, resume=options.resume)
-
-
-def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
-    """What the weights of a score that began so take in a file, at most."""
-    from napari_noise2score.score.network import ScoreNetwork
-
-    size = settings.training.network or NetworkSettings()
-    network = ScoreNetwork(size) if start is None else start.network
-    weights = sum(weight.numel() for weight in network.parameters())
-    return 4 * weights * settings.training.slices
