@@ -16,17 +16,22 @@ PROGRAM = """
     import torch  # so that its size is no share of the peak of the run
     from qtpy.QtTest import QTest
 
-    SIDE, FRAMES = 2048, 2400
+    SIDE, PART, FRAMES = 2048, 1024, 2400
+
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    light = 60 + 40 * np.sin(y / 15) * np.cos(x / 19)
+    root = np.sqrt(light)
+    # noise that is drawn once, and another part of it for each block: a block is made quickly
+    drawn = np.random.default_rng(0).standard_normal((PART, 2 * PART), np.float32)
 
     def noisy(block_info=None):
-        place = block_info[None]['array-location']
-        rng = np.random.default_rng([start for start, _ in place])
-        y, x = np.mgrid[tuple(slice(*side) for side in place[1:])]
-        light = 60 + 40 * np.sin(y / 15) * np.cos(x / 19)
-        noise = rng.standard_normal(light.shape, np.float32) * np.sqrt(light)
-        return (100 + 3 * (light + noise))[None].astype(np.uint16)
+        at = tuple(slice(*side) for side in block_info[None]['array-location'][1:])
+        frame, row, column = block_info[None]['chunk-location']
+        shift = (389 * frame + 97 * row + 211 * column) % PART
+        noise = drawn[:, shift : shift + PART]
+        return (100 + 3 * (light[at] + noise * root[at]))[None].astype(np.uint16)
 
-    chunks = ((1,) * FRAMES, (1024,) * (SIDE // 1024), (1024,) * (SIDE // 1024))
+    chunks = ((1,) * FRAMES, (PART,) * (SIDE // PART), (PART,) * (SIDE // PART))
     stack = da.map_blocks(noisy, chunks=chunks, dtype=np.uint16)
     assert stack.nbytes > 20e9
 
