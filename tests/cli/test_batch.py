@@ -19,12 +19,8 @@ from napari_noise2score.cli.table import Table
 from napari_noise2score.images.ome_zarr import read_ome_zarr, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 
+pytestmark = pytest.mark.usefixtures('one_view')
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
 
 
 @pytest.fixture(scope='module')

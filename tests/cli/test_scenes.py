@@ -18,8 +18,7 @@ AT_ONCE = ('--seconds', '0', '--device', 'cpu')
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+def quick(monkeypatch, tmp_path, one_view) -> None:
     monkeypatch.chdir(tmp_path)
 
 
