@@ -11,6 +11,7 @@ from napari_noise2score.cli import main
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.score.orientation import turned
 
+pytestmark = pytest.mark.usefixtures('one_view')
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
 GREY = {'photometric': 'minisblack'}
 
