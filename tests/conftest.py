@@ -45,6 +45,12 @@ def _own_share_of_the_processor() -> None:
 
 
 @pytest.fixture
+def one_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result is that of one view of the image instead of the mean of up to eight: quicker."""
+    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+
+
+@pytest.fixture
 def bioio_reader(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
     """Install the reader in bioio_fake.py as a package does; returns the end of its files."""
     site = tmp_path_factory.mktemp('site')

@@ -16,6 +16,7 @@ from skimage.io import imsave
 from napari_noise2score import PoissonGaussian
 from napari_noise2score.images.synthetic import synthetic_stack
 
+pytestmark = pytest.mark.usefixtures('one_view')
 QUALITY = Path(__file__).parents[2] / 'benchmarks' / 'quality'
 SMALL = ['--channels', '8', '--patch', '16', '--batch', '2', '--steps', '1']
 

@@ -25,10 +25,8 @@ from napari_noise2score.images.formats import write_image
 from napari_noise2score.images.ome_zarr import read_ome_zarr, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 
-GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
-
-
 pytestmark = pytest.mark.usefixtures('one_view')
+GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
 @pytest.fixture(scope='module')

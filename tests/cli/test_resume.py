@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,9 +37,13 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(autouse=True)
 def quick(one_view, monkeypatch, tmp_path) -> None:
+    in_a_folder_with_images(monkeypatch, tmp_path)
+
+
+def in_a_folder_with_images(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """In a folder with three images; each step is saved."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training_files, '_SELDOM', 0)
+    patch.chdir(folder)
+    patch.setattr(training_files, '_SELDOM', 0)
     for name, frame in zip('abc', FRAMES, strict=True):
         tifffile.imwrite(f'{name}.tif', frame, **GREY)
 
@@ -160,6 +165,27 @@ def test_resume_begins_anew_where_there_is_nothing_to_continue(steps, capsys):
     assert names() == {'m.safetensors'}
 
 
+@pytest.fixture(scope='module')
+def interrupted(tmp_path_factory) -> Path:
+    """State of a training on ``a.tif`` that was interrupted after two steps."""
+    folder = tmp_path_factory.mktemp('interrupted')
+    made = Steps()
+    with pytest.MonkeyPatch.context() as patch, before_each_step(made.count):
+        in_a_folder_with_images(patch, folder)
+        made.interrupt(2, ['train', 'a.tif', '--model', 'm.safetensors', *CALL])
+    return folder / 'm.safetensors.resume'
+
+
+def contents(folder: Path | str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_a_copied_state_is_continued_by_its_own_command(interrupted, steps):
+    shutil.copytree(interrupted, 'm.safetensors.resume')
+    assert main(['train', 'a.tif', '--model', 'm.safetensors', *CALL, '--resume']) == 0
+    assert steps.done == STEPS - 2
+
+
 @pytest.mark.parametrize(
     ('changed', 'words'),
     [
@@ -170,9 +196,10 @@ def test_resume_begins_anew_where_there_is_nothing_to_continue(steps, capsys):
         (['a.tif', '--init', 'scratch'], 'the setting init was warm and is scratch'),
     ],
 )
-def test_another_training_is_refused_and_the_state_stays(changed, words, steps, capsys):
-    steps.interrupt(2, ['train', 'a.tif', '--model', 'm.safetensors', *CALL])
-    said(capsys)
+def test_another_training_is_refused_and_the_state_stays(
+    changed, words, interrupted, steps, capsys
+):
+    shutil.copytree(interrupted, 'm.safetensors.resume')
     call = ['train', *changed, '--model', 'm.safetensors', *CALL, '--resume']
     assert main(call) == 2
     assert steps.done == 0
@@ -180,7 +207,7 @@ def test_another_training_is_refused_and_the_state_stays(changed, words, steps, 
     assert words in line
     assert 'cannot be resumed' in line
     assert names() == {'m.safetensors.resume'}
-    assert main(['train', 'a.tif', '--model', 'm.safetensors', *CALL, '--resume']) == 0
+    assert contents('m.safetensors.resume') == contents(interrupted)
 
 
 def test_of_several_trainings_only_the_unfinished_ones_are_continued(steps, capsys):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.settings import get_settings
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_noise2score._widget.jobs.loading import warm_up
 from napari_noise2score._widget.preferences import built_in
-from tests.napari.helpers import noisy_stack
+from tests.napari.helpers import noisy_stack, panel_in
+from tests.napari.shared_viewer import SharedViewer
 
 LONGEST_WAIT = 120_000
 
@@ -25,21 +28,37 @@ def _modules_are_no_garbage() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _quick(one_view: None) -> None:
+    """Tests of the panel need no mean of several views."""
+
+
 @pytest.fixture
 def stack() -> np.ndarray:
     return noisy_stack()
 
 
+@pytest.fixture(scope='session')
+def shared_viewer(qapp: Any, _modules_are_no_garbage: None) -> Iterator[SharedViewer]:
+    """The viewer of all tests of a process that neither close it nor show it."""
+    shared = SharedViewer()
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def open_panel(make_napari_viewer_proxy: Any) -> Callable[[], tuple[Any, Any]]:
-    """Opens a viewer and in it the panel, as the Plugins menu does."""
+def viewer(shared_viewer: SharedViewer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A viewer without layers, as plugins get it; it is cleared after the test."""
+    monkeypatch.setenv('NAPARI_ENSURE_PLUGIN_MAIN_THREAD', 'True')
+    get_settings().reset()
+    yield PublicOnlyProxy(shared_viewer.viewer)
+    shared_viewer.clear()
 
-    def open_it() -> tuple[Any, Any]:
-        viewer = make_napari_viewer_proxy()
-        _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
-        return viewer, getattr(panel, '__wrapped__', panel)
 
-    return open_it
+@pytest.fixture
+def open_panel(viewer: Any) -> Callable[[], tuple[Any, Any]]:
+    """Opens the panel in a viewer."""
+    return lambda: (viewer, panel_in(viewer))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from napari_noise2score._widget.views import model_box
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.model_header import FORMAT
 from napari_noise2score.settings import StartFrom
-from tests.napari.helpers import noisy_stack
+from tests.napari.helpers import noisy_stack, panel_in
 
 MANIFEST = Path(model_box.__file__).parents[2] / 'napari.yaml'
 
@@ -58,9 +58,10 @@ def saved(tmp_path_factory):
 
 
 def test_train_save_load_elsewhere_and_correct(
-    open_panel, stack, qtbot, idle, tmp_path, monkeypatch
+    make_napari_viewer_proxy, stack, qtbot, idle, tmp_path, monkeypatch
 ):
-    viewer, panel = open_panel()
+    viewer = make_napari_viewer_proxy()
+    panel = panel_in(viewer)
     viewer.add_image(stack, name='cells')
     assert 'There is no model yet' in panel.model.words.text()
     assert not panel.model.save.isEnabled()
@@ -74,7 +75,8 @@ def test_train_save_load_elsewhere_and_correct(
     digest = ScoreModel.load(path).digest
     viewer.close()
 
-    viewer, panel = open_panel()
+    viewer = make_napari_viewer_proxy()
+    panel = panel_in(viewer)
     other = unwrapped(viewer.add_image(noisy_stack(seed=5), name='others'))
     assert not panel.correct.enabled
     panel.model.fill_menu()

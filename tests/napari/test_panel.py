@@ -19,7 +19,7 @@ from napari_noise2score.cli import _parser, main
 from napari_noise2score.cli.options import settings_of
 from napari_noise2score.noise.families import FAMILIES, parameters_of
 from tests.hooks import failing_after, seeing
-from tests.napari.helpers import NOISE, noisy_stack
+from tests.napari.helpers import NOISE, noisy_stack, panel_in
 
 SECONDS = 1
 
@@ -532,12 +532,11 @@ def test_table_follows_the_viewer(open_panel, stack):
     assert not panel.train.enabled
 
 
-def test_active_layer_is_ticked_when_the_panel_opens(make_napari_viewer_proxy, stack):
-    viewer = make_napari_viewer_proxy()
+def test_active_layer_is_ticked_when_the_panel_opens(viewer, stack):
     first = viewer.add_image(stack, name='first')
     viewer.add_image(stack, name='second')
     viewer.layers.selection.active = first
-    _, panel = viewer.window.add_plugin_dock_widget('napari-noise2score', 'Noise2Score')
+    panel = panel_in(viewer)
     assert [layer.name for layer in panel.layers.layers()] == ['first']
 
 

@@ -58,7 +58,7 @@ def visited(step):
     return image / image.max()
 
 
-@pytest.mark.parametrize('photons', [3.0, 30.0, 200.0])
+@pytest.mark.parametrize('photons', [3.0, 200.0])
 @pytest.mark.parametrize('step', [0.1, 0.3, 1.0, 4.0])
 def test_a_drifting_scene(step, photons):
     stack, levels = frames(drifting('nuclei', step), photons)
@@ -68,7 +68,7 @@ def test_a_drifting_scene(step, photons):
     assert line_error(family, levels) < 0.08
 
 
-@pytest.mark.parametrize('photons', [3.0, 30.0, 200.0])
+@pytest.mark.parametrize('photons', [3.0, 200.0])
 @pytest.mark.parametrize('step', [0.3, 1.0, 4.0])
 def test_moving_objects(step, photons):
     stack, levels = frames(visited(step), photons)
@@ -79,7 +79,7 @@ def test_moving_objects(step, photons):
 
 
 @pytest.mark.parametrize('name', ['filaments', 'nuclei'])
-@pytest.mark.parametrize('photons', [3.0, 30.0, 200.0])
+@pytest.mark.parametrize('photons', [3.0, 200.0])
 @pytest.mark.parametrize('lost', [0.2, 0.5])
 def test_bleaching(lost, photons, name):
     light = (1 - lost) ** (np.arange(FRAMES) / (FRAMES - 1))
@@ -108,8 +108,7 @@ def test_an_offset_of_each_frame(steady, photons):
     assert any('offset differs' in text for text in fit.warnings)
 
 
-@pytest.mark.parametrize('name', ['nuclei', 'puncta'])
-@pytest.mark.parametrize('photons', [3.0, 30.0])
+@pytest.mark.parametrize(('name', 'photons'), [('nuclei', 30.0), ('puncta', 3.0)])
 @pytest.mark.parametrize('kind', ['steady', 'blinking', 'cosmic'])
 def test_hot_pixels(kind, photons, name):
     stack, levels = still(name, photons)
@@ -145,7 +144,7 @@ def test_saturation(bits, gain, share):
 
 
 @pytest.mark.parametrize('name', ['filaments', 'puncta'])
-@pytest.mark.parametrize('gain', [0.5, 1.0, 3.0, 10.0, 50.0])
+@pytest.mark.parametrize('gain', [0.5, 3.0, 50.0])
 def test_eight_bits(gain, name):
     camera = PoissonGaussian(gain, 10.0, 0.3 * gain)
     stack, _ = still(name, 200 / gain, camera)
