@@ -225,15 +225,19 @@ SPACE = 'not enough disk space'
 FAULTS = (
     Fault(
         *('cut short', 'cut short|cannot be read; it is damaged'),
-        commands=(*READERS, 'train'),
+        commands=('denoise', 'estimate', 'train'),
         before=cut,
     ),
     Fault(
         *('scrambled', 'not a readable TIFF|cannot be read; it is damaged'),
-        commands=('denoise', 'estimate'),
+        commands=('denoise',),
         before=scramble,
     ),
-    Fault('removed before its turn', 'no such (file|folder)', meanwhile=remove),
+    Fault(
+        *('removed before its turn', 'no such (file|folder)'),
+        commands=('apply', 'estimate'),
+        meanwhile=remove,
+    ),
     Fault('changed before its turn', 'was changed', commands=WRITERS, meanwhile=change),
     Fault('changed while read', 'was changed while it was read', meanwhile=change, reading=True),
     Fault(
@@ -295,7 +299,7 @@ FAULTS = (
     ),
     Fault(
         *('disk read-only to the end', '[Rr]ead-only file system'),
-        commands=WRITERS,
+        commands=('denoise',),
         meanwhile=protect,
         done=2,
         on_disk=True,

@@ -48,7 +48,7 @@ class ChunkFiles:
         self._count = math.prod(-(-side // step) for side, step in steps)
         counted = self._count <= _COUNTED
         self._names = _names(location.child(dataset)) if counted else None
-        self._unchanged = Unchanged(location)
+        self._unchanged = Unchanged(location) if counted else None
 
     def notes(self, *, complete: bool) -> tuple[str, ...]:
         """A note on chunks that are not stored, which Zarr reads as the fill value.
@@ -107,7 +107,9 @@ class ChunkFiles:
         )
         names = [self._key(chunk) for chunk in product(*touched)]
         files = {folder / name: name for name in names}
-        with self._unchanged.during(files):
+        # of very many chunks the states are not kept from one reading to the next
+        unchanged = self._unchanged or Unchanged(self._location)
+        with unchanged.during(files):
             yield
             stored = (file for file, name in files.items() if name in (self._names or ()))
             if not all(file.exists() for file in stored):
