@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError
-from napari_noise2score.files import give_name, note_written
+from napari_noise2score.files import give_name, note_written, temporary
 
 SUFFIX = '.unfinished'
 """End of the name of the folder."""
@@ -107,9 +107,10 @@ class UnfinishedImage:
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [self._origin, *([number, *known] for number, known in self._known.items())]
         note_written(self.folder)
-        self._list = (self.folder / _PARTS).open('w', encoding='utf-8')  # without half a line
-        for line in lines:
-            self._write(line)
+        part = temporary(self.folder)  # a kill in this moment leaves the list as it was
+        part.write_text(''.join(map(_text_of, lines)), encoding='utf-8')
+        part.replace(self.folder / _PARTS)
+        self._list = (self.folder / _PARTS).open('a', encoding='utf-8')
         return aside
 
     @property
@@ -149,7 +150,7 @@ class UnfinishedImage:
 
     def _write(self, line: Any) -> None:
         assert self._list is not None  # it has begun
-        self._list.write(json.dumps([line, _line_checksum(line)]) + '\n')
+        self._list.write(_text_of(line))
         self._list.flush()
 
     def _read(self) -> None:
@@ -199,6 +200,11 @@ def bytes_there(path: Path) -> int:
 def remove(folder: Path) -> None:
     """Remove the folder of an unfinished image."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _text_of(line: Any) -> str:
+    """A line of the list, with its checksum."""
+    return json.dumps([line, _line_checksum(line)]) + '\n'
 
 
 def _line_checksum(line: Any) -> int:
