@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,16 @@ def last_line(capsys) -> str:
 
 def changed() -> int:
     return Path('m.safetensors').stat().st_mtime_ns
+
+
+def test_space_for_the_model_is_looked_for_before_the_training(monkeypatch, capsys):
+    def nearly_full(folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=100_000)
+
+    monkeypatch.setattr('shutil.disk_usage', nearly_full)
+    assert main(['train', 'a.tif', 'b.tif', *CALL]) == 2
+    assert 'm.safetensors: not enough disk space' in capsys.readouterr().err
+    assert not Path('m.safetensors').exists()
 
 
 def test_a_model_of_the_same_images_and_settings_is_skipped(capsys):

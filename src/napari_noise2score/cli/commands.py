@@ -20,6 +20,7 @@ from napari_noise2score.cli.outputs import Output, check_outputs, outputs_of, tr
 from napari_noise2score.cli.plan import tell_inputs
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.resume import Resumption, folder_beside
+from napari_noise2score.cli.space import bytes_of_model, check_space
 from napari_noise2score.cli.table import Table, gained, image_values, noise_values
 from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
@@ -59,13 +60,16 @@ def train(options: argparse.Namespace) -> int:
     resumption = Resumption(folder_beside(options.model), training, resume=options.resume)
     check_outputs([*outputs_of(model=options.model), *tables], inputs)
     choose_device(training.device)
-    before = TrainedBefore(options, settings, files, starting_model(training.init))
+    start = starting_model(training.init)
+    before = TrainedBefore(options, settings, files, start)
     done = not (options.overwrite or resumption.resumes) and before.is_done(options.model)
     if options.dry_run and done:
         say(f'would be skipped: {options.model}: {_TRAINED}')
         return 0
     if options.dry_run:
         return tell_inputs(Images(files, options), Batch(files, wrong), training)
+    if not done:
+        check_space([(options.model, bytes_of_model(start, training))])
     with tried([*outputs_of(model=options.model), *tables, *resumption.outputs], inputs):
         batch = Batch(files, wrong, Table([output.path for output in tables]))
         if done:

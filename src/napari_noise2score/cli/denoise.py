@@ -31,12 +31,12 @@ from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.results import Results
 from napari_noise2score.cli.resume import Resumption, folder_beside
-from napari_noise2score.cli.space import check_space
+from napari_noise2score.cli.space import bytes_of_model, check_space
 from napari_noise2score.cli.table import NAME, SUFFIXES, Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr
-from napari_noise2score.settings import DenoiseSettings, ModelPer, NetworkSettings, StartFrom
+from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
@@ -162,7 +162,11 @@ def _write_clean(
         note(f'{names.model_out}: {words}')
     together = model is None and settings.model_per is ModelPer.ALL
     images = Images([names.files[number] for number in todo], options, together)
-    sizes = [] if names.model_out is None else [(names.model_out, _bytes_of(start, settings))]
+    sizes = (
+        []
+        if names.model_out is None
+        else [(names.model_out, bytes_of_model(start, settings.training))]
+    )
     written = names.outputs(options, todo)
     if options.dry_run:
         check_outputs(written, names.inputs, overwrite=again)
@@ -310,13 +314,3 @@ def _work(
         results.write_report(at_the_end=True)
     if resumption is not None and not results.batch.unwritten:
         resumption.end()
-
-
-def _bytes_of(start: ScoreModel | None, settings: DenoiseSettings) -> int:
-    """What the weights of a score that began so take in a file, at most."""
-    from napari_noise2score.score.network import ScoreNetwork
-
-    size = settings.training.network or NetworkSettings()
-    network = ScoreNetwork(size) if start is None else start.network
-    weights = sum(weight.numel() for weight in network.parameters())
-    return 4 * weights * settings.training.slices

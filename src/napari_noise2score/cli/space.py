@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import real
 from napari_noise2score.images.ome_zarr import is_ome_zarr, url_of
 from napari_noise2score.images.unfinished import bytes_there
 from napari_noise2score.memory import in_words
+from napari_noise2score.settings import NetworkSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from napari_noise2score.score.model import ScoreModel
 
 _HEADER = 1 << 16
 """Bytes of a file besides the values of an image, at most but for very many planes."""
@@ -58,6 +63,16 @@ def check_space(sizes: Sequence[tuple[Path, int]], *, resume: bool = False) -> N
             )
         # an earlier file stays until the new one is complete, and gives its space back then
         free[device] -= size - (path.stat().st_size if path.is_file() else 0)
+
+
+def bytes_of_model(start: ScoreModel | None, training: TrainSettings) -> int:
+    """Bytes of the weights of a model in a file, at most; ``start`` is what it begins with."""
+    from napari_noise2score.score.network import ScoreNetwork
+
+    size = training.network or NetworkSettings()
+    network = ScoreNetwork(size) if start is None else start.network
+    weights = sum(weight.numel() for weight in network.parameters())
+    return 4 * weights * training.slices
 
 
 def existing(folder: Path) -> Path:
