@@ -21,6 +21,7 @@ import napari
 _LONGEST_END = 30_000
 """Time in which the threads of a deleted panel end, ms."""
 _RESET = ('theme', 'title', 'help', 'status')
+_AXES = ('axis_labels', 'units')
 
 
 class SharedViewer:
@@ -39,7 +40,8 @@ class SharedViewer:
         QtViewer._instances.discard(self._window._qt_viewer)
         self._docks = self._dock_widgets()
         self._values = {name: getattr(self.viewer, name) for name in _RESET}
-        self._axis_labels = self.viewer.dims.axis_labels
+        dims = self.viewer.dims
+        self._axes = {name: getattr(dims, name) for name in _AXES if hasattr(dims, name)}
         self._state, self._callbacks = state(self.viewer), callbacks(self.viewer)
         self._new = True
 
@@ -60,7 +62,8 @@ class SharedViewer:
         self.viewer.layers.clear()
         for _, part in parts(self.viewer):
             part.reset()
-        self.viewer.dims.axis_labels = self._axis_labels
+        for name, value in self._axes.items():  # reset() of dims leaves them
+            setattr(self.viewer.dims, name, value)
         for name, value in self._values.items():
             setattr(self.viewer, name, value)
         get_settings().reset()
