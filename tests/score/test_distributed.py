@@ -11,7 +11,6 @@ import torch
 from napari_noise2score.errors import CheckpointError, TrainingError
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.progress import finish
-from napari_noise2score.score import train as module
 from napari_noise2score.score import training_files
 from napari_noise2score.score.distributed import Team, team_of
 from napari_noise2score.score.gradient import CLIP
@@ -20,6 +19,7 @@ from napari_noise2score.score.sampler import PlanesInMemory
 from napari_noise2score.score.train import train
 from napari_noise2score.score.training_files import SavedTraining
 from napari_noise2score.score.training_origin import TrainingOrigin
+from napari_noise2score.score.training_run import TrainingRun
 from napari_noise2score.score.training_state import TrainingState
 from napari_noise2score.settings import NetworkSettings, TrainSettings
 from tests.score.helpers import FLAT, noisy_planes
@@ -49,13 +49,13 @@ class Recorded:
         array = noisy_planes(2, 64).array[:, None]
         self.images = [PlanesInMemory(array, FLAT, Correlation.white(), True)]
         monkeypatch.setattr(training_files, '_SELDOM', 0)
-        init = module._Run.__init__
+        init = TrainingRun.__init__
 
         def recorded(run, *arguments):
             init(run, *arguments)
             self.runs.append(run)
 
-        monkeypatch.setattr(module._Run, '__init__', recorded)
+        monkeypatch.setattr(TrainingRun, '__init__', recorded)
 
     def train(self, settings=TWO, state=None):
         origin = TrainingOrigin({}, settings.decisive, None, [])
@@ -77,7 +77,7 @@ class Recorded:
         loss = 0.0
         for number, state in enumerate(states):
             team = Team(CPU, number, 2)
-            run = module._Run(self.images, TWO, None, EXACT, team)
+            run = TrainingRun(self.images, TWO, None, EXACT, team)
             run.objective.sampler.restore(module.SamplerState.from_dict(state))
             count = team.share(TWO.batch)
             loss += run.objective.loss(run._denoiser(network), count, progress) * count
