@@ -15,7 +15,7 @@ from napari_noise2score.score import training_files
 from napari_noise2score.score.distributed import Team, team_of
 from napari_noise2score.score.gradient import CLIP
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.sampler import PlanesInMemory
+from napari_noise2score.score.sampler import PlanesInMemory, SamplerState
 from napari_noise2score.score.train import train
 from napari_noise2score.score.training_files import SavedTraining
 from napari_noise2score.score.training_origin import TrainingOrigin
@@ -78,7 +78,7 @@ class Recorded:
         for number, state in enumerate(states):
             team = Team(CPU, number, 2)
             run = TrainingRun(self.images, TWO, None, EXACT, team)
-            run.objective.sampler.restore(module.SamplerState.from_dict(state))
+            run.objective.sampler.restore(SamplerState.from_dict(state))
             count = team.share(TWO.batch)
             loss += run.objective.loss(run._denoiser(network), count, progress) * count
         (loss / TWO.batch).backward()

@@ -11,7 +11,7 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.progress import finish
 from napari_noise2score.score import monitor
-from napari_noise2score.score import train as module
+from napari_noise2score.score import training_run as module
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.network import ScoreNetwork
