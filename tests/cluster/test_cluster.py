@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_noise2score import InputError, write_image
+from napari_noise2score import InputError, memory, write_image
 from napari_noise2score.cli import main, memory_limit
 from napari_noise2score.cluster import planes
 from napari_noise2score.cluster.parcel import packed, unpacked
@@ -249,8 +249,9 @@ def test_several_large_images_are_done_by_all_workers(folder, workers, stack, mo
 
 @pytest.mark.slow
 def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeypatch, capsys):
+    monkeypatch.setattr(memory, 'used', lambda: 0)
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
-    for name in ('PROGRAM', '_ESTIMATE', '_TRAINING', '_PATCHES'):
+    for name in ('PROGRAM', '_ESTIMATE', '_SINGLE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
     Path('movies').mkdir()
     for number in range(2):
@@ -261,9 +262,9 @@ def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeyp
     capsys.readouterr()
     units, in_turn = [], planes._in_turn
     monkeypatch.setattr(planes, '_in_turn', lambda one: units.append(one) or in_turn(one))
-    more = ['--max-memory', '150K', '--scheduler', workers.scheduler_address]
+    more = ['--max-memory', '190K', '--scheduler', workers.scheduler_address]
     assert main([*call, 'many', *more]) == 0
-    assert 'of 150 KiB (--max-memory)' in capsys.readouterr().err
+    assert 'of 190 KiB (--max-memory)' in capsys.readouterr().err
     assert len(units) == 2
     for number in range(2):
         one, other = (tifffile.imread(f'{out}/{number}.tif') for out in ('alone', 'many'))

@@ -1,5 +1,7 @@
 """A damaged chunk of Blosc is an error; decoding it could end the process."""
 
+import pickle
+
 import numcodecs
 import numpy as np
 import pytest
@@ -34,8 +36,10 @@ def path(request, tmp_path):
     return tmp_path / 'a.zarr'
 
 
-def test_values_are_the_same(path):
+@pytest.mark.parametrize('sent', [False, True])
+def test_values_are_the_same_also_in_another_process(path, sent):
     array = checked(zarr.open_group(path, mode='r')['0'])
+    array = pickle.loads(pickle.dumps(array)) if sent else array
     np.testing.assert_array_equal(array[...], DATA)
     np.testing.assert_array_equal(array[3:40, 20:50], DATA[3:40, 20:50])
     np.testing.assert_array_equal(read_ome_zarr(path).data, DATA)

@@ -153,7 +153,7 @@ def test_restarts_and_their_learning_rate_are_remembered(tmp_path, monkeypatch):
 
 def test_planes_at_hand_of_images_larger_than_the_memory_are_remembered(tmp_path, monkeypatch):
     small = partial(PlaneBuffer, in_memory=3 * 64 * 64 * 4)
-    monkeypatch.setattr('napari_noise2score.score.train.PlaneBuffer', small)
+    monkeypatch.setattr('napari_noise2score.score.training_run.PlaneBuffer', small)
     images = [noisy_planes(12, 64)]
     whole = finish(train(images, SCRATCH))
     path = tmp_path / 'a.safetensors'

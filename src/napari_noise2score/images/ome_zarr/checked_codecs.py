@@ -31,8 +31,7 @@ def checked(array: Any) -> Any:
         compressor = metadata.compressor
         if getattr(compressor, 'codec_id', None) != 'blosc':
             return array
-        codec = _numcodecs_blosc().from_config(_config(compressor))
-        codec.most = _most(array.chunks, array.dtype)
+        codec = _checked_compressor(_config(compressor), _most(array.chunks, array.dtype))
         changed = replace(metadata, compressor=codec)
     else:
         codecs = tuple(_checked_codec(codec) for codec in metadata.codecs)
@@ -49,7 +48,8 @@ def _most(shape: Sequence[int], dtype: Any) -> int:
 
 
 def _config(compressor: Any) -> dict[str, Any]:
-    return {key: value for key, value in compressor.get_config().items() if key != 'id'}
+    given = compressor.get_config()
+    return {key: value for key, value in given.items() if key not in ('id', 'most')}
 
 
 def _checked_codec(codec: Any) -> Any:
@@ -59,9 +59,19 @@ def _checked_codec(codec: Any) -> Any:
         inner = tuple(_checked_codec(one) for one in codec.codecs)
         same = all(one is other for one, other in zip(inner, codec.codecs, strict=True))
         return codec if same else replace(codec, codecs=inner)
-    if type(codec) is codecs.BloscCodec:
-        return _zarr_blosc().from_dict(codec.to_dict())
+    return _checked_blosc(codec.to_dict()) if type(codec) is codecs.BloscCodec else codec
+
+
+def _checked_compressor(config: dict[str, Any], most: int) -> Any:
+    """The Blosc of numcodecs with this configuration, for values of so many bytes."""
+    codec = _numcodecs_blosc().from_config(config)
+    codec.most = most
     return codec
+
+
+def _checked_blosc(metadata: dict[str, Any]) -> Any:
+    """The Blosc of Zarr 3 with these metadata."""
+    return _zarr_blosc().from_dict(metadata)
 
 
 def check_blosc(chunk: Any, most: int) -> None:
@@ -98,6 +108,9 @@ def _numcodecs_blosc() -> Any:
             check_blosc(buf, self.most)
             return super().decode(buf, out)
 
+        def __reduce__(self) -> Any:
+            return _checked_compressor, (_config(self), self.most)
+
     return CheckedBlosc
 
 
@@ -118,5 +131,8 @@ def _zarr_blosc() -> Any:
         def _check(self, chunk_bytes: Any, chunk_spec: Any) -> None:
             dtype = chunk_spec.dtype.to_native_dtype()
             check_blosc(chunk_bytes.as_numpy_array(), _most(chunk_spec.shape, dtype))
+
+        def __reduce__(self) -> Any:
+            return _checked_blosc, (self.to_dict(),)
 
     return CheckedBlosc
