@@ -36,6 +36,8 @@ from napari_noise2score.score.pretraining.weights import warm_start
 
 COMMAND = 'import sys; from napari_noise2score.cli import main; sys.exit(main())'
 POLL = 0.05
+ENVIRONMENT = dict(os.environ)
+"""Of the calls: Dask changes that of this process for its workers, such as OMP_NUM_THREADS."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def call(
     command = [sys.executable, '-c', COMMAND, 'apply', 'model.safetensors', 'in.ome.zarr']
     command += ['--output', output, '--device', 'cpu']
     command += [] if cluster is None else ['--scheduler', cluster.scheduler_address]
-    process = subprocess.Popen(command, cwd=folder)
+    process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT)
     killed = None
     if cluster is not None and kill:
         killed = kill_a_worker(cluster, process, lambda: any(folder.glob('.*.part/0/c/*')))

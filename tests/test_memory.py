@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -140,3 +144,29 @@ def test_the_memory_of_this_process_is_measured():
     del block
     memory.give_back()
     assert memory.used() - before < 40 << 20
+
+
+PAGES = """
+import ctypes, resource, sys
+from napari_noise2score.memory import keep_freed
+if sys.argv[1] == 'keep':
+    keep_freed()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+begin = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    block = libc.malloc(4 << 20)
+    ctypes.memset(block, 1, 4 << 20)
+    libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begin)
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='glibc is that of Linux')
+def test_freed_memory_is_used_again_also_where_dask_has_set_its_limit():
+    environment = {**os.environ, 'MALLOC_TRIM_THRESHOLD_': '65536'}
+    new = {
+        kind: int(subprocess.check_output([sys.executable, '-c', PAGES, kind], env=environment))
+        for kind in ('keep', 'return')
+    }
+    assert new['keep'] < new['return'] / 10

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.memory import give_back, keep_freed
 
 LOCAL = 'local:'
 """Begins the name of a cluster of the processor cores of this machine."""
@@ -287,8 +288,12 @@ def _work_on(
             f'a worker has {theirs}, but the process of the call {ours}; the same versions are '
             'needed for the same result'
         )
+    keep_freed()
     with _ONE, using(threads or distributed.get_worker().state.nthreads):
-        return work(shared, unit)
+        try:
+            return work(shared, unit)
+        finally:
+            give_back()
 
 
 class Remembered:
