@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import distributed
@@ -106,7 +107,8 @@ def call(
     process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT)
     killed = None
     if cluster is not None and kill:
-        killed = kill_a_worker(cluster, process, lambda: any(folder.glob('.*.part/0/c/*')))
+        first_shard = partial(folder.glob, '*.unfinished/image/0/c/*')
+        killed = kill_a_worker(cluster, process, lambda: any(first_shard()))
     if process.wait():
         raise SystemExit(f'{" ".join(command)} failed')
     seconds = time.perf_counter() - begin
