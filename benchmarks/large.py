@@ -6,7 +6,7 @@
 A movie is written once, and its shards are linked until it has so many gigabytes, so that it needs
 little space on the disk. Then:
 
-1. The command `denoise --seconds 0 --max-memory 1800M` on the first ``--frames`` of it: peak
+1. The command `denoise --seconds 0 --max-memory 1900M` on the first ``--frames`` of it: peak
    memory of all processes, and planes a minute.
 2. ``--compared`` planes in parts and at once: pixels per second of a processor, and the ratio.
 3. A training on all of it, and on a stack in memory: seconds from the start of the process to the
@@ -45,8 +45,8 @@ from napari_noise2score.pipeline.run import denoise_steps, train_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings
 
-LIMIT = '1800M'
-"""Below 2 GB = 1907 MiB."""
+LIMIT = '1900M'
+"""2 GB are 1907 MiB."""
 COMMAND = 'import sys; from napari_noise2score.cli import main; sys.exit(main(sys.argv[1:]))'
 
 
