@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.region import Region
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 
@@ -90,19 +91,11 @@ class ExpectedTime:
 
 def _read_pixels(source: ImageSource, network: ScoreNetwork) -> float:
     """Pixels that the tiles of a plane read, with their margins, for each pixel of the plane."""
-    from napari_noise2score.score.predict import TILE
-    from napari_noise2score.score.tiling import round_up, tiles
+    from napari_noise2score.score.predict import plane_tiles
 
-    rows, columns = source.channels()[0].shape[1:]
-    multiple = network.size_multiple
-    size = round_up(rows, multiple), round_up(columns, multiple)
-    every = tiles(size, TILE, network.receptive_radius, multiple)
-    return sum(_area((down.read, across.read)) for down, across in every) / (rows * columns)
-
-
-def _area(window: Sequence[slice]) -> int:
-    rows, columns = window
-    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+    shape = source.channels()[0].shape
+    read = (Window(rows.read, columns.read) for rows, columns in plane_tiles(shape, network))
+    return sum(math.prod(window.shape) for window in read) / math.prod(shape[1:])
 
 
 def _middle(source: ImageSource, slices: int) -> Region:

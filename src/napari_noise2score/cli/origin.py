@@ -19,6 +19,7 @@ from napari_noise2score.cli.images import checksum_of, scene_within
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr.location import named, url_of
 from napari_noise2score.images.scenes import split_scene
+from napari_noise2score.images.unchanged import state_of
 from napari_noise2score.plain import json_line
 from napari_noise2score.settings import DenoiseSettings
 
@@ -212,8 +213,7 @@ def _state(path: Path) -> tuple[int | None, int | None]:
         return None, None
     try:
         if not path.is_dir():
-            found = path.stat()
-            return found.st_size, found.st_mtime_ns
+            return state_of(path) or (None, None)
         files = [Path(top, name).stat() for top, _, names in os.walk(path) for name in names]
     except OSError:
         return None, None

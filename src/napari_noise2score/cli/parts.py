@@ -110,6 +110,7 @@ class ResultInParts:
         return cast('CleanImage', image)
 
     def unfinished(self, path: Path) -> UnfinishedImage | None:
+        """The image of that name while it is incomplete; None if no later run can go on."""
         from napari_noise2score.pipeline.record import versions
         from napari_noise2score.score.device import choose_device
 

@@ -62,23 +62,18 @@ class LevelsOnDemand:
         known = self._kept.get(index)
         if known is not None:
             return known
-        (predicted,) = yield from clean_levels(
-            self.model,
-            self.channel,
-            device=self.device,
-            orientations=self.orientations,
-            sigma_a=self.sigma_a,
-            only=range(index, index + 1),
-        )
-        level = np.asarray(predicted)
+        level = yield from self.window_steps(index)
         if (len(self._kept) + 1) * level.nbytes <= self.most:
             self._kept[index] = level
         return level
 
     def window_steps(
-        self, index: int, window: Window
+        self, index: int, window: Window | None = None
     ) -> Generator[PredictProgress, None, NDArray[np.float32]]:
-        """Clean level of a window of one plane, (Y, X), as in the whole plane; it is not kept."""
+        """Clean level of a window of one plane, (Y, X), as in the whole plane; it is not kept.
+
+        By default the window is the whole plane.
+        """
         (predicted,) = yield from clean_levels(
             self.model,
             self.channel,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -20,6 +20,7 @@ from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network import ScoreNetwork
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.sharing import shared
@@ -125,17 +126,11 @@ def predict_clean(
     views = [(first_view + number) % 8 for number in range(orientations)]
     together = model.network.settings.planes
     only = range(planes.shape[0]) if only is None else only
-    count, (height, width) = len(only), planes.shape[1:]
-    radius, multiple = model.network.receptive_radius, model.network.size_multiple
-    size = round_up(height, multiple), round_up(width, multiple)
+    count, radius = len(only), model.network.receptive_radius
     wanted = window or Window.whole(planes.shape)
     result = allocate((count, *wanted.shape), np.float32)
 
-    def divided() -> tuple[list[Tile], list[Tile], Window]:
-        every = list(tiles(size, tile, radius, multiple))
-        return every, *_near(every, wanted)
-
-    every, cuts, box = divided()
+    cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
 
     @lru_cache(maxsize=together)
     def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -154,11 +149,11 @@ def predict_clean(
         numbers = planes.slab(index, together)
         slab = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
         there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
-        for order, cut in enumerate(cuts):
+        for order, (number, cut) in enumerate(cuts):
             seen = np.s_[:, :, *_read(cut).within(box)]
             everywhere = bool((there[seen] != 0).all())  # NaN too: beyond the end of a stack
             inputs = (slab[seen],) if everywhere else (slab[seen], there[seen])
-            yield _Tile(place, order, index, every.index(cut), inputs)
+            yield _Tile(place, order, index, number, inputs)
 
     done = 0
     while done < count:
@@ -175,7 +170,7 @@ def predict_clean(
         try:
             with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
                 for job, clean in finished:
-                    _put(result[job.place], job, clean, cuts[job.order], wanted)
+                    _put(result[job.place], job, clean, cuts[job.order][1], wanted)
                     done = job.place + (job.order + 1 == len(cuts))
                     parts = job.place * len(cuts) + job.order + 1
                     yield PredictProgress(parts, count * len(cuts))
@@ -185,7 +180,7 @@ def predict_clean(
                 raise
             if tile > _LEAST_TILE:
                 tile = max(_LEAST_TILE, tile // 2)
-                every, cuts, box = divided()
+                cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
                 read.cache_clear()
             else:
                 devices, precision = (torch.device('cpu'),), None
@@ -196,16 +191,23 @@ def predict_clean(
     return result
 
 
-def _near(every: Sequence[Tile], wanted: Window) -> tuple[list[Tile], Window]:
-    """The tiles that overlap a window, and the box of all that they read."""
+def plane_tiles(shape: Sequence[int], network: ScoreNetwork, tile: int = TILE) -> Iterator[Tile]:
+    """The tiles of a plane (..., Y, X), row by row; its sides are rounded up for the network."""
+    multiple = network.size_multiple
+    rows, columns = (round_up(side, multiple) for side in shape[-2:])
+    return tiles((rows, columns), tile, network.receptive_radius, multiple)
+
+
+def _near(every: Iterable[Tile], wanted: Window) -> tuple[list[tuple[int, Tile]], Window]:
+    """The tiles that overlap a window, with their numbers, and the box of all that they read."""
     cuts = [
-        (rows, columns)
-        for rows, columns in every
+        (number, (rows, columns))
+        for number, (rows, columns) in enumerate(every)
         if Window(rows.keep, columns.keep).common(wanted) is not None
     ]
     sides = (
         slice(min(at.read_start for at in axis), max(at.read_stop for at in axis))
-        for axis in zip(*cuts, strict=True)
+        for axis in zip(*(tile for _, tile in cuts), strict=True)
     )
     return cuts, Window(*sides)
 

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -150,12 +149,7 @@ class Processes:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
