@@ -32,7 +32,7 @@ from napari_noise2score.images.ome_zarr import write_ome_zarr
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.training_origin import TrainingOrigin
 from napari_noise2score.score.training_state import TrainingState
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 
 
 @contextmanager

@@ -261,7 +261,7 @@ def test_a_training_learns_nothing_of_what_is_blank():
     for value in (0, np.nan):
         noisy, blank = padded(frames(3), value)
         noisy[1] = value
-        result = denoise(noisy, 'TYX', replace(SETTINGS, training=BRIEF))
+        result = denoise(noisy, 'TYX', replace(SETTINGS, training=BRIEF, context='none'))
         assert np.isfinite(result.image[0][~blank[0]]).all()
         np.testing.assert_array_equal(result.image[1], noisy[1].astype(np.float32))
         assert np.isfinite(result.model.training['risk']['value'])

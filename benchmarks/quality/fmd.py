@@ -58,7 +58,7 @@ def command(noisy: Path, clean: Path, report: Path, options: argparse.Namespace)
     for name in ('seconds', 'steps'):
         value = getattr(options, name)
         call += [] if value is None else [f'--{name}', str(value)]
-    return [*call, *options.further]
+    return [*call, '--context', 'none', *options.further]
 
 
 def denoise(

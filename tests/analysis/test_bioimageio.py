@@ -18,7 +18,7 @@ from napari_noise2score.cli import main
 from napari_noise2score.errors import InputError
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.settings import NetworkSettings
 

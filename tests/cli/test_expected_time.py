@@ -36,12 +36,25 @@ class Clock:
 def test_what_an_image_needs_once_is_not_multiplied_by_its_size(monkeypatch):
     clock = Clock(monkeypatch)
     noisy = synthetic_stack('nuclei', frames=2, size=48, seed=1).noisy
-    settings = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=2)
+    settings = DenoiseSettings(
+        training=TrainSettings(seconds=0, device='cpu'), orientations=2, context='none'
+    )
     expected = ExpectedTime.of(ImageSource(noisy, 'TYX', 'cells'), settings, None)
     assert expected.measured == 48**2
     assert expected.pixel == pytest.approx(2.0)
     assert expected.once == clock.now - 2 * 48**2 >= 1000
     assert expected.of_all(3, 10_000) == pytest.approx(3 * expected.once + 20_000)
+
+
+def test_the_other_frames_cost_time(monkeypatch):
+    Clock(monkeypatch)
+    noisy = synthetic_stack('nuclei', frames=9, size=48, seed=1).noisy
+    settings = DenoiseSettings(
+        training=TrainSettings(seconds=0, device='cpu'), orientations=2, context='auto'
+    )
+    expected = ExpectedTime.of(ImageSource(noisy, 'TYX', 'cells'), settings, None)
+    assert expected.measured == 4 * 48**2
+    assert expected.pixel == pytest.approx(4.0)  # without them, and with them
 
 
 def test_margins_of_tiles_cost_time():

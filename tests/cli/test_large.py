@@ -39,6 +39,7 @@ memory.used = lambda: 0
 memory_limit._LEAST = 1
 footprint.PROGRAM = footprint._SHARDS = footprint._ESTIMATE = footprint._SINGLE = 0
 footprint._TRAINING = footprint._PATCHES = 0
+footprint._beside = lambda source: 0
 layout.USUAL = layout.Sizes(shard=1)
 sys.exit(main(sys.argv[1:]))
 """
@@ -71,6 +72,7 @@ def small_limit(one_view, monkeypatch, tmp_path, frames) -> None:
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
     for name in ('PROGRAM', '_SHARDS', '_ESTIMATE', '_SINGLE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
+    monkeypatch.setattr(footprint, '_beside', lambda source: 0)
     monkeypatch.setattr(layout, 'USUAL', layout.Sizes(shard=1))
     write_ome_zarr('in.ome.zarr', frames, 'TYX')
 
@@ -238,9 +240,10 @@ def large_planes(monkeypatch) -> None:
 
 @pytest.mark.parametrize('output', OUTPUTS[::2])
 def test_planes_in_blocks_equal_those_at_once(apply, planes, large_planes, capsys, output):
-    whole, report = apply(f'whole-{output}')
+    alone = '--context', 'none'  # the share of the other frames is measured at other places
+    whole, report = apply(f'whole-{output}', *alone)
     said(capsys)
-    parts, report_of_parts = apply(output, '--max-memory', '200K')
+    parts, report_of_parts = apply(output, '--max-memory', '200K', *alone)
     assert planes.done == 0
     np.testing.assert_allclose(parts, whole, rtol=1e-6, atol=0)
     np.testing.assert_allclose(
@@ -291,6 +294,7 @@ def test_what_does_not_fit_is_refused_before_the_work(apply, planes, capsys):
 
 def test_a_plan_tells_the_memory_of_the_way_that_is_taken(model, planes, capsys):
     call = ['apply', model, 'in.ome.zarr', '--output', 'o.tif', '--dry-run', *AT_ONCE]
+    call += ['--context', 'none']  # the frame in the middle, which is measured, is empty
     assert main([*call, *LIMIT]) == 0
     assert 'memory: about 256 KiB or more' in capsys.readouterr().out
     assert main(call) == 0

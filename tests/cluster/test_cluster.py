@@ -253,6 +253,7 @@ def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeyp
     monkeypatch.setattr(memory_limit, '_LEAST', 1)
     for name in ('PROGRAM', '_ESTIMATE', '_SINGLE', '_TRAINING', '_PATCHES'):
         monkeypatch.setattr(footprint, name, 0)
+    monkeypatch.setattr(footprint, '_beside', lambda source: 0)
     Path('movies').mkdir()
     for number in range(2):
         movie = synthetic_stack('nuclei', frames=4, size=48, seed=number).noisy

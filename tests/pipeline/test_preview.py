@@ -15,7 +15,7 @@ from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.score import precision
-from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
 BRIEF = TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu')
@@ -29,7 +29,10 @@ def prepared(frames: int = 2):
 def test_a_plane_is_what_the_whole_image_would_be_there():
     image = prepared()
     model = finish(train_score_steps([image], AT_ONCE))
-    score = finish(score_image_steps(model, image, orientations=1, sigma_a=0.0, device='cpu'))
+    steps = score_image_steps(
+        model, image, orientations=1, sigma_a=0.0, device='cpu', context=Context.NONE
+    )
+    score = finish(steps)
     for form in (Correction.STABILISED, Correction.CHAINED):
         whole = correct_image(score, correction=form).image
         plane = correct_plane(model, image.channels[0], 1, form, device='cpu')

@@ -11,7 +11,7 @@ from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.selection import choose_form, compare_forms, evaluate_channel
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.probe import Probe
 from napari_noise2score.score.risk import Risk

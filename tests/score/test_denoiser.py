@@ -8,7 +8,7 @@ from napari_noise2score.noise.correlation import NEAREST, REACH, Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.parameterisation import CleanImage, ScoreCorrection
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings

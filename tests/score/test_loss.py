@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_noise2score.score.loss import LOSSES, Preconditioned, Published, Sliced
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.settings import NetworkSettings
 
 

@@ -9,7 +9,7 @@ from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.model_header import FORMAT, is_score_model
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.settings import NetworkSettings
 
 

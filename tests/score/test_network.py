@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.score.network import ScoreNetwork, local_mean
+from napari_noise2score.score.network.parts import local_mean
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.settings import NetworkSettings
 
 SMALL = NetworkSettings(channels=8, levels=3, blocks=1)

@@ -13,7 +13,8 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.progress import finish
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork, widened
+from napari_noise2score.score.network.choice import widened
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean

@@ -6,7 +6,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.score_samples import BLOCK, sample_score
 from napari_noise2score.settings import NetworkSettings
 

@@ -17,7 +17,8 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.loss import Preconditioned, Sliced
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork, widened
+from napari_noise2score.score.network.choice import widened
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.objective import TrainingObjective
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.perturbation import Perturbation

@@ -14,7 +14,7 @@ from napari_noise2score.score import monitor
 from napari_noise2score.score import training_run as module
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.loss import LOSSES
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.probe import draw_probe
 from napari_noise2score.score.train import train
@@ -115,7 +115,7 @@ def test_a_training_that_sits_at_the_trivial_solution_is_saved_by_a_restart(monk
                 else z + 0 * (self.head.weight.sum())
             )
 
-    monkeypatch.setattr(module, 'ScoreNetwork', Stuck)
+    monkeypatch.setattr(module, 'network_of', Stuck)
     model = finish(train([noisy_planes()], quick(400, batch=2)))
     assert model.training['restarts'] == 1
     assert model.training['final_loss'] < 0.8

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError, InputError
 from napari_noise2score.images.storage import allocate
+from napari_noise2score.pipeline.context_levels import levels_of
 from napari_noise2score.pipeline.results import Denoised, ScoreMap
 from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import DenoiseSettings, StartFrom
 
@@ -145,9 +146,11 @@ def training_difference(
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
-        steps = predict_clean(
+        beside = score_map.beside[number] if score_map.beside else None
+        steps = levels_of(
             starts[id(model)],
             channel,
+            beside if beside is not None and beside.used else None,
             device=device,
             orientations=orientations,
             sigma_a=evaluation.sigma_a,

@@ -286,8 +286,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar='FOLDER',
         help='folder of clean images to train on, instead of procedural images',
     )
+    pretrain.add_argument(
+        '--init',
+        metavar='warm|M',
+        help='weights to begin with: pretrained (warm), or those of a model file; random if not '
+        'given',
+    )
     add_fields(pretrain, PretrainSettings)
-    add_fields(pretrain, PretrainSettings().network, only=('channels', 'blocks'))
+    add_fields(pretrain, PretrainSettings().network, only=('channels', 'blocks', 'context'))
     pretrain.set_defaults(command=run.pretrain)
 
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')

@@ -319,6 +319,7 @@ def pretrain(options: argparse.Namespace) -> int:
     from napari_noise2score.images.procedural import procedural_image
     from napari_noise2score.score.pretraining.pretrain import pretrain
     from napari_noise2score.score.pretraining.synthetic_pairs import places_in
+    from napari_noise2score.score.pretraining.weights import starting_model
 
     defaults = PretrainSettings()
     network = read_fields(options, defaults.network)
@@ -326,7 +327,8 @@ def pretrain(options: argparse.Namespace) -> int:
     outputs = outputs_of(output=options.output, state=options.state)
     with tried(outputs, [] if options.images is None else image_files(options.images)):
         source = procedural_image if options.images is None else places_in(clean(options.images))
-        steps = logged(pretrain(settings, source=source, state=options.state))
+        start = None if options.init is None else starting_model(options.init)
+        steps = logged(pretrain(settings, source=source, state=options.state, start=start))
         model: ScoreModel = run(steps)
         model.save(options.output, compact=True)
     digest = hashlib.sha256(options.output.read_bytes()).hexdigest()

@@ -16,10 +16,12 @@ from napari_noise2score.settings import DenoiseSettings, StartFrom
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.score.model import ScoreModel
-    from napari_noise2score.score.network import ScoreNetwork
+    from napari_noise2score.score.network.parts import Network
 
 _SIDE = 256
 """Rows and columns of the part that is denoised."""
+_BESIDE = 4
+"""Planes of it that the network sees beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class ExpectedTime:
         start = StartFrom.WARM if init == StartFrom.SCRATCH else init
         model = model or starting_model(start) or warm_start()
         settings = replace(settings, orientations=settings.views(source.size))
-        part = source.part(_middle(source, model.network.settings.planes))
+        slices = model.network.settings.planes
+        axis = settings.context.axis_of(source.axes, source.shape, slices)
+        part = source.part(_middle(source, slices, axis))
         begin = time.perf_counter()
         result = finish(single(denoise_steps([part], settings, model=model, on_demand=True)))
         between = time.perf_counter()
@@ -89,7 +93,7 @@ class ExpectedTime:
         return self.once * count + self.pixel * pixels
 
 
-def _read_pixels(source: ImageSource, network: ScoreNetwork) -> float:
+def _read_pixels(source: ImageSource, network: Network) -> float:
     """Pixels that the tiles of a plane read, with their margins, for each pixel of the plane."""
     from napari_noise2score.score.predict import plane_tiles
 
@@ -98,13 +102,17 @@ def _read_pixels(source: ImageSource, network: ScoreNetwork) -> float:
     return sum(math.prod(window.shape) for window in read) / math.prod(shape[1:])
 
 
-def _middle(source: ImageSource, slices: int) -> Region:
-    """A part in the middle of the image: few rows and columns, and one plane of each channel."""
+def _middle(source: ImageSource, slices: int, axis: str | None) -> Region:
+    """A part in the middle of the image: few rows and columns, and one plane of each channel.
+
+    Of an ``axis`` whose planes the network sees beside each other there are a few.
+    """
     ranges: dict[str, tuple[int, int]] = {}
     for letter, length in zip(source.axes, source.shape, strict=True):
         if letter in 'CS':
             continue
         size = _SIDE if letter in 'YX' else min(length, slices) if letter == 'Z' else 1
+        size = min(length, _BESIDE) if letter == axis else size
         start = max(0, (length - size) // 2)
         ranges[letter] = start, min(length, start + size)
     return Region(ranges)

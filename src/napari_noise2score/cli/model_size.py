@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 def bytes_of_model(start: ScoreModel | None, training: TrainSettings) -> int:
     """Bytes of the weights of a model in a file, at most; ``start`` is what it begins with."""
-    from napari_noise2score.score.network import ScoreNetwork
+    from napari_noise2score.score.network.choice import network_of
 
     size = training.network or NetworkSettings()
-    network = ScoreNetwork(size) if start is None else start.network
+    network = network_of(size) if start is None else start.network
     weights = sum(weight.numel() for weight in network.parameters())
     return 4 * weights * training.slices

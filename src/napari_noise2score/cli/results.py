@@ -199,6 +199,7 @@ class Results:
 
     def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
         """Add an image to report and table, and say what there is to say of it."""
+        from napari_noise2score.analysis.smoothing import smoothing_words
         from napari_noise2score.pipeline.record import with_notes
 
         task = self.tasks[number]
@@ -215,6 +216,8 @@ class Results:
         for gain in self._gains:
             say(gain)
         self._gains.clear()
+        for sentence in smoothing_words(report):
+            say(f'{report["source"]}: {sentence}')
         for warning in warnings:
             note(f'{report["source"]}: warning: {warning}')
 

@@ -26,7 +26,7 @@ _PLANE_AT_MOST = 60
 """The same at most, with the planes that are kept."""
 PROGRAM = 600 << 20
 """Bytes of Python, PyTorch, a network, its tiles, and parts of the file that are kept."""
-SAMPLE_PIXELS = 1 << 25
+SAMPLE_PIXELS = 1 << 24
 """Maximum number of pixels from which the noise is estimated."""
 SAMPLE_PLANE = 1 << 22
 """Maximum number of them in one plane."""
@@ -41,6 +41,10 @@ _TRAINING = 300 << 20
 """Bytes of a training besides its planes."""
 _PATCHES = 1 << 29
 """Bytes of the planes from which a training draws its patches."""
+BESIDE = 160 << 20
+"""Bytes of the planes that a network sees beside each other, if they are not large."""
+FEWEST_BESIDE = 2
+"""Minimum number of them on each side."""
 PART = 1 << 26
 """Bytes of a part of a page that is written at once, about."""
 _ESTIMATED = 8
@@ -143,6 +147,7 @@ def peak_at_once(
     """
     needed, filed = footprint(source, dtype, differences=differences)
     needed += (_PLANE_AT_MOST - PLANE) * math.prod(source.channels()[0].shape[1:])
+    needed += _beside(source)
     before = _before_the_result(source, trains=trains)
     return PROGRAM + held_bytes(source.data) + max(before, needed + filed)
 
@@ -163,7 +168,7 @@ def peak_on_demand(source: ImageSource, dtype: DTypeLike, *, trains: bool, shard
     written = _SHARDS if sharded else min(PART, rows * columns * np.dtype(dtype).itemsize)
     before = _before_the_result(source, trains=trains)
     plane = plane_at_most((rows, min(columns, -(-LARGE // rows))))
-    return PROGRAM + held_bytes(source.data) + max(before, plane + written)
+    return PROGRAM + held_bytes(source.data) + max(before, plane + written + _beside(source))
 
 
 def peak_of_learning(sources: Iterable[ImageSource], *, trains: bool) -> int:
@@ -196,6 +201,13 @@ def in_files(source: ImageSource) -> int:
     """Bytes of the files of the estimates of large planes, while these are computed in blocks."""
     shape = source.channels()[0].shape
     return _ESTIMATED * len(source.channels()) * math.prod(shape[1:]) * is_large(shape)
+
+
+def _beside(source: ImageSource) -> int:
+    """Bytes of the planes that a network sees beside each other, at most."""
+    channel = source.channels()[0]
+    count, plane = channel.shape[0], 4 * min(LARGE, math.prod(channel.shape[1:]))
+    return min(count * plane, max(BESIDE, (2 * FEWEST_BESIDE + 1) * plane)) * (count > 1)
 
 
 def _before_the_result(source: ImageSource, *, trains: bool) -> int:

@@ -199,6 +199,20 @@ class Channel:
         there = range(lengths[axis])
         return tuple(plane + step * apart if depth + step in there else None for step in steps)
 
+    def series(self, plane: int, axis: str) -> range:
+        """Numbers of the planes along an axis that have the same position on the others."""
+        letters, lengths = self._others(), self._lengths()
+        if axis not in letters:
+            return range(plane, plane + 1)
+        number = letters.index(axis)
+        apart, length = math.prod(lengths[number + 1 :]), lengths[number]
+        first = plane - plane // apart % length * apart
+        return range(first, first + length * apart, apart)
+
+    def length(self, axis: str) -> int:
+        """Number of planes along an axis; 1 without it."""
+        return len(self.series(0, axis))
+
     def position(self, plane: int) -> dict[str, int]:
         """Position of a plane on the axes T, Z and so on, by letter."""
         lengths = self._lengths()

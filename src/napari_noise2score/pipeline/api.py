@@ -32,7 +32,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop
-from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
 
 
 def prepare(
@@ -192,6 +192,7 @@ def score_image(
     orientations: int = 8,
     sigma_a: float | None = None,
     foreign: bool = False,
+    context: Context | str = Context.NONE,
     on_progress: Callable[[PredictProgress], None] | None = None,
 ) -> ScoreMap:
     """Apply a score model to an image, tile by tile: the third stage.
@@ -214,6 +215,9 @@ def score_image(
     foreign : bool
         Whether the model was trained on other images. Its risk is then compared with that of the
         pretrained weights, in about a second.
+    context : Context or str
+        What is seen beside a plane: ``'time'``, the other frames; ``'depth'``, the other slices;
+        ``'none'``; or ``'auto'``, by the axes.
     on_progress : callable, optional
         Called with a `PredictProgress` after every tile.
 
@@ -226,13 +230,16 @@ def score_image(
     Raises
     ------
     InputError
-        If the number of models is not that of the channels.
+        If the number of models is not that of the channels, or the image lacks the axis of the
+        context.
 
     Notes
     -----
     The score is the gradient of the logarithm of the density of the noisy image; with Gaussian
     noise of variance ``v`` the clean level is ``E[x | t] = t + v grad log p(t)``, Tweedie's
     formula [1]_. The network predicts ``D``; the score of every correction is computed from it.
+    With a context ``S`` of other planes, whose noise is independent, it is the gradient of ``log
+    p(t | S)``.
 
     References
     ----------
@@ -256,6 +263,7 @@ def score_image(
         orientations=orientations,
         sigma_a=sigma_a,
         foreign=foreign,
+        context=Context(context),
     )
     return finish(steps, on_progress)
 

@@ -57,6 +57,11 @@ class DividedPlanes:
         plane, number = divmod(index, len(self._windows))
         return self._channel.part(self._windows[number]).plane(plane)
 
+    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
+        """What the network sees beside part ``index``, or beside a window of it."""
+        plane, number = divmod(index, len(self._windows))
+        return self._channel.part(self._windows[number]).context(plane, window)
+
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of the same part of ``count`` adjacent planes; see `Channel.slab`."""
         plane, number = divmod(index, len(self._windows))

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.patterns.shared import NO_OFFSETS
+from napari_noise2score.pipeline.blending import levels_of_slabs
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
-from napari_noise2score.score.network import LOCAL
-from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.network.parts import LOCAL
+from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
@@ -253,11 +254,18 @@ def beaten_by_pretrained(
     """
     ours, theirs = [], []
     for evaluation in evaluations:
-        planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.noisy[:, None])
+        beside = evaluation.beside
+        seen = evaluation.probe.noisy[:, None] if beside is None else evaluation.probe.slabs
+        planes = PlanesInMemory.like(evaluation.channel, seen)
         start = copy.deepcopy(warm_start())
         start.network.centre.fill_(float(np.median(evaluation.probe.noisy)))
-        clean = yield from predict_clean(
-            start, planes, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
+        clean = yield from levels_of_slabs(
+            start,
+            beside,
+            planes,
+            device=device,
+            orientations=orientations,
+            sigma_a=evaluation.sigma_a,
         )
         ours.append(evaluation.probe.risk(evaluation.clean))
         theirs.append(evaluation.probe.risk(clean))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_noise2score.images.blocks import Window
-from napari_noise2score.pipeline.equalisation import clean_levels
+from napari_noise2score.pipeline.blending import WithContext
+from napari_noise2score.pipeline.context_levels import levels_of
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
@@ -38,6 +39,8 @@ class LevelsOnDemand:
         Perturbation at inference, noise standard deviations.
     most : int
         Maximum size of the kept planes, bytes.
+    beside : WithContext or None
+        What the other planes say.
     """
 
     model: ScoreModel
@@ -46,6 +49,7 @@ class LevelsOnDemand:
     orientations: int
     sigma_a: float
     most: int = 0
+    beside: WithContext | None = None
     _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -74,9 +78,10 @@ class LevelsOnDemand:
 
         By default the window is the whole plane.
         """
-        (predicted,) = yield from clean_levels(
+        (predicted,) = yield from levels_of(
             self.model,
             self.channel,
+            self.beside,
             device=self.device,
             orientations=self.orientations,
             sigma_a=self.sigma_a,

@@ -35,6 +35,7 @@ from napari_noise2score.noise.patterns.shared import (
 from napari_noise2score.noise.pixels.even_noise import without_map
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes
 from napari_noise2score.noise.pixels.maps import PixelMaps
+from napari_noise2score.pipeline.neighbours import Neighbours
 
 _BEYOND = 1.0
 """Maximum distance of a clean value from the range of the noisy values of its plane, noise
@@ -95,6 +96,8 @@ class PreparedChannel:
         (`napari_noise2score.pipeline.equalisation`).
     notes : tuple of str
         Notes on its maps for the user.
+    neighbours : Neighbours or None
+        What the network sees beside a plane; None for nothing.
     """
 
     channel: Channel
@@ -110,6 +113,7 @@ class PreparedChannel:
     maps: PixelMaps | None = None
     even: EvenPlanes | None = None
     notes: tuple[str, ...] = ()
+    neighbours: Neighbours | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -256,7 +260,20 @@ class PreparedChannel:
             offsets=self.offsets.part(rows, columns),
             maps=self.maps and self.maps.part(rows, columns),
             even=self.even and self.even.part(rows, columns),
+            neighbours=self.neighbours and self.neighbours.part(),
         )
+
+    def series(self, index: int, axis: str) -> range:
+        """Numbers of the planes along an axis that have the same position on the others."""
+        return self.channel.series(index, axis)
+
+    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
+        """What the network sees beside plane ``index``, or beside a window of it.
+
+        As `context_of` returns it; None if there is nothing. The other planes are read whole: of
+        large planes, read a `part`.
+        """
+        return None if self.neighbours is None else self.neighbours.context(self, index, window)
 
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` adjacent planes along Z at the same time, ``index`` in the centre.

@@ -27,12 +27,14 @@ def describe(
     prepared, models = score_map.prepared, score_map.distinct
     channels: list[dict[str, Any]] = []
     warnings: list[str] = []
-    for channel, family, check, evaluation, blank in zip(
+    for channel, family, check, evaluation, blank, beside, response in zip(
         prepared.channels,
         corrected.families,
         corrected.checks,
         score_map.evaluations,
         corrected.blank,
+        score_map.beside or [None] * len(prepared.channels),
+        score_map.responses or [{}] * len(prepared.channels),
         strict=True,
     ):
         estimate = channel.fit.to_dict() if channel.fit is not None else None
@@ -47,6 +49,11 @@ def describe(
                 'sigma_a': evaluation.sigma_a,
                 'residual': check.to_dict(),
                 'blank': blank,
+                'context': beside
+                and {
+                    **beside.to_dict(),
+                    'response': {name: one.to_dict() for name, one in response.items()},
+                },
             }
         )
         if channel.fit is not None:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.pipeline.blending import WithContext
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.residual_check import ResidualCheck
+from napari_noise2score.pipeline.response import Response
 from napari_noise2score.pipeline.selection import ChannelEvaluation
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.progress import TrainProgress
@@ -42,6 +44,10 @@ class ScoreMap:
         Checksum of the grey levels, to detect a change of the image in place.
     warnings : tuple of str
         Warnings of the score for the user.
+    beside : tuple of WithContext or None
+        For each channel what the other planes say; empty if no channel has such.
+    responses : tuple of dict
+        For each channel what was smoothed: the response at steady and unsteady places.
     """
 
     prepared: Prepared
@@ -50,6 +56,8 @@ class ScoreMap:
     models: tuple[ScoreModel, ...]
     checksum: int
     warnings: tuple[str, ...] = ()
+    beside: tuple[WithContext | None, ...] = ()
+    responses: tuple[Mapping[str, Response], ...] = ()
 
     @property
     def distinct(self) -> list[ScoreModel]:

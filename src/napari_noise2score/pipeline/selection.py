@@ -18,17 +18,15 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction, LocalScore
+from napari_noise2score.pipeline.blending import WithContext, levels_of_slabs, resampler
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
-from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.probe import Probe, Resample, draw_probe
-from napari_noise2score.score.resampling import NoiseResampler
+from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.score.probe import Probe, draw_probe
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.score.sampler import PlanesInMemory
-from napari_noise2score.score.train import beginning
-from napari_noise2score.settings import TrainSettings
 
 PLACES, SIZE = 12, 128
 """Maximum number of places of a channel, and their height and width in pixels."""
@@ -106,6 +104,8 @@ class ChannelEvaluation:
         Perturbation at inference, noise standard deviations.
     resampled : ResampledPixels or None
         Pixels from which the bias at each level is measured, at few photons.
+    beside : WithContext or None
+        What is blended in.
     """
 
     channel: PreparedChannel
@@ -113,6 +113,7 @@ class ChannelEvaluation:
     clean: NDArray[np.float32]
     sigma_a: float
     resampled: ResampledPixels | None = None
+    beside: WithContext | None = None
 
     def risk(self, family: NoiseFamily, form: Correction) -> Risk:
         """Risk of a correction, in units of the noise variance.
@@ -155,6 +156,7 @@ def evaluate_channel(
     *,
     device: str = 'auto',
     orientations: int = 8,
+    beside: WithContext | None = None,
 ) -> Generator[PredictProgress, None, ChannelEvaluation]:
     """Apply a model to trials of a channel, and select ``sigma_a`` if it is not given.
 
@@ -166,23 +168,42 @@ def evaluate_channel(
     PredictProgress
         After each trial.
     """
-    generator, slices = torch.Generator().manual_seed(0), model.network.settings.planes
-    multiple = model.network.size_multiple
+    generator, seen = torch.Generator().manual_seed(0), beside is not None
+    slices = 1 + PLANES if seen else model.network.settings.planes
+    multiple = (beside.model if beside else model).network.size_multiple
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
-    resample = _resampler(channel, slices, device) if channel.correlation.is_white else None
+    resample = None
+    if channel.correlation.is_white:
+        resample = resampler(channel, device, 1 if seen else slices, context=seen)
     places = _places(channel.shape, size)
-    probe = draw_probe([divided(channel)], size, generator, places, 0, STRENGTH, slices, resample)
+    probe = draw_probe(
+        [divided(channel)],
+        size,
+        generator,
+        places,
+        0,
+        STRENGTH,
+        slices,
+        resample,
+        context=seen,
+    )
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
-        planes = PlanesInMemory.like(channel, slabs)
-        return predict_clean(model, planes, device=device, orientations=views, sigma_a=strength)
+        return levels_of_slabs(
+            model,
+            beside,
+            PlanesInMemory.like(channel, slabs),
+            device=device,
+            orientations=views,
+            sigma_a=strength,
+        )
 
     tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
     evaluated: list[ChannelEvaluation] = []
     for strength in tried:
         clean = yield from levels(probe.slabs, strength)
-        evaluated.append(ChannelEvaluation(channel, probe, clean, strength))
+        evaluated.append(ChannelEvaluation(channel, probe, clean, strength, None, beside))
     risks = [probe.risk(evaluation.clean) for evaluation in evaluated]
     evaluation = evaluated[-1] if risks[-1].beats(risks[0]) else evaluated[0]
     if resample is None or not probe.noise < FEW_PHOTONS:
@@ -190,7 +211,9 @@ def evaluate_channel(
     if not channel.pairs and places == PLACES:
         return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
     alone = divided(replace(channel, pairs=()))
-    drawn = draw_probe([alone], size, generator, PLACES, 0, STRENGTH, slices, resample)
+    drawn = draw_probe(
+        [alone], size, generator, PLACES, 0, STRENGTH, slices, resample, context=seen
+    )
     clean = yield from levels(drawn.slabs[1::2], evaluation.sigma_a)
     return replace(evaluation, resampled=ResampledPixels.of(drawn, clean))
 
@@ -199,16 +222,6 @@ def _places(shape: tuple[int, ...], size: int) -> int:
     """Number of places of a channel (N, Y, X) that are used: fewer if they would overlap."""
     different = np.prod(shape) / size**2
     return int(np.clip(_FEWEST_PLACES * different, _FEWEST_PLACES, PLACES))
-
-
-def _resampler(channel: PreparedChannel, slices: int, device: str) -> Resample:
-    """Resampling of pixels with the pretrained weights, independent of the model that is
-    evaluated.
-    """
-    where = choose_device(device)
-    start = beginning([divided(channel)], TrainSettings(seconds=0.0, slices=slices))
-    assert start is not None  # these settings start from the pretrained weights
-    return NoiseResampler(start.denoiser([channel], where)).draw_from_cpu
 
 
 def compare_forms(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.blending import WithContext, choose_blend, context_model
 from napari_noise2score.pipeline.clean_image import CleanImage
+from napari_noise2score.pipeline.context_levels import levels_of, with_neighbours
 from napari_noise2score.pipeline.correct import (
     ImageCorrection,
     correct_image,
@@ -17,12 +19,12 @@ from napari_noise2score.pipeline.correct import (
 )
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrained
-from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.origin import origin_of
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.record import describe, versions
+from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
 from napari_noise2score.pipeline.selection import VIEWS, ChannelEvaluation, evaluate_channel
 from napari_noise2score.progress import relay
@@ -31,7 +33,7 @@ from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, train
 from napari_noise2score.score.training_files import TrainingFolder
-from napari_noise2score.settings import DenoiseSettings, TrainSettings
+from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
 
 _KEPT_BYTES = 1 << 28
 """Maximum size of clean levels that are kept although they are predicted on demand, bytes."""
@@ -89,13 +91,17 @@ def score_image_steps(
     foreign: bool = False,
     on_demand: bool = False,
     keep_levels: bool = True,
+    context: Context = Context.NONE,
 ) -> Generator[PredictProgress, None, ScoreMap]:
     """Apply a score model to an image, tile by tile; see `api.score_image`.
 
     With ``on_demand``, the clean levels of a plane are predicted when they are read; with
-    ``keep_levels``, the first ones are kept for another correction.
+    ``keep_levels``, the first ones are kept for another correction. ``context`` is what is seen
+    beside a plane.
     """
     levels: list[Levels] = []
+    others: list[WithContext | None] = []
+    responses: list[Mapping[str, Response]] = []
     evaluations: list[ChannelEvaluation] = []
     prepared = levelled(prepared, device)
     count = len(prepared.channels)
@@ -105,23 +111,44 @@ def score_image_steps(
             f'{prepared.source.name} has {count} channels, but {len(models)} models are given; '
             'one for each is needed, or one for all'
         )
+    slices = max((own.network.settings.planes for own in models), default=1)
+    prepared = with_neighbours(prepared, context, slices)
     for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
 
         def of_channel(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
 
+        beside: WithContext | None = None
+        if channel.neighbours is not None:
+            blend = choose_blend(own, context_model(channel), channel, device=device)
+            beside = yield from relay(blend, of_channel)
+        others.append(beside)
+        response: Mapping[str, Response] = {}
+        if beside is not None and beside.used:
+            measured = measure_responses(own, beside, channel, device=device)
+            response = yield from relay(measured, of_channel)
+        else:
+            beside = None
+        responses.append(response)
         evaluation: ChannelEvaluation = yield from relay(
-            evaluate_channel(own, channel, sigma_a, device=device, orientations=orientations),
+            evaluate_channel(
+                own, channel, sigma_a, device=device, orientations=orientations, beside=beside
+            ),
             of_channel,
         )
         evaluations.append(evaluation)
         if on_demand:
             most = _KEPT_BYTES // count if keep_levels else 0
             sigma = evaluation.sigma_a
-            levels.append(LevelsOnDemand(own, channel, device, orientations, sigma, most))
+            levels.append(LevelsOnDemand(own, channel, device, orientations, sigma, most, beside))
             continue
-        steps = clean_levels(
-            own, channel, device=device, orientations=orientations, sigma_a=evaluation.sigma_a
+        steps = levels_of(
+            own,
+            channel,
+            beside,
+            device=device,
+            orientations=orientations,
+            sigma_a=evaluation.sigma_a,
         )
 
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
@@ -138,9 +165,19 @@ def score_image_steps(
             evaluations, device=device, orientations=min(VIEWS, orientations)
         )
         warning = yield from relay(comparison, at_the_end)
-    warnings = (warning,) if warning else ()
+    notes = [warning, *(beside.warning for beside in others if beside is not None)]
+    warnings = tuple(note for note in notes if note is not None)
     checksum = prepared.source.checksum()
-    return ScoreMap(prepared, tuple(levels), tuple(evaluations), models, checksum, warnings)
+    return ScoreMap(
+        prepared,
+        tuple(levels),
+        tuple(evaluations),
+        models,
+        checksum,
+        warnings,
+        tuple(others),
+        tuple(responses),
+    )
 
 
 def score_with(
@@ -162,6 +199,7 @@ def score_with(
         foreign=foreign,
         on_demand=on_demand,
         keep_levels=keep_levels,
+        context=settings.context,
     )
 
 

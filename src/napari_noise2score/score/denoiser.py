@@ -18,7 +18,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import SMALLEST_VARIANCE, VarianceCurve
-from napari_noise2score.score.network import ScoreNetwork, local_mean
+from napari_noise2score.score.network.parts import Network, local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS
 from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
@@ -95,7 +95,7 @@ class Denoiser:
 
     Attributes
     ----------
-    network : ScoreNetwork
+    network : Network
         The network, on the device of the batches.
     parameterisation : Parameterisation
         Meaning of its output.
@@ -111,7 +111,7 @@ class Denoiser:
     its scaling. The noise level is not a parameter here but a property of the image.
     """
 
-    network: ScoreNetwork
+    network: Network
     parameterisation: Parameterisation
     noise: NoiseConditioning | None = None
     precision: Precision | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.parts import Network
 
 _WARM_UP = 50
 _LEAST_RATE = 0.01
@@ -22,7 +22,7 @@ class Learner:
 
     Parameters
     ----------
-    network : ScoreNetwork
+    network : Network
         What learns, on the device.
     rate : float
         Peak of the learning rate; it warms up and falls on a cosine.
@@ -33,7 +33,7 @@ class Learner:
 
     Attributes
     ----------
-    average : ScoreNetwork
+    average : Network
         The running average.
     done : int
         Steps that were followed.
@@ -41,7 +41,7 @@ class Learner:
 
     def __init__(
         self,
-        network: ScoreNetwork,
+        network: Network,
         rate: float,
         fresh: int = 0,
         fresh_rate: float | None = None,
@@ -104,8 +104,7 @@ class Learner:
 
     def _groups(self) -> list[dict[str, Any]]:
         """The weights with the peaks of their rates."""
-        blocks = self.network.depth[: self._fresh]
-        fresh = [weight for block in blocks for weight in block.parameters()]
+        fresh = self.network.outer_weights(self._fresh)
         old = [w for w in self.network.parameters() if all(w is not other for other in fresh)]
         groups: list[dict[str, Any]] = [{'params': old, 'peak': self._rate}]
         if fresh:

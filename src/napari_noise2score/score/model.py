@@ -26,7 +26,8 @@ from napari_noise2score.score.checksum import checksum
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning, Noisy
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model_header import FORMAT, READABLE, SUFFIX, VERSION
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.choice import network_of, widths_of
+from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings
@@ -39,7 +40,7 @@ class ScoreModel:
 
     Attributes
     ----------
-    network : ScoreNetwork
+    network : ScoreNetwork or ContextNetwork
         On the CPU, in evaluation mode.
     loss : str
         The loss of the training, which determines the meaning of the output of the network.
@@ -49,7 +50,7 @@ class ScoreModel:
         The training data: source names, shapes, noise models; plain values.
     """
 
-    network: ScoreNetwork
+    network: Network
     loss: str
     training: dict[str, Any]
     data: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class ScoreModel:
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> ScoreModel:
         """From what `state` returned."""
-        network = ScoreNetwork(from_dict(NetworkSettings, state['network']))
+        network = network_of(from_dict(NetworkSettings, state['network']))
         network.load_state_dict(state['weights'])
         network = network.eval().requires_grad_(False)
         return cls(network, state['loss'], state['training'])
@@ -171,7 +172,7 @@ class ScoreModel:
             if header['version'] == '1':
                 tensors = _conditioned(tensors)
             _check_size(size, tensors)
-            network = ScoreNetwork(size)
+            network = network_of(size)
             network.load_state_dict(tensors)
             loss, training, data = settings['loss'], settings['training'], settings['data']
             if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
@@ -186,7 +187,7 @@ class ScoreModel:
 
 def _check_size(size: NetworkSettings, tensors: Mapping[str, Tensor]) -> None:
     """Raise `ValueError` if a network is far larger than its weights, before it takes memory."""
-    widths = [size.channels << level for level in range(size.levels)]
+    widths = widths_of(size)
     least = sum(2 * 9 * width**2 for width in widths) * size.blocks  # of residual blocks alone
     there = sum(values.numel() for values in tensors.values())
     if there < least:

@@ -23,7 +23,7 @@ from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.light_changes import LightChanges
 from napari_noise2score.score.loss import ScoreLoss
 from napari_noise2score.score.loss.base import Variance, weighted_mean
-from napari_noise2score.score.network import local_mean
+from napari_noise2score.score.network.parts import local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,14 +17,14 @@ from torch import Tensor
 
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
-from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork
+from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.sharing import shared
-from napari_noise2score.score.slabs import central_plane, read_slab
+from napari_noise2score.score.slabs import central_plane
+from napari_noise2score.score.tile_inputs import TileInputs
 from napari_noise2score.score.tiling import Span, round_up, tiles
 from napari_noise2score.score.view_average import ViewAverage
 
@@ -33,10 +33,6 @@ TILE = 512
 
 _LEAST_TILE = 64
 """Smallest tile after halving because of lack of memory; below it the CPU is used."""
-
-_MIRRORED = 5
-"""Distance from the box of a tile up to which filled values depend on the image, in radii of the
-network: those that it sees are mirrored at an edge that is nearer than sqrt(2) radii."""
 
 Tile: TypeAlias = tuple[Span, Span]
 """Rows and columns of a tile."""
@@ -124,36 +120,23 @@ def predict_clean(
     devices = choose_devices(device)
     reduced = False if exact else None
     views = [(first_view + number) % 8 for number in range(orientations)]
-    together = model.network.settings.planes
     only = range(planes.shape[0]) if only is None else only
-    count, radius = len(only), model.network.receptive_radius
+    count = len(only)
     wanted = window or Window.whole(planes.shape)
     result = allocate((count, *wanted.shape), np.float32)
 
     cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
 
-    @lru_cache(maxsize=together)
-    def read(number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The box of a plane, filled and padded, and its mask: 0 where there is no image."""
-        values, there = _filled(planes, number, box, radius)
-        gaps = [(0, full - side) for full, side in zip(box.shape, values.shape, strict=True)]
-        padded, mask = (np.pad(a, gaps, mode='symmetric') for a in (values, there))
-        return padded, mask
+    reader = TileInputs(planes, model.network, box)
 
     def tiles_of(place: int) -> Iterator[_Tile]:
         """The tiles of a plane of the result; without pixels where there is no image."""
         index = only[place]
-        if not read(index)[1][wanted.within(box)].any():
+        if not reader.image_in(index, wanted):
             yield _Tile(place, len(cuts) - 1, index, 0)
             return
-        numbers = planes.slab(index, together)
-        slab = torch.from_numpy(read_slab(numbers, lambda n: read(n)[0]))[None]
-        there = torch.from_numpy(read_slab(numbers, lambda n: read(n)[1]))[None]
         for order, (number, cut) in enumerate(cuts):
-            seen = np.s_[:, :, *_read(cut).within(box)]
-            everywhere = bool((there[seen] != 0).all())  # NaN too: beyond the end of a stack
-            inputs = (slab[seen],) if everywhere else (slab[seen], there[seen])
-            yield _Tile(place, order, index, number, inputs)
+            yield _Tile(place, order, index, number, reader.of(index, _read(cut)))
 
     done = 0
     while done < count:
@@ -181,7 +164,7 @@ def predict_clean(
             if tile > _LEAST_TILE:
                 tile = max(_LEAST_TILE, tile // 2)
                 cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
-                read.cache_clear()
+                reader = TileInputs(planes, model.network, box)
             else:
                 devices, precision = (torch.device('cpu'),), None
             where = ', '.join(map(str, devices))
@@ -191,7 +174,7 @@ def predict_clean(
     return result
 
 
-def plane_tiles(shape: Sequence[int], network: ScoreNetwork, tile: int = TILE) -> Iterator[Tile]:
+def plane_tiles(shape: Sequence[int], network: Network, tile: int = TILE) -> Iterator[Tile]:
     """The tiles of a plane (..., Y, X), row by row; its sides are rounded up for the network."""
     multiple = network.size_multiple
     rows, columns = (round_up(side, multiple) for side in shape[-2:])
@@ -210,28 +193,6 @@ def _near(every: Iterable[Tile], wanted: Window) -> tuple[list[tuple[int, Tile]]
         for axis in zip(*(tile for _, tile in cuts), strict=True)
     )
     return cuts, Window(*sides)
-
-
-def _filled(
-    planes: NoisyPlanes, number: int, box: Window, radius: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A box of a plane, filled where it is blank, and its mask: 0 where there is no image, else 1.
-
-    The filled values are mirrored over some distance. So that those that the network sees are the
-    same as in the whole plane, more of it is read where there are blank places.
-    """
-    whole = Window.whole(planes.shape)
-    inside = box.common(whole)
-    if inside is None or inside == whole:
-        plane = planes.plane(number).astype(np.float32, copy=False)
-        return filled(plane), np.isfinite(plane).astype(np.float32)
-    divisible: Any = planes
-    plane = divisible.part(inside).plane(number)
-    there = np.isfinite(plane).astype(np.float32)
-    if there.all():
-        return plane, there
-    near = inside.wider(_MIRRORED * radius, planes.shape)
-    return filled(divisible.part(near).plane(number))[inside.within(near)], there
 
 
 def _read(tile: Tile) -> Window:

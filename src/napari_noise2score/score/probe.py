@@ -170,6 +170,7 @@ def draw_probe(
     planes: int = 1,
     resample: Resample | None = None,
     buffer: PlaneBuffer | None = None,
+    context: bool = False,
 ) -> Probe:
     """Trials at random places: two frames if an image has such, else resampled or recorrupted.
 
@@ -198,8 +199,11 @@ def draw_probe(
         Resamples noise.
     buffer : PlaneBuffer, optional
         Planes of the images that were read already.
+    context : bool
+        Whether the other planes of an input are its context. It is never perturbed, and two frames
+        are not compared: each would be in the context of the other.
     """
-    sampler = PatchSampler(images, size, generator, planes=planes, buffer=buffer)
+    sampler = PatchSampler(images, size, generator, planes=planes, buffer=buffer, context=context)
     sources = [noise_source(image.correlation) for image in images]
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
@@ -214,7 +218,7 @@ def draw_probe(
     paired = np.zeros(places, bool)
     for number in chosen.tolist():
         image = images[number]
-        pair = two_frames(sampler, number, margin) if image.pairs else None
+        pair = two_frames(sampler, number, margin) if image.pairs and not context else None
         if pair is not None:
             at, (one, other) = len(known), pair.slabs
             held += [box.inside(margin) for box in pair.boxes]
@@ -238,6 +242,8 @@ def draw_probe(
             known.append(own[-1])
             continue
         noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
+        if context:
+            noise[[other for other in range(planes) if other != half]] = 0
         trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
         both = _mean_inside((variance + (noise / strength) ** 2)[half], weights[at], margin)
         known.append(both if image.recorruptible else math.nan)

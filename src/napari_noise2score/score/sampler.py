@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.score.context import PLANES, context_in, with_context
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.plane_buffer import (
     CACHE_BYTES,
@@ -38,6 +40,13 @@ class Planes(ReadPlanes, Protocol):
 
         None for planes beyond the end of a stack. Raises InputError if ``count`` is above 1 and
         planes have no neighbours.
+        """
+        ...
+
+    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
+        """What a network with context sees beside a plane, or beside a window of it.
+
+        (`context.PLANES`, Y, X); None if there is nothing.
         """
         ...
 
@@ -115,6 +124,11 @@ class PlanesInMemory:
         numbers = range(first, first + count)
         return (*numbers[: count // 2], index, *numbers[count // 2 + 1 :])
 
+    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
+        """The context of a plane: the other planes of its slab, if they are one."""
+        context = context_in(self.array[index]) if self.array.shape[1] == 1 + PLANES else None
+        return context if window is None or context is None else context[:, *window]
+
 
 class Box(NamedTuple):
     """A square of a plane; a plane smaller than a patch is mirrored up to it."""
@@ -185,6 +199,8 @@ class PatchSampler:
         Pixels that are excluded from the training.
     planes : int
         Number of adjacent planes of a patch, odd.
+    context : bool
+        Whether the other planes of a patch are its context, not adjacent planes.
     in_memory : int
         Size of the buffer of planes, bytes.
     buffer : PlaneBuffer, optional
@@ -200,8 +216,9 @@ class PatchSampler:
         planes: int = 1,
         in_memory: int = CACHE_BYTES,
         buffer: PlaneBuffer | None = None,
+        context: bool = False,
     ) -> None:
-        self._images, self._planes = images, planes
+        self._images, self._planes, self._context = images, planes, context
         self._buffer = buffer or PlaneBuffer(images, in_memory)
         self._choice = PlaneChoice(images, self._pairs, self._buffer, size, planes, self._whole)
         self.size, self.generator = size, generator
@@ -295,10 +312,27 @@ class PatchSampler:
 
         NaN beyond the end of a stack, and where a neighbour is blank.
         """
+        if self._context:
+            return torch.from_numpy(self._with_context(box))
         numbers = self._images[box.image].slab(box.plane, self._planes)
         nothing = torch.full((box.size, box.size), torch.nan)
         planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
         return torch.stack(planes)
+
+    def _with_context(self, box: Box) -> NDArray[np.float32]:
+        """The pixels of a box in the middle of their context; see `with_context`."""
+        image = self._images[box.image]
+        window = Window(
+            *(
+                slice(first, min(first + box.size, side))
+                for first, side in zip((box.top, box.left), image.shape[1:], strict=True)
+            )
+        )
+        context = image.context(box.plane, window)
+        if context is not None:
+            gaps = [(0, box.size - side) for side in window.shape]
+            context = np.pad(context, [(0, 0), *gaps], mode='symmetric')
+        return with_context(self.cut(box).numpy(), context)
 
     def weight(self, box: Box) -> Tensor:
         """(size, size) float32: 0 for pixels that are excluded or blank, else 1."""

@@ -18,7 +18,8 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_devices
 from napari_noise2score.score.distributed import team_of
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import centre_of, widened
+from napari_noise2score.score.network.choice import widened
+from napari_noise2score.score.network.parts import centre_of
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.progress import TrainProgress

@@ -22,7 +22,8 @@ from napari_noise2score.score.learner import Learner
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.monitor import ADVICE, LossMonitor
-from napari_noise2score.score.network import ScoreNetwork, centre_of, channels_last, widened
+from napari_noise2score.score.network.choice import network_of, widened
+from napari_noise2score.score.network.parts import Network, centre_of, channels_last
 from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.precision import Precision
@@ -138,13 +139,13 @@ class TrainingRun:
         self.objective.sampler.restore(SamplerState.from_dict(own))
         return int(parts['restarts'])
 
-    def _resampler(self, network: ScoreNetwork) -> NoiseResampler:
+    def _resampler(self, network: Network) -> NoiseResampler:
         """Resampler with the initial weights of the training."""
         good = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         good.centre.fill_(self.centre)
         return NoiseResampler(self._denoiser(good))
 
-    def _denoiser(self, network: ScoreNetwork) -> Denoiser:
+    def _denoiser(self, network: Network) -> Denoiser:
         """A network on the device as a denoiser of the images."""
         return Denoiser(network, self.loss_of.parameterisation, self.noise, self.precision)
 
@@ -157,20 +158,20 @@ class TrainingRun:
         rate = f'{self.settings.learning_rate:g}, and {usual:g} is usual'
         return f'{ADVICE}; or lower the learning rate (it is {rate})'
 
-    def _first_network(self) -> ScoreNetwork:
+    def _first_network(self) -> Network:
         slices = self.settings.slices
         if self.start is None:
             size = replace(self.settings.network or NetworkSettings(), planes=slices)
-            return ScoreNetwork(size, self.generator)
+            return network_of(size, self.generator)
         return widened(self.start.network, slices).requires_grad_(True).train()
 
-    def _begin(self, network: ScoreNetwork, learning_rate: float) -> None:
+    def _begin(self, network: Network, learning_rate: float) -> None:
         network = channels_last(network.to(self.device))
         network.centre.fill_(self.centre)
         self.team.equalise(network)
         fresh = 0
         if self.start is not None:
-            fresh = self.settings.slices // 2 - len(self.start.network.depth)
+            fresh = self.settings.slices // 2 - self.start.network.settings.planes // 2
         self.learner = Learner(network, learning_rate, fresh, self.settings.learning_rate)
         self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
         self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange, PlanePair
-from napari_noise2score.score.network import local_mean
+from napari_noise2score.score.network.parts import local_mean
 from napari_noise2score.score.sampler import Box, PatchSampler
 
 _TRIES = 20

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_noise2score.score.denoiser import Denoiser
-from napari_noise2score.score.network import channels_last
+from napari_noise2score.score.network.parts import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
 from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.precision import Precision

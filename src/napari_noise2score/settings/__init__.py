@@ -5,7 +5,14 @@ its parts and others; `choices` has enumerations; `tree` has nested settings and
 `options` has command-line options. Forms and Preferences are in `_widget`.
 """
 
-from napari_noise2score.settings.choices import Device, Loss, ModelPer, Output, StartFrom
+from napari_noise2score.settings.choices import (
+    Context,
+    Device,
+    Loss,
+    ModelPer,
+    Output,
+    StartFrom,
+)
 from napari_noise2score.settings.denoising import DenoiseSettings
 from napari_noise2score.settings.network import NetworkSettings
 from napari_noise2score.settings.panel import PanelSettings
@@ -13,6 +20,7 @@ from napari_noise2score.settings.pretraining import PretrainSettings
 from napari_noise2score.settings.training import TrainSettings
 
 __all__ = [
+    'Context',
     'DenoiseSettings',
     'Device',
     'Loss',

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from napari_noise2score.errors import InputError
 
 
 class Device(StrEnum):
@@ -40,6 +43,51 @@ class Output(StrEnum):
     """Single precision."""
     SOURCE = 'source'
     """The data type of the image."""
+
+
+class Context(StrEnum):
+    """What the network sees beside a plane."""
+
+    AUTO = 'auto'
+    """The other frames, or the other slices where there is no time axis."""
+    NONE = 'none'
+    """Nothing: every plane is denoised by itself."""
+    TIME = 'time'
+    DEPTH = 'depth'
+
+    def axis_of(self, axes: str, shape: Sequence[int], slices: int = 1) -> str | None:
+        """The axis of the context of an image, ``'T'`` or ``'Z'``; None for no context.
+
+        Parameters
+        ----------
+        axes : str
+            Axes of the image.
+        shape : sequence of int
+            Its shape.
+        slices : int
+            Slices that the network sees at once in any case.
+
+        Raises
+        ------
+        InputError
+            If a context is requested for an axis that has fewer than two planes, or beside slices.
+        """
+        long = [letter for letter in 'TZ' if letter in axes and shape[axes.index(letter)] > 1]
+        if self is Context.AUTO:
+            return next(iter(long), None) if slices == 1 else None
+        wanted = {Context.TIME: 'T', Context.DEPTH: 'Z'}.get(self)
+        if wanted is not None and slices > 1:
+            raise InputError(
+                f'context is {self.value}, but the network sees {slices} slices at once; give '
+                'context none (--context none), or use a network for single slices (--slices 1)'
+            )
+        if wanted is not None and wanted not in long:
+            what = 'two frames along T' if wanted == 'T' else 'two slices along Z'
+            raise InputError(
+                f'context is {self.value}, but axes {axes}, shape {tuple(shape)}, do not have '
+                f'{what}; name the axis, or give context none'
+            )
+        return wanted
 
 
 class ModelPer(StrEnum):

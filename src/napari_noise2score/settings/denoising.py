@@ -10,7 +10,7 @@ import numpy as np
 from napari_noise2score.fields import check, setting
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.settings.choices import ModelPer, Output
+from napari_noise2score.settings.choices import Context, ModelPer, Output
 from napari_noise2score.settings.training import TrainSettings
 from napari_noise2score.settings.tree import to_dict
 
@@ -35,6 +35,9 @@ class DenoiseSettings:
         Form of the correction.
     training : TrainSettings
         Settings of the training.
+    context : Context
+        What the network sees beside a plane: the other frames, the other slices, or nothing (the
+        default); ``'auto'`` chooses by the axes.
     model_per : ModelPer
         Whether one model is trained on all images together, or one for each image, channel or time
         point. Each model is trained for the training time.
@@ -80,6 +83,20 @@ class DenoiseSettings:
         },
     )
     training: TrainSettings = field(default_factory=TrainSettings)
+    context: Context = setting(
+        Context.NONE,
+        label='Context',
+        help='What the network sees beside a plane: the other frames (time), the other slices '
+        '(depth), or nothing (none); auto chooses by the axes.',
+        details='With the other planes, places that do not change get much cleaner at once, but '
+        'weak events in a single frame get weaker; a message says by how much.',
+        choices={
+            Context.NONE: 'None',
+            Context.AUTO: 'Automatic',
+            Context.TIME: 'Time',
+            Context.DEPTH: 'Depth',
+        },
+    )
     model_per: ModelPer = setting(
         ModelPer.ALL,
         label='One model for',

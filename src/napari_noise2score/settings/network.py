@@ -20,7 +20,8 @@ class NetworkSettings:
     Parameters
     ----------
     channels : int
-        Number of features at full resolution, 8 to 256; it doubles at each lower level.
+        Number of features at full resolution, 8 to 256; it doubles at each lower level. With
+        ``context``: at half resolution, and as many more at each lower level.
     levels : int
         Number of resolutions, 1 to 5; each is half of the one above.
     blocks : int
@@ -28,6 +29,9 @@ class NetworkSettings:
         decoder.
     planes : int
         Number of adjacent input planes, from which the central one is predicted; odd, 1 to 9.
+    context : bool
+        Whether the network sees what the other frames or slices say, and works at half resolution:
+        a `ContextNetwork` instead of a `ScoreNetwork`. It has one plane.
 
     Raises
     ------
@@ -61,10 +65,20 @@ class NetworkSettings:
         label='Planes seen at once',
         help='Number of neighbouring planes that the network sees at once.',
     )
+    context: bool = setting(
+        False,
+        label='Context',
+        help='Whether the network sees what the other frames or slices say.',
+    )
 
     def __post_init__(self) -> None:
         check_planes(self.planes, 'network planes')
         check(self, 'network ')
+        if self.context and self.planes != 1:
+            raise InputError(
+                f'a network with context has {self.planes} input planes; 1 is needed, because '
+                'the context contains the others'
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON; the constructor's keywords."""

@@ -1,6 +1,7 @@
 """Pretraining: learns, goes on where it was interrupted, and takes images of one's own."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,3 +109,36 @@ def test_images_of_ones_own():
 def test_no_steps_are_refused():
     with pytest.raises(InputError, match='steps is 0; a whole number of 1 or more'):
         PretrainSettings(steps=0)
+
+
+WITH_CONTEXT = PretrainSettings(
+    steps=12,
+    batch=4,
+    patch=32,
+    device='cpu',
+    network=NetworkSettings(8, 2, 1, context=True),
+)
+
+
+def test_a_network_with_context_learns_from_scenes_and_goes_on(tmp_path):
+    state = tmp_path / 'state.pt'
+    run = pretrain(WITH_CONTEXT, source=flat, state=state, keep_every=0.0)
+    for _ in itertools.islice(run, 5):
+        pass
+    run.close()
+    steps = pretrain(WITH_CONTEXT, source=flat, state=state)
+    assert next(steps).step == 6
+    model = finish(steps)
+    file = tmp_path / 'context.safetensors'
+    model.save(file)
+    assert type(model).load(file).network.settings == WITH_CONTEXT.network
+
+
+def test_it_begins_with_given_weights():
+    first = finish(pretrain(replace(WITH_CONTEXT, steps=3), source=flat))
+    begun = pretrain(replace(WITH_CONTEXT, steps=1, learning_rate=1e-9), start=first, source=flat)
+    second = finish(begun)
+    for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+    with pytest.raises(InputError, match='give the same size'):
+        next(pretrain(quick(3), start=first, source=flat))

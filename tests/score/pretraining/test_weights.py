@@ -8,13 +8,25 @@ import pytest
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.pretraining import weights
-from napari_noise2score.score.pretraining.weights import starting_model, warm_start
+from napari_noise2score.score.pretraining.weights import (
+    starting_model,
+    warm_start,
+    warm_start_with_context,
+)
 
 
-def test_the_shipped_file_is_small_whole_and_tells_how_it_was_made():
-    assert weights.FILE.stat().st_size <= 4_000_000
-    assert hashlib.sha256(weights.FILE.read_bytes()).hexdigest() == weights.SHA256
-    made = warm_start().training['pretraining']
+@pytest.mark.parametrize(
+    ('file', 'sha256', 'load'),
+    [
+        (weights.FILE, weights.SHA256, warm_start),
+        (weights.CONTEXT_FILE, weights.CONTEXT_SHA256, warm_start_with_context),
+    ],
+    ids=['alone', 'context'],
+)
+def test_a_shipped_file_is_small_whole_and_tells_how_it_was_made(file, sha256, load):
+    assert file.stat().st_size <= 4_000_000
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+    made = load().training['pretraining']
     assert made['steps_done'] == made['steps']
     losses = [loss for _, loss in made['log']]
     assert len(losses) >= 90
@@ -28,6 +40,8 @@ def test_a_damaged_file_is_refused(tmp_path):
     damaged.write_bytes(content)
     with pytest.raises(CheckpointError, match='damaged weights of the warm start'):
         warm_start(damaged)
+    with pytest.raises(CheckpointError, match='damaged weights of the warm start'):
+        warm_start_with_context(damaged)
     with pytest.raises(CheckpointError, match='are not installed'):
         warm_start(tmp_path / 'nothing')
 

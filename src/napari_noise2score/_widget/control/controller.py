@@ -33,6 +33,7 @@ from napari_noise2score._widget.control.runner import (
 from napari_noise2score._widget.control.target import Target, destinations_of
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
 from napari_noise2score._widget.stored_run import StoredRun
+from napari_noise2score.analysis.smoothing import smoothing_words
 from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
@@ -369,7 +370,8 @@ class Controller:
         gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
         if len(gains) > 1:
             gains = [f'{len(gains)} models were trained; the report lists the gain of each.']
-        self.events.notes_reported.emit((*notes, *filter(None, gains)))
+        smoothed = smoothing_words(result.report)
+        self.events.notes_reported.emit((*notes, *filter(None, gains), *smoothed))
 
     def _handle_failure(self, failed: jobs.Failed) -> None:
         name, words = self._targets[failed.number].source.name, error_words(failed.error)

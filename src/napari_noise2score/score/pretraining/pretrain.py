@@ -26,12 +26,15 @@ from torch import Tensor
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import written_whole
 from napari_noise2score.images.procedural import procedural_image
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network import ScoreNetwork, channels_last
+from napari_noise2score.score.network.choice import network_of
+from napari_noise2score.score.network.parts import channels_last
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.synthetic_pairs import Source, SyntheticPairs
+from napari_noise2score.score.pretraining.synthetic_sequences import SyntheticSequences
 from napari_noise2score.score.threads import usable_threads, using
 from napari_noise2score.settings import NetworkSettings, PretrainSettings
 from napari_noise2score.settings.tree import from_dict
@@ -41,6 +44,10 @@ _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.999
 _SMOOTHING = 0.995
 _KEEP_EVERY = 60.0
+_STEEPEST = 1.0
+"""Largest norm of a gradient: a scene that changes completely has a very large one."""
+_CONTEXT = 2.0
+"""Weight of a plane with a context in the loss."""
 _LOGGED = 100
 """Entries of the log of the loss."""
 
@@ -63,6 +70,7 @@ def pretrain(
     *,
     source: Source = procedural_image,
     state: str | os.PathLike[str] | None = None,
+    start: ScoreModel | None = None,
     precision: Precision | None = None,
     keep_every: float = _KEEP_EVERY,
 ) -> Generator[PretrainProgress, None, ScoreModel]:
@@ -76,6 +84,8 @@ def pretrain(
         Draws clean images; procedural ones if not given.
     state : path, optional
         File in which the run is kept now and then; if it is there, the run goes on from it.
+    start : ScoreModel, optional
+        Begin with these weights, instead of random ones.
     precision : Precision, optional
         How precisely to compute, on the device of the settings; chosen if not given. A step that
         is not finite in bfloat16 is repeated in float32, and so are all after it.
@@ -98,9 +108,18 @@ def pretrain(
         If the loss is not finite, in float32 too.
     CheckpointError
         If the state was begun with other settings.
+    InputError
+        If the weights to begin with are of a network of another size.
     """
     device = choose_device(settings.device)
-    network = ScoreNetwork(settings.network, torch.Generator().manual_seed(settings.seed))
+    network = network_of(settings.network, torch.Generator().manual_seed(settings.seed))
+    if start is not None:
+        if start.network.settings != settings.network:
+            raise InputError(
+                f'the weights to start from are of {start.network.settings}, but a '
+                f'{settings.network} is requested; give the same size'
+            )
+        network.load_state_dict(start.network.state_dict())
     network = network.to(device)
     channels_last(network)
     average = copy.deepcopy(network)
@@ -114,7 +133,8 @@ def pretrain(
         average.load_state_dict(kept['average'])
         optimiser.load_state_dict(kept['optimiser'])
         step, smoothed, log = kept['step'], kept['loss'], kept['log']
-    pairs = SyntheticPairs(settings.patch, np.random.default_rng([settings.seed, step]), source)
+    kind = SyntheticSequences if settings.network.context else SyntheticPairs
+    pairs = kind(settings.patch, np.random.default_rng([settings.seed, step]), source)
     begin = saved = time.perf_counter()
     while step < settings.steps:
         for group in optimiser.param_groups:
@@ -125,7 +145,7 @@ def pretrain(
         def loss(
             given: Sequence[Tensor] = (z, sigma_a, variance, near), clean: Tensor = clean
         ) -> Tensor:
-            return F.smooth_l1_loss(network(*given).float(), clean)
+            return _loss(network(*given).float(), clean, given[0])
 
         with using(threads):
             found = gradient(network, loss, precision, step + 1)
@@ -134,6 +154,7 @@ def pretrain(
                 f'the loss is non-finite at step {step + 1}, in full precision too: check the '
                 'clean images, if they were given, for values that are NaN or infinite'
             )
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
         optimiser.step()
         step += 1
         memory = min(_LONGEST_MEMORY, step / (step + 9))
@@ -162,6 +183,16 @@ def pretrain(
     return ScoreModel(
         average.to('cpu').eval().requires_grad_(False), 'preconditioned', {'pretraining': training}
     )
+
+
+def _loss(output: Tensor, clean: Tensor, z: Tensor) -> Tensor:
+    """Mean of the smooth absolute error; planes with a context, of small error, count more."""
+    each = F.smooth_l1_loss(output, clean, reduction='none').mean(dim=(1, 2, 3))
+    if z.shape[1] == 1:
+        return each.mean()
+    seen = z[:, [number for number in range(1 + PLANES) if number != PLANES // 2], 0, 0]
+    weight = 1 + (_CONTEXT - 1) * seen.isfinite().any(dim=1)
+    return (weight * each).mean()
 
 
 def _keep(record: dict[str, Any], state: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ through the coordinate.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,12 +19,15 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.noise.families import PoissonGaussian
-from napari_noise2score.score.network import local_mean
+from napari_noise2score.score.network.parts import local_mean
 
 Array = NDArray[np.float64]
 
 Source: TypeAlias = Callable[[int, np.random.Generator], Array]
 """Draws a clean image of a height and width in pixels, 0 to 1."""
+
+Drawn: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array, float]
+"""A pair: noisy planes, the clean plane, its noise variance, correlation and perturbation."""
 
 CONTRAST = 1.0, 100.0
 """Range of the difference between the brightest and darkest pixel, noise standard deviations."""
@@ -133,7 +136,7 @@ class SyntheticPairs:
             np.stack(a).astype(np.float32) for a in zip(*made, strict=True)
         )
         return Batch(
-            torch.from_numpy(z)[:, None],
+            torch.from_numpy(z).reshape(count, -1, self._size, self._size),
             torch.from_numpy(clean)[:, None],
             torch.from_numpy(variance)[:, None],
             torch.from_numpy(near),
@@ -161,7 +164,7 @@ class SyntheticPairs:
         """What the network will take for its zero: about the median of the image."""
         return median + float(self._rng.normal(0, _JITTER))
 
-    def _gaussian(self) -> tuple[Array, Array, Array, Array, float]:
+    def _gaussian(self) -> Drawn:
         patch, median = self._patch()
         contrast = self._between(*CONTRAST)
         clean = contrast * patch
@@ -193,7 +196,7 @@ class SyntheticPairs:
         near = np.array([correlation[row, column] for row, column in NEAREST]) / scale
         return np.sqrt((power + white) / scale), near
 
-    def _photons(self) -> tuple[Array, Array, Array, Array, float]:
+    def _photons(self) -> Drawn:
         which = int(self._rng.integers(len(self._cameras)))
         camera, table = self._cameras[which], self._tables[which]
         patch, median = self._patch()

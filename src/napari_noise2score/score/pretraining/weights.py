@@ -16,9 +16,14 @@ from napari_noise2score.settings import StartFrom
 
 VERSION = 1
 """Of the shipped weights; another number with every change of them."""
+CONTEXT_VERSION = 2
+"""Of those of the network with context."""
 
-FILE = Path(__file__).with_name(f'warm-{VERSION}.safetensors')
+_FOLDER = Path(__file__).parent
+FILE = _FOLDER / f'warm-{VERSION}.safetensors'
 SHA256 = '60f8ab6e5b0743a64c4eacecbf5b8b7fe7bff0dae234f7e921d7b2bab38b3b18'
+CONTEXT_FILE = _FOLDER / f'warm-{CONTEXT_VERSION}.safetensors'
+CONTEXT_SHA256 = '39a27b388582dd0a505df78bcac8056a80fc3ef31c8cf9c9c5dc2f5fbcf8e5b5'
 
 
 def starting_model(init: str) -> ScoreModel | None:
@@ -52,6 +57,16 @@ def warm_start(file: Path = FILE) -> ScoreModel:
     CheckpointError
         If the installed file is not the one that was released.
     """
+    return _released(file, SHA256)
+
+
+@cache
+def warm_start_with_context(file: Path = CONTEXT_FILE) -> ScoreModel:
+    """The weights of the network that sees what is beside a plane; as `warm_start`."""
+    return _released(file, CONTEXT_SHA256)
+
+
+def _released(file: Path, expected: str) -> ScoreModel:
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
@@ -59,10 +74,10 @@ def warm_start(file: Path = FILE) -> ScoreModel:
             f'{file}: the weights of the warm start are not installed; install '
             'napari-noise2score again, or train from scratch (init scratch, --init scratch)'
         ) from error
-    if found != SHA256:
+    if found != expected:
         raise CheckpointError(
             f'{file}: damaged weights of the warm start (SHA-256 {found[:12]}..., not '
-            f'{SHA256[:12]}...); install napari-noise2score again, or train from scratch (init '
+            f'{expected[:12]}...); install napari-noise2score again, or train from scratch (init '
             'scratch, --init scratch)'
         )
     return ScoreModel.load(file)

@@ -1,14 +1,7 @@
-"""The network: a residual U-Net that predicts a clean image from a perturbed one.
-
-It works in the unit-noise coordinate, in which noise from every microscope has the variance one.
-Simple networks stop at the trivial solution "output = input" (score 0, loss 1). So the input is
-divided into its local mean and the rest, the residual branches start at zero, and the first output
-is the local mean.
-"""
+"""The network that sees a plane alone, or adjacent slices of a z-stack."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
@@ -16,33 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.noise.correlation import NEAREST
+from napari_noise2score.score.network.parts import (
+    LOCAL,
+    SPREAD,
+    Blocks,
+    Network,
+    ResidualBlock,
+    local_mean,
+    only,
+)
 from napari_noise2score.score.precision import depth_precision
 from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.settings import NetworkSettings
-
-_SPREAD = 8.0
-"""Noise standard deviations per unit of the level that the network is conditioned on."""
-
-LOCAL = 5
-"""Width in pixels of the local mean that the network is given."""
-
-
-class ResidualBlock(nn.Module):
-    """``x + conv(relu(conv(relu(x))))``; the last convolution starts at zero."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.last = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
-        """``x`` (B, C, Y, X) plus the output of the block; 0 where ``there`` (B, 1, Y, X) is 0."""
-        inner = cast(Tensor, self.first(F.relu(x)))
-        inner = inner if there is None else inner * there
-        output = x + cast(Tensor, self.last(F.relu(inner)))
-        return output if there is None else output * there
 
 
 class DepthBlock(nn.Module):
@@ -62,17 +41,7 @@ class DepthBlock(nn.Module):
             return x[:, :, 1:-1] + cast(Tensor, self.last(F.relu(self.first(F.relu(x)))))
 
 
-class Blocks(nn.Sequential):
-    """Residual blocks, one after the other."""
-
-    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
-        """``x`` (B, C, Y, X) after all blocks; 0 where ``there`` (B, 1, Y, X) is 0."""
-        for block in self:
-            x = block(x, there)
-        return x
-
-
-class ScoreNetwork(nn.Module):
+class ScoreNetwork(Network):
     """Residual U-Net ``D(z, sigma_a)``: a clean image from a perturbed one.
 
     Parameters
@@ -96,10 +65,8 @@ class ScoreNetwork(nn.Module):
     def __init__(
         self, settings: NetworkSettings, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__()
-        self.settings = settings
-        self.centre = nn.Buffer(torch.zeros(()))
-        widths = [settings.channels * 2**level for level in range(settings.levels)]
+        super().__init__(settings)
+        widths = self.widths(settings)
 
         def blocks(width: int) -> Blocks:
             return Blocks(*(ResidualBlock(width) for _ in range(settings.blocks)))
@@ -112,19 +79,22 @@ class ScoreNetwork(nn.Module):
         self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
         self.tail = nn.Conv2d(widths[0], 1, 3, padding=1)
         self.depth = nn.ModuleList(DepthBlock(widths[0]) for _ in range(settings.planes // 2))
-        self._initialise(generator)
+        last = [m.last for m in self.modules() if isinstance(m, ResidualBlock | DepthBlock)]
+        self.initialise(generator, *last, self.tail, self.correlated)
 
-    def _initialise(self, generator: torch.Generator | None) -> None:
-        """He's initialisation; the last layers of the branches start at zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
-                nn.init.zeros_(cast(Tensor, module.bias))
-        for module in self.modules():
-            if isinstance(module, ResidualBlock | DepthBlock):
-                nn.init.zeros_(module.last.weight)
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.correlated.weight)
+    @staticmethod
+    def widths(settings: NetworkSettings) -> list[int]:
+        """Number of features at each resolution, the highest first."""
+        return [settings.channels * 2**level for level in range(settings.levels)]
+
+    @property
+    def inputs(self) -> int:
+        """Number of adjacent input planes, with the predicted one."""
+        return self.settings.planes
+
+    def outer_weights(self, count: int) -> list[nn.Parameter]:
+        """Weights of the first ``count`` blocks, which combine the outermost planes."""
+        return [weight for block in self.depth[:count] for weight in block.parameters()]
 
     @property
     def size_multiple(self) -> int:
@@ -176,22 +146,22 @@ class ScoreNetwork(nn.Module):
         here = central_plane(z)
         mean = local_mean(here)
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
-        conditions = torch.cat([(mean - self.centre) / _SPREAD, surplus], dim=1)
+        conditions = torch.cat([(mean - self.centre) / SPREAD, surplus], dim=1)
         x = self._features(z - mean, conditions, there)
         if correlation is not None:
             x = x + self.correlated(correlation)[:, :, None, None]
         places = self._places(there)
-        x = _only(x, places[0])
+        x = only(x, places[0])
         skips: list[Tensor] = []
         for index, block in enumerate(self.down):
             x = block(x, places[index])
             if index < len(self.shrink):
                 skips.append(x)
-                x = _only(self.shrink[index](x), places[index + 1])
+                x = only(self.shrink[index](x), places[index + 1])
         for index in reversed(range(len(self.grow))):
             small = self.grow[index](x)
             x = skips[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
-            x = self.up[index](_only(x, places[index]), places[index])
+            x = self.up[index](only(x, places[index]), places[index])
         return mean + cast(Tensor, self.tail(F.relu(x))).float()
 
     def _places(self, there: Tensor | None) -> list[Tensor | None]:
@@ -216,14 +186,14 @@ class ScoreNetwork(nn.Module):
             0 where there is no image.
         """
         if not self.depth:
-            return self._head(_only(differences, there), _only(conditions, there))
+            return self._head(only(differences, there), only(conditions, there))
         count, planes, *size = differences.shape
         missing = differences.isnan()
         flat = torch.where(missing, 0.0, differences).reshape(count * planes, 1, *size)
         each = conditions.repeat_interleave(planes, dim=0)
         if there is not None:
             own = there.nan_to_num().reshape(count * planes, 1, *size)
-            each = _only(self._head(_only(flat, own), _only(each, own)), own)
+            each = only(self._head(only(flat, own), only(each, own)), own)
         else:
             each = self._head(flat, each)
         there = ~missing[:, None, :, :1, :1]
@@ -236,61 +206,3 @@ class ScoreNetwork(nn.Module):
     def _head(self, differences: Tensor, conditions: Tensor) -> Tensor:
         x = torch.cat([differences, conditions], dim=1)
         return cast(Tensor, self.head(x.contiguous(memory_format=torch.channels_last)))
-
-
-def _only(x: Tensor, there: Tensor | None) -> Tensor:
-    """``x`` where there is an image, and 0 elsewhere; unchanged without a mask."""
-    return x if there is None else x * there
-
-
-def channels_last(network: ScoreNetwork) -> ScoreNetwork:
-    """The same network with a faster memory layout of the weights."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        elif isinstance(module, nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    return network
-
-
-def local_mean(z: Tensor) -> Tensor:
-    """Mean over `LOCAL` x `LOCAL` pixels, mirrored at the border; (B, 1, Y, X) as given."""
-    return F.avg_pool2d(F.pad(z, [LOCAL // 2] * 4, mode='reflect'), LOCAL, stride=1)
-
-
-def centre_of(patches: Tensor) -> float:
-    """Level that the network takes as its zero: the median of the patches."""
-    return float(patches.median())
-
-
-def widened(network: ScoreNetwork, planes: int) -> ScoreNetwork:
-    """A copy of a network with more input planes, which have no effect on its output at first.
-
-    Parameters
-    ----------
-    network : ScoreNetwork
-        On the CPU.
-    planes : int
-        Input planes of the copy. Existing blocks keep their weights; new blocks for the outer
-        planes are inserted before them.
-
-    Raises
-    ------
-    InputError
-        If the network has more input planes.
-    """
-    present = network.settings.planes
-    if planes < present:
-        raise InputError(
-            f'the network uses {present} slices at once, but {planes} are requested; give '
-            f'{present} or more, or start from other weights'
-        )
-    settings = replace(network.settings, planes=planes)
-    wide = ScoreNetwork(settings, torch.Generator()).train(network.training)
-    weights, new = network.state_dict(), len(wide.depth) - len(network.depth)
-    wide.load_state_dict(
-        {k: v for k, v in weights.items() if not k.startswith('depth')}, strict=False
-    )
-    for own, block in zip(wide.depth[new:], network.depth, strict=True):
-        own.load_state_dict(block.state_dict())
-    return wide

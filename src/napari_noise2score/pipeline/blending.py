@@ -1,0 +1,251 @@
+"""The result with context: its model, and how much of it is blended in.
+
+The share of each class of pixels is measured on the image itself (`blend`), unless the noise of
+the planes is not independent.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_noise2score.pipeline.blend import NOTHING, Blend, measured_blend
+from napari_noise2score.pipeline.divided_planes import divided
+from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.score.context import NAMES, PLANES
+from napari_noise2score.score.device import choose_device
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.network.parts import centre_of, local_mean
+from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.score.pretraining.weights import warm_start_with_context
+from napari_noise2score.score.probe import Probe, Resample, draw_probe
+from napari_noise2score.score.resampling import NoiseResampler, Resampled
+from napari_noise2score.score.sampler import PlanesInMemory, some_patches
+from napari_noise2score.score.slabs import central_plane
+from napari_noise2score.score.train import beginning
+from napari_noise2score.score.transients import transients
+from napari_noise2score.settings import TrainSettings
+
+Plane = NDArray[np.float32]
+Array = NDArray[np.float64]
+
+PLACES, SIZE = 16, 128
+"""Places on which the shares are measured, and their height and width in pixels."""
+_STRENGTH = 0.25
+"""Perturbation of the risk, noise standard deviations."""
+_SMALLEST = 16
+"""Minimum height and width of a place; a smaller image is mirrored up to it."""
+_FEWEST_PLACES = 4
+"""Minimum number of places."""
+_PATCH = 64
+"""Height and width of the patches from which the level of an image is measured."""
+_EVENTS, _LONG = 4, 64
+"""Number of times that events are added to a place, and pairs of a long recording."""
+_LINKED = 0.15
+"""Correlation of the noise of adjacent planes from which the others are not used."""
+_ADJACENT, _NEXT = (
+    tuple(index + (index >= PLANES // 2) for index in (NAMES.index(a), NAMES.index(b)))
+    for a, b in (('before 1', 'after 1'), ('before 2', 'after 2'))
+)
+"""Places in a slab of the planes at a distance of one, and of two."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithContext:
+    """A model that sees the other planes, and how its result is blended in.
+
+    Attributes
+    ----------
+    model : ScoreModel
+        With a `ContextNetwork`.
+    blend : Blend
+        Shares of its result.
+    axis : str
+        Axis of the other planes, ``'T'`` or ``'Z'``.
+    linked : float
+        Correlation of the noise of adjacent planes, if it is so large that they are not used.
+    """
+
+    model: ScoreModel
+    blend: Blend
+    axis: str
+    linked: float = 0.0
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is blended in."""
+        return bool(self.blend.share.any())
+
+    @property
+    def warning(self) -> str | None:
+        """A warning if the other planes are not used, because their noise is not independent."""
+        if not self.linked:
+            return None
+        what = 'frames' if self.axis == 'T' else 'slices'
+        return (
+            f'The noise of consecutive {what} is correlated ({100 * self.linked:.0f} %), so the '
+            f'other {what} were not used. Averaged or interpolated {what} are the usual reason; '
+            'use the recorded ones.'
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return {'axis': self.axis, 'sha256': self.model.digest, **self.blend.to_dict()}
+
+
+def context_model(channel: PreparedChannel) -> ScoreModel:
+    """The pretrained weights with context, ready to be applied to a channel."""
+    start = warm_start_with_context()
+    network = copy.deepcopy(start.network)
+    network.centre.fill_(centre_of(some_patches([divided(channel)], _PATCH, 0)))
+    return ScoreModel(network, start.loss, start.training)
+
+
+def choose_blend(
+    alone: ScoreModel,
+    beside: ScoreModel,
+    channel: PreparedChannel,
+    *,
+    device: str = 'auto',
+    orientations: int = 1,
+) -> Generator[PredictProgress, None, WithContext]:
+    """Measure the share of the result with context in each class of pixels.
+
+    Parameters
+    ----------
+    alone, beside : ScoreModel
+        Without and with context.
+    channel : PreparedChannel
+        A channel with neighbours.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    orientations : int
+        Views that are averaged.
+
+    Yields
+    ------
+    PredictProgress
+        After each trial.
+    """
+    multiple = beside.network.size_multiple
+    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
+    white, generator = channel.correlation.is_white, torch.Generator().manual_seed(0)
+    probe = draw_probe(
+        [divided(channel)],
+        size,
+        generator,
+        _places(channel.shape, size),
+        0,
+        _STRENGTH,
+        1 + PLANES,
+        resampler(channel, device, context=True) if white else None,
+        context=True,
+    )
+    probe = _with_events(probe, generator)
+    noisy = probe.noisy
+    slabs = PlanesInMemory.like(channel, probe.slabs)
+    without = PlanesInMemory.like(channel, noisy[:, None])
+    options: dict[str, Any] = {'device': device, 'orientations': orientations}
+    first = yield from predict_clean(alone, without, **options)
+    second = yield from predict_clean(beside, slabs, **options)
+    assert channel.neighbours is not None  # only then there is something to blend in
+    axis = channel.neighbours.axis
+    linked = _link(probe.slabs[::2], first[::2])
+    if linked > _LINKED:
+        return WithContext(beside, NOTHING, axis, linked)
+    blend = measured_blend(probe, first, second, resampled=white)
+    return WithContext(beside, blend, axis)
+
+
+def _places(shape: tuple[int, ...], size: int) -> int:
+    """Number of places of a channel (N, Y, X): fewer if they would overlap."""
+    return int(np.clip(math.prod(shape) / size**2, _FEWEST_PLACES, PLACES))
+
+
+def _with_events(probe: Probe, generator: torch.Generator) -> Probe:
+    """Trials with events in their planes: what stands out would else be noise in most cases.
+
+    Spots of light of half to five noise standard deviations are added to inputs and targets alike,
+    not to the contexts.
+    """
+    trials, size = len(probe.weight), probe.slabs.shape[-1]
+    events = sum(
+        transients([_LONG] * trials, size, generator, most=1.0)[:, 0] for _ in range(_EVENTS)
+    )
+    both = np.repeat(np.asarray(events, np.float32), 2, axis=0)
+    slabs = probe.slabs.copy()
+    slabs[:, PLANES // 2] += both
+    return replace(probe, slabs=slabs, target=probe.target + both)
+
+
+def _link(slabs: Plane, alone: Plane) -> float:
+    """Correlation of the noise of adjacent planes, from slabs (K, P, S, S); 0 if not known.
+
+    What an estimate lost of a scene that stands still is the same in all planes: so the product
+    with a plane at distance two is subtracted from that with a plane at distance one.
+    """
+    plane = slabs[:, PLANES // 2]
+    near, far = (
+        np.concatenate([_high(slabs[:, [number]]) for number in numbers], axis=1)
+        for numbers in (_ADJACENT, _NEXT)
+    )
+    rest = _high((plane - alone)[:, None])
+    both = np.isfinite(near) & np.isfinite(far)
+    if not both.any():
+        return 0.0
+    power = (np.broadcast_to(rest**2, both.shape))[both].mean()
+    return float((rest * (near - far))[both].mean() / max(float(power), 1e-12))
+
+
+def _high(values: Plane) -> Plane:
+    """Values (K, 1, S, S) without their local mean."""
+    return np.asarray(values - local_mean(torch.from_numpy(values)).numpy())
+
+
+def resampler(
+    channel: PreparedChannel, device: str, slices: int = 1, *, context: bool = False
+) -> Resample:
+    """Resampling of pixels with the pretrained weights, independent of what is evaluated.
+
+    With ``context``, the estimates are of the planes alone.
+    """
+    start = beginning([divided(channel)], TrainSettings(seconds=0.0, slices=slices))
+    assert start is not None  # these settings start from the pretrained weights
+    draw = NoiseResampler(start.denoiser([channel], choose_device(device))).draw_from_cpu
+    if not context:
+        return draw
+
+    def draw_alone(slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
+        drawn = draw(central_plane(slabs), image, generator)
+        other = slabs.clone()
+        other[:, PLANES // 2] = drawn.slabs[:, 0]
+        return Resampled(other, drawn.change)
+
+    return draw_alone
+
+
+def levels_of_slabs(
+    model: ScoreModel, beside: WithContext | None, slabs: PlanesInMemory, **options: Any
+) -> Generator[PredictProgress, None, Plane]:
+    """Clean levels (N, Y, X) of planes in memory, those with a context with ``beside``.
+
+    ``options`` are those of `predict_clean`.
+    """
+    if beside is None:
+        return (yield from predict_clean(model, slabs, **options))
+    alone = PlanesInMemory.like(slabs, slabs.array[:, [PLANES // 2]])
+    first = yield from predict_clean(model, alone, **options)
+    second = yield from predict_clean(beside.model, slabs, **options)
+    for number, level in enumerate(first):
+        context = slabs.context(number)
+        plane = slabs.plane(number)
+        first[number] = beside.blend.combined(plane, context, level, second[number])
+    return first

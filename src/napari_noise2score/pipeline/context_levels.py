@@ -1,0 +1,84 @@
+"""Clean levels of a channel, with what the other frames or slices say where there are such."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.images.blocks import Window
+from napari_noise2score.images.storage import allocate
+from napari_noise2score.pipeline.blending import WithContext
+from napari_noise2score.pipeline.equalisation import clean_levels
+from napari_noise2score.pipeline.neighbours import Neighbours
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.progress import relay
+from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.settings import Context
+
+
+def with_neighbours(prepared: Prepared, context: Context, slices: int = 1) -> Prepared:
+    """An image whose channels have the neighbours that a ``context`` requests.
+
+    For parameters and errors see `Context.axis_of`.
+    """
+    axis = context.axis_of(prepared.source.axes, prepared.source.shape, slices)
+    if axis is None:
+        return prepared
+    channels = (
+        replace(channel, neighbours=Neighbours.of_channel(channel, axis))
+        if len(channel.series(0, axis)) > 1
+        else channel
+        for channel in prepared.channels
+    )
+    return replace(prepared, channels=tuple(channels))
+
+
+def levels_of(
+    model: ScoreModel,
+    channel: PreparedChannel,
+    beside: WithContext | None,
+    *,
+    only: range | None = None,
+    window: Window | None = None,
+    **options: Any,
+) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+    """Clean level of every plane of a channel, or of some, (N, Y, X).
+
+    Parameters
+    ----------
+    model : ScoreModel
+        The model without context.
+    channel : PreparedChannel
+        The channel.
+    beside : WithContext or None
+        What is blended in.
+    only, window, **options
+        As of `clean_levels`.
+    """
+    if beside is None or channel.neighbours is None:
+        return (yield from clean_levels(model, channel, only=only, window=window, **options))
+    only = range(channel.shape[0]) if only is None else only
+    part = channel if window is None else channel.part(window)
+    result = allocate((len(only), *part.shape[1:]), np.float32)
+    for place, index in enumerate(only):
+        both = []
+        for number, each in enumerate((model, beside.model)):
+
+            def of_all(tile: PredictProgress, done: float = place + number / 2) -> PredictProgress:
+                total = 2 * tile.total * len(only)
+                return PredictProgress(
+                    round(total * (done + tile.fraction / 2) / len(only)), total
+                )
+
+            steps = clean_levels(
+                each, channel, only=range(index, index + 1), window=window, **options
+            )
+            both.append((yield from relay(steps, of_all))[0])
+        context = part.context(index)
+        result[place] = beside.blend.combined(part.plane(index), context, *both)
+    return result

@@ -1,0 +1,134 @@
+"""What the networks have in common.
+
+Simple networks stop at the trivial solution "output = input" (score 0, loss 1). So the input is
+divided into its local mean and the rest, the residual branches start at zero, and the first output
+is the local mean.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_noise2score.settings import NetworkSettings
+
+SPREAD = 8.0
+"""Noise standard deviations per unit of the level that a network is conditioned on."""
+
+LOCAL = 5
+"""Width in pixels of the local mean that a network is given."""
+
+
+class Network(nn.Module, ABC):
+    """A network ``D``: a clean plane from a perturbed one, and from what it sees beside it.
+
+    Attributes
+    ----------
+    settings : NetworkSettings
+        Its size.
+    centre : () Tensor
+        Level that it takes as its zero, set anew for the images that it is applied to.
+    """
+
+    centre: Tensor
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.centre = nn.Buffer(torch.zeros(()))
+
+    @staticmethod
+    @abstractmethod
+    def widths(settings: NetworkSettings) -> list[int]:
+        """Number of features at each resolution, the highest first."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> int:
+        """Number of input planes; the one that is predicted is in the middle."""
+
+    @property
+    @abstractmethod
+    def size_multiple(self) -> int:
+        """Height and width of an input must be multiples of this."""
+
+    @property
+    @abstractmethod
+    def receptive_radius(self) -> int:
+        """Pixels to each side that an output pixel can depend on."""
+
+    def outer_weights(self, count: int) -> list[nn.Parameter]:
+        """Weights of the first ``count`` blocks, which combine the outermost planes."""
+        return []
+
+    def initialise(self, generator: torch.Generator | None, *start_at_zero: nn.Module) -> None:
+        """He's initialisation; the last layers of the branches start at zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+                nn.init.zeros_(cast(Tensor, module.bias))
+        for module in start_at_zero:
+            nn.init.zeros_(cast(Tensor, module.weight))
+
+
+N = TypeVar('N', bound=Network)
+
+
+class ResidualBlock(nn.Module):
+    """``x + conv(relu(conv(relu(x))))``; the last convolution starts at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        """``x`` (B, C, Y, X) plus the output of the block; 0 where ``there`` (B, 1, Y, X) is 0."""
+        inner = cast(Tensor, self.first(F.relu(x)))
+        inner = inner if there is None else inner * there
+        output = x + cast(Tensor, self.last(F.relu(inner)))
+        return output if there is None else output * there
+
+
+class Blocks(nn.Sequential):
+    """Residual blocks, one after the other."""
+
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        """``x`` (B, C, Y, X) after all blocks; 0 where ``there`` (B, 1, Y, X) is 0."""
+        for block in self:
+            x = block(x, there)
+        return x
+
+
+def only(x: Tensor, there: Tensor | None) -> Tensor:
+    """``x`` where there is an image, and 0 elsewhere; unchanged without a mask."""
+    return x if there is None else x * there
+
+
+def channels_last(network: N) -> N:
+    """The same network with a faster memory layout of the weights."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        elif isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return network
+
+
+def local_mean(z: Tensor) -> Tensor:
+    """Mean over `LOCAL` x `LOCAL` pixels, mirrored at the border; (B, 1, Y, X) as given."""
+    return mean_over(z, LOCAL)
+
+
+def mean_over(z: Tensor, side: int) -> Tensor:
+    """Mean over squares of an odd ``side``, mirrored at the border; (B, 1, Y, X) as given."""
+    return F.avg_pool2d(F.pad(z, [side // 2] * 4, mode='reflect'), side, stride=1)
+
+
+def centre_of(patches: Tensor) -> float:
+    """Level that the network takes as its zero: the median of the patches."""
+    return float(patches.median())
