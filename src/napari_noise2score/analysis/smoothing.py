@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_noise2score.images.axes import place_words
+
 _NAMES = {'T': ('frame', 'frames'), 'Z': ('slice', 'slices')}
 _PLACES = {'steady': 'where nothing changes', 'unsteady': 'where it does'}
 
@@ -23,8 +25,7 @@ def smoothing_words(report: Mapping[str, Any]) -> list[str]:
         context = channel.get('context') or {}
         if not context.get('response'):
             continue
-        place = ', '.join(f'{letter} {number}' for letter, number in channel['place'].items())
-        where = f'{place}: ' if len(channels) > 1 else ''
+        where = f'{place_words(channel["place"])}: ' if len(channels) > 1 else ''
         sentences.append(where + _sentence(context['response'], *_NAMES[context['axis']]))
     return sentences
 

@@ -146,11 +146,10 @@ def training_difference(
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
-        beside = score_map.beside[number] if score_map.beside else None
         steps = levels_of(
             starts[id(model)],
             channel,
-            beside if beside is not None and beside.used else None,
+            score_map.beside[number] if score_map.beside else None,
             device=device,
             orientations=orientations,
             sigma_a=evaluation.sigma_a,

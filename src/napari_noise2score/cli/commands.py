@@ -26,6 +26,7 @@ from napari_noise2score.cli.resume import Resumption, folder_beside
 from napari_noise2score.cli.table import Table, gained, image_values, noise_values
 from napari_noise2score.cli.trained import TrainedBefore
 from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.images.axes import place_words
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.images.space import check_space
 from napari_noise2score.memory import LIMIT
@@ -221,9 +222,9 @@ def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
     lines = []
     for place, fit in fits:
         if fit is None:
-            lines.append(f'{place_words(place)}constant, no noise')
+            lines.append(f'{place_prefix(place)}constant, no noise')
             continue
-        lines.append(f'{place_words(place)}{fit.family}')
+        lines.append(f'{place_prefix(place)}{fit.family}')
         for name, error in fit.errors.items():
             value = fit.family.words()[name]
             unit = parameters_of(type(fit.family))[name].metadata['unit']
@@ -257,7 +258,7 @@ def _measured(
     ]
     lines = calibration_lines(measured)
     for channel in channels:
-        lines.append(f'{place_words(channel.channel.place)}{channel.family}')
+        lines.append(f'{place_prefix(channel.channel.place)}{channel.family}')
         left = [n.replace('_', ' ') for n in measured.missing if n not in request.parameters]
         if left:
             lines.append(f'  {" and ".join(left)} estimated from the image')
@@ -286,14 +287,14 @@ def _compare(
         compare_parameters(model, prepared, device=options.device)
     )
     channels = [{'place': channel.place, **channel.to_dict()} for channel in found]
-    lines = [f'{place_words(channel.place)}{channel}' for channel in found]
+    lines = [f'{place_prefix(channel.place)}{channel}' for channel in found]
     noise = [channel.family.to_dict() for channel in prepared.channels]
     return _Found({'channels': channels}, lines, noise)
 
 
-def place_words(place: dict[str, int]) -> str:
+def place_prefix(place: dict[str, int]) -> str:
     """Which channel, as a prefix of a line."""
-    where = ', '.join(f'{axis} {index}' for axis, index in place.items())
+    where = place_words(place)
     return f'{where}: ' if where else ''
 
 

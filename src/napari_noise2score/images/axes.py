@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_noise2score.errors import InputError
 
@@ -79,3 +79,8 @@ def _such_as(shape: Sequence[int]) -> str:
     if len(likely) == len(shape):
         return f'one letter for each is needed, such as {likely!r}'
     return 'there are not enough letters for so many axes: use one position at a time'
+
+
+def place_words(place: Mapping[str, int]) -> str:
+    """A position on axes, such as ``C 1, T 0``; empty if there is no other position."""
+    return ', '.join(f'{letter} {index}' for letter, index in place.items())

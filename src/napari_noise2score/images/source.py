@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.axes import CHANNEL, check_axes
+from napari_noise2score.images.axes import CHANNEL, check_axes, place_words
 from napari_noise2score.images.blocks import Window, blocks_of
 from napari_noise2score.images.region import WHOLE, Part, Region
 from napari_noise2score.noise.arrays import as_numpy, readable
@@ -134,7 +134,7 @@ class Channel:
     @property
     def words(self) -> str:
         """Position of the channel, such as ``C 1``; empty if the image has no other channels."""
-        return ', '.join(f'{letter} {index}' for letter, index in self.place.items())
+        return place_words(self.place)
 
     @property
     def name(self) -> str:
@@ -208,10 +208,6 @@ class Channel:
         apart, length = math.prod(lengths[number + 1 :]), lengths[number]
         first = plane - plane // apart % length * apart
         return range(first, first + length * apart, apart)
-
-    def length(self, axis: str) -> int:
-        """Number of planes along an axis; 1 without it."""
-        return len(self.series(0, axis))
 
     def position(self, plane: int) -> dict[str, int]:
         """Position of a plane on the axes T, Z and so on, by letter."""

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_noise2score.pipeline.blend import NOTHING, Blend, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
@@ -27,15 +26,13 @@ from napari_noise2score.score.network.parts import centre_of, local_mean
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start_with_context
 from napari_noise2score.score.probe import Probe, Resample, draw_probe
-from napari_noise2score.score.resampling import NoiseResampler, Resampled
+from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import PlanesInMemory, some_patches
-from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.train import beginning
 from napari_noise2score.score.transients import transients
 from napari_noise2score.settings import TrainSettings
 
 Plane = NDArray[np.float32]
-Array = NDArray[np.float64]
 
 PLACES, SIZE = 16, 128
 """Places on which the shares are measured, and their height and width in pixels."""
@@ -115,7 +112,6 @@ def choose_blend(
     channel: PreparedChannel,
     *,
     device: str = 'auto',
-    orientations: int = 1,
 ) -> Generator[PredictProgress, None, WithContext]:
     """Measure the share of the result with context in each class of pixels.
 
@@ -127,8 +123,6 @@ def choose_blend(
         A channel with neighbours.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-    orientations : int
-        Views that are averaged.
 
     Yields
     ------
@@ -146,16 +140,13 @@ def choose_blend(
         0,
         _STRENGTH,
         1 + PLANES,
-        resampler(channel, device, context=True) if white else None,
+        resampler(channel, device) if white else None,
         context=True,
     )
     probe = _with_events(probe, generator)
-    noisy = probe.noisy
     slabs = PlanesInMemory.like(channel, probe.slabs)
-    without = PlanesInMemory.like(channel, noisy[:, None])
-    options: dict[str, Any] = {'device': device, 'orientations': orientations}
-    first = yield from predict_clean(alone, without, **options)
-    second = yield from predict_clean(beside, slabs, **options)
+    first = yield from predict_clean(alone, slabs, device=device, orientations=1)
+    second = yield from predict_clean(beside, slabs, device=device, orientations=1)
     assert channel.neighbours is not None  # only then there is something to blend in
     axis = channel.neighbours.axis
     linked = _link(probe.slabs[::2], first[::2])
@@ -210,26 +201,12 @@ def _high(values: Plane) -> Plane:
     return np.asarray(values - local_mean(torch.from_numpy(values)).numpy())
 
 
-def resampler(
-    channel: PreparedChannel, device: str, slices: int = 1, *, context: bool = False
-) -> Resample:
-    """Resampling of pixels with the pretrained weights, independent of what is evaluated.
-
-    With ``context``, the estimates are of the planes alone.
-    """
+def resampler(channel: PreparedChannel, device: str, slices: int = 1) -> Resample:
+    """Resampling of pixels with the pretrained weights, independent of what is evaluated."""
     start = beginning([divided(channel)], TrainSettings(seconds=0.0, slices=slices))
     assert start is not None  # these settings start from the pretrained weights
-    draw = NoiseResampler(start.denoiser([channel], choose_device(device))).draw_from_cpu
-    if not context:
-        return draw
-
-    def draw_alone(slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
-        drawn = draw(central_plane(slabs), image, generator)
-        other = slabs.clone()
-        other[:, PLANES // 2] = drawn.slabs[:, 0]
-        return Resampled(other, drawn.change)
-
-    return draw_alone
+    denoiser = start.denoiser([channel], choose_device(device))
+    return NoiseResampler(denoiser, alone=slices == 1).draw_from_cpu
 
 
 def levels_of_slabs(
@@ -241,8 +218,7 @@ def levels_of_slabs(
     """
     if beside is None:
         return (yield from predict_clean(model, slabs, **options))
-    alone = PlanesInMemory.like(slabs, slabs.array[:, [PLANES // 2]])
-    first = yield from predict_clean(model, alone, **options)
+    first = yield from predict_clean(model, slabs, **options)
     second = yield from predict_clean(beside.model, slabs, **options)
     for number, level in enumerate(first):
         context = slabs.context(number)

@@ -60,7 +60,7 @@ def levels_of(
     only, window, **options
         As of `clean_levels`.
     """
-    if beside is None or channel.neighbours is None:
+    if beside is None or not beside.used or channel.neighbours is None:
         return (yield from clean_levels(model, channel, only=only, window=window, **options))
     only = range(channel.shape[0]) if only is None else only
     part = channel if window is None else channel.part(window)

@@ -175,7 +175,7 @@ def misfits(model: ScoreModel, prepared: Prepared) -> list[str]:
         return []
     warnings = []
     for channel in prepared.channels:
-        place = ', '.join(f'{axis} {index}' for axis, index in channel.channel.place.items())
+        place = channel.channel.words
         where = f' ({place})' if place else ''
         warnings += [f'The model does not fit{where}: {words}' for words in _of(channel, known)]
     return warnings
@@ -254,14 +254,12 @@ def beaten_by_pretrained(
     """
     ours, theirs = [], []
     for evaluation in evaluations:
-        beside = evaluation.beside
-        seen = evaluation.probe.noisy[:, None] if beside is None else evaluation.probe.slabs
-        planes = PlanesInMemory.like(evaluation.channel, seen)
+        planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.slabs)
         start = copy.deepcopy(warm_start())
         start.network.centre.fill_(float(np.median(evaluation.probe.noisy)))
         clean = yield from levels_of_slabs(
             start,
-            beside,
+            evaluation.beside,
             planes,
             device=device,
             orientations=orientations,

@@ -119,14 +119,13 @@ def measure_responses(
         spots.append(centres)
     if not spots:
         return {}
-    steps = levels_of_slabs(
+    levels = yield from levels_of_slabs(
         model,
         beside,
         PlanesInMemory.like(channel, np.stack(slabs)),
         device=device,
         orientations=1,
     )
-    levels = yield from steps
     count = 2 * _FAR + 1
     change = levels.reshape(len(spots), 2, count, *levels.shape[1:])
     change = (change[:, 1] - change[:, 0]) / _HEIGHT

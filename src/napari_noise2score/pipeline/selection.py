@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -174,19 +175,18 @@ def evaluate_channel(
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
     resample = None
     if channel.correlation.is_white:
-        resample = resampler(channel, device, 1 if seen else slices, context=seen)
-    places = _places(channel.shape, size)
-    probe = draw_probe(
-        [divided(channel)],
-        size,
-        generator,
-        places,
-        0,
-        STRENGTH,
-        slices,
-        resample,
+        resample = resampler(channel, device, model.network.settings.planes)
+    draw = partial(
+        draw_probe,
+        size=size,
+        generator=generator,
+        strength=STRENGTH,
+        planes=slices,
+        resample=resample,
         context=seen,
     )
+    places = _places(channel.shape, size)
+    probe = draw([divided(channel)], places=places)
     views = min(VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
@@ -211,9 +211,7 @@ def evaluate_channel(
     if not channel.pairs and places == PLACES:
         return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
     alone = divided(replace(channel, pairs=()))
-    drawn = draw_probe(
-        [alone], size, generator, PLACES, 0, STRENGTH, slices, resample, context=seen
-    )
+    drawn = draw([alone], places=PLACES)
     clean = yield from levels(drawn.slabs[1::2], evaluation.sigma_a)
     return replace(evaluation, resampled=ResampledPixels.of(drawn, clean))
 

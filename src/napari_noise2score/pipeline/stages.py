@@ -22,7 +22,7 @@ from napari_noise2score.pipeline.domain import TrainingDomain, beaten_by_pretrai
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.origin import origin_of
-from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
@@ -118,18 +118,10 @@ def score_image_steps(
         def of_channel(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)
 
-        beside: WithContext | None = None
-        if channel.neighbours is not None:
-            blend = choose_blend(own, context_model(channel), channel, device=device)
-            beside = yield from relay(blend, of_channel)
-        others.append(beside)
-        response: Mapping[str, Response] = {}
-        if beside is not None and beside.used:
-            measured = measure_responses(own, beside, channel, device=device)
-            response = yield from relay(measured, of_channel)
-        else:
-            beside = None
+        found, response = yield from relay(_others_of(channel, own, device), of_channel)
+        others.append(found)
         responses.append(response)
+        beside = found if found is not None and found.used else None
         evaluation: ChannelEvaluation = yield from relay(
             evaluate_channel(
                 own, channel, sigma_a, device=device, orientations=orientations, beside=beside
@@ -178,6 +170,18 @@ def score_image_steps(
         tuple(others),
         tuple(responses),
     )
+
+
+def _others_of(
+    channel: PreparedChannel, model: ScoreModel, device: str
+) -> Generator[PredictProgress, None, tuple[WithContext | None, Mapping[str, Response]]]:
+    """What the other planes of a channel say beside a model, and what that smooths."""
+    if channel.neighbours is None:
+        return None, {}
+    beside = yield from choose_blend(model, context_model(channel), channel, device=device)
+    if not beside.used:
+        return beside, {}
+    return beside, (yield from measure_responses(model, beside, channel, device=device))
 
 
 def score_with(

@@ -102,6 +102,14 @@ def with_context(plane: Planes, context: Planes | None) -> Planes:
     return np.concatenate([context[:half], plane[None], context[half:]])
 
 
+def mirrored(context: Planes | None, shape: tuple[int, int]) -> Planes | None:
+    """A context (`PLANES`, Y, X), mirrored up to a larger height and width."""
+    if context is None:
+        return None
+    gaps = [(0, full - side) for full, side in zip(shape, context.shape[1:], strict=True)]
+    return np.pad(context, [(0, 0), *gaps], mode='symmetric')
+
+
 def context_in(slab: Planes) -> Planes:
     """The context (`PLANES`, Y, X) in what `with_context` returned."""
     half = PLANES // 2

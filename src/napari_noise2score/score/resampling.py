@@ -60,10 +60,12 @@ class NoiseResampler:
     ----------
     denoiser : Denoiser
         Gives the estimates; it is not trained.
+    alone : bool
+        Whether it sees the central planes alone, whatever is beside them.
     """
 
-    def __init__(self, denoiser: Denoiser) -> None:
-        self._denoiser = denoiser
+    def __init__(self, denoiser: Denoiser, *, alone: bool = False) -> None:
+        self._denoiser, self._alone = denoiser, alone
 
     @torch.no_grad()
     def draw(self, slabs: Tensor, image: Tensor, generator: torch.Generator) -> Resampled:
@@ -81,11 +83,11 @@ class NoiseResampler:
         replaced = _lattice(slabs, generator)
         lending = replaced & _inner(slabs)
         noisy = central_plane(slabs)
-        first = self._denoiser.denoise(slabs, image)
+        first = self._clean(slabs, image)
         other = _put(
             slabs, replaced, self._noisy(noisy, first, image, replaced, lending, generator)
         )
-        independent = self._denoiser.denoise(other, image)
+        independent = self._clean(other, image)
         fresh = self._noisy(noisy, independent, image, replaced, lending, generator)
         variance = self._denoiser.variance(independent, image, positive=False)
         change = torch.where(replaced, noisy - fresh, 0.0)
@@ -102,6 +104,11 @@ class NoiseResampler:
         where = self._denoiser.device
         drawn = self.draw(slabs.to(where), image.to(where), generator)
         return Resampled(drawn.slabs.cpu(), drawn.change.cpu())
+
+    def _clean(self, slabs: Tensor, image: Tensor) -> Tensor:
+        """Estimates of the central planes."""
+        seen = central_plane(slabs) if self._alone else slabs
+        return self._denoiser.denoise(seen, image)
 
     def _noisy(
         self,

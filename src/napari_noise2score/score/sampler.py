@@ -16,7 +16,7 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
-from napari_noise2score.score.context import PLANES, context_in, with_context
+from napari_noise2score.score.context import PLANES, context_in, mirrored, with_context
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.plane_buffer import (
     CACHE_BYTES,
@@ -328,10 +328,7 @@ class PatchSampler:
                 for first, side in zip((box.top, box.left), image.shape[1:], strict=True)
             )
         )
-        context = image.context(box.plane, window)
-        if context is not None:
-            gaps = [(0, box.size - side) for side in window.shape]
-            context = np.pad(context, [(0, 0), *gaps], mode='symmetric')
+        context = mirrored(image.context(box.plane, window), (box.size, box.size))
         return with_context(self.cut(box).numpy(), context)
 
     def weight(self, box: Box) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.fill import filled
-from napari_noise2score.score.context import with_context
+from napari_noise2score.score.context import mirrored, with_context
 from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.slabs import read_slab
@@ -73,10 +73,7 @@ class TileInputs:
         inside = seen.common(self._here)
         assert inside is not None  # a tile has pixels of the plane
         context = self._beside.context(index, inside.within(self._here))
-        if context is None:
-            return None
-        gaps = [(0, full - side) for full, side in zip(seen.shape, inside.shape, strict=True)]
-        return np.pad(context, [(0, 0), *gaps], mode='symmetric')
+        return mirrored(context, seen.shape)
 
     def _read_plane(self, number: int) -> tuple[Plane, Plane]:
         """The box of a plane, filled and padded, and its mask: 0 where there is no image."""

@@ -76,12 +76,14 @@ class Context(StrEnum):
         if self is Context.AUTO:
             return next(iter(long), None) if slices == 1 else None
         wanted = {Context.TIME: 'T', Context.DEPTH: 'Z'}.get(self)
-        if wanted is not None and slices > 1:
+        if wanted is None:
+            return None
+        if slices > 1:
             raise InputError(
                 f'context is {self.value}, but the network sees {slices} slices at once; give '
                 'context none (--context none), or use a network for single slices (--slices 1)'
             )
-        if wanted is not None and wanted not in long:
+        if wanted not in long:
             what = 'two frames along T' if wanted == 'T' else 'two slices along Z'
             raise InputError(
                 f'context is {self.value}, but axes {axes}, shape {tuple(shape)}, do not have '

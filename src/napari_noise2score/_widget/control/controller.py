@@ -19,6 +19,7 @@ from napari_noise2score._widget.control.messages import (
     error_words,
     residual_name,
     result_name,
+    result_notes,
     update_words,
 )
 from napari_noise2score._widget.control.model_store import ModelStore
@@ -33,8 +34,6 @@ from napari_noise2score._widget.control.runner import (
 from napari_noise2score._widget.control.target import Target, destinations_of
 from napari_noise2score._widget.jobs import Estimated, Event, MakeJob, Result, Stage, View
 from napari_noise2score._widget.stored_run import StoredRun
-from napari_noise2score.analysis.smoothing import smoothing_words
-from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
@@ -366,12 +365,9 @@ class Controller:
         self.store.store_score(target.layer, result.scored)
         self.events.result_ready.emit(target, result.saved or corrected.image, name, result.report)
         self._added += 1
-        notes = [f'{target.source.name}: {note}' for note in result.report['warnings']]
-        gains = [gain_words(model.training) for model in result.scored.score_map.distinct]
-        if len(gains) > 1:
-            gains = [f'{len(gains)} models were trained; the report lists the gain of each.']
-        smoothed = smoothing_words(result.report)
-        self.events.notes_reported.emit((*notes, *filter(None, gains), *smoothed))
+        trainings = [model.training for model in result.scored.score_map.distinct]
+        notes = result_notes(target.source.name, result.report, trainings)
+        self.events.notes_reported.emit(notes)
 
     def _handle_failure(self, failed: jobs.Failed) -> None:
         name, words = self._targets[failed.number].source.name, error_words(failed.error)

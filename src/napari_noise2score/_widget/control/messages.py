@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from napari_noise2score._widget.control.runner import FinishReason, JobKind, Phase, RunnerStatus
 from napari_noise2score._widget.jobs import Estimated, Stage, Update
+from napari_noise2score.analysis.smoothing import smoothing_words
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
+from napari_noise2score.images.axes import place_words
 from napari_noise2score.memory import available, in_words, ran_out
 from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.digits import digits
@@ -102,7 +106,7 @@ def calibration_words(calibration: Calibration) -> str:
 
 def channel_words(estimate: Estimated) -> str:
     """Layer and channel of an estimate."""
-    place = ', '.join(f'{axis} {index}' for axis, index in estimate.place.items())
+    place = place_words(estimate.place)
     return f'{estimate.source.name} ({place})' if place else estimate.source.name
 
 
@@ -241,6 +245,20 @@ def result_name(source: str, families: Sequence[NoiseFamily], correction: Correc
     labels = ' + '.join(dict.fromkeys(family.label for family in families))
     one_formula = all(isinstance(family, Gaussian) for family in families)
     return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'
+
+
+def result_notes(
+    name: str, report: Mapping[str, Any], trainings: Sequence[dict[str, Any]]
+) -> tuple[str, ...]:
+    """What there is to say of a result: its warnings, what was gained, and what was smoothed.
+
+    ``name`` is that of its image, and ``trainings`` are those of its models.
+    """
+    gains = [gain_words(training) for training in trainings]
+    if len(gains) > 1:
+        gains = [f'{len(gains)} models were trained; the report lists the gain of each.']
+    warnings = (f'{name}: {note}' for note in report['warnings'])
+    return (*warnings, *filter(None, gains), *smoothing_words(report))
 
 
 def error_words(error: Exception) -> str:

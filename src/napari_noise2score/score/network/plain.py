@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.network.parts import (
     LOCAL,
     SPREAD,
-    Blocks,
     Network,
     ResidualBlock,
     local_mean,
+    masks,
     only,
 )
 from napari_noise2score.score.precision import depth_precision
@@ -66,19 +64,11 @@ class ScoreNetwork(Network):
         self, settings: NetworkSettings, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(settings)
-        widths = self.widths(settings)
-
-        def blocks(width: int) -> Blocks:
-            return Blocks(*(ResidualBlock(width) for _ in range(settings.blocks)))
-
-        self.head = nn.Conv2d(3, widths[0], 3, padding=1)
-        self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
-        self.down = nn.ModuleList(blocks(w) for w in widths)
-        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
-        self.grow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
-        self.tail = nn.Conv2d(widths[0], 1, 3, padding=1)
-        self.depth = nn.ModuleList(DepthBlock(widths[0]) for _ in range(settings.planes // 2))
+        width = self.widths(settings)[0]
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.add_levels()
+        self.tail = nn.Conv2d(width, 1, 3, padding=1)
+        self.depth = nn.ModuleList(DepthBlock(width) for _ in range(settings.planes // 2))
         last = [m.last for m in self.modules() if isinstance(m, ResidualBlock | DepthBlock)]
         self.initialise(generator, *last, self.tail, self.correlated)
 
@@ -86,11 +76,6 @@ class ScoreNetwork(Network):
     def widths(settings: NetworkSettings) -> list[int]:
         """Number of features at each resolution, the highest first."""
         return [settings.channels * 2**level for level in range(settings.levels)]
-
-    @property
-    def inputs(self) -> int:
-        """Number of adjacent input planes, with the predicted one."""
-        return self.settings.planes
 
     def outer_weights(self, count: int) -> list[nn.Parameter]:
         """Weights of the first ``count`` blocks, which combine the outermost planes."""
@@ -104,12 +89,7 @@ class ScoreNetwork(Network):
     @property
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
-        levels, blocks = self.settings.levels, self.settings.blocks
-        radius = LOCAL // 2 + 2 + 2 * len(self.depth)
-        for level in range(levels):
-            passes = 2 if level < levels - 1 else 1
-            radius += passes * blocks * 2 * 2**level
-        return radius + self.size_multiple
+        return LOCAL // 2 + 2 + 2 * len(self.depth) + self.radius_of_levels(1)
 
     def forward(
         self,
@@ -148,30 +128,9 @@ class ScoreNetwork(Network):
         surplus = torch.zeros_like(mean) if variance is None else variance - 1
         conditions = torch.cat([(mean - self.centre) / SPREAD, surplus], dim=1)
         x = self._features(z - mean, conditions, there)
-        if correlation is not None:
-            x = x + self.correlated(correlation)[:, :, None, None]
-        places = self._places(there)
-        x = only(x, places[0])
-        skips: list[Tensor] = []
-        for index, block in enumerate(self.down):
-            x = block(x, places[index])
-            if index < len(self.shrink):
-                skips.append(x)
-                x = only(self.shrink[index](x), places[index + 1])
-        for index in reversed(range(len(self.grow))):
-            small = self.grow[index](x)
-            x = skips[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
-            x = self.up[index](only(x, places[index]), places[index])
+        places = masks(None if there is None else central_plane(there), len(self.down))
+        x = self.through_levels(x, correlation, places)
         return mean + cast(Tensor, self.tail(F.relu(x))).float()
-
-    def _places(self, there: Tensor | None) -> list[Tensor | None]:
-        """Valid places of the central plane, (B, 1, Y, X), at every resolution."""
-        if there is None:
-            return [None] * len(self.down)
-        masks = [central_plane(there)]
-        for _ in self.shrink:
-            masks.append(F.max_pool2d(masks[-1], 2))
-        return [*masks]
 
     def _features(self, differences: Tensor, conditions: Tensor, there: Tensor | None) -> Tensor:
         """(B, C, Y, X) at full resolution.

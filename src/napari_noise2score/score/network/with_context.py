@@ -12,24 +12,23 @@ the other planes as it is.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.context import ERROR, LEVELS, MEAN, PLANES, UNSTEADINESS
 from napari_noise2score.score.network.parts import (
     LOCAL,
     SPREAD,
-    Blocks,
     Network,
     ResidualBlock,
     local_mean,
+    masks,
     only,
 )
+from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.settings import NetworkSettings
 
 FINE = 16
@@ -59,19 +58,11 @@ class ContextNetwork(Network):
         self, settings: NetworkSettings, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(settings)
-        widths = self.widths(settings)
-
-        def blocks(width: int) -> Blocks:
-            return Blocks(*(ResidualBlock(width) for _ in range(settings.blocks)))
-
+        width = self.widths(settings)[0]
         self.fine = nn.Conv2d(_INPUTS, FINE, 3, padding=1)
-        self.head = nn.Conv2d(4 * _INPUTS, widths[0], 3, padding=1)
-        self.correlated = nn.Linear(len(NEAREST), widths[0], bias=False)
-        self.down = nn.ModuleList(blocks(w) for w in widths)
-        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
-        self.grow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
-        self.spread = nn.Conv2d(widths[0], 4 * FINE, 1)
+        self.head = nn.Conv2d(4 * _INPUTS, width, 3, padding=1)
+        self.add_levels()
+        self.spread = nn.Conv2d(width, 4 * FINE, 1)
         self.last = ResidualBlock(FINE)
         self.tail = nn.Conv2d(FINE, 2, 3, padding=1)
         last = [module.last for module in self.modules() if isinstance(module, ResidualBlock)]
@@ -83,11 +74,6 @@ class ContextNetwork(Network):
         return [settings.channels * (level + 1) for level in range(settings.levels)]
 
     @property
-    def inputs(self) -> int:
-        """Number of input planes: the predicted one, and its context."""
-        return 1 + PLANES
-
-    @property
     def size_multiple(self) -> int:
         """Height and width of an input must be multiples of this."""
         return int(2**self.settings.levels)
@@ -95,12 +81,7 @@ class ContextNetwork(Network):
     @property
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
-        levels, blocks = self.settings.levels, self.settings.blocks
-        radius = 2 * (LOCAL // 2) + 2 + 4
-        for level in range(levels):
-            passes = 2 if level < levels - 1 else 1
-            radius += passes * blocks * 2 * 2 ** (level + 1)
-        return radius + self.size_multiple
+        return 2 * (LOCAL // 2) + 2 + 4 + self.radius_of_levels(2)
 
     def forward(
         self,
@@ -145,48 +126,27 @@ class ContextNetwork(Network):
                 own - mean,
                 (mean - self.centre) / SPREAD,
                 surplus,
-                torch.asinh(
-                    torch.cat([levels, apart], dim=1)
-                ),  # of a large one only its sign counts
+                # of a large difference only its sign counts
+                torch.asinh(torch.cat([levels, apart], dim=1)),
                 seen.to(z.dtype),
                 context[:, [UNSTEADINESS, ERROR]].nan_to_num(),
             ],
             dim=1,
         )
-        places = self._places(None if there is None else there[:, there.shape[1] // 2, None])
+        there = None if there is None else central_plane(there)
+        places = masks(there, len(self.down) + 1)
         x = only(x, places[0]).contiguous(memory_format=torch.channels_last)
         fine = only(self.fine(x), places[0])
         x = self.head(F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last))
-        if correlation is not None:
-            x = x + self.correlated(correlation)[:, :, None, None]
-        x = only(x, places[1])
-        skips: list[Tensor] = []
-        for index, block in enumerate(self.down):
-            x = block(x, places[index + 1])
-            if index < len(self.shrink):
-                skips.append(x)
-                x = only(self.shrink[index](x), places[index + 2])
-        for index in reversed(range(len(self.grow))):
-            small = self.grow[index](x)
-            x = skips[index] + F.interpolate(small, scale_factor=2.0, mode='nearest')
-            x = self.up[index](only(x, places[index + 1]), places[index + 1])
+        x = self.through_levels(x, correlation, places[1:])
         fine = fine + F.pixel_shuffle(self.spread(x), 2)
         fine = self.last(only(fine, places[0]), places[0])
         tail, gate = cast(Tensor, self.tail(F.relu(fine))).float().unbind(dim=1)
         return mean + tail[:, None] + torch.sigmoid(gate[:, None] - _CLOSED) * alike * others
-
-    def _places(self, there: Tensor | None) -> list[Tensor | None]:
-        """Valid places (B, 1, Y, X) at every resolution, the full one first."""
-        if there is None:
-            return [None] * (len(self.down) + 1)
-        masks = [there]
-        for _ in self.down:
-            masks.append(F.max_pool2d(masks[-1], 2))
-        return [*masks]
 
 
 def _divided(z: Tensor) -> tuple[Tensor, Tensor]:
     """A plane (B, 1, Y, X) and its context (B, `PLANES`, Y, X), NaN without one."""
     if z.shape[1] == 1:
         return z, z.new_full((1, PLANES, 1, 1), torch.nan).expand(len(z), -1, *z.shape[2:])
-    return z[:, _HALF, None], torch.cat([z[:, :_HALF], z[:, _HALF + 1 :]], dim=1)
+    return central_plane(z), torch.cat([z[:, :_HALF], z[:, _HALF + 1 :]], dim=1)

@@ -26,7 +26,6 @@ from torch import Tensor
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import written_whole
 from napari_noise2score.images.procedural import procedural_image
-from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.gradient import gradient
 from napari_noise2score.score.model import ScoreModel
@@ -188,11 +187,8 @@ def pretrain(
 def _loss(output: Tensor, clean: Tensor, z: Tensor) -> Tensor:
     """Mean of the smooth absolute error; planes with a context, of small error, count more."""
     each = F.smooth_l1_loss(output, clean, reduction='none').mean(dim=(1, 2, 3))
-    if z.shape[1] == 1:
-        return each.mean()
-    seen = z[:, [number for number in range(1 + PLANES) if number != PLANES // 2], 0, 0]
-    weight = 1 + (_CONTEXT - 1) * seen.isfinite().any(dim=1)
-    return (weight * each).mean()
+    seen = z[:, :, 0, 0].isfinite().sum(dim=1) > 1
+    return (torch.where(seen, _CONTEXT, 1.0) * each).mean()
 
 
 def _keep(record: dict[str, Any], state: str | os.PathLike[str]) -> None:

@@ -53,7 +53,7 @@ def draw_events(size: int, at: NDArray[np.intp], rng: np.random.Generator) -> Ar
     total = np.zeros((len(at), size, size), np.float32)
     y, x = np.ogrid[:size, :size]
     for _ in range(int(rng.integers(1, 8))):
-        radius = _between(0.6, 9, rng)
+        radius = between(0.6, 9, rng)
         centre = rng.uniform(0, size, 2)
         place = np.hypot(y - centre[0], x - centre[1])
         if rng.uniform() < 0.5:  # a place with an edge, else one that fades
@@ -61,7 +61,7 @@ def draw_events(size: int, at: NDArray[np.intp], rng: np.random.Generator) -> Ar
         else:
             shape = np.exp(-0.5 * (place / radius) ** 2)
         sign = 1 if rng.uniform() < 0.8 else -1
-        course = sign * _between(0.3, 1.5, rng) * _course(at, rng)
+        course = sign * between(0.3, 1.5, rng) * _course(at, rng)
         total += course[:, None, None].astype(np.float32) * shape.astype(np.float32)
     return total
 
@@ -74,7 +74,7 @@ def _course(at: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.floati
     if kind < 0.45:  # a flash
         return 1.0 * ((after >= 0) & (after < int(rng.choice([1, 1, 1, 2, 3]))))
     if kind < 0.75:  # a transient
-        rise, decay = rng.uniform(0.05, 2), _between(0.7, 10, rng)
+        rise, decay = rng.uniform(0.05, 2), between(0.7, 10, rng)
         late = np.maximum(after + 1, 0)
         course = (1 - np.exp(-late / rise)) * np.exp(-late / decay)
         return np.asarray(course / max(float(course.max()), 1e-6))
@@ -96,7 +96,7 @@ def _drift(images: Image, size: int, at: NDArray[np.intp], rng: np.random.Genera
     if rng.uniform() < 0.7:
         path = at[:, None] * _velocity(rng)
     else:
-        path = rng.normal(0, _between(0.2, 4, rng), (len(at), 2))
+        path = rng.normal(0, between(0.2, 4, rng), (len(at), 2))
     path = path + place
     if rng.uniform() < 0.4:
         path = path.round()
@@ -108,7 +108,7 @@ def _object(images: Image, size: int, at: NDArray[np.intp], rng: np.random.Gener
     planes = _still(images, size, at, rng)
     y, x = np.mgrid[:size, :size]
     for _ in range(int(rng.integers(1, 4))):
-        image, radius = images(), _between(2, 20, rng)
+        image, radius = images(), between(2, 20, rng)
         soft = rng.uniform(0.5, 2.5)
         bright = rng.uniform(0.3, 1.0), rng.uniform(0, 0.7)
         velocity, start = _velocity(rng), rng.uniform(0, size, 2)
@@ -129,7 +129,7 @@ def _volume(images: Image, size: int, at: NDArray[np.intp], rng: np.random.Gener
     """Slices: layers in several depths, blurred out of focus, with light that fades in depth."""
     total = np.zeros((len(at), size, size), np.float32)
     tilt = _velocity(rng) * 0.3 * (rng.uniform() < 0.5)
-    width = _between(0.6, 6, rng)
+    width = between(0.6, 6, rng)
     for number in range(int(rng.integers(2, 7))):
         image = images()
         depth = rng.uniform(-1, 1) if number == 0 else rng.uniform(-8, 8)
@@ -162,7 +162,7 @@ def _cut(images: Image, size: int, at: NDArray[np.intp], rng: np.random.Generato
 
 def _velocity(rng: np.random.Generator) -> NDArray[np.float64]:
     turn = rng.uniform(0, 2 * np.pi)
-    return _between(0.05, _FASTEST, rng) * np.array([np.sin(turn), np.cos(turn)])
+    return between(0.05, _FASTEST, rng) * np.array([np.sin(turn), np.cos(turn)])
 
 
 def _cut_out(image: Array, place: NDArray[np.float64], size: int) -> Array:
@@ -183,5 +183,6 @@ def _cut_out(image: Array, place: NDArray[np.float64], size: int) -> Array:
     return np.asarray(patch, np.float32)
 
 
-def _between(low: float, high: float, rng: np.random.Generator) -> float:
+def between(low: float, high: float, rng: np.random.Generator) -> float:
+    """A number from an even distribution of its logarithm."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -20,6 +20,7 @@ from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.score.network.parts import local_mean
+from napari_noise2score.score.pretraining.scenes import between
 
 Array = NDArray[np.float64]
 
@@ -147,7 +148,7 @@ class SyntheticPairs:
         return bool(self._rng.uniform() < share)
 
     def _between(self, low: float, high: float) -> float:
-        return float(np.exp(self._rng.uniform(np.log(low), np.log(high))))
+        return between(low, high, self._rng)
 
     def _sigma_a(self) -> float:
         return self._between(*SIGMA_A) if self._often(_PERTURBED_SHARE) else 0.0
@@ -157,8 +158,12 @@ class SyntheticPairs:
         image = self._images[self._rng.integers(len(self._images))]
         top, left = self._rng.integers(_SIZE - self._size + 1, size=2)
         patch = image[top : top + self._size, left : left + self._size]
-        patch = np.asarray(np.rot90(patch, int(self._rng.integers(4))))
-        return patch[:, ::-1] if self._often(0.5) else patch, float(np.median(image))
+        return self._turned(patch), float(np.median(image))
+
+    def _turned(self, image: Array) -> Array:
+        """An image in one of its eight orientations."""
+        turned = np.asarray(np.rot90(image, int(self._rng.integers(4))))
+        return turned[:, ::-1] if self._often(0.5) else turned
 
     def _zero(self, median: float) -> float:
         """What the network will take for its zero: about the median of the image."""

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import fft
 
-from napari_noise2score.images.procedural import procedural_image
 from napari_noise2score.noise.correlation import NEAREST
 from napari_noise2score.score.context import REACH, context_of, with_context
 from napari_noise2score.score.network.parts import local_mean
@@ -24,7 +23,6 @@ from napari_noise2score.score.pretraining.synthetic_pairs import (
     LIGHT,
     PHOTONS,
     Drawn,
-    Source,
     SyntheticPairs,
 )
 
@@ -51,15 +49,6 @@ class SyntheticSequences(SyntheticPairs):
     in the middle.
     """
 
-    def __init__(
-        self,
-        size: int,
-        rng: np.random.Generator,
-        source: Source = procedural_image,
-        images: int = 200,
-    ) -> None:
-        super().__init__(size, rng, source, images)
-
     def _times(self) -> NDArray[np.intp]:
         """Times of the planes of a scene, the plane itself at 0."""
         if self._often(_FEW):
@@ -82,8 +71,7 @@ class SyntheticSequences(SyntheticPairs):
             nonlocal median
             chosen = self._images[self._rng.integers(len(self._images))]
             median = float(np.median(chosen))
-            turned = np.rot90(chosen, int(self._rng.integers(4))).astype(np.float32)
-            return turned[:, ::-1] if self._often(0.5) else turned
+            return self._turned(chosen).astype(np.float32)
 
         planes = draw_scene(image, self._size, at, self._rng)
         shape = planes.shape
