@@ -319,7 +319,7 @@ def pretrain(options: argparse.Namespace) -> int:
     """Make weights for trainings to start from; the log of the loss goes to standard output."""
     from napari_noise2score.images.procedural import procedural_image
     from napari_noise2score.score.pretraining.pretrain import pretrain
-    from napari_noise2score.score.pretraining.synthetic_pairs import places_in
+    from napari_noise2score.score.pretraining.synthetic_pairs import Places
     from napari_noise2score.score.pretraining.weights import starting_model
 
     defaults = PretrainSettings()
@@ -327,7 +327,7 @@ def pretrain(options: argparse.Namespace) -> int:
     settings = read_fields(options, replace(defaults, network=network))
     outputs = outputs_of(output=options.output, state=options.state)
     with tried(outputs, [] if options.images is None else image_files(options.images)):
-        source = procedural_image if options.images is None else places_in(clean(options.images))
+        source = procedural_image if options.images is None else Places(clean(options.images))
         start = None if options.init is None else starting_model(options.init)
         steps = logged(pretrain(settings, source=source, state=options.state, start=start))
         model: ScoreModel = run(steps)

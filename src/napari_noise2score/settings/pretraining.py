@@ -26,7 +26,7 @@ class PretrainSettings:
     patch : int
         Height and width of a patch, pixels.
     learning_rate : float
-        Maximum learning rate of Adam.
+        Maximum learning rate of Muon.
     seed : int
         Seed of the random numbers.
     device : Device
@@ -52,9 +52,9 @@ class PretrainSettings:
         64, label='Patch', unit='pixels', help='Height and width of a patch.', command=False
     )
     learning_rate: float = setting(
-        2e-3,
+        3e-3,
         label='Learning rate',
-        help='Highest learning rate of the Adam optimiser.',
+        help='Highest learning rate of the Muon optimiser.',
         command=False,
     )
     seed: int = setting(0, label='Seed', help='Seed of the random numbers.')

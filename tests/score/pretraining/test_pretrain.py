@@ -12,8 +12,10 @@ from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
 from napari_noise2score.progress import finish
+from napari_noise2score.score.pretraining.drawing import drawn
 from napari_noise2score.score.pretraining.pretrain import pretrain
-from napari_noise2score.score.pretraining.synthetic_pairs import places_in
+from napari_noise2score.score.pretraining.synthetic_pairs import Places, SyntheticPairs
+from napari_noise2score.score.pretraining.synthetic_sequences import SyntheticSequences
 from napari_noise2score.settings import (
     DenoiseSettings,
     NetworkSettings,
@@ -96,14 +98,14 @@ def test_a_state_of_other_settings_is_refused(tmp_path):
 def test_images_of_ones_own():
     rng = np.random.default_rng(0)
     image = 40 + 7 * rng.uniform(size=(200, 180))
-    place = places_in([image])(160, rng)
+    place = Places([image])(160, rng)
     assert place.shape == (160, 160)
     assert place.min() == 0
     assert place.max() == 1
     with pytest.raises(InputError, match=r'shape \(100, 300\)'):
-        places_in([np.zeros((100, 300))])
+        Places([np.zeros((100, 300))])
     with pytest.raises(InputError, match='no image'):
-        places_in([])
+        Places([])
 
 
 def test_no_steps_are_refused():
@@ -142,3 +144,28 @@ def test_it_begins_with_given_weights():
         torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
     with pytest.raises(InputError, match='give the same size'):
         next(pretrain(quick(3), start=first, source=flat))
+
+
+def test_batches_are_the_same_wherever_they_are_drawn():
+    def first(kind, *, beside):
+        batches = drawn(kind, 32, 2, [3, 0], flat, beside=beside)
+        return [next(batches) for _ in range(3)]
+
+    for kind in (SyntheticPairs, SyntheticSequences):
+        here, there = (first(kind, beside=beside) for beside in (False, True))
+        for one, other in zip(here, there, strict=True):
+            for part, same in zip(one, other, strict=True):
+                torch.testing.assert_close(part, same, rtol=0, atol=0, equal_nan=True)
+
+
+def test_places_where_something_happens_once_count_more():
+    events = np.zeros((5, 4, 4), np.float32)
+    events[2, 0, 0] = 3  # in the plane
+    events[1, 1, 1] = -0.5  # beside it
+    events[:, 2, 2] = 2  # in all of them
+    events[0, 3, 3] = 2
+    weight = SyntheticSequences.weight_of(events, 2)
+    assert weight[0, 0] == 4
+    assert weight[1, 1] == 2.5
+    assert weight[2, 2] == 1
+    assert SyntheticSequences.weight_of(events[1:], 2)[3, 3] == 1

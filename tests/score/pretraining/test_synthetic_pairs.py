@@ -13,8 +13,8 @@ def batches():
 
 
 def test_shapes(batches):
-    z, clean, variance, near, sigma_a = batches[0]
-    assert z.shape == clean.shape == variance.shape == (16, 1, 32, 32)
+    z, clean, variance, near, sigma_a, weight = batches[0]
+    assert z.shape == clean.shape == variance.shape == weight.shape == (16, 1, 32, 32)
     assert near.shape == (16, len(NEAREST))
     assert sigma_a.shape == (16, 1, 1, 1)
     assert all(part.dtype == torch.float32 for part in batches[0])
@@ -23,7 +23,7 @@ def test_shapes(batches):
 def test_noise_has_the_variance_stated_and_the_solution_its_mean(batches):
     """Averaged over many pairs: noise variance plus perturbation."""
     ratio, bias = [], []
-    for z, clean, variance, _, sigma_a in batches:
+    for z, clean, variance, _, sigma_a, _ in batches:
         noise = z - clean
         ratio += (
             (noise**2).mean((1, 2, 3)) / (variance.mean((1, 2, 3)) + sigma_a[:, 0, 0, 0] ** 2)
@@ -35,7 +35,7 @@ def test_noise_has_the_variance_stated_and_the_solution_its_mean(batches):
 
 def test_the_correlation_told_is_that_of_the_noise(batches):
     told, found = [], []
-    for z, clean, _, near, _ in batches:
+    for z, clean, _, near, _, _ in batches:
         noise = (z - clean)[:, 0]
         for patch, numbers in zip(noise, near, strict=True):
             told.append(float(numbers[0]))

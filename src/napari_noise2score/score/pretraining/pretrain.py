@@ -18,7 +18,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +31,8 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.choice import network_of
 from napari_noise2score.score.network.parts import channels_last
 from napari_noise2score.score.precision import Precision
+from napari_noise2score.score.pretraining.drawing import drawn
+from napari_noise2score.score.pretraining.optimiser import Optimiser
 from napari_noise2score.score.pretraining.synthetic_pairs import Source, SyntheticPairs
 from napari_noise2score.score.pretraining.synthetic_sequences import SyntheticSequences
 from napari_noise2score.score.threads import usable_threads, using
@@ -43,10 +44,10 @@ _LEAST_RATE = 0.01
 _LONGEST_MEMORY = 0.999
 _SMOOTHING = 0.995
 _KEEP_EVERY = 60.0
-_STEEPEST = 1.0
-"""Largest norm of a gradient: a scene that changes completely has a very large one."""
 _CONTEXT = 2.0
 """Weight of a plane with a context in the loss."""
+_WORTH_A_PROCESS = 300
+"""Steps for which pairs are drawn by a process of their own."""
 _LOGGED = 100
 """Entries of the log of the loss."""
 
@@ -123,28 +124,41 @@ def pretrain(
     channels_last(network)
     average = copy.deepcopy(network)
     precision, threads = precision or Precision(device), usable_threads()
-    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+    optimiser = Optimiser(network, settings.learning_rate)
     step, smoothed = 0, math.nan
     log: list[tuple[int, float]] = []
     if state is not None and Path(state).exists():
         kept = _read(state, settings)
         network.load_state_dict(kept['network'])
         average.load_state_dict(kept['average'])
-        optimiser.load_state_dict(kept['optimiser'])
+        try:
+            optimiser.load_state_dict(kept['optimiser'])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f'{state}: was started with another optimiser (Adam, by an earlier version, or by '
+                'a PyTorch without Muon); give another file, or the weights with --init'
+            ) from error
         step, smoothed, log = kept['step'], kept['loss'], kept['log']
     kind = SyntheticSequences if settings.network.context else SyntheticPairs
-    pairs = kind(settings.patch, np.random.default_rng([settings.seed, step]), source)
+    pairs = drawn(
+        kind,
+        settings.patch,
+        settings.batch,
+        [settings.seed, step],
+        source,
+        beside=(os.cpu_count() or 1) > 1 and settings.steps - step >= _WORTH_A_PROCESS,
+    )
     begin = saved = time.perf_counter()
     while step < settings.steps:
-        for group in optimiser.param_groups:
-            group['lr'] = _rate(settings, step)
-        batch = [part.to(device) for part in pairs.draw(settings.batch)]
-        z, clean, variance, near, sigma_a = batch
+        batch = [part.to(device) for part in next(pairs)]
+        z, clean, variance, near, sigma_a, weight = batch
 
         def loss(
-            given: Sequence[Tensor] = (z, sigma_a, variance, near), clean: Tensor = clean
+            given: Sequence[Tensor] = (z, sigma_a, variance, near),
+            clean: Tensor = clean,
+            weight: Tensor = weight,
         ) -> Tensor:
-            return _loss(network(*given).float(), clean, given[0])
+            return _loss(network(*given).float(), clean, given[0], weight)
 
         with using(threads):
             found = gradient(network, loss, precision, step + 1)
@@ -153,8 +167,7 @@ def pretrain(
                 f'the loss is non-finite at step {step + 1}, in full precision too: check the '
                 'clean images, if they were given, for values that are NaN or infinite'
             )
-        torch.nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
-        optimiser.step()
+        optimiser.step(_rate(settings, step))
         step += 1
         memory = min(_LONGEST_MEMORY, step / (step + 9))
         with torch.no_grad():
@@ -184,9 +197,9 @@ def pretrain(
     )
 
 
-def _loss(output: Tensor, clean: Tensor, z: Tensor) -> Tensor:
+def _loss(output: Tensor, clean: Tensor, z: Tensor, weight: Tensor) -> Tensor:
     """Mean of the smooth absolute error; planes with a context, of small error, count more."""
-    each = F.smooth_l1_loss(output, clean, reduction='none').mean(dim=(1, 2, 3))
+    each = (weight * F.smooth_l1_loss(output, clean, reduction='none')).mean(dim=(1, 2, 3))
     seen = z[:, :, 0, 0].isfinite().sum(dim=1) > 1
     return (torch.where(seen, _CONTEXT, 1.0) * each).mean()
 
@@ -230,6 +243,7 @@ def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str
 
 
 def _rate(settings: PretrainSettings, step: int) -> float:
+    """Share of the largest learning rate."""
     cosine = (1 + math.cos(math.pi * step / settings.steps)) / 2
-    peak = settings.learning_rate * min(1.0, (step + 1) / _WARM_UP)
-    return peak * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
+    rise = min(1.0, (step + 1) / _WARM_UP)
+    return rise * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)

@@ -22,6 +22,7 @@ _FASTEST = 4.0
 """Pixels per frame."""
 _DEFOCUS = 0.8
 """Width of the blur per slice out of focus, pixels."""
+_MOST_EVENTS = 12
 
 
 def draw_scene(images: Image, size: int, at: NDArray[np.intp], rng: np.random.Generator) -> Array:
@@ -52,7 +53,7 @@ def draw_events(size: int, at: NDArray[np.intp], rng: np.random.Generator) -> Ar
     """What happens once in a scene, (N, size, size) float32, amplitudes of about one."""
     total = np.zeros((len(at), size, size), np.float32)
     y, x = np.ogrid[:size, :size]
-    for _ in range(int(rng.integers(1, 8))):
+    for _ in range(int(rng.integers(1, _MOST_EVENTS + 1))):
         radius = between(0.6, 9, rng)
         centre = rng.uniform(0, size, 2)
         place = np.hypot(y - centre[0], x - centre[1])
@@ -67,8 +68,9 @@ def draw_events(size: int, at: NDArray[np.intp], rng: np.random.Generator) -> Ar
 
 
 def _course(at: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.floating]:
-    """Course of an event over time, 0 to 1; half of all begin in or just before the plane 0."""
-    begin = int(rng.choice([0, 0, 0, -1, -2])) if rng.uniform() < 0.5 else int(rng.choice(at))
+    """Course of an event over time, 0 to 1; most begin in the plane 0 or in one beside it."""
+    near = [0, 0, 0, 0, -1, 1, -2, 2]
+    begin = int(rng.choice(near)) if rng.uniform() < 0.7 else int(rng.choice(at))
     after = at - begin
     kind = rng.uniform()
     if kind < 0.45:  # a flash

@@ -27,8 +27,10 @@ Array = NDArray[np.float64]
 Source: TypeAlias = Callable[[int, np.random.Generator], Array]
 """Draws a clean image of a height and width in pixels, 0 to 1."""
 
-Drawn: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array, float]
-"""A pair: noisy planes, the clean plane, its noise variance, correlation and perturbation."""
+Drawn: TypeAlias = tuple[
+    NDArray[Any], NDArray[Any], NDArray[Any], Array, float, NDArray[Any] | float
+]
+"""A pair: noisy planes, the clean plane, its noise variance, correlation, perturbation, weight."""
 
 CONTRAST = 1.0, 100.0
 """Range of the difference between the brightest and darkest pixel, noise standard deviations."""
@@ -55,7 +57,7 @@ _BATCHES_AN_IMAGE = 4
 _PHOTON_SHARE, _CORRELATED_SHARE = 0.35, 0.5
 
 
-def places_in(images: Sequence[NDArray[np.floating]]) -> Source:
+class Places:
     """Random places of given images (Y, X), stretched to 0 to 1 and bent by a gamma curve.
 
     Raises
@@ -63,28 +65,31 @@ def places_in(images: Sequence[NDArray[np.floating]]) -> Source:
     InputError
         If there is none, or one that is smaller than a place.
     """
-    for image in images:
-        if image.ndim != 2 or min(image.shape) < _SIZE:
-            raise InputError(
-                f'an image to learn from has shape {image.shape}; '
-                f'grey images of {_SIZE} x {_SIZE} pixels or more are needed'
-            )
-    if not images:
-        raise InputError('no image to learn from is given; at least one is needed')
 
-    def draw(size: int, rng: np.random.Generator) -> Array:
-        image = images[int(rng.integers(len(images)))]
+    def __init__(self, images: Sequence[NDArray[np.floating]]) -> None:
+        for image in images:
+            if image.ndim != 2 or min(image.shape) < _SIZE:
+                raise InputError(
+                    f'an image to learn from has shape {image.shape}; '
+                    f'grey images of {_SIZE} x {_SIZE} pixels or more are needed'
+                )
+        if not images:
+            raise InputError('no image to learn from is given; at least one is needed')
+        self._images = images
+
+    def __call__(self, size: int, rng: np.random.Generator) -> Array:
+        """A place of that height and width, pixels."""
+        image = self._images[int(rng.integers(len(self._images)))]
         top, left = (int(rng.integers(side - size + 1)) for side in image.shape)
         place = np.asarray(image[top : top + size, left : left + size], np.float64)
         low, high = float(place.min()), float(place.max())
         return ((place - low) / max(high - low, 1e-12)) ** rng.uniform(0.5, 2.5)
 
-    return draw
-
 
 class Batch(NamedTuple):
     """Pairs: noisy and clean (B, 1, S, S), noise variance (B, 1, S, S) at the level of the local
-    mean of the noisy image, correlation (B, 6), perturbation (B, 1, 1, 1).
+    mean of the noisy image, correlation (B, 6), perturbation (B, 1, 1, 1), and how much each
+    pixel counts (B, 1, S, S).
     """
 
     z: Tensor
@@ -92,6 +97,7 @@ class Batch(NamedTuple):
     variance: Tensor
     correlation: Tensor
     sigma_a: Tensor
+    weight: Tensor
 
 
 class SyntheticPairs:
@@ -133,15 +139,17 @@ class SyntheticPairs:
             self._photons() if self._often(_PHOTON_SHARE) else self._gaussian()
             for _ in range(count)
         ]
-        z, clean, variance, near, sigma_a = (
-            np.stack(a).astype(np.float32) for a in zip(*made, strict=True)
-        )
+        *parts, weight = zip(*made, strict=True)
+        z, clean, variance, near, sigma_a = (np.stack(part).astype(np.float32) for part in parts)
+        size = (self._size, self._size)
+        weights = np.stack([np.broadcast_to(np.float32(each), size) for each in weight])
         return Batch(
             torch.from_numpy(z).reshape(count, -1, self._size, self._size),
             torch.from_numpy(clean)[:, None],
             torch.from_numpy(variance)[:, None],
             torch.from_numpy(near),
             torch.from_numpy(sigma_a)[:, None, None, None],
+            torch.from_numpy(weights)[:, None],
         )
 
     def _often(self, share: float) -> bool:
@@ -183,7 +191,7 @@ class SyntheticPairs:
         noise = np.fft.irfft2(np.fft.rfft2(white) * root, s=clean.shape)
         z = clean + (1 + sigma_a**2) ** 0.5 * noise
         zero = self._zero(contrast * median)
-        return z - zero, clean - zero, np.ones_like(z), near, sigma_a
+        return z - zero, clean - zero, np.ones_like(z), near, sigma_a, 1.0
 
     def _correlated(self) -> tuple[Array, Array]:
         """Root of a power spectrum of mean one, and its correlations at `NEAREST`."""
@@ -213,4 +221,4 @@ class SyntheticPairs:
         mean = local_mean(torch.from_numpy(z)[None, None])[0, 0].numpy()
         zero = self._zero(float(table.mean_of(np.array([dark + light * median]))[0]))
         variance = table.variance_at(mean)
-        return z - zero, table.mean_of(rate) - zero, variance, np.zeros(len(NEAREST)), sigma_a
+        return z - zero, table.mean_of(rate) - zero, variance, np.zeros(len(NEAREST)), sigma_a, 1.0

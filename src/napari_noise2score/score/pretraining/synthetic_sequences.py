@@ -31,10 +31,14 @@ ALONE = 0.3
 
 _FEW = 0.35
 """Share of the scenes with few planes."""
-_EVENTS = 0.5
+_EVENTS = 0.65
 _WRONG = 0.4
-_EVENT = 0.4, 12.0
+_EVENT = 0.5, 10.0
 """Height of events, noise standard deviations."""
+_ONCE = 3.0
+"""By how much more a pixel counts where something happens in the plane and not beside it, or
+beside it and not in the plane."""
+_BESIDE = 2
 _GAIN = 0.9, 1.12
 """Noise standard deviation where the gain is 0.8 to 1.25 times the one that is given."""
 
@@ -74,8 +78,7 @@ class SyntheticSequences(SyntheticPairs):
             return self._turned(chosen).astype(np.float32)
 
         planes = draw_scene(image, self._size, at, self._rng)
-        shape = planes.shape
-        events = np.zeros(shape, np.float32)
+        events = np.zeros_like(planes)
         if self._often(_EVENTS):
             events = draw_events(self._size, at, self._rng)
         return at, planes, median, events
@@ -83,7 +86,8 @@ class SyntheticSequences(SyntheticPairs):
     def _gaussian(self) -> Drawn:
         at, planes, median, events = self._scene()
         contrast = self._between(*CONTRAST)
-        clean = np.asarray(contrast * planes + self._between(*_EVENT) * events)
+        events = np.asarray(self._between(*_EVENT) * events, np.float32)
+        clean = np.asarray(contrast * planes + events, np.float32)
         own = int(np.argmin(np.abs(at)))
         sigma_a = self._sigma_a()
         noise = self._rng.standard_normal(clean.shape, dtype=np.float32)
@@ -106,7 +110,8 @@ class SyntheticSequences(SyntheticPairs):
         z = clean * light[:, None, None] + noise
         zero = self._zero(contrast * median)
         seen = self._seen(np.asarray(z - zero, np.float32), own)
-        return seen, clean[own] - zero, np.ones(z.shape[1:]), near, sigma_a
+        once = self.weight_of(events, own)
+        return seen, clean[own] - zero, np.ones(z.shape[1:]), near, sigma_a, once
 
     def _photons(self) -> Drawn:
         which = int(self._rng.integers(len(self._cameras)))
@@ -115,7 +120,13 @@ class SyntheticSequences(SyntheticPairs):
         own = int(np.argmin(np.abs(at)))
         dark, bright = self._between(*PHOTONS), self._between(*LIGHT)
         height = self._between(*_EVENT) * (dark + 0.3 * bright + 0.5) ** 0.5
-        rate = np.maximum(dark + bright * planes + height * events, 0.5 * dark)
+        usual = dark + bright * planes
+        rate = np.maximum(usual + height * events, 0.5 * dark)
+        once = (
+            1.0
+            if not events.any()
+            else self.weight_of(table.mean_of(rate) - table.mean_of(usual), own)
+        )
         rate = np.minimum(rate * self._light(len(at), own)[:, None, None], 0.98 * table.top)
         t = camera.coordinate(table.top).forward(camera.sample(rate, self._rng))
         t = np.asarray(t, np.float32)
@@ -130,7 +141,14 @@ class SyntheticSequences(SyntheticPairs):
 
         z = np.asarray(t - zero, np.float32)
         clean = table.mean_of(rate[own]) - zero
-        return self._seen(z, own, variance), clean, noise, np.zeros(len(NEAREST)), sigma_a
+        return self._seen(z, own, variance), clean, noise, np.zeros(len(NEAREST)), sigma_a, once
+
+    @staticmethod
+    def weight_of(events: NDArray[np.floating], own: int) -> Planes:
+        """How much each pixel counts, from events (N, S, S) in noise standard deviations."""
+        beside = events[max(0, own - _BESIDE) : own + _BESIDE + 1]
+        apart = np.abs(beside - events[own]).max(axis=0)
+        return np.asarray(1 + _ONCE * np.minimum(apart, 1), np.float32)
 
     def _light(self, count: int, own: int) -> Planes:
         """Light of the planes relative to their own, as far as it was not corrected."""
