@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
 import pytest
 
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score._widget.views.report_pages import ask_pages
 from tests.napari.helpers import noisy_stack
 
 
@@ -167,3 +169,42 @@ def test_the_newest_is_what_is_seen(denoised, idle):
     idle(panel)
     second = unwrapped(viewer.layers[1])
     assert (first.visible, second.visible) == (False, True)
+
+
+def test_a_report_is_written_and_opened(denoised, idle, monkeypatch, tmp_path):
+    _, panel, _, result = denoised
+    page, opened = tmp_path / 'r.html', []
+    views = 'napari_noise2score._widget.views.report_pages'
+    monkeypatch.setattr(f'{views}.ask_save', lambda *asked: page)
+    monkeypatch.setattr(
+        f'{views}.QDesktopServices.openUrl', lambda url: opened.append(url.toLocalFile())
+    )
+    assert panel.compare.report.enabled
+    panel.compare.report.native.click()
+    idle(panel)
+    assert opened == [str(page)]
+    assert 'Is it blurred?' in page.read_text(encoding='utf-8')
+    values = json.loads(page.with_suffix('.json').read_text())
+    assert values['recipe']['crc32'] == result.metadata[METADATA]['crc32']
+    assert 'The report was written.' in panel.status.text()
+    assert str(page) in panel.messages.text()
+
+
+def test_a_report_that_is_cancelled_or_cannot_be_written(denoised, idle, monkeypatch, tmp_path):
+    _, panel, _, result = denoised
+    views = 'napari_noise2score._widget.views.report_pages'
+    monkeypatch.setattr(f'{views}.ask_save', lambda *asked: None)
+    panel.compare.report.native.click()
+    assert panel.controller.run.idle
+    monkeypatch.setattr(f'{views}.ask_save', lambda *asked: tmp_path / 'none' / 'r.html')
+    panel.compare.report.native.click()
+    idle(panel)
+    assert 'r.html' in panel.messages.text()
+    assert result.metadata[METADATA]
+
+
+def test_pages_of_layers_with_one_name_are_two_files(monkeypatch, tmp_path):
+    views = 'napari_noise2score._widget.views.report_pages'
+    monkeypatch.setattr(f'{views}.ask_folder', lambda *asked: tmp_path)
+    pages = ask_pages(None, ['a b', 'a/b', 'c'])
+    assert [page.name for page in pages] == ['a_b.html', 'a_b-2.html', 'c.html']

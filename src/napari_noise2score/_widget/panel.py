@@ -21,7 +21,7 @@ from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.interrupted import InterruptedRuns
 from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
-from napari_noise2score._widget.jobs import Estimated, Trained
+from napari_noise2score._widget.jobs import Estimated, ToReport, Trained
 from napari_noise2score._widget.layers import (
     Pair,
     ResultLayers,
@@ -43,6 +43,7 @@ from napari_noise2score._widget.views.model_box import ModelBox
 from napari_noise2score._widget.views.noise_form import NoiseForm
 from napari_noise2score._widget.views.offer_box import OfferBox
 from napari_noise2score._widget.views.region_box import RegionBox
+from napari_noise2score._widget.views.report_pages import ask_pages, show_page
 from napari_noise2score._widget.views.save_field import SaveField
 from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score._widget.views.status_bar import StatusBar
@@ -175,6 +176,7 @@ class Noise2ScorePanel(QWidget):
         self.correct.changed.connect(self._correct)
         self.compare.wants_residual.connect(self._show_residual)
         self.compare.wants_change.connect(self._show_change)
+        self.compare.wants_report.connect(self._report)
         self.copy.changed.connect(self._copy)
         self.noise.wants_estimate.connect(self._estimate)
         self.noise.calibration.wants_calibration.connect(self._calibrate)
@@ -200,6 +202,7 @@ class Noise2ScorePanel(QWidget):
         events.result_ready.connect(self._add_result)
         events.plane_ready.connect(self._show_plane)
         events.map_ready.connect(self.results.add_map)
+        events.report_written.connect(show_page)
         self.interrupted.offered.connect(self.offer.offer)
 
     def _show_status(self, status: Status) -> None:
@@ -299,6 +302,23 @@ class Noise2ScorePanel(QWidget):
         self.footer.clear()
         pairs = self._pairs()
         self.controller.compare([(pair.target, pair.clean, pair.families) for pair in pairs])
+
+    def _report(self) -> None:
+        self.footer.clear()
+        pairs = self._pairs()
+        pages = ask_pages(self, [str(pair.result.name) for pair in pairs])
+        if not pages:
+            return
+        try:
+            settings = self.settings(trains=False)
+        except InputError as error:
+            self.footer.refuse(str(error))
+            return
+        images = [
+            (pair.target, ToReport(page, pair.target.source, pair.clean, pair.record))
+            for pair, page in zip(pairs, pages, strict=True)
+        ]
+        self.controller.report(images, settings)
 
     def _copy(self) -> None:
         request = self._request()

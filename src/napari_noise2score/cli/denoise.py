@@ -26,6 +26,7 @@ from napari_noise2score.cli.outputs import (
 )
 from napari_noise2score.cli.plan import Plan, tell_plan
 from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.report import check_page, write_page
 from napari_noise2score.cli.results import Results
 from napari_noise2score.cli.resume import Resumption
 from napari_noise2score.cli.table import Table
@@ -106,6 +107,7 @@ class _Call:
         """From the options."""
         check_scheduler(options)
         names = Names.of(options)
+        check_page(options.report, len(names.files))
         trains = model is None and settings.training.trains
         limit = MemoryLimit.of(options, trains=trains)
         resumption = None if model is not None else _resumption(options, settings, names)
@@ -194,8 +196,10 @@ class _Call:
             claims,
             self.names.model_out,
             options.report,
+            lambda path, record: write_page(path, tasks[0], images, options, record),
             replaces=self.again,
             resume=options.resume if continues else None,
+            learn_from=getattr(options, 'learn_from', ''),
         )
         try:
             if self.together:

@@ -82,7 +82,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         '--report',
         type=file_named,
         metavar='R.json',
-        help='report to write, with the settings, the noise and the checks',
+        help='report to write, with the settings, the noise and the checks; of a single image '
+        'also as a page to look at and to print (R.html)',
     )
     parser.add_argument(
         '--overwrite',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
@@ -17,11 +18,12 @@ from napari_noise2score.cli.claims import Claims
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
+from napari_noise2score.cli.report import PAGE
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
 from napari_noise2score.files import moved_aside
 from napari_noise2score.images.lost_outputs import losing_one_output
-from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named
+from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
 if TYPE_CHECKING:
@@ -51,11 +53,15 @@ class Results:
         Where the trained score goes.
     report : Path or None
         Where the report goes.
+    page : callable
+        Writes the report of a single image as a page, given the path and the record.
     replaces : bool
         Whether an OME-Zarr that exists is replaced.
     resume : bool or None
         Whether results that are written in parts go on from those of an earlier run; see
         `ResultInParts`.
+    learn_from : str
+        The part that is learned from, as on the command line.
     """
 
     tasks: list[Task]
@@ -64,8 +70,10 @@ class Results:
     claims: Claims
     model_out: Path | None
     report: Path | None
+    page: Callable[[Path, dict[str, Any]], None]
     replaces: bool
     resume: bool | None = None
+    learn_from: str = ''
     _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _gains: list[str] = field(default_factory=list)
     _due: float = 0.0
@@ -170,6 +178,8 @@ class Results:
 
         task, source = self.tasks[result.number], result.score_map.prepared.source
         result.report[ORIGIN] = task.before.origin.record(result.report['crc32'])
+        if self.learn_from:
+            result.report['learn_from'] = self.learn_from
 
         def write(path: Path, values: NDArray[Any] | SharedOmeZarr) -> None:
             record = with_notes(result.report, task.notes)
@@ -204,7 +214,7 @@ class Results:
 
         task = self.tasks[number]
         warnings, trained_on = report['warnings'], report['trained_on']
-        report = with_notes(report, task.notes)
+        report = {**with_notes(report, task.notes), 'file': _where(task.file)}
         last = next(reversed(self._reports.values()), None)
         if last is not None and last['trained_on'] == trained_on:
             report['trained_on'] = last['trained_on']  # many images, held once
@@ -242,7 +252,10 @@ class Results:
         failed = [{'source': name, 'error': text} for name, text in self.batch.failed.items()]
         reports = [self._reports[number] for number in sorted(self._reports)]
         record = reports[0] if self.batch.single else {'images': reports, 'failed': failed}
-        self._write(path, lambda path: write_json(path, record))
+        if path.suffix.lower() == PAGE:
+            self._write(path, lambda path: self.page(path, record))
+        else:
+            self._write(path, lambda path: write_json(path, record))
         self._pending = False
         now = time.perf_counter()
         self._due = now + _SELDOM * (now - begin)
@@ -259,3 +272,8 @@ class Results:
         name = named(path)
         note(text if name in text else f'{name}: {text}')
         self.batch.unwritten.append(path)
+
+
+def _where(path: Path) -> str:
+    """Where an image is, so that a report can be replayed."""
+    return str(path) if url_of(path) is not None else str(Path(os.path.abspath(path)))  # noqa: PTH100

@@ -24,6 +24,7 @@ from napari_noise2score.images.npy import NpyImage
 from napari_noise2score.images.ome_zarr import Inherited, OmeZarrImage
 from napari_noise2score.images.ome_zarr.metadata import NOTHING_INHERITED
 from napari_noise2score.images.png import PngImage
+from napari_noise2score.images.recipe import RECIPE, recipe
 from napari_noise2score.images.scenes import ALL, listed, number_of, split_scene
 from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
@@ -269,8 +270,8 @@ def write_image(
     if ome_zarr.is_ome_zarr(path):
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:
-        origin = None if record is None else record.get(ORIGIN)
-        tiff.write_tiff(path, data, axes, acquisition, record=origin)
+        stated = None if record is None else _stated(record)
+        tiff.write_tiff(path, data, axes, acquisition, record=stated)
 
 
 def write_steps(
@@ -313,8 +314,8 @@ def write_steps(
             record=record,
             unfinished=unfinished,
         )
-    origin = record().get(ORIGIN)
-    return tiff.write_steps(path, data, axes, acquisition, record=origin, unfinished=unfinished)
+    stated = _stated(record())
+    return tiff.write_steps(path, data, axes, acquisition, record=stated, unfinished=unfinished)
 
 
 def check_writable_as(
@@ -350,6 +351,21 @@ def origin_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     record = ome_zarr.record_of(path)
     found = None if record is None else record.get(ORIGIN)
     return found if isinstance(found, dict) else None
+
+
+def recipe_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """How a result on the local disk was made, as it states; None if it states nothing."""
+    if is_zarr(path):
+        return ome_zarr.record_of(path)
+    if _kind(Path(path)) != 'tiff':
+        return None
+    found = (tiff.record_of(Path(path)) or {}).get(RECIPE)
+    return found if isinstance(found, dict) else None
+
+
+def _stated(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a TIFF states: its origin, and how it was made."""
+    return {**(record.get(ORIGIN) or {}), RECIPE: recipe(record)}
 
 
 def image_name(path: str | os.PathLike[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings.choices import Context, ModelPer, Output
 from napari_noise2score.settings.training import TrainSettings
-from napari_noise2score.settings.tree import to_dict
+from napari_noise2score.settings.tree import from_dict, to_dict
 
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
@@ -167,3 +168,17 @@ class DenoiseSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
         return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DenoiseSettings:
+        """Settings from the result of `to_dict`.
+
+        Raises
+        ------
+        InputError
+            If there is no such setting, a value is not accepted, or the noise was given with maps
+            of pixels, which are not stored.
+        """
+        given = dict(values)
+        noise = NoiseRequest.from_dict(given.pop('noise', {}))
+        return replace(from_dict(cls, given), noise=noise)

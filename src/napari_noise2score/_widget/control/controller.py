@@ -193,6 +193,21 @@ class Controller:
                 targets,
             )
 
+    def report(
+        self, images: Sequence[tuple[Target, jobs.ToReport]], settings: DenoiseSettings
+    ) -> None:
+        """Write reports on layers and their clean images."""
+        targets = [target for target, _ in images]
+        if self._may_begin(targets):
+            pages = [page for _, page in images]
+            device = str(settings.training.device)
+            self._begin(
+                JobKind.REPORTING,
+                'Measuring for the report',
+                lambda stop: jobs.report_job(pages, settings.noise, device),
+                targets,
+            )
+
     def preview(
         self, targets: Sequence[Target], settings: DenoiseSettings, views: Sequence[View]
     ) -> bool:
@@ -334,6 +349,11 @@ class Controller:
             case jobs.Changed():
                 places = [place.to_dict() for place in event.change.largest]
                 self._add_map(event.number, change_name, event.change.image, largest=places)
+            case jobs.Reported():
+                name = self._targets[event.number].source.name
+                notes = [f'{name}: {sentence}' for sentence in event.doubtful]
+                self.events.notes_reported.emit((*notes, f'report: {event.page}'))
+                self.events.report_written.emit(event.page)
             case jobs.Residual():
                 self._add_map(event.number, residual_name, event.image)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from psygnal import Signal, SignalGroup
@@ -49,4 +50,5 @@ class Events(SignalGroup):
         Target, object, str, dict, description='Image, or path of a saved one; name, report.'
     )
     plane_ready = Signal(Target, tuple, np.ndarray, description='Index and values of a preview.')
+    report_written = Signal(Path)
     map_ready = Signal(Target, object, str, dict, description='As a result, in noise units.')

@@ -40,6 +40,7 @@ _STAGES = {
 
 _DOING = {
     Stage.COMPARE: 'Comparing',
+    Stage.REPORT: 'Measuring for the report',
     Stage.CORRECT: 'Correcting',
     Stage.SAVE: 'Correcting and saving',
 }
@@ -50,6 +51,7 @@ _COMPLETED: dict[JobKind | None, str] = {
     JobKind.CALIBRATING: 'The noise was measured on the calibration frames.',
     JobKind.LOADING: 'The model was loaded.',
     JobKind.EXPORTING: 'The model was exported.',
+    JobKind.REPORTING: 'The report was written.',
 }
 """Final texts of jobs that add no layer."""
 

@@ -33,6 +33,7 @@ class JobKind(StrEnum):
     PREVIEWING = 'previewing'
     LOADING = 'loading'
     EXPORTING = 'exporting'
+    REPORTING = 'reporting'
     SEARCHING = 'searching'
 
 

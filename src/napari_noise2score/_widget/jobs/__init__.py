@@ -4,9 +4,9 @@ They yield results as soon as these are available, so a job that ends early lose
 trained model before it is applied, each clean image before the next one. PyTorch is loaded when
 the first job needs it.
 
-`events` has the events of jobs; `training`, `searching`, `correcting`, `comparing`, `noise` and
-`models` have the jobs; `live_preview` corrects planes during a training; `saving` writes results
-while they are computed; `loading` loads PyTorch.
+`events` has the events of jobs; `training`, `searching`, `correcting`, `comparing`, `reporting`,
+`noise` and `models` have the jobs; `live_preview` corrects planes during a training; `saving`
+writes results while they are computed; `loading` loads PyTorch.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from napari_noise2score._widget.jobs.events import (
     Live,
     MakeJob,
     Noted,
+    Reported,
     Residual,
     Result,
     Scored,
@@ -37,6 +38,7 @@ from napari_noise2score._widget.jobs.live_preview import PREVIEWED, LivePreview
 from napari_noise2score._widget.jobs.loading import load_torch, one_core_free, warm_up
 from napari_noise2score._widget.jobs.models import export_job, load_job
 from napari_noise2score._widget.jobs.noise import calibrate_job, estimate_job
+from napari_noise2score._widget.jobs.reporting import ToReport, report_job
 from napari_noise2score._widget.jobs.saving import Destination
 from napari_noise2score._widget.jobs.searching import search_job
 from napari_noise2score._widget.jobs.training import train_job
@@ -55,10 +57,12 @@ __all__ = [
     'LivePreview',
     'MakeJob',
     'Noted',
+    'Reported',
     'Residual',
     'Result',
     'Scored',
     'Stage',
+    'ToReport',
     'Trained',
     'Update',
     'View',
@@ -72,6 +76,7 @@ __all__ = [
     'load_torch',
     'one_core_free',
     'preview_job',
+    'report_job',
     'residual_job',
     'search_job',
     'train_job',

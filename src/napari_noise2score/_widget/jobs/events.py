@@ -36,6 +36,7 @@ class Stage(StrEnum):
     SAVE = 'save'
     COMPARE = 'compare'
     EXPORT = 'export'
+    REPORT = 'report'
 
     @property
     def applies_model(self) -> bool:
@@ -194,6 +195,23 @@ class Residual:
     image: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The page on image number ``number`` of a job was written.
+
+    Attributes
+    ----------
+    page : Path
+        The page.
+    doubtful : tuple of str
+        What is doubtful, in sentences.
+    """
+
+    number: int
+    page: Path
+    doubtful: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
     """A plane of image number ``number``, corrected with the current weights.
@@ -239,6 +257,7 @@ Event: TypeAlias = (
     | Changed
     | Live
     | Residual
+    | Reported
 )
 
 Watched: TypeAlias = 'Callable[[int], View | None]'

@@ -58,6 +58,11 @@ class Pair:
         return target_of(self.result, self.target.source.axes).source
 
     @property
+    def record(self) -> dict[str, Any]:
+        """What the clean layer states of how it was made."""
+        return dict(self.result.metadata[METADATA])
+
+    @property
     def families(self) -> list[NoiseFamily | None]:
         """Noise model of the correction for each channel; None for a constant channel."""
         noise = [channel['noise'] for channel in self.result.metadata[METADATA]['channels']]

@@ -1,0 +1,159 @@
+"""The command ``report``: what can be said of a clean image without ground truth, as a page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_noise2score.cli.batch import Batch
+from napari_noise2score.cli.calibration import calibration
+from napari_noise2score.cli.console import note, say
+from napari_noise2score.cli.images import Images
+from napari_noise2score.cli.inputs import files_of, other_inputs
+from napari_noise2score.cli.options import noise_request
+from napari_noise2score.cli.outputs import Output, result_name, tried
+from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.replay import recipe_in
+from napari_noise2score.errors import InputError, TrainingError
+from napari_noise2score.images.ome_zarr import named
+from napari_noise2score.progress import finish
+
+if TYPE_CHECKING:
+    from napari_noise2score.cli.tasks import Task
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.report.verdict import Verdict
+
+PAGE, VALUES = '.html', '.json'
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write reports of noisy images and of their clean ones."""
+    from napari_noise2score.report.writing import report_steps
+    from napari_noise2score.score.device import choose_device
+
+    choose_device(options.device)
+    request = noise_request(options, calibration(options))
+    files, wrong = files_of([options.noisy], recursive=options.recursive, scene=options.scene)
+    several = len(files) > 1 or files != [options.noisy]
+    pages = [_page_of(file, options.output, several=several) for file in files]
+    cleans = [_clean_of(file, options.clean, several=several) for file in files]
+    recipe = None if options.recipe is None else recipe_in(options.recipe)
+    outputs = [
+        Output(path, '--output') for page in pages for path in (page, page.with_suffix(VALUES))
+    ]
+    inputs = [*files, *filter(None, cleans), *other_inputs(options, 'dark', 'flat', 'recipe')]
+    with tried(outputs, inputs):
+        batch = Batch(files, wrong)
+        noisy = Images(files, _reading(options, options.noisy))
+        for number, (file, clean, page) in enumerate(zip(files, cleans, pages, strict=True)):
+            try:
+                opened = noisy.at(number)
+                opened.tell()
+                result = None if clean is None else _result_for(opened.source, clean, options)
+                record = recipe if recipe is not None else {} if clean is None else stated(clean)
+                steps = report_steps(page, opened.source, result, request, record, options.device)
+                verdict: Verdict = run(steps)
+            except (InputError, TrainingError, OSError, MemoryError) as error:
+                batch.leave_out(file, error)
+                continue
+            tell(page, verdict, has_clean=clean is not None)
+            batch.finish(file, {})
+        return batch.status()
+
+
+def tell(page: Path, verdict: Verdict, *, has_clean: bool) -> None:
+    """Say the answers of a report."""
+    say(f'{page}:')
+    if has_clean:
+        say(f'  blurred? {verdict.blurred}')
+        say(f'  invented? {verdict.invented}')
+    for sentence in verdict.doubtful:
+        say(f'  doubtful: {sentence}')
+
+
+def stated(path: Path) -> Mapping[str, Any]:
+    """What a result states of how it was made; empty if it states nothing."""
+    from napari_noise2score.images.formats import recipe_of
+
+    return recipe_of(path) or {}
+
+
+def _page_of(file: Path, output: Path, *, several: bool) -> Path:
+    is_page = output.suffix.lower() == PAGE
+    if several and is_page:
+        raise InputError(f'{output}: is one page; several images need a folder')
+    if not several and not is_page and not output.is_dir():
+        raise InputError(f'{output}: a report is a page; a name that ends in {PAGE} is needed')
+    return output if is_page else output / f'{Path(result_name(file)).name}{PAGE}'
+
+
+def _clean_of(file: Path, clean: Path | None, *, several: bool) -> Path | None:
+    """The clean image of a noisy one: in a folder, the one that ``denoise`` would write."""
+    from napari_noise2score.images.formats import is_zarr
+
+    if clean is None:
+        return None
+    if not clean.is_dir() or is_zarr(clean):
+        if several:
+            raise InputError(f'{clean}: is one image; several noisy images need a folder of them')
+        return clean
+    return clean / result_name(file)
+
+
+def _reading(options: argparse.Namespace, path: Path) -> argparse.Namespace:
+    """Options for `Images`."""
+    return argparse.Namespace(
+        axes=options.axes, scene=options.scene, region=options.region, images=[path]
+    )
+
+
+def _result_for(noisy: ImageSource, clean: Path, options: argparse.Namespace) -> ImageSource:
+    """The clean image; the region is read of it unless it has the size of the region already.
+
+    A file that says nothing of its axes has those of the noisy image.
+    """
+    from napari_noise2score.images.formats import image_name, read_image
+    from napari_noise2score.images.region import Region
+    from napari_noise2score.images.source import ImageSource
+
+    if not clean.exists():
+        raise InputError(f'{named(clean)}: no such file; a clean image is needed')
+    image = read_image(clean, options.axes)
+    if image.axes != noisy.axes and len(image.axes) == len(noisy.axes):
+        note(f'{named(clean)}: read with the axes of the noisy image, {noisy.axes}')
+        image = read_image(clean, noisy.axes)
+    source = ImageSource(image.data, image.axes, image_name(clean))
+    region = Region.parse(options.region)
+    return source if source.shape == noisy.shape else source.part(region)
+
+
+def write_page(
+    page: Path, task: Task, images: Images, options: argparse.Namespace, record: Mapping[str, Any]
+) -> None:
+    """Write the report of a result that was just written as a page."""
+    from napari_noise2score.images.formats import image_name, read_image
+    from napari_noise2score.images.source import ImageSource
+    from napari_noise2score.report.writing import report_steps
+
+    noisy = images.at(images.files.index(task.file)).source
+    image = read_image(task.targets[0], noisy.axes)
+    clean = ImageSource(image.data, image.axes, image_name(task.targets[0]))
+    request = noise_request(options, calibration(options))
+    finish(report_steps(page, noisy, clean, request, record, options.device))
+
+
+def check_page(page: Path | None, count: int) -> None:
+    """Raise if the report of many images should be one page.
+
+    Raises
+    ------
+    InputError
+        With what to do.
+    """
+    if page is not None and page.suffix.lower() == PAGE and count > 1:
+        raise InputError(
+            f'{page}: is the report of one image, but there are {count}; write the values '
+            f'of all as {page.with_suffix(VALUES)}, or use the command report afterwards'
+        )

@@ -1,0 +1,232 @@
+"""All that a report measures, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import Channel, ImageSource
+from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.pipeline.refine import prepare_image
+from napari_noise2score.report.agreement import Agreement, agreement
+from napari_noise2score.report.places import Place, worst_places
+from napari_noise2score.report.processing import Processing, processing_of
+from napari_noise2score.report.response import Response, response_of
+from napari_noise2score.report.sample import Pair, numbers_of, pairs_of, window_of
+from napari_noise2score.report.spectra import Spectra, spectra
+from napari_noise2score.report.units import Units, units_of
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureProgress:
+    """How much of the measurements is done, 0 to 1."""
+
+    fraction: float
+    stage: str = 'measure'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultFindings:
+    """What was measured on a clean channel.
+
+    Attributes
+    ----------
+    units : Units
+        Whether its grey levels are those of the noisy one; they were matched if not.
+    agreement : Agreement
+        What was removed, against the noise model.
+    spectra : Spectra or None
+        Power by spatial frequency; None for small images.
+    places : sequence of Place
+        Where the two agree least.
+    response : Response or None
+        What was smoothed in time or depth; None for few planes.
+    unchanged : bool
+        Whether it is the noisy image.
+    """
+
+    units: Units
+    agreement: Agreement
+    spectra: Spectra | None
+    places: Sequence[Place]
+    response: Response | None
+    unchanged: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        return {
+            'units': {'scale': self.units.scale, 'offset': self.units.offset},
+            'removed': self.agreement.to_dict(),
+            'spectra': self.spectra and self.spectra.to_dict(),
+            'places': [place.to_dict() for place in self.places],
+            'response': self.response and self.response.to_dict(),
+            'unchanged': self.unchanged,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelFindings:
+    """What was measured on a channel.
+
+    Attributes
+    ----------
+    noisy : Channel
+        The channel.
+    clean : Channel or None
+        The clean one, if there is one.
+    prepared : PreparedChannel or None
+        Its noise model; None if it is constant.
+    processing : Processing
+        Traces of an earlier processing.
+    result : ResultFindings or None
+        What was measured on the clean one.
+    warnings : sequence of str
+        What the noise estimate noticed.
+    """
+
+    noisy: Channel
+    clean: Channel | None
+    prepared: PreparedChannel | None
+    processing: Processing
+    result: ResultFindings | None
+    warnings: Sequence[str] = ()
+
+    @property
+    def family(self) -> NoiseFamily | None:
+        """The noise model."""
+        return None if self.prepared is None else self.prepared.family
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for JSON."""
+        fit = None if self.prepared is None else self.prepared.fit
+        return {
+            'place': self.noisy.place,
+            'noise': self.family and self.family.to_dict(),
+            'correlation': self.prepared and self.prepared.correlation.to_dict(),
+            'estimate': fit and fit.to_dict(),
+            'processing': self.processing.to_dict(),
+            'result': self.result and self.result.to_dict(),
+            'warnings': list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What was measured on an image.
+
+    Attributes
+    ----------
+    noisy : ImageSource
+        The noisy image.
+    clean : ImageSource or None
+        The clean one.
+    channels : sequence of ChannelFindings
+        Its channels.
+    record : mapping
+        What the result states of how it was made; empty if it states nothing.
+    """
+
+    noisy: ImageSource
+    clean: ImageSource | None
+    channels: Sequence[ChannelFindings]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def measure_steps(
+    noisy: ImageSource,
+    clean: ImageSource | None = None,
+    request: NoiseRequest | None = None,
+    record: Mapping[str, Any] | None = None,
+    device: str = 'auto',
+) -> Generator[MeasureProgress, None, Findings]:
+    """Measure what a report says.
+
+    Parameters
+    ----------
+    noisy : ImageSource
+        The noisy image.
+    clean : ImageSource, optional
+        A clean image of the same shape and axes, of any program; its grey levels may differ by a
+        scale and an offset.
+    request : NoiseRequest, optional
+        What is known of the noise; the rest is estimated from the noisy image.
+    record : mapping, optional
+        What the result states of how it was made.
+    device : str
+        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+
+    Yields
+    ------
+    MeasureProgress
+        After every part.
+
+    Raises
+    ------
+    InputError
+        If the two images differ in shape or axes, or every channel is constant.
+    """
+    if clean is not None and (noisy.shape != clean.shape or noisy.axes != clean.axes):
+        raise InputError(
+            f'{clean.name}: has the shape {clean.shape} ({clean.axes}), but {noisy.name} has '
+            f'{noisy.shape} ({noisy.axes}); a clean image of the same shape and axes is needed'
+        )
+    yield MeasureProgress(0.0)
+    prepared = prepare_image(noisy, request, device=device)
+    models = {channel.channel.words: channel for channel in prepared.channels}
+    found = []
+    channels = noisy.channels()
+    results = [None] * len(channels) if clean is None else clean.channels()
+    for number, (channel, result) in enumerate(zip(channels, results, strict=True)):
+        yield MeasureProgress((number + 0.3) / len(channels))
+        found.append(_of_channel(channel, result, models.get(channel.words)))
+        yield MeasureProgress((number + 1) / len(channels))
+    return Findings(noisy, clean, found, record or {})
+
+
+def _of_channel(
+    noisy: Channel, clean: Channel | None, model: PreparedChannel | None
+) -> ChannelFindings:
+    middle = numbers_of(noisy)[len(numbers_of(noisy)) // 2]
+    processing = processing_of(noisy.window(middle, window_of(noisy)))
+    result = None
+    warnings: list[str] = []
+    if model is not None:
+        if model.fit is not None:
+            warnings += model.fit.warnings_for(model.family)
+            if model.fit.rows.detected:
+                warnings.append(f'{model.fit.rows.sentence}.')
+        warnings += model.notes
+        if clean is not None:
+            result = _of_result(noisy, clean, model)
+    return ChannelFindings(noisy, clean, model, processing, result, list(dict.fromkeys(warnings)))
+
+
+def _of_result(noisy: Channel, clean: Channel, model: PreparedChannel) -> ResultFindings | None:
+    family = model.family
+    pairs = [p for p in pairs_of(noisy, clean, family) if np.isfinite(p.residual).any()]
+    if not pairs:
+        return None
+    units = units_of(pairs)
+    if not units.same:
+        pairs = [_matched(pair, units, family) for pair in pairs]
+    return ResultFindings(
+        units=units,
+        agreement=agreement(pairs),
+        spectra=spectra(pairs, model.correlation),
+        places=worst_places(pairs),
+        response=response_of(noisy, clean),
+        unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in pairs),
+    )
+
+
+def _matched(pair: Pair, units: Units, family: NoiseFamily) -> Pair:
+    levels = (pair.clean - units.offset) / units.scale
+    variance = np.asarray(family.variance(levels), np.float64)
+    least = 1e-3 * float(np.nanmedian(variance))
+    return units.matched(pair, np.maximum(variance, least))

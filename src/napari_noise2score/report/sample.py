@@ -1,0 +1,79 @@
+"""The planes that a report looks at: some of them, of the central part of large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_noise2score.images.blocks import Window
+from napari_noise2score.images.source import Channel
+from napari_noise2score.noise.arrays import central
+from napari_noise2score.noise.blank import blank
+from napari_noise2score.noise.families import NoiseFamily
+
+Array = NDArray[np.float64]
+
+PLANES = 12
+"""Planes that are looked at, evenly spaced."""
+SIDE = 1024
+"""Height and width of the part of each, pixels."""
+_LEAST_VARIANCE = 1e-3
+"""Minimum noise variance, relative to the usual one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A noisy plane and the clean one, (Y, X) float64, grey levels; NaN where there is no noise.
+
+    Attributes
+    ----------
+    number : int
+        Number of the plane.
+    noisy, clean : array
+        Grey levels.
+    variance : array
+        Noise variance at the clean level.
+    """
+
+    number: int
+    noisy: Array
+    clean: Array
+    variance: Array
+
+    @property
+    def residual(self) -> Array:
+        """What was removed, noise standard deviations."""
+        return (self.noisy - self.clean) / np.sqrt(self.variance)
+
+
+def pairs_of(noisy: Channel, clean: Channel, family: NoiseFamily) -> Iterator[Pair]:
+    """The planes to look at."""
+    for number in numbers_of(noisy):
+        window = window_of(noisy)
+        raw = noisy.window(number, window)
+        plane = raw.astype(np.float64)
+        result = clean.window(number, window).astype(np.float64)
+        places = blank(raw)
+        if places is not None:
+            plane[places] = np.nan
+        result[~np.isfinite(plane)] = np.nan
+        variance = np.asarray(family.variance(result), np.float64)
+        usual = float(np.nanmedian(variance)) if np.isfinite(variance).any() else 1.0
+        yield Pair(
+            number, plane, result, np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30))
+        )
+
+
+def numbers_of(channel: Channel) -> list[int]:
+    """Numbers of the planes that are looked at."""
+    count = channel.shape[0]
+    return sorted({int(n) for n in np.linspace(0, count - 1, min(count, PLANES)).round()})
+
+
+def window_of(channel: Channel, side: int = SIDE) -> Window:
+    """The part of each plane that is looked at."""
+    rows, columns = (central(length, min(length, side)) for length in channel.shape[1:])
+    return Window(rows, columns)

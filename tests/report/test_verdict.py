@@ -1,0 +1,140 @@
+"""Known faults of clean images are found, and a good image is not blamed for them."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_noise2score.errors import InputError
+from napari_noise2score.images.source import ImageSource
+from napari_noise2score.progress import finish
+from napari_noise2score.report.findings import measure_steps
+from napari_noise2score.report.verdict import verdict_of
+from tests.report.scenes import SIDE, almost_clean, measured, noisy, truth
+
+CLEAN = truth()
+NOISY = noisy(CLEAN)
+GOOD = almost_clean(CLEAN, NOISY)
+
+
+def verdict(image, result=None):
+    return verdict_of(measured(image, result))
+
+
+def test_a_good_image_is_good():
+    found = verdict(NOISY, GOOD)
+    assert found.blurred.startswith('No: ')
+    assert found.invented.startswith('Nothing was found.')
+    assert found.doubtful == []
+    assert any('brightness was kept' in text for text in found.good)
+    assert found.to_do == [
+        'Nothing needs to be done. Look once at what was removed: it must look like noise.'
+    ]
+
+
+@pytest.mark.parametrize('width', [1.0, 2.0])
+def test_blur_is_found_with_its_size(width):
+    found = verdict(NOISY, ndimage.gaussian_filter(NOISY, width))
+    assert found.blurred.startswith('Yes: of details of about ')
+    assert any('weakened' in text for text in found.doubtful)
+    assert any('Smooth less' in text for text in found.to_do)
+
+
+def test_blur_is_measured_rightly():
+    """Of a blur whose transfer is known, the limits enclose it where details are visible."""
+    width = 1.0
+    found = measured(NOISY, ndimage.gaussian_filter(GOOD, width)).channels[0].result.spectra
+    transfer = np.exp(-0.5 * (2 * np.pi * width * found.frequency) ** 2)
+    seen = found.visible
+    assert seen.sum() >= 5
+    assert (found.least[seen] - 0.05 < transfer[seen]).all()
+    assert (transfer[seen] < found.most[seen] + 0.05).all()
+
+
+def test_sharpening_is_found():
+    sharp = GOOD + 1.5 * (GOOD - ndimage.gaussian_filter(GOOD, 1.5))
+    found = verdict(NOISY, sharp)
+    assert found.invented.startswith('Possibly: details of about ')
+    assert any('sharpened, or added' in text for text in found.doubtful)
+
+
+def test_an_invented_spot_is_found_where_it_is():
+    result = GOOD.copy()
+    result[100:108, 66:74] += 60
+    findings = measured(NOISY, result)
+    place = findings.channels[0].result.places[0]
+    assert place.row <= 100 < place.row + 16
+    assert place.column <= 66 < place.column + 16
+    assert 'see the pictures' in verdict_of(findings).invented
+
+
+def test_noise_that_is_left_is_found():
+    found = verdict(NOISY, CLEAN + 0.6 * (NOISY - CLEAN))
+    assert any('much noise is left' in text for text in found.doubtful)
+
+
+def test_the_noisy_image_itself_is_named():
+    found = verdict(NOISY, NOISY.copy())
+    assert found.invented == 'No, it is the noisy image.'
+    assert any('nothing was removed' in text for text in found.doubtful)
+
+
+def test_other_units_are_named_and_converted():
+    found = verdict(NOISY, (GOOD - 90) / 400)
+    assert any('about 0.0025 x noisy -0.22' in text for text in found.doubtful)
+    assert found.blurred.startswith('No: ')
+    assert found.invented.startswith('Nothing was found.')
+
+
+def test_a_darker_image_is_named():
+    found = verdict(NOISY, GOOD - 6)
+    assert any('darker on the average' in text for text in found.doubtful)
+
+
+def test_a_jpeg_is_named():
+    import imagecodecs
+
+    grey = np.clip(0.6 * NOISY, 0, 255).astype(np.uint8)
+    for quality, expected in ((30, True), (None, False)):
+        image = grey
+        if quality is not None:
+            image = imagecodecs.jpeg_decode(imagecodecs.jpeg_encode(grey, level=quality))
+        processing = measured(image).channels[0].processing
+        assert processing.was_jpeg is expected
+        named = [text for text in verdict(image).doubtful if 'JPEG' in text]
+        assert bool(named) is expected
+
+
+def test_a_stretched_contrast_is_named_but_not_left_aligned_bits():
+    rng = np.random.default_rng(0)
+    image = rng.poisson(100, (128, 128))
+    for values, expected in ((image * 3 // 2, True), (image * 16, False), (image, False)):
+        processing = measured(values.astype(np.uint16)).channels[0].processing
+        assert processing.was_stretched is expected
+
+
+def test_frames_that_were_mixed_are_found():
+    movie = np.stack([noisy(CLEAN[:96, :96], seed) for seed in range(16)])
+    for result, mixed in (
+        (almost_clean(CLEAN[:96, :96], movie), False),
+        (ndimage.uniform_filter1d(movie, 5, axis=0), True),
+    ):
+        findings = measured(movie, result)
+        response = findings.channels[0].result.response
+        assert response.own('steady') == pytest.approx(0.2 if mixed else 0.1, abs=0.03)
+        assert response.beside('steady') == pytest.approx(0.8 if mixed else 0.0, abs=0.1)
+        doubtful = [text for text in verdict_of(findings).doubtful if 'time courses' in text]
+        assert bool(doubtful) is mixed
+
+
+def test_images_of_different_shapes_are_refused():
+    source = ImageSource(NOISY, 'YX', 'noisy.tif')
+    other = ImageSource(NOISY[1:], 'YX', 'clean.tif')
+    with pytest.raises(InputError, match=rf'\({SIDE - 1}, {SIDE}\) \(YX\), but noisy.tif has'):
+        finish(measure_steps(source, other))
+
+
+def test_the_noisy_image_alone():
+    found = verdict(NOISY)
+    assert found.blurred == ''
+    assert found.settings == 'No clean image was given.'
+    assert any('noise is that of a detector' in text for text in found.good)
