@@ -75,7 +75,9 @@ def test_a_result_has_all_that_its_source_has_but_labels(cells, frames):
     assert values.std() < frames.std()
     found = attributes('out.ome.zarr')
     assert found['lab'] == {'sample': 7}
-    assert found['noise2score'] == json.loads(Path('r.json').read_text())
+    report = json.loads(Path('r.json').read_text())
+    assert Path(report.pop('file')).samefile(cells)
+    assert found['noise2score'] == report
     assert found['noise2score']['source'] == 'cells.ome.zarr'
     assert sorted(path.name for path in Path('out.ome.zarr').iterdir()) == ['0', 'zarr.json']
     yaozarrs.validate_zarr_store('out.ome.zarr')

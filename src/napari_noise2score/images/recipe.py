@@ -22,7 +22,6 @@ _KEYS = (
     'views',
     'slices',
     'model',
-    'warnings',
     'versions',
     'learn_from',
 )

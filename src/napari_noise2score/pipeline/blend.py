@@ -14,6 +14,11 @@ The share with the least risk follows in closed form from Stein's unbiased estim
 .. math:: g = \frac{E (D_S - D_0) (t - D_0) - \operatorname{cov}(D_S - D_0, n)}{E (D_S - D_0)^2}
 
 It is lowered by its standard error, so that no class gets worse than without context.
+
+The least risk is not all: a weak event in one frame is improbable, so to weaken it is right on the
+average, and wrong for who looks for events. Where a place stands out farther than noise does, the
+share is therefore limited, so that events that are added to the trials keep the height that they
+have without context.
 """
 
 from __future__ import annotations
@@ -36,8 +41,14 @@ Array = NDArray[np.float64]
 
 _UNSTEADY = 0.5, 0.75, 0.9, 0.97, 0.99
 """Shares of the pixels below the limits of the unsteadiness of a class."""
-_STANDING = 1.6, 2.4, 4.0
-"""Limits of how far a place stands out from the mean of the others, in its own spread."""
+_STANDING = 2.5, 3.0, 3.5, 4.2, 5.5, 7.5
+"""Limits of how far a place stands out from the mean of the others, relative to noise alone."""
+_ONCE = 3.5
+"""The limit above which noise hardly ever stands out, and events keep their height."""
+_LOST = 0.01
+"""Share of the height of an event that may be lost there."""
+_USUAL = 2.2
+"""Median of how far places of white noise stand out."""
 _SQUARES = 5, 9
 """Sides of the squares in which a place may stand out, pixels."""
 _CAUTION = 1.0
@@ -106,8 +117,10 @@ NOTHING = Blend.constant(0.0)
 """Nothing of the result with context."""
 
 
-def measured_blend(probe: Probe, alone: Plane, beside: Plane, *, resampled: bool) -> Blend:
-    """The blend with the least risk.
+def measured_blend(
+    probe: Probe, alone: Plane, beside: Plane, events: Plane, *, resampled: bool
+) -> Blend:
+    """The blend with the least risk that leaves events their height.
 
     Parameters
     ----------
@@ -115,11 +128,14 @@ def measured_blend(probe: Probe, alone: Plane, beside: Plane, *, resampled: bool
         Trials (2 K, P, S, S) of planes with their contexts.
     alone, beside : (2 K, S, S) float32
         Estimates of their inputs, without and with context.
+    events : (2 K, S, S) float32
+        What was added to their inputs.
     resampled : bool
         Whether the second input of each trial has resampled pixels; else both are perturbed.
     """
     noisy = probe.noisy
     change = beside - alone
+    lost, height = -change * events, events**2
     pull = change * (probe.target - alone)
     if resampled:  # only the first input of a trial has the noise of the image
         replaced = probe.change != 0
@@ -129,6 +145,7 @@ def measured_blend(probe: Probe, alone: Plane, beside: Plane, *, resampled: bool
         used = slice(None, None, 2)
     else:
         used = slice(None)
+    lost, height = lost[used], height[used]
     contexts = [context_in(slab) for slab in probe.slabs[used]]
     planes = noisy[used]
     weight = np.repeat(probe.weight, len(planes) // len(probe.weight), axis=0) > 0
@@ -137,7 +154,7 @@ def measured_blend(probe: Probe, alone: Plane, beside: Plane, *, resampled: bool
     seen = np.stack([context[ERROR] > 0 for context in contexts]) & weight
     if not seen.any():
         return NOTHING
-    spread = max(1.0, float(np.median(standing[seen])) / 0.6745)
+    spread = max(1.0, float(np.median(standing[seen])) / _USUAL)
     limits = np.quantile(unsteady[seen], _UNSTEADY), spread * np.array(_STANDING)
     shape = tuple(len(each) + 1 for each in limits)
     classes = np.ravel_multi_index(
@@ -161,7 +178,17 @@ def measured_blend(probe: Probe, alone: Plane, beside: Plane, *, resampled: bool
         _medians(values[seen], limit)
         for values, limit in zip((unsteady, standing), limits, strict=True)
     )
-    return Blend(rows, columns, _shares(power, drawn, count), count.astype(np.int64))
+    share = _shares(power, drawn, count)
+    once = np.append(0, _STANDING) >= _ONCE
+    share[:, once] = np.minimum(share[:, once], _keeping(sums(lost), sums(height))[:, once])
+    return Blend(rows, columns, share, count.astype(np.int64))
+
+
+def _keeping(lost: Array, height: Array) -> Array:
+    """Largest share (1, S) with which events lose at most `_LOST` of their height."""
+    total = height.sum((0, 1))
+    loss = lost.sum((0, 1)) / np.where(total > 0, total, np.inf)
+    return np.asarray(np.clip(_LOST / np.maximum(loss, _LOST), 0.0, 1.0))[None]
 
 
 def _medians(values: Plane, limits: Array) -> Array:
@@ -195,13 +222,15 @@ def _share(power: Array, pull: Array) -> Array:
 def _standing(plane: Plane, context: Plane) -> Plane:
     """How far a place stands out from the mean of the other planes, (Y, X).
 
-    The largest of the sums over squares of `_SQUARES`, noise standard deviations of such a sum.
-    The pixel itself does not count, so that its noise does not decide on its class.
+    The largest of the sums over all squares of `_SQUARES` that it is in, noise standard deviations
+    of such a sum: so all of an event stands out as far as its middle. The pixel in the middle of
+    a square does not count, so that its noise hardly decides on its class.
     """
     difference = np.nan_to_num(plane - context[MEAN]) / np.sqrt(1 + context[ERROR] ** 2)
     values = torch.from_numpy(difference.astype(np.float32))[None, None]
     largest = np.zeros(plane.shape, np.float32)
     for side in _SQUARES:
         total = side**2 * mean_over(values, side)[0, 0].numpy() - difference
-        largest = np.maximum(largest, np.abs(total) / (side**2 - 1) ** 0.5)
+        far = np.abs(total) / (side**2 - 1) ** 0.5
+        largest = np.maximum(largest, ndimage.maximum_filter(far, side, mode='mirror'))
     return largest

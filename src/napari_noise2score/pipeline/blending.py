@@ -143,7 +143,8 @@ def choose_blend(
         resampler(channel, device) if white else None,
         context=True,
     )
-    probe = _with_events(probe, generator)
+    events = _events(probe, generator)
+    probe = _with_events(probe, events)
     slabs = PlanesInMemory.like(channel, probe.slabs)
     first = yield from predict_clean(alone, slabs, device=device, orientations=1)
     second = yield from predict_clean(beside, slabs, device=device, orientations=1)
@@ -152,7 +153,7 @@ def choose_blend(
     linked = _link(probe.slabs[::2], first[::2])
     if linked > _LINKED:
         return WithContext(beside, NOTHING, axis, linked)
-    blend = measured_blend(probe, first, second, resampled=white)
+    blend = measured_blend(probe, first, second, events, resampled=white)
     return WithContext(beside, blend, axis)
 
 
@@ -161,20 +162,26 @@ def _places(shape: tuple[int, ...], size: int) -> int:
     return int(np.clip(math.prod(shape) / size**2, _FEWEST_PLACES, PLACES))
 
 
-def _with_events(probe: Probe, generator: torch.Generator) -> Probe:
-    """Trials with events in their planes: what stands out would else be noise in most cases.
+def _events(probe: Probe, generator: torch.Generator) -> Plane:
+    """Spots of light of half to five noise standard deviations, (2 K, S, S).
 
-    Spots of light of half to five noise standard deviations are added to inputs and targets alike,
-    not to the contexts.
+    The two inputs of a trial have the same ones.
     """
     trials, size = len(probe.weight), probe.slabs.shape[-1]
     events = sum(
         transients([_LONG] * trials, size, generator, most=1.0)[:, 0] for _ in range(_EVENTS)
     )
-    both = np.repeat(np.asarray(events, np.float32), 2, axis=0)
+    return np.repeat(np.asarray(events, np.float32), 2, axis=0)
+
+
+def _with_events(probe: Probe, events: Plane) -> Probe:
+    """Trials with events in their planes: what stands out would else be noise in most cases.
+
+    They are added to inputs and targets alike, not to the contexts.
+    """
     slabs = probe.slabs.copy()
-    slabs[:, PLANES // 2] += both
-    return replace(probe, slabs=slabs, target=probe.target + both)
+    slabs[:, PLANES // 2] += events
+    return replace(probe, slabs=slabs, target=probe.target + events)
 
 
 def _link(slabs: Plane, alone: Plane) -> float:
