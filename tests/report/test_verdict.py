@@ -138,3 +138,22 @@ def test_the_noisy_image_alone():
     assert found.blurred == ''
     assert found.settings == 'No clean image was given.'
     assert any('noise is that of a detector' in text for text in found.good)
+
+
+def test_a_processed_noisy_image_is_no_witness():
+    import imagecodecs
+
+    smooth = np.clip(0.6 * ndimage.gaussian_filter(NOISY, 0.8), 0, 255).astype(np.uint8)
+    image = imagecodecs.jpeg_decode(imagecodecs.jpeg_encode(smooth, level=50))
+    findings = finish(
+        measure_steps(
+            ImageSource(image, 'YX', 'noisy.jpg'),
+            ImageSource(ndimage.median_filter(image, 5), 'YX', 'clean.tif'),
+            device='cpu',
+        )
+    )
+    found = verdict_of(findings)
+    assert 'But the noisy image was processed before' in found.blurred
+    assert any('JPEG' in text for text in found.doubtful)
+    assert any('Use the file that the microscope wrote' in text for text in found.to_do)
+    assert not any('900 %' in text for text in found.doubtful)

@@ -22,6 +22,9 @@ from napari_noise2score.report.sample import Pair, numbers_of, pairs_of, window_
 from napari_noise2score.report.spectra import Spectra, spectra
 from napari_noise2score.report.units import Units, units_of
 
+_SMOOTH = 0.3
+"""Correlation of neighbouring pixels of an image that was smoothed, resized or demosaicked."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasureProgress:
@@ -96,6 +99,18 @@ class ChannelFindings:
     processing: Processing
     result: ResultFindings | None
     warnings: Sequence[str] = ()
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the noise of neighbouring pixels is as alike as after a smoothing."""
+        fit = None if self.prepared is None else self.prepared.fit
+        return fit is not None and fit.correlation.neighbours > _SMOOTH
+
+    @property
+    def was_processed(self) -> bool:
+        """Whether the noisy image shows traces of an earlier processing."""
+        processing = self.processing
+        return self.is_smooth or processing.was_jpeg or processing.was_stretched
 
     @property
     def family(self) -> NoiseFamily | None:

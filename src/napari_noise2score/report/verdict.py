@@ -27,6 +27,10 @@ _BIAS = 0.1
 """Mean of what was removed that is doubtful, noise standard deviations."""
 _STRUCTURE = 0.1
 """Difference of the correlations of neighbouring pixels that is doubtful."""
+_PROCESSED = (
+    ' But the noisy image was processed before, so it may itself be blurred, and its noise cannot '
+    'be known well.'
+)
 _OWN = 0.5
 """Part of the plane itself below which an event is weakened much."""
 
@@ -81,7 +85,8 @@ def verdict_of(findings: Findings) -> Verdict:
             invented.append(f'{where}No, it is the noisy image.')
             verdict._doubt(f'{where}The clean image is the noisy one: nothing was removed.')
             continue
-        blurred.append(where + _blurred(verdict, channel.result, where))
+        doubt = _PROCESSED if channel.was_processed else ''
+        blurred.append(where + _blurred(verdict, channel.result, where) + doubt)
         invented.append(where + _invented(verdict, channel, where))
         _removed(verdict, channel.result, where, channel)
         _time(verdict, channel.result, where)
@@ -109,7 +114,7 @@ def _noise(verdict: Verdict, channel: ChannelFindings, where: str) -> None:
             'Use the raw image, before any change of brightness, contrast or gamma.',
         )
     fit = channel.prepared.fit
-    if fit is not None and fit.correlation.neighbours > 0.3:
+    if fit is not None and channel.is_smooth:
         verdict._doubt(
             f'{where}The noise of neighbouring pixels is alike '
             f'({fit.correlation.neighbours:.2f}): the image was smoothed, resized or demosaicked '
@@ -117,7 +122,8 @@ def _noise(verdict: Verdict, channel: ChannelFindings, where: str) -> None:
             'Check whether the microscope software filters images, and switch this off.',
         )
     for warning in channel.warnings:
-        verdict.doubtful.append(where + warning)
+        if not (channel.is_smooth and warning.startswith('The noise is correlated')):
+            verdict.doubtful.append(where + warning)
     if not channel.warnings and not channel.processing.was_jpeg:
         verdict.good.append(f'{where}The noise is that of a detector: {channel.prepared.family}.')
 
@@ -195,16 +201,18 @@ def _added(verdict: Verdict, result: ResultFindings, where: str) -> Iterator[str
     ]
     if stronger:
         most = min(stronger, key=lambda i: found.added[i])
-        share = 100 * (1 / (1 + max(found.added[most], -0.9)) - 1)
+        share = 1 / (1 + max(float(found.added[most]), -0.9)) - 1
+        change = (
+            f'{100 * share:.0f} % stronger than in the noisy image'
+            if share < 1
+            else 'much stronger than in the noisy image, or not in it at all'
+        )
+        sentence = f'etails of about {_size(found, most)} pixels are {change}'
         verdict._doubt(
-            f'{where}Details of about {_size(found, most)} pixels are {share:.0f} % stronger than '
-            'in the noisy image: sharpened, or added.',
+            f'{where}D{sentence}: sharpened, or added.',
             'Do not measure sizes, distances or brightness of fine details in this image.',
         )
-        yield (
-            f'details of about {_size(found, most)} pixels are {share:.0f} % stronger than in the '
-            'noisy image.'
-        )
+        yield f'd{sentence}.'
 
 
 def _removed(
