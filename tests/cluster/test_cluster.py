@@ -77,9 +77,10 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def report(path: Path) -> dict:
-    """A report, without how long the work took and when the file was made."""
+    """A report, without how long the work took, and when and where the file was made."""
     found = json.loads(path.read_text())
     for one in found.get('images', [found]):
+        assert Path(one.pop('file')).is_absolute()
         del one['seconds'], one['origin']['input_modified']
     return found
 

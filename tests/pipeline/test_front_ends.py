@@ -71,6 +71,7 @@ def test_the_report_is_the_same_from_panel_command_line_and_python(frames, tmp_p
     assert json.loads(json.dumps(without_times(result.report))) == expected
     command = without_times(json.loads(file.read_text()))
     assert command.pop('origin')['input_crc32'] == expected['crc32']  # of a file, so here alone
+    assert command.pop('file') == str(path)  # where the image is, for replay
     assert command == expected
     assert expected['seed'] == 5
     with using(1):
