@@ -279,9 +279,10 @@ def _time(verdict: Verdict, result: ResultFindings, where: str) -> None:
     own, beside = found.own('steady'), found.beside('steady')
     if own < _OWN and beside > 0.2:
         verdict._doubt(
-            f'{where}Where little changes, a weak event in a single {plane} keeps '
-            f'{_percent(own)} of its height, and {_percent(beside)} appear in the {planes} beside '
-            'it: time courses were smoothed.'
+            f'{where}Where little changes, a clean frame has {_percent(own)} of the changes of '
+            f'its noisy frame, and {_percent(beside)} of those of its neighbours; where most '
+            f'changes, {_percent(found.own("unsteady"))} and '
+            f'{_percent(found.beside("unsteady"))}: time courses were smoothed.'
             if found.axis == 'T'
             else f'{where}Slices were mixed: a {plane} has {_percent(own)} of itself, and '
             f'{_percent(beside)} of the {planes} beside it.',
