@@ -19,13 +19,12 @@ from napari_noise2score.cli.replay import recipe_in
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr import named
 from napari_noise2score.progress import finish
+from napari_noise2score.report import PAGE, VALUES
 
 if TYPE_CHECKING:
     from napari_noise2score.cli.tasks import Task
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.report.verdict import Verdict
-
-PAGE, VALUES = '.html', '.json'
 
 
 def report(options: argparse.Namespace) -> int:

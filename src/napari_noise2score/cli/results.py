@@ -18,12 +18,12 @@ from napari_noise2score.cli.claims import Claims
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
-from napari_noise2score.cli.report import PAGE
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
 from napari_noise2score.files import moved_aside
 from napari_noise2score.images.lost_outputs import losing_one_output
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
+from napari_noise2score.report import PAGE
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
 if TYPE_CHECKING:

@@ -2,3 +2,6 @@
 
 What is measured needs only the noisy image, the clean one and the noise model of the noisy one.
 """
+
+PAGE, VALUES = '.html', '.json'
+"""Suffixes of the files of a report."""

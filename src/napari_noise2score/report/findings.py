@@ -18,7 +18,7 @@ from napari_noise2score.report.agreement import Agreement, agreement
 from napari_noise2score.report.places import Place, worst_places
 from napari_noise2score.report.processing import Processing, processing_of
 from napari_noise2score.report.response import Response, response_of
-from napari_noise2score.report.sample import Pair, numbers_of, pairs_of, window_of
+from napari_noise2score.report.sample import numbers_of, pairs_of, window_of
 from napari_noise2score.report.spectra import Spectra, spectra
 from napari_noise2score.report.units import Units, units_of
 
@@ -143,6 +143,8 @@ class Findings:
         The clean one.
     channels : sequence of ChannelFindings
         Its channels.
+    stated : sequence of mapping
+        Name, shape, axes, data type and checksum of the noisy image, and of the clean one.
     record : mapping
         What the result states of how it was made; empty if it states nothing.
     """
@@ -150,6 +152,7 @@ class Findings:
     noisy: ImageSource
     clean: ImageSource | None
     channels: Sequence[ChannelFindings]
+    stated: Sequence[Mapping[str, Any]]
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -201,7 +204,18 @@ def measure_steps(
         yield MeasureProgress((number + 0.3) / len(channels))
         found.append(_of_channel(channel, result, models.get(channel.words)))
         yield MeasureProgress((number + 1) / len(channels))
-    return Findings(noisy, clean, found, record or {})
+    stated = [_stated(image) for image in (noisy, clean) if image is not None]
+    return Findings(noisy, clean, found, stated, record or {})
+
+
+def _stated(image: ImageSource) -> dict[str, Any]:
+    return {
+        'name': image.name,
+        'shape': list(image.shape),
+        'axes': image.axes,
+        'dtype': str(image.data.dtype),
+        'crc32': f'{image.checksum():08x}',
+    }
 
 
 def _of_channel(
@@ -229,7 +243,7 @@ def _of_result(noisy: Channel, clean: Channel, model: PreparedChannel) -> Result
         return None
     units = units_of(pairs)
     if not units.same:
-        pairs = [_matched(pair, units, family) for pair in pairs]
+        pairs = list(pairs_of(noisy, clean, family, units.conversion))
     return ResultFindings(
         units=units,
         agreement=agreement(pairs),
@@ -238,10 +252,3 @@ def _of_result(noisy: Channel, clean: Channel, model: PreparedChannel) -> Result
         response=response_of(noisy, clean),
         unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in pairs),
     )
-
-
-def _matched(pair: Pair, units: Units, family: NoiseFamily) -> Pair:
-    levels = (pair.clean - units.offset) / units.scale
-    variance = np.asarray(family.variance(levels), np.float64)
-    least = 1e-3 * float(np.nanmedian(variance))
-    return units.matched(pair, np.maximum(variance, least))

@@ -24,11 +24,11 @@ _LEFT_OUT = ('channels', 'warnings', 'risk', 'training')
 
 def as_json(findings: Findings, verdict: Verdict) -> dict[str, Any]:
     """The report as plain values: verdict, measurements, and what the result states of itself."""
-    clean = findings.clean
+    noisy, clean = [*findings.stated, None][:2]
     values: dict[str, Any] = plain(
         {
-            'noisy': _stated(findings.noisy),
-            'clean': clean and _stated(clean),
+            'noisy': noisy,
+            'clean': clean,
             'verdict': verdict.to_dict(),
             'channels': [channel.to_dict() for channel in findings.channels],
             'recipe': dict(findings.record),
@@ -77,22 +77,10 @@ def _channel(channel: ChannelFindings, *, several: bool) -> dict[str, Any]:
     return {'where': where, 'rows': rows, 'plots': plots_of(channel)}
 
 
-def _stated(source: Any) -> dict[str, Any]:
-    return {
-        'name': source.name,
-        'shape': list(source.shape),
-        'axes': source.axes,
-        'dtype': str(source.data.dtype),
-        'crc32': f'{source.checksum():08x}',
-    }
-
-
 def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     """Names and values of all that was set and used."""
-    for name, source in (('noisy image', findings.noisy), ('clean image', findings.clean)):
-        if source is not None:
-            stated = _stated(source)
-            yield name, f'{stated["name"]}, {stated["dtype"]}, CRC-32 {stated["crc32"]}'
+    for name, stated in zip(('noisy image', 'clean image'), findings.stated, strict=False):
+        yield name, f'{stated["name"]}, {stated["dtype"]}, CRC-32 {stated["crc32"]}'
     for channel in findings.channels:
         if channel.family is not None:
             yield f'noise {channel.noisy.words}'.strip(), str(channel.family)

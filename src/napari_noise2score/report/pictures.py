@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.arrays import central
 from napari_noise2score.report.findings import ChannelFindings
 from napari_noise2score.report.places import SIDE
-from napari_noise2score.report.sample import Pair, pairs_of
+from napari_noise2score.report.sample import AS_IT_IS, Pair, numbers_of, pair_of
 
 Array = NDArray[np.float64]
 
@@ -50,14 +50,20 @@ def rows_of(channel: ChannelFindings) -> list[Row]:
     if channel.family is None:
         return []
     clean = channel.clean if channel.clean is not None else channel.noisy
-    pairs = list(pairs_of(channel.noisy, clean, channel.family))
-    middle = pairs[len(pairs) // 2]
+    conversion = AS_IT_IS if channel.result is None else channel.result.units.conversion
+
+    def pair_at(number: int) -> Pair:
+        assert channel.family is not None
+        return pair_of(channel.noisy, clean, channel.family, number, conversion)
+
+    numbers = numbers_of(channel.noisy)
+    middle = pair_at(numbers[len(numbers) // 2])
     low, high = _limits(middle)
     rows = [_row(channel, middle, 'Plane', _centre(middle), (low, high), enlarged=False)]
     rows.append(_row(channel, middle, 'Detail', _detail(middle), (low, high), enlarged=True))
     if channel.result is not None:
         for place in channel.result.places:
-            pair = next(p for p in pairs if p.number == place.plane)
+            pair = pair_at(place.plane)
             where = _around(pair, place.row, place.column)
             title = (
                 f'Differs most, {place.power**0.5:.1f} times the noise: row {place.row}, column '
@@ -93,11 +99,8 @@ def _pictures(
     yield 'noisy', _png(pair.noisy[where], *limits)
     if channel.result is None:
         return
-    units = channel.result.units
-    clean = pair.clean if units.same else (pair.clean - units.offset) / units.scale
-    yield 'clean', _png(clean[where], *limits)
-    removed = (pair.noisy - clean) / np.sqrt(pair.variance)
-    yield 'removed, in noise standard deviations', _png(removed[where], -_REMOVED, _REMOVED)
+    yield 'clean', _png(pair.clean[where], *limits)
+    yield 'removed, in noise standard deviations', _png(pair.residual[where], -_REMOVED, _REMOVED)
 
 
 def _limits(pair: Pair, where: tuple[slice, slice] | None = None) -> tuple[float, float]:

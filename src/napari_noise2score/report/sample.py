@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,11 @@ from napari_noise2score.noise.blank import blank
 from napari_noise2score.noise.families import NoiseFamily
 
 Array = NDArray[np.float64]
+
+Conversion: TypeAlias = tuple[float, float]
+"""Scale and offset: ``clean = scale * noisy + offset``."""
+
+AS_IT_IS: Conversion = 1.0, 0.0
 
 PLANES = 12
 """Planes that are looked at, evenly spaced."""
@@ -49,22 +55,33 @@ class Pair:
         return (self.noisy - self.clean) / np.sqrt(self.variance)
 
 
-def pairs_of(noisy: Channel, clean: Channel, family: NoiseFamily) -> Iterator[Pair]:
-    """The planes to look at."""
+def pairs_of(
+    noisy: Channel, clean: Channel, family: NoiseFamily, conversion: Conversion = AS_IT_IS
+) -> Iterator[Pair]:
+    """The planes to look at; see `pair_of`."""
     for number in numbers_of(noisy):
-        window = window_of(noisy)
-        raw = noisy.window(number, window)
-        plane = raw.astype(np.float64)
-        result = clean.window(number, window).astype(np.float64)
-        places = blank(raw)
-        if places is not None:
-            plane[places] = np.nan
-        result[~np.isfinite(plane)] = np.nan
-        variance = np.asarray(family.variance(result), np.float64)
-        usual = float(np.nanmedian(variance)) if np.isfinite(variance).any() else 1.0
-        yield Pair(
-            number, plane, result, np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30))
-        )
+        yield pair_of(noisy, clean, family, number, conversion)
+
+
+def pair_of(
+    noisy: Channel,
+    clean: Channel,
+    family: NoiseFamily,
+    number: int,
+    conversion: Conversion = AS_IT_IS,
+) -> Pair:
+    """A plane of a noisy channel and of a clean one, whose grey levels are converted."""
+    window, (scale, offset) = window_of(noisy), conversion
+    raw = noisy.window(number, window)
+    plane = raw.astype(np.float64)
+    result = (clean.window(number, window).astype(np.float64) - offset) / scale
+    places = blank(raw)
+    if places is not None:
+        plane[places] = np.nan
+    result[~np.isfinite(plane)] = np.nan
+    variance = np.asarray(family.variance(result), np.float64)
+    usual = float(np.nanmedian(variance)) if np.isfinite(variance).any() else 1.0
+    return Pair(number, plane, result, np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30)))
 
 
 def numbers_of(channel: Channel) -> list[int]:

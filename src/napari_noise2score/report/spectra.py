@@ -101,6 +101,7 @@ def spectra(pairs: Sequence[Pair], correlation: Correlation) -> Spectra | None:
         for part in (noise, 0.0)
     )
     kept = np.where(below, 0.0, np.nan_to_num(most))
+    added = rc.mean(axis=0) / np.maximum(cc.mean(axis=0), 1e-30)
     return Spectra(
         frequency=np.arange(1, side // 2 + 1) / side,
         noisy=yy.mean(axis=0),
@@ -110,8 +111,8 @@ def spectra(pairs: Sequence[Pair], correlation: Correlation) -> Spectra | None:
         least=np.maximum(least, 0.0),
         most=most,
         kept_error=_error(cy, yy - noise_each, kept),
-        added=rc.mean(axis=0) / np.maximum(cc.mean(axis=0), 1e-30),
-        added_error=_error(rc, cc, rc.mean(axis=0) / np.maximum(cc.mean(axis=0), 1e-30)),
+        added=added,
+        added_error=_error(rc, cc, added),
     )
 
 

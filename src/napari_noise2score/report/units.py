@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_noise2score.report.sample import Pair
+from napari_noise2score.report.sample import AS_IT_IS, Conversion, Pair
 
 Array = NDArray[np.float64]
 
@@ -35,9 +35,10 @@ class Units:
     offset: float
     same: bool
 
-    def matched(self, pair: Pair, variance: Array) -> Pair:
-        """A pair whose clean plane has the grey levels of the noisy one."""
-        return replace(pair, clean=(pair.clean - self.offset) / self.scale, variance=variance)
+    @property
+    def conversion(self) -> Conversion:
+        """What the clean levels are converted by; nothing if they are the same."""
+        return AS_IT_IS if self.same else (self.scale, self.offset)
 
 
 def units_of(pairs: Sequence[Pair]) -> Units:

@@ -9,11 +9,10 @@ from typing import Any
 from napari_noise2score.files import write_json, written_whole
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.request import NoiseRequest
+from napari_noise2score.report import VALUES
 from napari_noise2score.report.findings import MeasureProgress, measure_steps
 from napari_noise2score.report.page import as_html, as_json
 from napari_noise2score.report.verdict import Verdict, verdict_of
-
-PAGE, VALUES = '.html', '.json'
 
 
 def report_steps(
