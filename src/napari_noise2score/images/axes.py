@@ -81,6 +81,11 @@ def _such_as(shape: Sequence[int]) -> str:
     return 'there are not enough letters for so many axes: use one position at a time'
 
 
+def plane_words(axis: str) -> tuple[str, str]:
+    """What a plane along ``T`` or ``Z`` is called, and what several are."""
+    return ('frame', 'frames') if axis == 'T' else ('slice', 'slices')
+
+
 def place_words(place: Mapping[str, int]) -> str:
     """A position on axes, such as ``C 1, T 0``; empty if there is no other position."""
     return ', '.join(f'{letter} {index}' for letter, index in place.items())

@@ -1,4 +1,4 @@
-"""Numbers as text, with all significant digits."""
+"""Numbers as text."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def digits(value: float, step: float = 0.0, least: int = 4) -> str:
     if step > 0 and value and math.isfinite(value):
         count = max(least, 1 + math.ceil(math.log10(abs(value)) - math.log10(step)))
     return f'{value:.{min(count, _MOST)}g}'
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage; 0 % if it is negative."""
+    return f'{100 * max(0.0, share):.0f} %'

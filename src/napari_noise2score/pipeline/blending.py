@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_noise2score.images.axes import plane_words
 from napari_noise2score.pipeline.blend import NOTHING, Blend, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
@@ -86,7 +87,7 @@ class WithContext:
         """A warning if the other planes are not used, because their noise is not independent."""
         if not self.linked:
             return None
-        what = 'frames' if self.axis == 'T' else 'slices'
+        _, what = plane_words(self.axis)
         return (
             f'The noise of consecutive {what} is correlated ({100 * self.linked:.0f} %), so the '
             f'other {what} were not used. Averaged or interpolated {what} are the usual reason; '

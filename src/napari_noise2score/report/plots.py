@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from napari_noise2score.images.axes import plane_words
 from napari_noise2score.noise.correlation import REACH
 from napari_noise2score.report.findings import ChannelFindings, ResultFindings
 
@@ -157,6 +158,6 @@ def _response(axes: Axes, result: ResultFindings) -> None:
         (0.2, found.unsteady, _REMOVED, 'unsteady places'),
     ):
         axes.bar(found.distance + shift, values, 0.4, color=colour, label=label)
-    unit = 'frames' if found.axis == 'T' else 'slices'
+    _, unit = plane_words(found.axis)
     axes.set(xlabel=f'{unit} apart', ylabel='part', ylim=(min(0, -0.1), 1.1))
     axes.legend()

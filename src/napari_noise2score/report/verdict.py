@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_noise2score.images.axes import plane_words
+from napari_noise2score.noise.digits import percent
 from napari_noise2score.report.findings import ChannelFindings, Findings, ResultFindings
 from napari_noise2score.report.spectra import Spectra
 
@@ -150,7 +152,7 @@ def _blurred(verdict: Verdict, result: ResultFindings, where: str) -> str:
         first = min(lost)
         return (
             f'Yes: of details of about {_size(found, worst)} pixels '
-            f'{_percent(found.least[worst])} to {_percent(found.most[worst])} of the contrast '
+            f'{percent(found.least[worst])} to {percent(found.most[worst])} of the contrast '
             f'is left, though the noisy image shows them clearly. The loss begins at about '
             f'{_size(found, first)} pixels.'
         )
@@ -161,7 +163,7 @@ def _blurred(verdict: Verdict, result: ResultFindings, where: str) -> str:
     )
     return (
         f'No: of details down to about {_size(found, finest)} pixels '
-        f'{_percent(found.least[finest])} to {_percent(min(found.most[finest], 1.0))} of the '
+        f'{percent(found.least[finest])} to {percent(min(found.most[finest], 1.0))} of the '
         'contrast is left. The noisy image does not show finer details clearly enough to tell.'
     )
 
@@ -275,23 +277,23 @@ def _time(verdict: Verdict, result: ResultFindings, where: str) -> None:
     found = result.response
     if found is None:
         return
-    plane, planes = ('frame', 'frames') if found.axis == 'T' else ('slice', 'slices')
+    plane, planes = plane_words(found.axis)
     own, beside = found.own('steady'), found.beside('steady')
     if own < _OWN and beside > 0.2:
         verdict._doubt(
-            f'{where}Where little changes, a clean frame has {_percent(own)} of the changes of '
-            f'its noisy frame, and {_percent(beside)} of those of its neighbours; where most '
-            f'changes, {_percent(found.own("unsteady"))} and '
-            f'{_percent(found.beside("unsteady"))}: time courses were smoothed.'
+            f'{where}Where little changes, a clean frame has {percent(own)} of the changes of '
+            f'its noisy frame, and {percent(beside)} of those of its neighbours; where most '
+            f'changes, {percent(found.own("unsteady"))} and '
+            f'{percent(found.beside("unsteady"))}: time courses were smoothed.'
             if found.axis == 'T'
-            else f'{where}Slices were mixed: a {plane} has {_percent(own)} of itself, and '
-            f'{_percent(beside)} of the {planes} beside it.',
+            else f'{where}Slices were mixed: a {plane} has {percent(own)} of itself, and '
+            f'{percent(beside)} of the {planes} beside it.',
             f'Do not measure single {planes} of weak events; see the response below.',
         )
     else:
         verdict.good.append(
-            f'{where}The {planes} were hardly mixed: a {plane} has {_percent(own)} of its own '
-            f'changes, and {_percent(beside)} of those of its neighbours.'
+            f'{where}The {planes} were hardly mixed: a {plane} has {percent(own)} of its own '
+            f'changes, and {percent(beside)} of those of its neighbours.'
         )
 
 
@@ -339,7 +341,3 @@ def _size(found: Spectra, index: int | np.signedinteger[Any]) -> str:
     """Size of details of a frequency, pixels."""
     size = 0.5 / found.frequency[index]
     return f'{size:.0f}' if size >= 3 else f'{size:.1f}'
-
-
-def _percent(share: float) -> str:
-    return f'{100 * max(0.0, float(share)):.0f} %'
