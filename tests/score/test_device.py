@@ -110,3 +110,18 @@ def test_low_precision_not_where_a_processor_only_imitates_it(seconds, imitated)
     assert imitates_bfloat16(work, lambda: now) == imitated
     answers = {'library': lambda: True, 'native': lambda: True, 'imitated': lambda: imitated}
     assert has_fast_bfloat16(torch.device('cpu'), **answers) != imitated
+
+
+@pytest.mark.parametrize(('seconds', 'imitated'), [(0.7, False), (2.4, True)])
+@pytest.mark.parametrize('slow', [False, True])
+def test_other_work_does_not_decide_on_the_precision(seconds, imitated, slow):
+    """For the first milliseconds one of the two precisions takes three times as long."""
+    now = 0.0
+
+    def work() -> None:
+        nonlocal now
+        low = torch.is_autocast_enabled('cpu')
+        disturbed = 3.0 if now < 0.01 and low == slow else 1.0
+        now += 2e-4 * (seconds if low else 1.0) * disturbed
+
+    assert imitates_bfloat16(work, lambda: now) == imitated
