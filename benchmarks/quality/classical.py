@@ -1,7 +1,8 @@
-"""Denoisers that learn nothing, in the unit-noise coordinate of our blind noise estimate.
+"""Denoisers that learn nothing, with our blind noise estimate.
 
-Each takes a stack there, removes noise of about unit variance frame by frame, and comes back by
-the exact unbiased inverse (Makitalo & Foi 2013).
+Most take a stack to the unit-noise coordinate, remove noise of about unit variance frame by frame,
+and come back by the exact unbiased inverse (Makitalo & Foi 2013). BMND and ndsafir are given
+photons, or the line of variance against level.
 """
 
 from __future__ import annotations
@@ -35,6 +36,39 @@ def non_local_means(noisy: NDArray[np.uint8]) -> Stack:
 def wavelets(noisy: NDArray[np.uint8]) -> Stack:
     """Soft wavelet thresholds, BayesShrink; (T, Y, X) grey levels."""
     return _stabilised(noisy, _bayes_shrink)
+
+
+def bmnd(noisy: NDArray[np.uint8]) -> Stack:
+    """BMND for Poisson noise (Duhme et al. 2026), frame by frame; (T, Y, X) grey levels.
+
+    Read noise counts as photons of a constant light.
+    """
+    from bmnd import BM3DProfile, NoiseModel
+    from bmnd import bmnd as clean
+
+    gain, variance = variance_line(noisy)
+    dark = -variance / gain
+    counts = np.maximum((noisy - dark) / gain, 0).astype(np.float32)
+    profile = BM3DProfile(noise_model=NoiseModel.POISSON)
+    return np.stack([clean(plane, profile) for plane in counts]) * gain + dark
+
+
+def ndsafir(noisy: NDArray[np.unsignedinteger]) -> Stack:
+    """ndsafir in space and time (Boulanger et al., IEEE TMI 2010); (T, Y, X) grey levels."""
+    from ndsafir import denoise_poisson_gaussian
+
+    gain, variance = variance_line(noisy)
+    values = noisy.astype(np.float32)
+    clean = denoise_poisson_gaussian(values, axes='TYX', gains=[gain], offsets=[variance])
+    return np.asarray(clean, np.float32)
+
+
+def variance_line(noisy: NDArray[np.unsignedinteger]) -> tuple[float, float]:
+    """Noise variance against the level, as a line: slope, and variance at level zero."""
+    (channel,) = model_noise(ImageSource(noisy, 'TYX')).channels
+    level = np.linspace(*np.percentile(noisy, [1, 99]), 64)
+    slope, variance = np.polyfit(level, channel.family.variance(level), 1)
+    return max(float(slope), 1e-6), float(variance)
 
 
 def _non_local_means(plane: Plane) -> Plane:

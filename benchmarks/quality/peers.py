@@ -5,7 +5,8 @@
 
 FOLDER holds NAME.tif (T, Y, X) beside NAME_gt.tif (Y, X), 8 bit. Everyone sees the noisy stack
 and nothing else; ours and Noise2Void train on it for the same time. BM3D, non-local means and
-wavelets work in the unit-noise coordinate of our noise estimate.
+wavelets work in the unit-noise coordinate of our noise estimate; BMND, for Poisson noise, is given
+photons by the same estimate.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ PEERS = {
     'bm3d': Peer('VST + BM3D', untrained(classical.bm3d), 'bm3d', 'bm3d'),
     'nlm': Peer('VST + NLM', untrained(classical.non_local_means), 'pywt', 'PyWavelets'),
     'wavelets': Peer('VST + wavelets', untrained(classical.wavelets), 'pywt', 'PyWavelets'),
+    'bmnd': Peer('BMND', untrained(classical.bmnd), 'bmnd', 'bmnd'),
     'n2v': Peer('Noise2Void (CAREamics)', noise2void, 'careamics', 'careamics', OLDEST),
 }
 

@@ -26,7 +26,7 @@ from napari_noise2score.pipeline.record import versions
 from napari_noise2score.settings import TrainSettings
 
 Record = dict[str, Any]
-PEERS = ('scikit-image', 'bm3d', 'PyWavelets', 'careamics')
+PEERS = ('scikit-image', 'bm3d', 'bmnd', 'PyWavelets', 'careamics', 'ndsafir')
 
 
 class Results:
