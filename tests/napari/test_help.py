@@ -89,6 +89,14 @@ def images(browser):
     return [style.toImageFormat() for style in formats if style.isImageFormat()]
 
 
+def is_laid_out(browser):
+    """Whether the page has the height that it has when it is laid out at once."""
+    document = browser.document()
+    again = document.clone()
+    again.setTextWidth(document.textWidth())
+    return abs(again.size().height() - document.size().height()) < 2
+
+
 def click(browser, text):
     """Follow the link of this text with the mouse."""
     cursor = browser.document().find(text)
@@ -215,6 +223,7 @@ def test_the_guide_of_the_project_can_be_read(panel):
     top = headings(browser)['Calibration frames']
     assert abs(top - browser.verticalScrollBar().value()) < 20
     assert len(images(browser)) >= 2
+    assert is_laid_out(browser)
 
 
 def test_back_and_home(panel):
@@ -301,6 +310,7 @@ def test_a_long_page_is_complete_at_any_width(browser, folder):
         assert len(tops) == 31
         assert all(after - before > 150 for before, after in pairwise(tops[1:]))
         assert browser.document().size().height() > tops[-1] + 150
+        assert is_laid_out(browser)
 
 
 def test_links_can_be_seen_in_both_themes(panel):
