@@ -14,7 +14,7 @@ DOCS = Path('docs')
 FOR_DEVELOPERS = {'architecture.md', 'honest-risks.md'}
 FOLDERS = ('how-to', 'tutorials')
 TARGET = 'napari_noise2score/_pages'
-IMAGE = re.compile(r'!\[[^\]]*\]\(\s*<?([^)>\s]+)')
+IMAGE = re.compile(r'!\[[^\]]*\]\(\s*<?([^)>\s]+)|<img\s[^>]*?src="([^"]+)"')
 
 
 def pages() -> list[Path]:
@@ -27,7 +27,8 @@ def images() -> Iterator[Path]:
     """The images in these pages."""
     inside = DOCS.resolve()
     for page in pages():
-        for name in IMAGE.findall(page.read_text(encoding='utf-8')):
+        for names in IMAGE.findall(page.read_text(encoding='utf-8')):
+            name = ''.join(names)
             path = (page.parent / name).resolve()
             if path.is_relative_to(inside) and path.is_file():
                 yield DOCS / path.relative_to(inside)

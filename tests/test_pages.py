@@ -10,6 +10,7 @@ import pytest
 import setuptools
 
 from napari_noise2score._widget.control import pages as module
+from napari_noise2score._widget.control.markdown import anchors, without_html
 from napari_noise2score._widget.control.pages import Page, Pages, page_of_error, slugs
 
 REPOSITORY = Path(__file__).parents[1]
@@ -79,6 +80,31 @@ def test_headings_have_the_names_that_links_use():
         'is-the-result-right-1',
         'a_b-c',
     ]
+
+
+def test_pages_lose_their_html_but_no_code():
+    text = (
+        '<!-- a\ncomment -->\nPress <kbd>F1</kbd>, see <https://napari.org>.<br>\n'
+        '<img width="300" src="a.png" alt="x">\n> [!NOTE]\n'
+        '> `<b>` and `a <c>\nd` and `` ` <e> ``\n'
+        '```html\n<p>as it is</p> <!-- this too -->\n```\n<details>\nInside\n</details>\n'
+    )
+    assert without_html(text) == (
+        '\nPress F1, see <https://napari.org>. \n'
+        '![image](a.png)\n> **Note.**\n> `<b>` and `a <c>\nd` and `` ` <e> ``\n'
+        '```html\n<p>as it is</p> <!-- this too -->\n```\n\nInside\n\n'
+    )
+
+
+def test_names_for_links_in_html_are_known_by_their_words():
+    text = 'a\n\n<a id="one"></a>**First words.** And more\n\n<a name="two"></a>\n## A title\n'
+    assert anchors(text) == {'one': 'First words.', 'two': 'A title'}
+
+
+@pytest.mark.parametrize('name', ['method.md', 'quality.md', 'cluster.md'])
+def test_pages_of_the_project_that_have_no_html_are_as_they_are(name):
+    text = (DOCS / name).read_text(encoding='utf-8')
+    assert without_html(text) == text
 
 
 @pytest.fixture

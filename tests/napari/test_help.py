@@ -223,6 +223,8 @@ def test_the_guide_of_the_project_can_be_read(panel):
     top = headings(browser)['Calibration frames']
     assert abs(top - browser.verticalScrollBar().value()) < 20
     assert len(images(browser)) >= 2
+    panel.help.open(f'{Page.GUIDE}#scenes')
+    assert browser.textCursor().block().text().startswith('Scenes. If a file contains')
     assert is_laid_out(browser)
 
 
@@ -253,6 +255,10 @@ def test_a_link_leads_to_a_heading_of_another_page(browser, folder):
     browser.resize(450, 400)
     QTest.qWait(20)
     assert abs(headings(browser)['Chapter 20'] - browser.verticalScrollBar().value()) < 20
+    QTest.keyClick(browser, Qt.Key.Key_Home)
+    browser.resize(500, 400)
+    QTest.qWait(20)
+    assert browser.verticalScrollBar().value() == 0  # the reader has left the heading
     browser.back()
     assert browser.source().toLocalFile().endswith('axes.md')
 
@@ -311,6 +317,17 @@ def test_a_long_page_is_complete_at_any_width(browser, folder):
         assert all(after - before > 150 for before, after in pairwise(tops[1:]))
         assert browser.document().size().height() > tops[-1] + 150
         assert is_laid_out(browser)
+
+
+def test_a_page_does_not_end_at_its_html(browser, folder):
+    (folder / Page.NOISE).write_text(
+        '# Noise\n\n<details>\n<summary>More</summary>\n\nInside.\n\n</details>\n\n'
+        'Press <kbd>F1</kbd>.<br>Then\n\n<img src="../images/small.png">\n\n## The end\n'
+    )
+    browser.show_page(folder / Page.NOISE)
+    text = browser.toPlainText()
+    assert all(words in text for words in ('More', 'Inside.', 'Press F1.', 'The end'))
+    assert len(images(browser)) == 1
 
 
 def test_links_can_be_seen_in_both_themes(panel):

@@ -20,6 +20,7 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QTextBrowser, QWidget
 
+from napari_noise2score._widget.control.markdown import anchors, without_html
 from napari_noise2score._widget.control.pages import Pages, slugs
 
 _MARGIN = 12
@@ -51,11 +52,13 @@ class HelpBrowser(QTextBrowser):
         self._before: list[tuple[QUrl, int]] = []
         self._anchor = ''
         self._width = 0
+        self._stated: dict[str, str] = {}
         self.setOpenLinks(False)
         self.setAccessibleName('Page of the help')
         self.setWordWrapMode(QTextOption.WrapMode.WordWrap)
         self.document().setDocumentMargin(_MARGIN)
         self.anchorClicked.connect(self.follow)
+        self.verticalScrollBar().actionTriggered.connect(self._scrolled)
 
     @property
     def has_before(self) -> bool:
@@ -102,6 +105,10 @@ class HelpBrowser(QTextBrowser):
             return None
         if QTextDocument.ResourceType(kind) == QTextDocument.ResourceType.ImageResource:
             return self._fitting(QImage(url.toLocalFile()))
+        if QTextDocument.ResourceType(kind) == QTextDocument.ResourceType.MarkdownResource:
+            text = Path(url.toLocalFile()).read_text(encoding='utf-8')
+            self._stated = anchors(text)
+            return without_html(text)
         return super().loadResource(kind, url)
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
@@ -111,21 +118,15 @@ class HelpBrowser(QTextBrowser):
             self._fit_images()
             self._scroll_to_anchor()
 
-    def wheelEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """The reader has left the heading."""
-        self._anchor = ''
-        super().wheelEvent(event)
-
-    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """The reader has left the heading."""
-        self._anchor = ''
-        super().keyPressEvent(event)
-
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """Give the links the colour of another theme."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
             self._colour_links()
+
+    def _scrolled(self) -> None:
+        """The reader has left the heading."""
+        self._anchor = ''
 
     def _load(self, url: QUrl) -> None:
         if url != self.source():
@@ -143,14 +144,21 @@ class HelpBrowser(QTextBrowser):
                 cursor.setBlockFormat(style)
 
     def _scroll_to_anchor(self) -> None:
-        blocks = self._headings()
-        names = slugs(block.text() for block in self._headings())
-        found = (block for block, name in zip(blocks, names, strict=True) if name == self._anchor)
-        block = next(found, None)
+        block = self._place_of(self._anchor)
         if block is not None:
             self.setTextCursor(QTextCursor(block))
             top = self.document().documentLayout().blockBoundingRect(block).top()
             self.verticalScrollBar().setValue(max(0, round(top) - _ABOVE_HEADING // 2))
+
+    def _place_of(self, anchor: str) -> QTextBlock | None:
+        """The heading that has this name in links, or the paragraph that states it."""
+        names = slugs(block.text() for block in self._headings())
+        for block, name in zip(self._headings(), names, strict=True):
+            if name == anchor:
+                return block
+        words = self._stated.get(anchor)
+        begin = (block for block in self._blocks() if words and block.text().startswith(words))
+        return next(begin, None)
 
     def _headings(self) -> Iterator[QTextBlock]:
         return (block for block in self._blocks() if block.blockFormat().headingLevel() > 0)

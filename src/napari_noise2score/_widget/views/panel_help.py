@@ -6,7 +6,7 @@ from typing import Any
 
 from magicgui.widgets import PushButton
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QCursor
+from qtpy.QtGui import QCursor, QKeySequence
 from qtpy.QtWidgets import QApplication, QLabel, QShortcut, QToolTip, QWidget
 
 from napari_noise2score._widget.control.pages import Page, Pages
@@ -41,7 +41,7 @@ class PanelHelp(QObject):
         self.pages = Pages()
         self.button = PushButton(text='Help', tooltip=_TIP)
         self.button.changed.connect(lambda: self.open(self._error))
-        self._key = QShortcut('F1', panel)
+        self._key = QShortcut(QKeySequence('F1'), panel)
         self._key.activated.connect(self.explain_current)
         self._listen(False)
         panel.installEventFilter(self)
