@@ -19,6 +19,7 @@ from napari_noise2score._widget.control.command import command_line
 from napari_noise2score._widget.control.controller import Controller
 from napari_noise2score._widget.control.events import Status
 from napari_noise2score._widget.control.interrupted import InterruptedRuns
+from napari_noise2score._widget.control.pages import Page
 from napari_noise2score._widget.control.runner import Phase
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import Estimated, ToReport, Trained
@@ -42,6 +43,7 @@ from napari_noise2score._widget.views.layer_table import LayerTable
 from napari_noise2score._widget.views.model_box import ModelBox
 from napari_noise2score._widget.views.noise_form import NoiseForm
 from napari_noise2score._widget.views.offer_box import OfferBox
+from napari_noise2score._widget.views.panel_help import PanelHelp
 from napari_noise2score._widget.views.region_box import RegionBox
 from napari_noise2score._widget.views.report_pages import ask_pages, show_page
 from napari_noise2score._widget.views.save_field import SaveField
@@ -121,7 +123,9 @@ class Noise2ScorePanel(QWidget):
         self.compare = CompareBox(viewer, self._pairs)
         self.copy = PushButton(text='Copy command line', tooltip=_COPY_TIP)
         self.chart = Chart()
-        self.footer = StatusBar((self.train, self.pause, self.stop, self.correct))
+        self.help = PanelHelp(self)
+        buttons = (self.train, self.pause, self.stop, self.correct)
+        self.footer = StatusBar(buttons, self.help.button)
         self.status, self.messages = self.footer.status, self.footer.messages
         self._shown: tuple[Phase, bool] | None = None
         self._build()
@@ -139,6 +143,7 @@ class Noise2ScorePanel(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:  # the Stop button cannot be reached any more
                 self.controller.stop()
+                self.help.close()
             else:
                 self.reset_choices()
         return super().event(event)
@@ -187,6 +192,7 @@ class Noise2ScorePanel(QWidget):
         self.layers.ticked.connect(self._refresh)
         self.offer.accepted.connect(self._continue)
         self.offer.declined.connect(lambda: self.interrupted.decline())
+        self.footer.told.connect(self.help.follow_error)
         self.destroyed.connect(self.interrupted.close)
         self.destroyed.connect(self.controller.close)
 
@@ -398,14 +404,14 @@ class Noise2ScorePanel(QWidget):
         column.addWidget(self.layers)
         column.addWidget(self.reading)
         column.addWidget(Collapsible('Region', self.region.form.native, _REGION_TIP))
-        column.addWidget(heading('Noise model'))
+        column.addWidget(self.help.titled(heading('Noise model'), Page.NOISE))
         column.addWidget(self.noise)
-        column.addWidget(heading('Denoise'))
+        column.addWidget(self.help.titled(heading('Denoise'), Page.PANEL))
         column.addWidget(self.form)
         column.addWidget(self.chart)
-        column.addWidget(heading('Compare'))
+        column.addWidget(self.help.titled(heading('Compare'), Page.QUALITY))
         column.addWidget(self.compare)
-        column.addWidget(heading('Model'))
+        column.addWidget(self.help.titled(heading('Model'), Page.PANEL))
         column.addWidget(self.model)
         column.addWidget(self.copy.native)
         column.addStretch(1)
@@ -417,3 +423,17 @@ class Noise2ScorePanel(QWidget):
         layout.addWidget(self.column, 1)
         layout.addWidget(self.footer)
         order_tabs(column, self.footer.layout())
+        self._explain()
+
+    def _explain(self) -> None:
+        """Which page of the help explains which part."""
+        explain, form = self.help.explain, self.form
+        explain(Page.PANEL, self)
+        explain(Page.AXES, self.layers, self.reading)
+        explain(Page.NOISE, self.noise)
+        explain(Page.CORRELATION, self.noise.correlation)
+        explain(Page.CONTEXT, form.context)
+        explain(Page.SPEED, form.seconds, form.device)
+        explain(Page.MEMORY, self.save.row)
+        explain(Page.QUALITY, self.compare)
+        self.help.hint_at_key()

@@ -1,12 +1,37 @@
-"""Sample data of napari's File menu: noisy synthetic scenes and their ground truth."""
+"""Sample data of napari's File menu: noisy synthetic images and their ground truth."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from napari_noise2score.images.synthetic import PIXEL_SIZE, synthetic_stack
+from napari_noise2score.images.samples import Sample, make_sample
 
 LayerData = tuple[Any, dict[str, Any], str]
+
+
+def confocal() -> list[LayerData]:
+    """Confocal microscope, 8 bits: the ground truth and four noisy frames of one field."""
+    return _layers('confocal', 'green')
+
+
+def low_light() -> list[LayerData]:
+    """Movie at one to three photons with events at known places, and its ground truth."""
+    return _layers('low-light', 'gray')
+
+
+def z_stack() -> list[LayerData]:
+    """Slices through nuclei and filaments, and their ground truth."""
+    return _layers('z-stack', 'green')
+
+
+def wide_field() -> list[LayerData]:
+    """Camera with correlated noise: the ground truth and four noisy frames of one field."""
+    return _layers('wide-field', 'bop blue')
+
+
+def speckle() -> list[LayerData]:
+    """Speckle of four looks: the ground truth and four noisy frames of one field."""
+    return _layers('speckle', 'gray')
 
 
 def filaments() -> list[LayerData]:
@@ -24,41 +49,30 @@ def puncta() -> list[LayerData]:
     return _layers('puncta', 'magenta')
 
 
-def _layers(scene: str, colormap: str) -> list[LayerData]:
-    stack = synthetic_stack(scene)
+def _layers(name: str, colormap: str) -> list[LayerData]:
+    sample = make_sample(name)
     shared: dict[str, Any] = {
         'colormap': colormap,
-        'contrast_limits': (float(stack.truth.min()), float(stack.truth.max())),
-        'metadata': {
-            'noise2score_sample': {
-                'scene': stack.scene,
-                'seed': stack.seed,
-                'noise': stack.noise.to_dict(),
-            }
-        },
+        'contrast_limits': (float(sample.truth.min()), float(sample.truth.max())),
+        'metadata': {'noise2score_sample': sample.to_dict()},
     }
+    truth, axes = (sample.truth[0], 'YX') if sample.still else (sample.truth, sample.axes)
     # napari puts the last layer on top and selects it: the noisy one
     return [
+        (truth, {**shared, 'name': f'{name} (ground truth)', **_sizes(sample, axes)}, 'image'),
         (
-            stack.truth,
-            {
-                **shared,
-                'name': f'{scene} (ground truth)',
-                'axis_labels': ('y', 'x'),
-                'scale': (PIXEL_SIZE, PIXEL_SIZE),
-                'units': ('um', 'um'),
-            },
-            'image',
-        ),
-        (
-            stack.noisy,
-            {
-                **shared,
-                'name': f'{scene} (noisy)',
-                'axis_labels': ('t', 'y', 'x'),
-                'scale': (1.0, PIXEL_SIZE, PIXEL_SIZE),
-                'units': ('s', 'um', 'um'),
-            },
+            sample.noisy,
+            {**shared, 'name': f'{name} (noisy)', **_sizes(sample, sample.axes)},
             'image',
         ),
     ]
+
+
+def _sizes(sample: Sample, axes: str) -> dict[str, Any]:
+    """Labels, scale and units of axes, as napari names them."""
+    spacing = [sample.spacing[axis] for axis in axes]
+    return {
+        'axis_labels': tuple(axes.lower()),
+        'scale': tuple(size for size, _ in spacing),
+        'units': tuple(unit.replace('µ', 'u') for _, unit in spacing),
+    }

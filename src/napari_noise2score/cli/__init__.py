@@ -44,6 +44,7 @@ from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.cli.replay import replay as run_replay
 from napari_noise2score.cli.report import report as run_report
 from napari_noise2score.cli.resume import PARTS, SUFFIX, add_resume, add_resume_of_parts
+from napari_noise2score.cli.sample import add_sample
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.files import recorded
 from napari_noise2score.images.ome_zarr.location import named
@@ -301,6 +302,8 @@ def _parser() -> argparse.ArgumentParser:
     add_fields(pretrain, PretrainSettings)
     add_fields(pretrain, PretrainSettings().network, only=('channels', 'blocks', 'context'))
     pretrain.set_defaults(command=run.pretrain)
+
+    add_sample(commands)
 
     demo = commands.add_parser('demo', help='denoise a synthetic stack and show it')
     demo.add_argument('--output', type=Path, default=Path('noise2score-demo'), metavar='FOLDER')

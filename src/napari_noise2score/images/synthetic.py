@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.drawing import (
+    PIXEL_SIZE,
+    PSF_SIGMA,
+    Image,
+    Shape,
+    blur,
+    deposit,
+    persistent_walk,
+    scattered,
+    smooth_noise_1d,
+    texture,
+    to_unit_range,
+)
 from napari_noise2score.noise.families import NoiseFamily, Poisson, PoissonGaussian
 
-Image = NDArray[np.float64]
-Shape = tuple[int, int]
-
-PIXEL_SIZE = 0.1
-"""Width of a pixel of every scene, micrometres."""
-
-PSF_SIGMA = 1.15
-"""Standard deviation of the in-focus point spread function, pixels (0.27 um full width)."""
+__all__ = ['PIXEL_SIZE', 'PSF_SIGMA', 'SCENES', 'SyntheticStack', 'synthetic_stack']
 
 
 def filaments(shape: Shape, rng: np.random.Generator) -> Image:
@@ -49,19 +55,19 @@ def filaments(shape: Shape, rng: np.random.Generator) -> Image:
     for _ in range(count):
         angle = rng.uniform(0, 2 * np.pi)
         start = centre + rng.normal(0, 0.05 * size, 2)
-        path = _persistent_walk(start, angle, length=rng.uniform(0.4, 1.1) * size, rng=rng)
+        path = persistent_walk(start, angle, length=rng.uniform(0.4, 1.1) * size, rng=rng)
         # Polymer of uneven label density that sometimes leaves the focal plane.
-        label = 1 + 0.25 * _smooth_noise_1d(len(path), 12, rng)
-        height = np.cumsum(_smooth_noise_1d(len(path), 60, rng)) * 0.02 + rng.normal(0, 0.6)
+        label = 1 + 0.25 * smooth_noise_1d(len(path), 12, rng)
+        height = np.cumsum(smooth_noise_1d(len(path), 60, rng)) * 0.02 + rng.normal(0, 0.6)
         focus = np.exp(-0.5 * height**2)
         brightness = rng.uniform(0.6, 1.2) * label
-        _deposit(sharp, path, brightness * focus)
-        _deposit(hazy, path, brightness * (1 - focus))
-    image = _blur(sharp, PSF_SIGMA) + 0.9 * _blur(hazy, 2.6) + 0.25 * _blur(sharp + hazy, 9)
+        deposit(sharp, path, brightness * focus)
+        deposit(hazy, path, brightness * (1 - focus))
+    image = blur(sharp, PSF_SIGMA) + 0.9 * blur(hazy, 2.6) + 0.25 * blur(sharp + hazy, 9)
     cell = 0.04 * np.exp(-0.5 * (_distance(shape, centre) / (0.4 * size)) ** 2)
     # Bundles near the centre saturate softly, so that single filaments are visible.
     image = image / np.quantile(image, 0.995)
-    return _to_unit_range(np.tanh(0.9 * image) + cell)
+    return to_unit_range(np.tanh(0.9 * image) + cell)
 
 
 def nuclei(shape: Shape, rng: np.random.Generator) -> Image:
@@ -82,7 +88,7 @@ def nuclei(shape: Shape, rng: np.random.Generator) -> Image:
     radius = float(np.clip(0.075 * min(shape), 5, 45))
     image = np.zeros(shape)
     haze = np.zeros(shape)
-    for centre in _scattered(shape, 2.2 * radius, rng):
+    for centre in scattered(shape, 2.2 * radius, rng):
         body = _nucleus(shape, centre, radius, rng)
         if body is None:
             continue
@@ -92,8 +98,8 @@ def nuclei(shape: Shape, rng: np.random.Generator) -> Image:
         else:
             image[window] = np.maximum(image[window], values)
             haze[window] += 0.15 * values
-    image = _blur(image, PSF_SIGMA) + _blur(haze, 0.22 * radius) + 0.02
-    return _to_unit_range(image)
+    image = blur(image, PSF_SIGMA) + blur(haze, 0.22 * radius) + 0.02
+    return to_unit_range(image)
 
 
 def puncta(shape: Shape, rng: np.random.Generator) -> Image:
@@ -127,11 +133,11 @@ def puncta(shape: Shape, rng: np.random.Generator) -> Image:
     sharp, wide = np.zeros(shape), np.zeros(shape)
     blurred = rng.uniform(size=len(spots_at)) < 0.2
     for target, chosen in ((sharp, ~blurred), (wide, blurred)):
-        _deposit(target, spots_at[chosen], brightness[chosen])
-    spots = _blur(sharp, PSF_SIGMA) * 2 * np.pi * PSF_SIGMA**2
-    spots += _blur(wide, 2.4) * 2 * np.pi * 2.4**2 * 0.35
+        deposit(target, spots_at[chosen], brightness[chosen])
+    spots = blur(sharp, PSF_SIGMA) * 2 * np.pi * PSF_SIGMA**2
+    spots += blur(wide, 2.4) * 2 * np.pi * 2.4**2 * 0.35
     # The brightest spots saturate softly, so that the dim ones are visible.
-    return _to_unit_range(np.tanh(1.1 * spots + 0.22 * _blur(cytoplasm, 2)) + 0.02)
+    return to_unit_range(np.tanh(1.1 * spots + 0.22 * blur(cytoplasm, 2)) + 0.02)
 
 
 SCENES: Mapping[str, Callable[[Shape, np.random.Generator], Image]] = {
@@ -241,60 +247,9 @@ def synthetic_stack(
     )
 
 
-def _to_unit_range(image: Image) -> Image:
-    """The image divided by its largest value; negative rounding errors become 0."""
-    image = np.maximum(image, 0)
-    return np.asarray(image / image.max())
-
-
-def _blur(image: Image, sigma: float) -> Image:
-    return np.asarray(ndimage.gaussian_filter(image, sigma, mode='reflect'), dtype=np.float64)
-
-
 def _distance(shape: Shape, centre: Image) -> Image:
     y, x = np.ogrid[: shape[0], : shape[1]]
     return np.asarray(np.hypot(y - centre[0], x - centre[1]))
-
-
-def _smooth_noise_1d(length: int, scale: float, rng: np.random.Generator) -> Image:
-    """Correlated noise of unit variance along a line."""
-    values = ndimage.gaussian_filter1d(rng.normal(size=length), scale, mode='wrap')
-    return np.asarray(values * (2 * np.pi**0.5 * scale) ** 0.5)
-
-
-def _persistent_walk(
-    start: Image, angle: float, *, length: float, rng: np.random.Generator
-) -> Image:
-    """Points ``(K, 2)`` every half pixel along a stiff, slightly curved line."""
-    step = 0.5
-    count = max(2, round(length / step))
-    bend = rng.normal(0, 0.35) / length + _smooth_noise_1d(count, 60, rng) * 0.9 / length
-    direction = angle + np.cumsum(bend * step * 2.2)
-    steps = step * np.stack([np.sin(direction), np.cos(direction)], axis=1)
-    return np.asarray(start + np.cumsum(steps, axis=0))
-
-
-def _deposit(image: Image, points: Image, weights: Image) -> None:
-    """Add weights at fractional points ``(K, 2)`` to the four pixels around each, in place."""
-    base = np.floor(points).astype(np.intp)
-    fraction = points - base
-    for dy in (0, 1):
-        for dx in (0, 1):
-            y, x = base[:, 0] + dy, base[:, 1] + dx
-            share = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
-            inside = (y >= 0) & (y < image.shape[0]) & (x >= 0) & (x < image.shape[1])
-            np.add.at(image, (y[inside], x[inside]), (weights * share)[inside])
-
-
-def _scattered(shape: Shape, spacing: float, rng: np.random.Generator) -> list[Image]:
-    """Random points with a minimum distance of ``spacing``, some of them beyond the border."""
-    margin = spacing / 3
-    tries = 20 * round(np.prod(np.array(shape) + spacing) / spacing**2)
-    points: list[Image] = []
-    for candidate in rng.uniform(-margin, np.array(shape) + margin, (tries, 2)):
-        if all(np.hypot(*(candidate - point)) >= spacing for point in points):
-            points.append(candidate)
-    return points
 
 
 def _nucleus(
@@ -318,17 +273,11 @@ def _nucleus(
     # The thickness increases from the rim to the centre, as that of a flattened ellipsoid.
     body = np.sqrt(np.clip(depth * 2.2, 0, 1))
     local = (bottom - top, right - left)
-    fine = _texture(local, 0.055 * radius, rng)
-    coarse = _texture(local, 0.17 * radius, rng)
+    fine = texture(local, 0.055 * radius, rng)
+    coarse = texture(local, 0.17 * radius, rng)
     chromatin = np.clip(0.62 + 0.13 * fine + 0.12 * coarse, 0.15, 1.3)
     for _ in range(rng.integers(1, 4)):
         at, phi = rng.uniform(0, 0.5), rng.uniform(0, 2 * np.pi)
         gap = np.hypot(u - at * np.cos(phi), v - at * np.sin(phi)) / rng.uniform(0.1, 0.2)
         chromatin = chromatin * (1 - 0.7 * np.exp(-(gap**4)))
     return window, rng.uniform(0.55, 1.0) * body * chromatin
-
-
-def _texture(shape: Shape, sigma: float, rng: np.random.Generator) -> Image:
-    """Smooth noise of unit variance."""
-    values = ndimage.gaussian_filter(rng.normal(size=shape), max(sigma, 0.6), mode='reflect')
-    return np.asarray(values / values.std())

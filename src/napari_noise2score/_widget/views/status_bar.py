@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari.utils.notifications import show_error
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.control.events import Status
+from napari_noise2score._widget.control.pages import page_of_error
 from napari_noise2score._widget.views.wrapped_text import WrappedText
 
 _STEPS = 1000
@@ -23,11 +25,18 @@ class StatusBar(QFrame):
     ----------
     buttons : sequence of magicgui.widgets.PushButton
         Buttons from left to right.
+    help_button : magicgui.widgets.PushButton
+        A narrower button, at their right.
     parent : QWidget, optional
         Qt parent.
     """
 
-    def __init__(self, buttons: Sequence[Any], parent: QWidget | None = None) -> None:
+    told = Signal(str)
+    """An error is shown; the page of the help on it, or empty when it is cleared."""
+
+    def __init__(
+        self, buttons: Sequence[Any], help_button: Any, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName('steering')  # the name in the style sheet
         self._messages: list[str] = []
@@ -41,6 +50,7 @@ class StatusBar(QFrame):
         row = QHBoxLayout()
         for button in buttons:
             row.addWidget(button.native, 1)
+        row.addWidget(help_button.native)
         layout = QVBoxLayout(self)
         layout.setSpacing(6)
         layout.addLayout(row)
@@ -61,6 +71,7 @@ class StatusBar(QFrame):
     def show_error(self, text: str) -> None:
         """Add an error, and show it as a notification of napari."""
         self._add([f'Error: {text}'])
+        self.told.emit(page_of_error(text))
         show_error(text)
 
     def refuse(self, text: str) -> None:
@@ -72,6 +83,7 @@ class StatusBar(QFrame):
         """Remove all messages."""
         self._messages.clear()
         self._add([])
+        self.told.emit('')
 
     def _add(self, messages: Sequence[str]) -> None:
         self._messages += messages
