@@ -21,6 +21,7 @@ Image = NDArray[np.float32]
 
 SUFFIXES = ('.png', '.tif', '.tiff')
 TRAIN, TEST = 0, 1
+"""Roles of images: the same image has other noise in another role."""
 
 
 def read(folder: Path, most: int = 0) -> list[Image]:
@@ -50,7 +51,8 @@ def add_noise(
 class Blind:
     """Noise parameters from noisy images; the family is known, as in the paper.
 
-    Where a single image does not show them, those of the training set stand in.
+    Each colour of an image has its own. Where a single image does not show them, those of the
+    training set stand in.
     """
 
     family: str
@@ -69,7 +71,7 @@ class Blind:
         """With the estimate of the image itself."""
         try:
             request = NoiseRequest(self.family, correlation='none')
-            return model_noise(ImageSource(image, 'YX'), request)
+            return model_noise(_source(image), request)
         except InputError:
             return self.of_set(image)
 
@@ -77,4 +79,9 @@ class Blind:
 def prepare_exactly(image: Image, noise: NoiseFamily) -> Prepared:
     """With known noise."""
     request = NoiseRequest(noise.name, noise.parameters(), 'none')
-    return model_noise(ImageSource(image, 'YX'), request)
+    return model_noise(_source(image), request)
+
+
+def _source(image: Image) -> ImageSource:
+    """A grey image, or one whose colours have a noise model each."""
+    return ImageSource(image, 'YX' if image.ndim == 2 else 'YXS')

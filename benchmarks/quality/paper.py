@@ -1,19 +1,22 @@
-"""Noise2Score's table: synthetic noise, trained on BSD400, tested on Set12.
+"""Noise2Score's table: synthetic noise on Set12, on other photographs, and on colour images.
 
+    python benchmarks/quality/paper.py --train BSD400 --test SET12 --init warm --seconds 0
     python benchmarks/quality/paper.py --train BSD400 --test SET12                # two CPU cores
     python benchmarks/quality/paper.py --train BSD400 --test SET12 --preset gpu   # the full one
 
-The full one takes 20 minutes of training for each noise on a data-centre GPU, two hours in all.
-It can be done in parts, whose rows come together in one table:
+The first applies the pretrained weights to each test image and trains nothing. The others train
+one score for each noise, on noisy images of BSD400 alone; the full one takes 20 minutes of
+training for each noise on a data-centre GPU, two hours in all. It can be done in parts, whose rows
+come together in the same tables:
 
     python benchmarks/quality/paper.py --train BSD400 --test SET12 --preset gpu \\
         --noises gaussian25 --output docs/quality/paper.md --keep
 
-The folders hold grey images as PNG or TIFF, 8 bit; they are taken to 0..1. One score is trained
-for each noise, on noisy images alone. Columns: "known" is corrected with the true parameters;
-"blind" knows the family and estimates its parameters, from each test image by itself or once
-from the noisy training images. ``--training blind`` trains without the true parameters, too: each
-training image has its own estimate.
+The folders hold grey images as PNG or TIFF, 8 bit; they are taken to 0..1. `photographs` has the
+test sets. Columns: "known" is corrected with the true parameters; "blind" knows the family and
+estimates its parameters, from each test image by itself or once from the noisy training images.
+``--training blind`` trains without the true parameters, too: each training image has its own
+estimate.
 """
 
 from __future__ import annotations
@@ -22,13 +25,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from noisy import TEST, TRAIN, Blind, Image, add_noise, prepare_exactly, read
-from published import EXPERIMENTS, SET12, Experiment
+from noisy import TRAIN, Blind, Image, add_noise, prepare_exactly
+from photographs import HELD_OUT, TEST_SETS, TestSet, photographs
+from published import EXPERIMENTS
 from results import (
     Record,
     Results,
@@ -41,10 +45,17 @@ from results import (
 )
 from scores import psnr
 
-from napari_noise2score import ScoreModel, correct_image, score_image, train_score
+from napari_noise2score import (
+    DenoiseSettings,
+    ScoreModel,
+    correct_image,
+    score_image,
+    train_score,
+)
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import Prepared
-from napari_noise2score.settings import NetworkSettings, TrainSettings
+from napari_noise2score.score.train import beginning
+from napari_noise2score.settings import NetworkSettings, StartFrom, TrainSettings
 
 PRESETS: dict[str, dict[str, Any]] = {
     'cpu': {
@@ -70,7 +81,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         'realisations': 8,
     },
 }
+STARTED = ('seconds', 'device', 'realisations')
+"""What a training that does not begin from scratch takes of a preset."""
 SAID_EVERY = 30.0
+PROTOCOL = (
+    'Mean PSNR in dB over the images of a set, range 1, clean estimates clipped to 0..1 and not '
+    'rounded, noisy images neither clipped nor rounded. Every noisy image has its own fixed '
+    'random numbers. "Known" has the true parameters; "blind" knows the family of the noise and '
+    'estimates its parameters. Pixels are taken as independent, which they are here. The '
+    'pretrained weights are those of the package: they were trained on synthetic images, and are '
+    'applied to each image alone, as `--seconds 0` does.'
+)
 
 
 def learn(prepared: list[Prepared], training: TrainSettings, saved: Path | None) -> ScoreModel:
@@ -92,81 +113,131 @@ def learn(prepared: list[Prepared], training: TrainSettings, saved: Path | None)
 
 
 def clean_images(
-    model: ScoreModel,
+    model: ScoreModel | None,
     noisy: Iterable[Image],
     ready: Callable[[Image], Prepared],
-    device: str,
-    correction: Correction,
+    settings: DenoiseSettings,
 ) -> list[Image]:
-    """Clean estimates of test images."""
+    """Clean estimates of test images; without a model, from the weights of the start."""
     found = []
     for image in noisy:
-        score_map = score_image(model, ready(image), device=device)
-        found.append(correct_image(score_map, None, correction).image)
+        prepared = ready(image)
+        own = model or beginning(prepared.channels, settings.training)
+        score_map = score_image(
+            own,
+            prepared,
+            device=settings.training.device,
+            orientations=settings.views(image.size),
+            sigma_a=settings.left_in,
+        )
+        found.append(correct_image(score_map, None, settings.correction).image)
     return found
 
 
 def measure(
-    experiment: Experiment,
-    clean: tuple[list[Image], list[Image]],
+    name: str,
+    learned: list[Image],
+    tests: Mapping[str, list[Image]],
     training: TrainSettings,
     options: argparse.Namespace,
-    saved: Path | None,
-) -> Record:
-    """Train on one kind of noise, test, and give the mean PSNR of every column."""
-    noise, seed = experiment.noise, options.seed
-    noisy = add_noise(clean[TRAIN], noise, seed, TRAIN, options.realisations)
+) -> Iterator[Record]:
+    """Train on one kind of noise, and give the mean PSNR of every column for each test set."""
+    noise, seed = EXPERIMENTS[name].noise, options.seed
+    noisy = add_noise(learned, noise, seed, TRAIN, options.realisations)
     blind = Blind.of(noisy, noise)
 
     def known(image: Image) -> Prepared:
         return prepare_exactly(image, noise)
 
-    begin = time.perf_counter()
-    ready = known if options.training == 'known' else blind.of_image
-    model = learn([ready(image) for image in noisy], training, saved)
-    record: Record = {'noise': noise.to_dict(), 'training': options.training}
-    record |= {'prepare_and_train_seconds': time.perf_counter() - begin}
-    record |= {'images': len(clean[TRAIN]), 'realisations': options.realisations}
-
-    tests = add_noise(clean[TEST], noise, seed, TEST)
-    pairs = list(zip(tests, clean[TEST], strict=True))
-    record['noisy'] = mean(psnr(y, x, 1.0, clip=False) for y, x in pairs)
+    settings = DenoiseSettings(training=training, correction=Correction(options.correction))
     ways = {'known': known, 'blind_image': blind.of_image, 'blind_set': blind.of_set}
-    for name, way in ways.items():
-        found = clean_images(model, tests, way, training.device, Correction(options.correction))
-        each = [psnr(got, x, 1.0) for got, x in zip(found, clean[TEST], strict=True)]
-        record |= {name: mean(each), f'{name}_each': each}
-    record['set_estimate'] = str(blind.set_estimate)
-    record['training_record'] = model.training
-    return record
+    record: Record = {
+        'experiment': name,
+        'noise': noise.to_dict(),
+        'weights': weights_of(training),
+    }
+    if training.trains:
+        begin = time.perf_counter()
+        ready = known if options.training == 'known' else blind.of_image
+        saved = options.models and options.models / f'{name}-{options.training}.safetensors'
+        model = learn([ready(image) for image in noisy], training, saved)
+        record |= {'prepare_and_train_seconds': time.perf_counter() - begin}
+        record |= {'training': options.training, 'training_record': model.training}
+        record |= {'images': len(learned), 'realisations': options.realisations}
+        record |= {'set_estimate': str(blind.set_estimate)}
+    else:
+        model = None
+        del ways['blind_set']  # nothing was trained, so there is no training set
+
+    for key, clean in tests.items():
+        begin = time.perf_counter()
+        test = add_noise(clean, noise, seed, TEST_SETS[key].role)
+        pairs = zip(test, clean, strict=True)
+        found: Record = {'sizes': sorted({' x '.join(map(str, x.shape[:2])) for x in clean})}
+        found |= {'noisy': mean(psnr(y, x, 1.0, clip=False) for y, x in pairs)}
+        for column, way in ways.items():
+            got = clean_images(model, test, way, settings)
+            each = [psnr(image, x, 1.0) for image, x in zip(got, clean, strict=True)]
+            found |= {column: mean(each), f'{column}_each': each}
+        yield {'set': key, **record, **found, 'test_seconds': time.perf_counter() - begin}
+
+
+def weights_of(training: TrainSettings) -> str:
+    """What the weights are, in words."""
+    if training.init == StartFrom.SCRATCH:
+        return 'trained from scratch'
+    start = 'pretrained' if training.init == StartFrom.WARM else Path(training.init).stem
+    return f'{start}, then trained' if training.trains else start
 
 
 def render(records: Sequence[Record]) -> str:
-    """Our columns beside the published ones."""
-    found = {one['experiment']: one for one in records}
-    head = ['noise', 'noisy', 'known', 'blind, each image', 'blind, training set']
-    head += [f'{name} (published)' for name in SET12] + ['noise of the training set, estimated']
-    rows, notes = [], []
-    for key, experiment in EXPERIMENTS.items():
-        if key not in found:
-            continue
-        one = found[key]
-        ours = [one[name] for name in ('noisy', 'known', 'blind_image', 'blind_set')]
-        rows.append([experiment.label, *ours, *experiment.published, one['set_estimate']])
-        made = one['training_record']
-        size = ', '.join(f'{value} {name}' for name, value in made['network'].items())
-        notes.append(
-            f'* {experiment.label}: {made["steps_done"]} steps of {made["batch"]} patches of '
-            f'{made["patch"]} pixels on {made["device"]}; network of {size}; '
-            f'{one["training"]} noise in training; {one["realisations"]} x {one["images"]} '
-            f'training images, {len(one["known_each"])} test images'
-        )
-    text = (
-        'Mean PSNR in dB over the test images, range 1, clean estimates clipped to 0..1, noisy '
-        'images neither clipped nor rounded. The published columns are those of Kim & Ye (2021) '
-        'on Set12, trained on DIV2K and BSD400.\n\n'
+    """A table of every test set, with our columns beside the published ones."""
+    parts = [PROTOCOL]
+    for key, test_set in TEST_SETS.items():
+        found = [one for one in records if one['set'] == key]
+        if found:
+            count, sizes = len(found[0]['known_each']), ', '.join(found[0]['sizes'])
+            parts += [f'## {test_set.title}']
+            parts += [f'{count} images ({sizes} pixels). {test_set.about}']
+            parts.append(table_of(found, test_set))
+    notes = [trained_how(one) for one in in_order(records) if 'training_record' in one]
+    if notes:
+        parts += ['## Trainings', '\n'.join(dict.fromkeys(notes))]
+    runs = dict.fromkeys(
+        f'* `{one["run"]["command"]}`, {one["run"]["date"]}, version {one["run"]["version"]}'
+        for one in records
     )
-    return text + table(head, rows) + '\n\n' + '\n'.join(notes)
+    return '\n\n'.join([*parts, '## Runs', '\n'.join(runs), 'The last of them:'])
+
+
+def table_of(records: Sequence[Record], test_set: TestSet) -> str:
+    """The table of one test set."""
+    head = ['noise', 'weights', 'noisy', 'known', 'blind, each image', 'blind, training set']
+    rows = []
+    for one in in_order(records):
+        experiment = EXPERIMENTS[one['experiment']]
+        ours = [one.get(name) for name in ('noisy', 'known', 'blind_image', 'blind_set')]
+        rows.append([experiment.label, one['weights'], *ours, *test_set.published(experiment)])
+    return table([*head, *test_set.columns], rows)
+
+
+def trained_how(record: Record) -> str:
+    """One line on a training."""
+    made = record['training_record']
+    size = ', '.join(f'{value} {name}' for name, value in made['network'].items())
+    return (
+        f'* {EXPERIMENTS[record["experiment"]].label}, {record["weights"]}: '
+        f'{made["steps_done"]} steps of {made["batch"]} patches of {made["patch"]} pixels on '
+        f'{made["device"]}; network of {size}; {record["training"]} noise in training; '
+        f'{record["realisations"]} x {record["images"]} training images, whose noise is estimated '
+        f'as {record["set_estimate"]}'
+    )
+
+
+def in_order(records: Sequence[Record]) -> list[Record]:
+    """By noise as in the paper, then by weights."""
+    places = list(EXPERIMENTS)
+    return sorted(records, key=lambda one: (places.index(one['experiment']), one['weights']))
 
 
 def parse() -> argparse.Namespace:
@@ -175,7 +246,10 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--train', type=Path, required=True, metavar='FOLDER')
-    parser.add_argument('--test', type=Path, required=True, metavar='FOLDER')
+    parser.add_argument('--test', type=Path, metavar='FOLDER', help='Set12')
+    parser.add_argument('--sets', default=','.join(TEST_SETS), help='comma-separated')
+    parser.add_argument('--held-out', type=int, default=HELD_OUT, help='images of --train')
+    parser.add_argument('--init', default='scratch', help='scratch, warm, or a model file')
     parser.add_argument('--preset', choices=PRESETS, default='cpu')
     parser.add_argument('--noises', default=','.join(EXPERIMENTS), help='comma-separated')
     parser.add_argument('--training', choices=('known', 'blind'), default='known')
@@ -190,49 +264,56 @@ def parse() -> argparse.Namespace:
     add_run_options(parser)
     parser.set_defaults(device=None)
     options = parser.parse_args()
-    options.noises = options.noises.split(',')
-    unknown = set(options.noises) - set(EXPERIMENTS)
-    if unknown:
-        parser.error(f'--noises {", ".join(unknown)}: known are {", ".join(EXPERIMENTS)}')
+    for name, known in (('noises', EXPERIMENTS), ('sets', TEST_SETS)):
+        given = getattr(options, name).split(',')
+        setattr(options, name, given)
+        unknown = set(given) - set(known)
+        if unknown:
+            parser.error(f'--{name} {", ".join(unknown)}: known are {", ".join(known)}')
     for name, value in PRESETS[options.preset].items():
         by_steps = name == 'seconds' and options.steps is not None
-        if getattr(options, name) is None and not by_steps:
+        used = options.init == StartFrom.SCRATCH or name in STARTED
+        if used and getattr(options, name) is None and not by_steps:
             setattr(options, name, value)
     return options
 
 
 def training_of(options: argparse.Namespace) -> TrainSettings:
     """Training that the options ask for."""
-    return replace(
-        train_settings(options),
-        batch=options.batch,
-        patch=options.patch,
-        learning_rate=options.learning_rate,
-        init='scratch',
-        network=NetworkSettings(options.channels, options.levels, options.blocks),
-    )
+    given = ('batch', 'patch', 'learning_rate')
+    chosen = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
+    if options.init == StartFrom.SCRATCH:
+        chosen['network'] = NetworkSettings(options.channels, options.levels, options.blocks)
+    return replace(train_settings(options), init=options.init, **chosen)
 
 
-def kept(options: argparse.Namespace) -> list[Record]:
+def kept(options: argparse.Namespace, weights: str) -> list[Record]:
     """Rows of an earlier run that are not measured again."""
     if not options.keep or options.output is None or not json_beside(options.output).exists():
         return []
     earlier = json.loads(json_beside(options.output).read_text(encoding='utf-8'))
-    return [one for one in earlier['records'] if one['experiment'] not in options.noises]
+    return [
+        one
+        for one in earlier['records']
+        if one['experiment'] not in options.noises
+        or one['set'] not in options.sets
+        or one['weights'] != weights
+    ]
 
 
 def main() -> None:
     options = parse()
     training = training_of(options)
-    clean = read(options.train, options.images), read(options.test)
+    learned, tests = photographs(
+        options.sets, options.train, options.test, options.held_out, options.images
+    )
     results = Results(render, settings_of(options), options.device, options.output)
-    results.keep(kept(options))
+    results.keep(kept(options, weights_of(training)))
     if options.models is not None:
         options.models.mkdir(parents=True, exist_ok=True)
     for name in options.noises:
-        saved = options.models and options.models / f'{name}-{options.training}.safetensors'
-        record = measure(EXPERIMENTS[name], clean, training, options, saved)
-        results.add({'experiment': name, **record})
+        for record in measure(name, learned, tests, training, options):
+            results.add({**record, 'run': results.run})
     results.show()
 
 

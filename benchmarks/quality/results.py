@@ -76,6 +76,12 @@ class Results:
         """Take over records of an earlier run."""
         self.records += records
 
+    @property
+    def run(self) -> Record:
+        """Command, date and version, for records that are put together from several runs."""
+        found = {key: self._facts[key] for key in ('command', 'date')}
+        return {**found, 'version': self._facts['versions']['source']}
+
     def markdown(self) -> str:
         """Tables and the line about settings."""
         facts = self._facts

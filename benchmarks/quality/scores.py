@@ -25,19 +25,24 @@ GREY_LEVELS = 255.0
 def psnr(
     images: ArrayLike, truth: ArrayLike, top: float = GREY_LEVELS, *, clip: bool = True
 ) -> float:
-    """Mean PSNR in dB of frames (Y, X) or (T, Y, X) against a truth (Y, X) of 0 to ``top``."""
-    error = _frames(images, top if clip else None) - np.asarray(truth, np.float64)
-    return float(np.mean(10 * np.log10(top**2 / np.mean(error**2, axis=(1, 2)))))
+    """Mean PSNR in dB of an image or frames of it, (T, ...), against a truth of 0 to ``top``.
+
+    The truth is (Y, X) or, in colour, (Y, X, S); the error is the mean over all of its values.
+    """
+    reference = np.asarray(truth, np.float64)
+    error = _frames(images, top if clip else None, reference.ndim) - reference
+    each = np.mean(error.reshape(len(error), -1) ** 2, axis=1)
+    return float(np.mean(10 * np.log10(top**2 / each)))
 
 
 def ssim(images: ArrayLike, truth: ArrayLike, top: float = GREY_LEVELS) -> float:
     """Mean SSIM (scikit-image's) of frames (Y, X) or (T, Y, X) against a truth (Y, X)."""
     reference = np.asarray(truth, np.float64)
-    frames = _frames(images, top)
+    frames = _frames(images, top, reference.ndim)
     return float(np.mean([structural_similarity(f, reference, data_range=top) for f in frames]))
 
 
-def _frames(images: ArrayLike, top: float | None) -> NDArray[np.float64]:
+def _frames(images: ArrayLike, top: float | None, axes: int) -> NDArray[np.float64]:
     frames = np.asarray(images, np.float64)
     frames = frames if top is None else np.clip(frames, 0, top)
-    return frames[None] if frames.ndim == 2 else frames
+    return frames[None] if frames.ndim == axes else frames

@@ -58,7 +58,7 @@ def measure(experiment: Experiment, clean: list[Image], options: argparse.Namesp
         'noisy': mean(psnr(y, x, 1.0, clip=False) for y, x in zip(noisy, clean, strict=True)),
         'psnr': mean(each),
         'each': each,
-        'published': experiment.published[0],
+        'published': experiment.set12[0],
         'training_steps': records[0]['training']['steps_done'],
         'wall_seconds': wall,
     }

@@ -1,5 +1,6 @@
 """The quality benchmarks run from end to end on tiny images and write both their files."""
 
+import importlib
 import io
 import json
 import runpy
@@ -110,17 +111,22 @@ def test_sweep_tells_how_far_the_automatic_choice_is_from_the_best(stacks, tmp_p
     )
 
 
+def records_of(output: Path) -> list[dict[str, object]]:
+    return json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+
+
 def test_paper_beside_the_published_numbers(photographs, tmp_path):
     output, models = tmp_path / 'paper.md', tmp_path / 'models'
-    folders = ['--train', photographs, '--test', photographs, '--images', '1']
+    folders = ['--train', photographs, '--test', photographs, '--sets', 'set12', '--images', '1']
     options = [*SMALL, '--noises', 'gaussian25', '--output', output, '--models', models]
     found = rows(run('paper.py', *folders, *options))['Gaussian, σ = 25/255']
-    assert found[4:9] == ['30.13', '30.08', '29.96', '27.56', '30.33']
+    assert found[0] == 'trained from scratch'
+    assert found[5:11] == ['30.13', '30.08', '29.96', '27.56', '30.33', '23.00']
     exact = 20 * np.log10(255 / 25)
-    assert float(found[0]) == pytest.approx(exact, abs=0.28)  # 4 standard errors of 8192 pixels
-    assert float(found[1]) > float(found[0])
+    assert float(found[1]) == pytest.approx(exact, abs=0.28)  # 4 standard errors of 8192 pixels
+    assert float(found[2]) > float(found[1])
     assert [path.name for path in models.iterdir()] == ['gaussian25-known.safetensors']
-    (record,) = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
+    (record,) = records_of(output)
     assert record['known'] == pytest.approx(np.mean(record['known_each']))
     assert len(record['known_each']) == 2
 
@@ -129,17 +135,69 @@ def test_paper_blind_beside_rows_of_an_earlier_run(photographs, tmp_path):
     output = tmp_path / 'paper.md'
     training = {'steps_done': 7, 'batch': 1, 'patch': 16, 'device': 'cpu', 'network': {}}
     earlier = {'experiment': 'gaussian50', 'training': 'known', 'training_record': training}
+    earlier |= {'set': 'set12', 'sizes': ['8 x 8'], 'weights': 'trained from scratch'}
     earlier |= {'images': 1, 'realisations': 1, 'set_estimate': 'Gaussian', 'noisy': 14.15}
     earlier |= {'known': 27.0, 'known_each': [27.0], 'blind_image': 26.5, 'blind_set': 26.75}
-    output.with_suffix('.json').write_text(json.dumps({'records': [earlier]}), encoding='utf-8')
-    folders = ['--train', photographs, '--test', photographs, '--images', '1']
+    earlier |= {'run': {'command': 'python paper.py', 'date': '2026-01-01', 'version': 'abc'}}
+    replaced = {**earlier, 'experiment': 'gamma50'}
+    written = json.dumps({'records': [earlier, replaced]})
+    output.with_suffix('.json').write_text(written, encoding='utf-8')
+    folders = ['--train', photographs, '--test', photographs, '--sets', 'set12', '--images', '1']
     options = [*SMALL, '--noises', 'gamma50', '--training', 'blind', '--output', output, '--keep']
-    found = rows(run('paper.py', *folders, *options))
-    assert found['Gaussian, σ = 50/255'][:4] == ['14.15', '27.00', '26.50', '26.75']
-    assert found['Gamma, k = 50'][4:9] == ['30.87', '30.83', '', '27.36', '31.68']
-    assert found['Gamma, k = 50'][9].startswith('Gamma (shape')
-    records = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
-    assert [record['training'] for record in records] == ['known', 'blind']
+    text = run('paper.py', *folders, *options)
+    found = rows(text)
+    assert found['Gaussian, σ = 50/255'][1:5] == ['14.15', '27.00', '26.50', '26.75']
+    assert found['Gamma, k = 50'][5:10] == ['30.87', '30.83', '', '27.36', '31.68']
+    assert 'noise is estimated as Gamma (shape' in text
+    assert '* `python paper.py`, 2026-01-01, version abc' in text
+    assert [record['training'] for record in records_of(output)] == ['known', 'blind']
+
+
+def test_paper_with_pretrained_weights_on_images_held_out(photographs, tmp_path):
+    output = tmp_path / 'paper.md'
+    sets = ['--train', photographs, '--sets', 'held-out', '--held-out', '1']
+    options = ['--init', 'warm', '--seconds', '0', '--noises', 'gaussian50', '--output', output]
+    text = run('paper.py', *sets, *options)
+    found = rows(text)['Gaussian, σ = 50/255']
+    assert found[0] == 'pretrained'
+    assert float(found[2]) > float(found[1]) + 5
+    assert found[4] == ''  # there is no training set
+    assert found[5:10] == ['26.21', '25.81', '25.62', '24.34', '26.27']
+    (record,) = records_of(output)
+    assert len(record['known_each']) == len(record['blind_image_each']) == 1
+    assert '1 images (64 x 64 pixels). This is not BSD68.' in text
+
+
+def test_paper_refuses_sets_that_it_does_not_have(photographs):
+    said = run('paper.py', '--train', photographs, '--sets', 'bsd68', status=2)
+    assert '--sets bsd68: known are set12, held-out, colour' in said
+    said = run('paper.py', '--train', photographs, '--sets', 'held-out', status=1)
+    assert '68 of 2 images cannot be held out' in said
+
+
+def test_images_held_out_are_spread_and_no_longer_among_the_others(monkeypatch):
+    monkeypatch.syspath_prepend(QUALITY)
+    photographs = importlib.import_module('photographs')
+    images = [np.full((1, 1), number) for number in range(400)]
+    others, out = ([int(image[0, 0]) for image in found] for found in photographs.divide(images))
+    assert (len(others), len(out)) == (332, 68)
+    assert sorted(others + out) == list(range(400))
+    assert out == [number * 400 // 68 for number in range(68)]
+
+
+def test_colour_images_need_no_network_and_have_one_psnr_over_all_colours(monkeypatch):
+    monkeypatch.syspath_prepend(QUALITY)
+    photographs, scores = map(importlib.import_module, ('photographs', 'scores'))
+    with patch('skimage.data._fetchers._image_fetcher', None):  # what downloads
+        images = photographs.colour_images()
+    assert [image.shape[2] for image in images] == [3] * 5
+    assert all(
+        image.dtype == np.float32 and 0 <= image.min() < image.max() <= 1 for image in images
+    )
+    truth = np.zeros((4, 4, 3))
+    wrong = truth.copy()
+    wrong[..., 0] = 0.1  # an error of 0.01 in one of three colours
+    assert scores.psnr(wrong, truth, 1.0) == pytest.approx(10 * np.log10(3 / 0.01))
 
 
 def test_peers_on_the_same_stacks(stacks, tmp_path):
