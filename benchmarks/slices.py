@@ -1,7 +1,8 @@
 """Slice by slice against networks that see neighbouring slices, on a synthetic z-stack.
 
 ``python benchmarks/slices.py --slices 1 3 5 --seconds 30``; ``--no-redraw`` learns by perturbation
-alone, which few photons lead astray.
+alone, which few photons lead astray. ``--seconds 0 --slices 1 --context none depth`` compares
+slice by slice with a network that sees the other slices without a training.
 """
 
 from __future__ import annotations
@@ -61,30 +62,33 @@ def main() -> None:
     parser.add_argument('--size', type=int, default=192)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--no-redraw', action='store_true')
+    parser.add_argument(
+        '--context', nargs='+', default=['none'], help='of a network for one slice'
+    )
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed + 1)
     photons = BACKGROUND + PHOTONS * filaments(options.depth, options.size, options.seed)
     clean = OFFSET + GAIN * photons
     noisy = OFFSET + GAIN * rng.poisson(photons) + rng.normal(0, READ_NOISE, photons.shape)
     print(
-        '| slices | PSNR | first and last slice | steps | delivered | s in all |\n'
-        '|---|---|---|---|---|---|'
+        '| slices | context | PSNR | first and last slice | steps | delivered | s in all |\n'
+        '|---|---|---|---|---|---|---|'
     )
-    print(
-        f'| noisy | {psnr(noisy, clean):.2f} | {psnr(noisy[[0, -1]], clean[[0, -1]]):.2f} | | | |'
-    )
-    for slices in options.slices:
+    ends = psnr(noisy[[0, -1]], clean[[0, -1]])
+    print(f'| noisy | | {psnr(noisy, clean):.2f} | {ends:.2f} | | | |')
+    single = [(1, context) for context in options.context] if 1 in options.slices else []
+    for slices, context in [*single, *((s, 'none') for s in options.slices if s > 1)]:
         begin = time.perf_counter()
         training = TrainSettings(
             options.seconds, options.steps, redraw=not options.no_redraw, slices=slices
         )
         settings = DenoiseSettings(
-            training=training, correction=Correction.STABILISED, orientations=2
+            training=training, correction=Correction.STABILISED, context=context, orientations=2
         )
         result = denoise(noisy.astype(np.float32), 'ZYX', settings)
         ends = psnr(result.image[[0, -1]], clean[[0, -1]])
         print(
-            f'| {slices} | {psnr(result.image, clean):.2f} | {ends:.2f} '
+            f'| {slices} | {context} | {psnr(result.image, clean):.2f} | {ends:.2f} '
             f'| {result.model.training["steps_done"]} '
             f'| {result.model.training["delivered_step"]} | {time.perf_counter() - begin:.0f} |',
             flush=True,

@@ -28,7 +28,7 @@ def run(script: str, *arguments: object, status: int = 0) -> str:
     said, failed, code = io.StringIO(), io.StringIO(), None
     with (
         patch.object(sys, 'argv', call),
-        patch.object(sys, 'path', [str(QUALITY), *sys.path]),
+        patch.object(sys, 'path', [str(QUALITY), str(QUALITY.parent), *sys.path]),
         redirect_stdout(said),
         redirect_stderr(failed),
     ):
@@ -218,6 +218,7 @@ def test_peers_on_the_same_stacks(stacks, tmp_path):
         'VST + BM3D',
         'VST + NLM',
         'VST + wavelets',
+        'BMND',
     ]
 
 

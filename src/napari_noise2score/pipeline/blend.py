@@ -24,6 +24,7 @@ have without context.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +155,7 @@ def measured_blend(
     seen = np.stack([context[ERROR] > 0 for context in contexts]) & weight
     if not seen.any():
         return NOTHING
-    spread = max(1.0, float(np.median(standing[seen])) / _USUAL)
+    spread = max(1.0, _usual(planes - events[used], contexts, seen) / _USUAL)
     limits = np.quantile(unsteady[seen], _UNSTEADY), spread * np.array(_STANDING)
     shape = tuple(len(each) + 1 for each in limits)
     classes = np.ravel_multi_index(
@@ -182,6 +183,12 @@ def measured_blend(
     once = np.append(0, _STANDING) >= _ONCE
     share[:, once] = np.minimum(share[:, once], _keeping(sums(lost), sums(height))[:, once])
     return Blend(rows, columns, share, count.astype(np.int64))
+
+
+def _usual(planes: Plane, contexts: Sequence[Plane], seen: NDArray[np.bool_]) -> float:
+    """Median of how far places of planes (K, Y, X) stand out."""
+    standing = np.stack([_standing(*both) for both in zip(planes, contexts, strict=True)])
+    return float(np.median(standing[seen]))
 
 
 def _keeping(lost: Array, height: Array) -> Array:
