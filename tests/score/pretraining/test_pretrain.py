@@ -165,7 +165,7 @@ def test_places_where_something_happens_once_count_more():
     events[:, 2, 2] = 2  # in all of them
     events[0, 3, 3] = 2
     weight = SyntheticSequences.weight_of(events, 2)
-    assert weight[0, 0] == 4
-    assert weight[1, 1] == 2.5
+    assert weight[0, 0] == 8
+    assert weight[1, 1] == 4.5
     assert weight[2, 2] == 1
     assert SyntheticSequences.weight_of(events[1:], 2)[3, 3] == 1

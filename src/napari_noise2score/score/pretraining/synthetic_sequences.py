@@ -26,16 +26,16 @@ from napari_noise2score.score.pretraining.synthetic_pairs import (
     SyntheticPairs,
 )
 
-ALONE = 0.3
+ALONE = 0.33
 """Share of planes without context: what single images look like."""
 
 _FEW = 0.35
 """Share of the scenes with few planes."""
 _EVENTS = 0.65
 _WRONG = 0.4
-_EVENT = 0.5, 10.0
+_EVENT = 0.6, 8.0
 """Height of events, noise standard deviations."""
-_ONCE = 3.0
+_ONCE = 7.0
 """By how much more a pixel counts where something happens in the plane and not beside it, or
 beside it and not in the plane."""
 _BESIDE = 2

@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent
 FILE = _FOLDER / f'warm-{VERSION}.safetensors'
 SHA256 = '60f8ab6e5b0743a64c4eacecbf5b8b7fe7bff0dae234f7e921d7b2bab38b3b18'
 CONTEXT_FILE = _FOLDER / f'warm-{CONTEXT_VERSION}.safetensors'
-CONTEXT_SHA256 = '61bfccf8b7e4dcf8826d0b7f85023b537dcfc09b335160990fce0ff775702a35'
+CONTEXT_SHA256 = 'ff4ad92e031d31af1bc4016985e83609537a87abbdfabe93655166b2406e8676'
 
 
 def starting_model(init: str) -> ScoreModel | None:
