@@ -11,6 +11,15 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 DOCS = Path('docs')
+OF_THE_SITE = {
+    'changelog.md',
+    'contributing.md',
+    'development.md',
+    'gallery.md',
+    'index.md',
+    'method-and-quality.md',
+    'reference.md',
+}
 FOR_DEVELOPERS = {'architecture.md', 'honest-risks.md'}
 FOLDERS = ('how-to', 'tutorials')
 TARGET = 'napari_noise2score/_pages'
@@ -19,7 +28,7 @@ IMAGE = re.compile(r'!\[[^\]]*\]\(\s*<?([^)>\s]+)|<img\s[^>]*?src="([^"]+)"')
 
 def pages() -> list[Path]:
     """The pages for users."""
-    found = [path for path in DOCS.glob('*.md') if path.name not in FOR_DEVELOPERS]
+    found = [path for path in DOCS.glob('*.md') if path.name not in FOR_DEVELOPERS | OF_THE_SITE]
     return sorted([*found, *(path for name in FOLDERS for path in (DOCS / name).rglob('*.md'))])
 
 
