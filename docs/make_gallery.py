@@ -181,7 +181,11 @@ def few_photons() -> Picture:
 
 SAMPLES: list[tuple[str, str, str]] = [
     ('confocal', 'Confocal stack', 'Four frames of one field.'),
-    ('low-light', 'Movie in low light', 'One to three photons per pixel. Vesicles that move are weaker than they are.'),
+    (
+        'low-light',
+        'Movie in low light',
+        'One to three photons per pixel. Vesicles that move are weaker than they are.',
+    ),
     ('z-stack', 'Z-stack', 'The neighbouring slices help.'),
     ('wide-field', 'Wide-field camera', 'The noise is correlated between pixels.'),
 ]

@@ -1,6 +1,6 @@
 """Makes the screenshots of the documentation from the real panel and a real training.
 
-xvfb-run -a -s '-screen 0 1920x1080x24' python docs/make_screenshots.py
+xvfb-run -a -s '-screen 0 1920x1700x24' python docs/make_screenshots.py
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Layer
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from qtpy.QtCore import QPoint
 from qtpy.QtTest import QTest
 
 import napari
 from napari_noise2score._widget import samples
+from napari_noise2score._widget.views.collapsible import Collapsible
 
 IMAGES = Path(__file__).parent / 'images'
-SMALL, USUAL, LARGE = (1024, 600), (1280, 720), (1920, 1080)
+SMALL, USUAL, LARGE, TALL = (1024, 600), (1280, 720), (1920, 1080), (1280, 1640)
+MARGIN, MARK = 36, '#c2410c'
+"""Width of the column of numbers, pixels, and their colour."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def stages(viewer: Any, panel: Any, seconds: int) -> Iterator[str]:
     wait(lambda: 'step' in panel.status.text(), 60)
     QTest.qWait(700 * seconds)
     yield 'training'
-    wait(lambda: panel.controller.run.idle, seconds + 120)
+    wait(lambda: panel.controller.run.idle, seconds + 300)
     yield 'after'
     panel.compare.split.native.click()
     yield 'compare'
@@ -102,6 +106,47 @@ def shoot(viewer: Any, panel: Any, picture: Picture, folder: Path) -> None:
     print(path, f'{path.stat().st_size / 1000:.0f} kB')
 
 
+def annotate(viewer: Any, panel: Any, folder: Path) -> None:
+    """Write a picture of the whole panel with the numbers that docs/panel.md has."""
+    viewer.window.resize(*TALL)
+    QTest.qWait(800)
+    path = folder / 'panel-annotated.png'
+    panel.grab().save(str(path))
+    whole = Image.open(path).convert('RGB')
+    picture = Image.new('RGB', (whole.width + MARGIN, whole.height), 'white')
+    picture.paste(whole, (MARGIN, 0))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    scale = whole.width / panel.width()
+    for number, part in enumerate(parts(panel), start=1):
+        top = part.mapTo(panel, QPoint(0, 0)).y() * scale
+        y = top + min(part.height() * scale / 2, 12)
+        x = MARGIN / 2
+        draw.line((x, y, MARGIN + 5, y), fill=MARK, width=2)
+        draw.ellipse((x - 12, y - 12, x + 12, y + 12), fill=MARK)
+        draw.text((x, y), str(number), fill='white', font=font, anchor='mm')
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path, f'{path.stat().st_size / 1000:.0f} kB')
+
+
+def parts(panel: Any) -> list[Any]:
+    """Widgets of the parts, in the order of docs/panel.md."""
+    region = panel.region.form.native
+    while not isinstance(region, Collapsible):
+        region = region.parentWidget()
+    return [
+        panel.layers,
+        region,
+        panel.noise,
+        panel.form,
+        panel.chart,
+        panel.compare,
+        panel.model,
+        panel.copy.native,
+        panel.train.native,
+        panel.messages,
+    ]
+
+
 def main() -> None:
     """Write the pictures of the guide, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -122,6 +167,8 @@ def main() -> None:
         for picture in pictures:
             if picture.stage == stage:
                 shoot(viewer, panel, picture, arguments.output)
+        if stage == 'after':
+            annotate(viewer, panel, arguments.output)
     viewer.close()
 
 
