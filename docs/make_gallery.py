@@ -90,7 +90,8 @@ def of_sample(name: str, title: str, text: str, **settings: object) -> Picture:
     sample = make_sample(name)
     part = np.s_[:, :SIDE, :SIDE]
     noisy, truth = sample.noisy[part], sample.truth[part]
-    clean = denoise(noisy, sample.axes, DenoiseSettings(training=TRAINING, **settings)).image
+    wanted = DenoiseSettings(training=TRAINING, context='auto', **settings)
+    clean = denoise(noisy, sample.axes, wanted).image
     at = len(noisy) // 2
     return Picture(
         name, title, text, {'noisy': noisy[at], 'denoised': clean[at], 'truth': truth[at]}
@@ -169,7 +170,7 @@ def few_photons() -> Picture:
     noise = PoissonGaussian(gain=4.0, offset=50.0, read_noise=1.0)
     truth = 50 + 4 * np.repeat(0.3 * light[None], 4, axis=0)
     noisy = noise.sample(truth, np.random.default_rng(1))
-    clean = denoise(noisy, 'TYX', DenoiseSettings(training=TRAINING)).image
+    clean = denoise(noisy, 'TYX', DenoiseSettings(training=TRAINING, context='auto')).image
     return Picture(
         'few-photons',
         'Very few photons',
@@ -208,7 +209,7 @@ def main() -> None:
     text = (
         '# Gallery\n\nNoisy, denoised and true, all with the same contrast. The images are '
         'synthetic, so the truth is known. Nothing was trained: this is what training time 0 '
-        'gives. (Written by `python docs/make_gallery.py`.)\n'
+        'gives, with *Context: Automatic*. (Written by `python docs/make_gallery.py`.)\n'
     )
     for section, made in pictures():
         text += f'\n## {section}\n'

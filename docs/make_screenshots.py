@@ -117,11 +117,14 @@ def annotate(viewer: Any, panel: Any, folder: Path) -> None:
     picture.paste(whole, (MARGIN, 0))
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
     scale = whole.width / panel.width()
-    for number, part in enumerate(parts(panel), start=1):
-        top = part.mapTo(panel, QPoint(0, 0)).y() * scale
-        y = top + min(part.height() * scale / 2, 12)
-        x = MARGIN / 2
-        draw.line((x, y, MARGIN + 5, y), fill=MARK, width=2)
+    corners = [part.mapTo(panel, QPoint(0, 0)) for part in parts(panel)]
+    rows = [corner.y() for corner in corners]
+    for number, (part, corner) in enumerate(zip(parts(panel), corners, strict=True), start=1):
+        x, y = MARGIN / 2, corner.y() * scale + min(part.height() * scale / 2, 12)
+        if rows.count(corner.y()) > 1:  # beside others: above it
+            x, y = MARGIN + (corner.x() + part.width() / 2) * scale, corner.y() * scale - 16
+        else:
+            draw.line((x, y, MARGIN + 5, y), fill=MARK, width=2)
         draw.ellipse((x - 12, y - 12, x + 12, y + 12), fill=MARK)
         draw.text((x, y), str(number), fill='white', font=font, anchor='mm')
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -138,11 +141,12 @@ def parts(panel: Any) -> list[Any]:
         region,
         panel.noise,
         panel.form,
-        panel.chart,
         panel.compare,
         panel.model,
         panel.copy.native,
         panel.train.native,
+        panel.correct.native,
+        panel.help.button.native,
         panel.messages,
     ]
 
