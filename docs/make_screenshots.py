@@ -121,7 +121,7 @@ def annotate(viewer: Any, panel: Any, folder: Path) -> None:
     rows = [corner.y() for corner in corners]
     for number, (part, corner) in enumerate(zip(parts(panel), corners, strict=True), start=1):
         x, y = MARGIN / 2, corner.y() * scale + min(part.height() * scale / 2, 12)
-        if rows.count(corner.y()) > 1:  # beside others: above it
+        if sum(abs(row - corner.y()) < 10 for row in rows) > 1:  # beside others: above it
             x, y = MARGIN + (corner.x() + part.width() / 2) * scale, corner.y() * scale - 16
         else:
             draw.line((x, y, MARGIN + 5, y), fill=MARK, width=2)
