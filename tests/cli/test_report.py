@@ -48,6 +48,19 @@ def test_folders(folder, capsys):
     assert sorted(p.name for p in (folder / 'out').iterdir()) == ['0.tif.html', '0.tif.json']
 
 
+def test_folders_in_folders(folder):
+    """Pages lie in folders of the same names, as results of ``--recursive`` do."""
+    for kind in ('noisy', 'clean'):
+        for number in range(2):
+            day = folder / kind / f'day{number}'
+            day.mkdir()
+            (folder / kind / f'{number}.tif').rename(day / 'a.tif')
+    call = ['report', str(folder / 'noisy'), str(folder / 'clean'), '--device', 'cpu', *NOISE]
+    assert main([*call, '--recursive', '--output', f'{folder / "out"}/']) == 0
+    pages = sorted(page.relative_to(folder).as_posix() for page in folder.rglob('*.html'))
+    assert pages == ['out/day0/a.tif.html', 'out/day1/a.tif.html']
+
+
 def test_the_noisy_image_alone(folder):
     page = folder / 'r.html'
     call = ['report', str(folder / 'noisy' / '0.tif'), '--output', str(page), '--device', 'cpu']

@@ -1,5 +1,7 @@
 """Known faults of clean images are found, and a good image is not blamed for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -157,3 +159,21 @@ def test_a_processed_noisy_image_is_no_witness():
     assert any('JPEG' in text for text in found.doubtful)
     assert any('Use the file that the microscope wrote' in text for text in found.to_do)
     assert not any('900 %' in text for text in found.doubtful)
+
+
+@pytest.mark.parametrize(
+    ('risk', 'good'),
+    [
+        ({'value': 0.05, 'standard_error': 0.01}, True),
+        ({'value': 1.2, 'standard_error': None}, False),
+        ({'value': None, 'standard_error': None, 'impossible': -0.14}, False),
+        ({'value': None, 'standard_error': None, 'doubtful': 0.05}, False),
+    ],
+)
+def test_the_estimated_error_of_a_record_is_told_if_it_is_known(risk, good):
+    findings = measured(NOISY[:96, :96], GOOD[:96, :96])
+    record = {'correction': 'stabilised', 'risk': {'stabilised': risk}}
+    found = verdict_of(replace(findings, record=record))
+    words = 'could not be estimated' if risk['value'] is None else 'Estimated error of the clean'
+    assert any(words in text for text in found.good) == good
+    assert any(words in text for text in found.doubtful) != good

@@ -11,7 +11,7 @@ from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.calibration import calibration
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
-from napari_noise2score.cli.inputs import files_of, other_inputs
+from napari_noise2score.cli.inputs import files_of, other_inputs, subfolder
 from napari_noise2score.cli.options import noise_request
 from napari_noise2score.cli.outputs import Output, result_name, tried
 from napari_noise2score.cli.progress import run
@@ -36,8 +36,9 @@ def report(options: argparse.Namespace) -> int:
     request = noise_request(options, calibration(options))
     files, wrong = files_of([options.noisy], recursive=options.recursive, scene=options.scene)
     several = len(files) > 1 or files != [options.noisy]
-    pages = [_page_of(file, options.output, several=several) for file in files]
-    cleans = [_clean_of(file, options.clean, several=several) for file in files]
+    names = [subfolder(file, [options.noisy]) / result_name(file) for file in files]
+    pages = [_page_of(name, options.output, several=several) for name in names]
+    cleans = [_clean_of(name, options.clean, several=several) for name in names]
     recipe = None if options.recipe is None else recipe_in(options.recipe)
     outputs = [
         Output(path, '--output') for page in pages for path in (page, page.with_suffix(VALUES))
@@ -79,17 +80,18 @@ def stated(path: Path) -> Mapping[str, Any]:
     return recipe_of(path) or {}
 
 
-def _page_of(file: Path, output: Path, *, several: bool) -> Path:
+def _page_of(name: Path, output: Path, *, several: bool) -> Path:
+    """The page on a result with this name in its folder."""
     is_page = output.suffix.lower() == PAGE
     if several and is_page:
         raise InputError(f'{output}: is one page; several images need a folder')
     if not several and not is_page and not output.is_dir():
         raise InputError(f'{output}: a report is a page; a name that ends in {PAGE} is needed')
-    return output if is_page else output / f'{Path(result_name(file)).name}{PAGE}'
+    return output if is_page else output / f'{name}{PAGE}'
 
 
-def _clean_of(file: Path, clean: Path | None, *, several: bool) -> Path | None:
-    """The clean image of a noisy one: in a folder, the one that ``denoise`` would write."""
+def _clean_of(name: Path, clean: Path | None, *, several: bool) -> Path | None:
+    """The clean image of a noisy one: in a folder, what ``denoise`` would write by this name."""
     from napari_noise2score.images.formats import is_zarr
 
     if clean is None:
@@ -98,7 +100,7 @@ def _clean_of(file: Path, clean: Path | None, *, several: bool) -> Path | None:
         if several:
             raise InputError(f'{clean}: is one image; several noisy images need a folder of them')
         return clean
-    return clean / result_name(file)
+    return clean / name
 
 
 def _reading(options: argparse.Namespace, path: Path) -> argparse.Namespace:

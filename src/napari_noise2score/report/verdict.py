@@ -301,14 +301,15 @@ def _recorded(verdict: Verdict, findings: Findings) -> None:
     """What a result of this program states itself."""
     risks = findings.record.get('risk', {})
     risk = risks.get(findings.record.get('correction'))
-    if risk:
+    if risk and risk['value'] is None:
+        verdict.doubtful.append('The error of the clean image could not be estimated.')
+    elif risk:
         error = risk.get('standard_error') or 0.0
-        trusted = risk.get('trusted', True)
         sentence = (
             f'Estimated error of the clean image: {risk["value"]:.3f} +- {error:.3f} of the noise '
             'power (1 is the noisy image).'
         )
-        (verdict.good if trusted and risk['value'] < 1 else verdict.doubtful).append(sentence)
+        (verdict.good if risk['value'] < 1 else verdict.doubtful).append(sentence)
     for warning in findings.record.get('warnings', []):
         if not any(warning in known for known in verdict.doubtful):
             verdict.doubtful.append(f'Noticed when it was made: {warning}')
