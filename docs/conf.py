@@ -22,6 +22,7 @@ extensions = [
 ]
 templates_path = ['_templates']
 exclude_patterns = ['_build']
+highlight_language = 'none'
 toc_object_entries_show_parents = 'hide'
 
 # The pages are read on GitHub too: `$...$`, and blocks of math.
@@ -39,9 +40,12 @@ numpydoc_class_members_toctree = False
 html_theme = 'pydata_sphinx_theme'
 html_title = 'napari-noise2score'
 html_static_path = ['_static']
+html_context = {'default_mode': 'auto'}
+html_sidebars = {'first-steps': [], 'gallery': []}
 html_css_files = ['site.css']
 html_theme_options = {
     'header_links_before_dropdown': 7,
+    'navbar_persistent': ['search-button'],
     'show_toc_level': 2,
     'navigation_with_keys': False,
     'footer_start': ['copyright'],

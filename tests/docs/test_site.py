@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import napari_noise2score
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,3 +36,8 @@ def test_what_is_wrong_is_named(faults, tmp_path, text, fault):
     (tmp_path / 'index.html').write_text(text, encoding='utf-8')
     (tmp_path / 'other.html').write_text('<p id="here"></p>', encoding='utf-8')
     assert list(faults(tmp_path)) == ([] if fault is None else [f'index.html: {fault}'])
+
+
+def test_the_reference_has_every_name():
+    listed = (ROOT / 'docs' / 'api' / 'index.md').read_text(encoding='utf-8').split()
+    assert {*napari_noise2score.__all__} - {'__version__'} <= {*listed}
