@@ -105,21 +105,26 @@ def weak_flash() -> Picture:
         stack.noisy.astype(float),
         np.repeat(stack.truth[None].astype(float), 24, axis=0),
     )
-    sd = float((noisy - truth)[:, 40:45, 40:45].std())
+    square = np.s_[40:45, 40:45]
+    sd = float((noisy - truth)[:, *square].std())
+    still = noisy.copy()
     for movie in (noisy, truth):
-        movie[12, 40:45, 40:45] += sd
-    clean = {
-        words: denoise(
-            noisy.astype(np.float32), 'TYX', DenoiseSettings(training=TRAINING, context=context)
-        ).image
-        for words, context in (('each frame alone', 'none'), ('with the other frames', 'auto'))
-    }
+        movie[12, *square] += sd
+    clean, left = {}, []
+    for words, context in (('each frame alone', 'none'), ('with the other frames', 'auto')):
+        settings = DenoiseSettings(training=TRAINING, context=context)
+        clean[words], without = (
+            denoise(movie.astype(np.float32), 'TYX', settings).image for movie in (noisy, still)
+        )
+        height = (clean[words] - without)[12, *square].mean()
+        left.append(f'{100 * height / sd:.0f} % {words}')
     change = {words: movie[12] - movie[8] for words, movie in clean.items()}
     return Picture(
         'weak-flash',
         'A weak flash in a single frame',
         'Frame 12 minus frame 8. In frame 12 a square of 5 x 5 pixels is brighter by one noise '
-        'standard deviation. Not all of its height is left, with and without the other frames.',
+        f'standard deviation. Of its height is kept: {", ".join(left)} (with and without the '
+        'flash, on the same noise).',
         {'noisy': noisy[12] - noisy[8], **change, 'truth': truth[12] - truth[8]},
     )
 
@@ -164,7 +169,7 @@ def single_pixels() -> Picture:
 
 
 def few_photons() -> Picture:
-    """A tenth of a photon at the brightest place."""
+    """A third of a photon at the brightest place."""
     stack = synthetic_stack('filaments', frames=4, size=SIDE)
     light = (stack.truth - stack.truth.min()) / np.ptp(stack.truth)
     noise = PoissonGaussian(gain=4.0, offset=50.0, read_noise=1.0)
