@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from napari_noise2score.cli import commands as run
 from napari_noise2score.cli.batch import words_of
@@ -36,13 +36,12 @@ from napari_noise2score.cli.options import (
     add_inputs,
     add_noise,
     add_output,
-    add_reading,
     add_table,
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
-from napari_noise2score.cli.replay import replay as run_replay
-from napari_noise2score.cli.report import report as run_report
+from napari_noise2score.cli.replay import add_replay
+from napari_noise2score.cli.report import add_report
 from napari_noise2score.cli.resume import PARTS, SUFFIX, add_resume, add_resume_of_parts
 from napari_noise2score.cli.sample import add_sample
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
@@ -252,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     estimate.set_defaults(command=run.estimate)
 
     add_report(commands)
-    add_replay(commands)
+    add_replay(commands, _call)
 
     export = commands.add_parser('export', help='export a trained model to a bioimage.io package')
     export.add_argument(
@@ -313,80 +312,6 @@ def _parser() -> argparse.ArgumentParser:
     add_fields(demo, run.DEMO, only=('seconds', 'device', 'seed'))
     demo.set_defaults(command=run.demo)
     return parser
-
-
-def add_report(commands: Any) -> None:
-    """The command ``report``."""
-    report = commands.add_parser(
-        'report', help='write what can be said of a clean image without ground truth, as a page'
-    )
-    report.add_argument(
-        'noisy', type=Path, metavar='NOISY', help='the noisy image, or a folder of such images'
-    )
-    report.add_argument(
-        'clean',
-        type=Path,
-        nargs='?',
-        metavar='CLEAN',
-        help='the clean image, made by this program or any other, or a folder with the results '
-        'of denoise; without it, only the noisy image is looked at',
-    )
-    report.add_argument(
-        '--output',
-        type=Path,
-        required=True,
-        metavar='R.html',
-        help='page to write, or a folder for several; the values are written beside it as R.json',
-    )
-    report.add_argument(
-        '--recipe',
-        type=Path,
-        metavar='R.json',
-        help='report in JSON that denoise wrote of the result, if the result does not state how '
-        'it was made',
-    )
-    report.add_argument(
-        '--recursive', action='store_true', help='take the images of folders in a folder as well'
-    )
-    add_reading(report)
-    add_noise(report)
-    add_fields(report, TrainSettings, only=('device',))
-    add_max_memory(report, in_parts=False)
-    report.set_defaults(command=run_report)
-
-
-def add_replay(commands: Any) -> None:
-    """The command ``replay``."""
-    replay = commands.add_parser(
-        'replay', help='denoise again as a report says, the same images or others'
-    )
-    replay.add_argument(
-        'recipe',
-        type=Path,
-        metavar='RECIPE',
-        help='report that denoise or apply wrote (R.json), or the result itself, which states '
-        'how it was made',
-    )
-    replay.add_argument(
-        'images',
-        nargs='*',
-        type=Path,
-        metavar='IN',
-        help='images to denoise (default: the image of the report, where it was)',
-    )
-    replay.add_argument(
-        '--output', required=True, metavar='OUT', help='as of denoise: a file, or a folder'
-    )
-    replay.add_argument(
-        '--model',
-        type=Path,
-        metavar='M',
-        help='apply this model, saved with --model-out, instead of training again',
-    )
-    replay.add_argument('--report', type=file_named, metavar='R', help='as of denoise')
-    replay.add_argument('--overwrite', action='store_true', help='as of denoise')
-    replay.add_argument('--dry-run', action='store_true', help='as of denoise')
-    replay.set_defaults(command=lambda options: run_replay(options, _call))
 
 
 def _call(words: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_noise2score.cli.console import note
+from napari_noise2score.cli.outputs import file_named
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.ome_zarr import named, url_of
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
@@ -17,6 +18,40 @@ from napari_noise2score.settings.options import option_words
 _OF_TRAINING = frozenset({'--seconds', '--steps', '--init', '--slices', '--loss', '--seed'})
 _SWITCHES = frozenset({'--frames', '--no-frames', '--redraw', '--no-redraw'})
 _ALSO_OF_TRAINING = frozenset({'--save-every', '--model-per'})
+
+
+def add_replay(commands: Any, call: Callable[[Sequence[str]], int]) -> None:
+    """The command ``replay``; ``call`` runs the words of another command."""
+    parser = commands.add_parser(
+        'replay', help='denoise again as a report says, the same images or others'
+    )
+    parser.add_argument(
+        'recipe',
+        type=Path,
+        metavar='RECIPE',
+        help='report that denoise or apply wrote (R.json), or the result itself, which states '
+        'how it was made',
+    )
+    parser.add_argument(
+        'images',
+        nargs='*',
+        type=Path,
+        metavar='IN',
+        help='images to denoise (default: the image of the report, where it was)',
+    )
+    parser.add_argument(
+        '--output', required=True, metavar='OUT', help='as of denoise: a file, or a folder'
+    )
+    parser.add_argument(
+        '--model',
+        type=Path,
+        metavar='M',
+        help='apply this model, saved with --model-out, instead of training again',
+    )
+    parser.add_argument('--report', type=file_named, metavar='R', help='as of denoise')
+    parser.add_argument('--overwrite', action='store_true', help='as of denoise')
+    parser.add_argument('--dry-run', action='store_true', help='as of denoise')
+    parser.set_defaults(command=lambda options: replay(options, call))
 
 
 def replay(options: argparse.Namespace, call: Callable[[Sequence[str]], int]) -> int:

@@ -12,7 +12,8 @@ from napari_noise2score.cli.calibration import calibration
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
 from napari_noise2score.cli.inputs import files_of, other_inputs, subfolder
-from napari_noise2score.cli.options import noise_request
+from napari_noise2score.cli.memory_limit import add_max_memory
+from napari_noise2score.cli.options import add_noise, add_reading, noise_request
 from napari_noise2score.cli.outputs import Output, result_name, tried
 from napari_noise2score.cli.progress import run
 from napari_noise2score.cli.replay import recipe_in
@@ -20,11 +21,53 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.ome_zarr import named
 from napari_noise2score.progress import finish
 from napari_noise2score.report import PAGE, VALUES
+from napari_noise2score.settings import TrainSettings
+from napari_noise2score.settings.options import add_fields
 
 if TYPE_CHECKING:
     from napari_noise2score.cli.tasks import Task
     from napari_noise2score.images.source import ImageSource
     from napari_noise2score.report.verdict import Verdict
+
+
+def add_report(commands: Any) -> None:
+    """The command ``report``."""
+    parser = commands.add_parser(
+        'report', help='write what can be said of a clean image without ground truth, as a page'
+    )
+    parser.add_argument(
+        'noisy', type=Path, metavar='NOISY', help='the noisy image, or a folder of such images'
+    )
+    parser.add_argument(
+        'clean',
+        type=Path,
+        nargs='?',
+        metavar='CLEAN',
+        help='the clean image, made by this program or any other, or a folder with the results '
+        'of denoise; without it, only the noisy image is looked at',
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        required=True,
+        metavar='R.html',
+        help='page to write, or a folder for several; the values are written beside it as R.json',
+    )
+    parser.add_argument(
+        '--recipe',
+        type=Path,
+        metavar='R.json',
+        help='report in JSON that denoise wrote of the result, if the result does not state how '
+        'it was made',
+    )
+    parser.add_argument(
+        '--recursive', action='store_true', help='take the images of folders in a folder as well'
+    )
+    add_reading(parser)
+    add_noise(parser)
+    add_fields(parser, TrainSettings, only=('device',))
+    add_max_memory(parser, in_parts=False)
+    parser.set_defaults(command=report)
 
 
 def report(options: argparse.Namespace) -> int:
