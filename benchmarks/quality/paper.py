@@ -224,11 +224,13 @@ def table_of(records: Sequence[Record], test_set: TestSet) -> str:
 def trained_how(record: Record) -> str:
     """One line on a training."""
     made = record['training_record']
-    size = ', '.join(f'{value} {name}' for name, value in made['network'].items())
+    network = made['network']  # None: that of the pretrained weights
+    size = ', '.join(f'{value} {name}' for name, value in network.items()) if network else ''
     return (
         f'* {EXPERIMENTS[record["experiment"]].label}, {record["weights"]}: '
         f'{made["steps_done"]} steps of {made["batch"]} patches of {made["patch"]} pixels on '
-        f'{made["device"]}; network of {size}; {record["training"]} noise in training; '
+        f'{made["device"]}; {f"network of {size}; " if size else ""}{record["training"]} noise in '
+        'training; '
         f'{record["realisations"]} x {record["images"]} training images, whose noise is estimated '
         f'as {record["set_estimate"]}'
     )

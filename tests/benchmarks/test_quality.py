@@ -168,6 +168,18 @@ def test_paper_with_pretrained_weights_on_images_held_out(photographs, tmp_path)
     assert '1 images (64 x 64 pixels). This is not BSD68.' in text
 
 
+def test_paper_trains_from_the_pretrained_weights(photographs, tmp_path):
+    output = tmp_path / 'paper.md'
+    sets = ['--train', photographs, '--sets', 'held-out', '--held-out', '1']
+    options = ['--init', 'warm', '--steps', '1', '--noises', 'gaussian50', '--output', output]
+    text = run('paper.py', *sets, *options)
+    found = rows(text)['Gaussian, σ = 50/255']
+    assert found[0] == 'pretrained, then trained'
+    assert all(float(value) > float(found[1]) + 5 for value in found[2:5])
+    assert 'then trained: 1 steps of' in text
+    assert '1 x 1 training images' in text
+
+
 def test_paper_refuses_sets_that_it_does_not_have(photographs):
     said = run('paper.py', '--train', photographs, '--sets', 'bsd68', status=2)
     assert '--sets bsd68: known are set12, held-out, colour' in said
