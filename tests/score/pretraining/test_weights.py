@@ -32,7 +32,7 @@ def test_a_shipped_file_is_small_whole_and_tells_how_it_was_made(file, sha256, l
     assert len(losses) >= 90
     # one of the two began with weights that were pretrained before
     assert losses[-1] < 0.85 * max(losses)
-    assert losses[-1] < 1.05 * min(losses)
+    assert losses[-1] < 1.1 * min(losses)  # a mean over some 200 batches
 
 
 def test_a_damaged_file_is_refused(tmp_path):
