@@ -17,14 +17,15 @@ It is lowered by its standard error, so that no class gets worse than without co
 
 The least risk is not all: a weak event in one frame is improbable, so to weaken it is right on the
 average, and wrong for who looks for events. Where a place stands out farther than noise does, the
-share is therefore limited, so that events that are added to the trials keep the height that they
-have without context.
+local mean of what was removed is therefore given back ("twicing": Tukey, "Exploratory Data
+Analysis", 1977, section 16C): it has what is left of an event, and little noise.
+
+.. math:: D + h * (t - D)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +44,11 @@ Array = NDArray[np.float64]
 _UNSTEADY = 0.5, 0.75, 0.9, 0.97, 0.99
 """Shares of the pixels below the limits of the unsteadiness of a class."""
 _STANDING = 2.5, 3.0, 3.5, 4.2, 5.5, 7.5
-"""Limits of how far a place stands out from the mean of the others, relative to noise alone."""
-_ONCE = 3.5
-"""The limit above which noise hardly ever stands out, and events keep their height."""
-_LOST = 0.01
-"""Share of the height of an event that may be lost there."""
+"""Limits of how far a place stands out from the mean of the others, noise standard deviations."""
+_ONCE, _SURELY = 3.5, 1.2
+"""The limit above which noise hardly ever stands out, and how many times it surely does not."""
+_LOCAL = 1.0
+"""Standard deviation of the Gaussian of a local mean, pixels."""
 _USUAL = 2.2
 """Median of how far places of white noise stand out."""
 _SQUARES = 5, 9
@@ -74,35 +75,48 @@ class Blend:
         ``g`` there, 0 to 1.
     count : (U, S) int
         Pixels from which each was measured.
+    once : float
+        Distance from the mean of the others at which a place begins to stand out farther than
+        noise does; from 1.2 times it on, the local mean of what was removed is given back.
     """
 
     unsteady: Array
     standing: Array
     share: Array
     count: NDArray[np.int64]
+    once: float = math.inf
 
     @classmethod
     def constant(cls, share: float) -> Blend:
         """The same share everywhere."""
         return cls(np.zeros(1), np.zeros(1), np.full((1, 1), share), np.zeros((1, 1), np.int64))
 
-    def of(self, plane: Plane, context: Plane) -> Plane:
-        """Share of each pixel of a plane, (Y, X), given its context."""
-        row, column = (
-            np.interp(values, at, np.arange(len(at)))
-            for values, at in (
-                (context[UNSTEADINESS], self.unsteady),
-                (_standing(plane, context), self.standing),
-            )
-        )
-        share = ndimage.map_coordinates(self.share, [row, column], order=1, mode='nearest')
-        return np.asarray(np.where(context[ERROR] > 0, share, 0.0), np.float32)
-
     def combined(self, plane: Plane, context: Plane | None, alone: Plane, beside: Plane) -> Plane:
         """The result of a plane, (Y, X), from the one without context and the one with it."""
         if context is None:
             return alone
-        return alone + self.of(plane, context) * (beside - alone)
+        standing = _standing(plane, context)
+        return self._given_back(plane, standing, self._mixed(context, standing, alone, beside))
+
+    def _mixed(self, context: Plane, standing: Plane, alone: Plane, beside: Plane) -> Plane:
+        row, column = (
+            np.interp(values, at, np.arange(len(at)))
+            for values, at in (
+                (context[UNSTEADINESS], self.unsteady),
+                (standing, self.standing),
+            )
+        )
+        share = ndimage.map_coordinates(self.share, [row, column], order=1, mode='nearest')
+        share = np.where(context[ERROR] > 0, share, 0.0)
+        return np.asarray(alone + share * (beside - alone), np.float32)
+
+    def _given_back(self, plane: Plane, standing: Plane, level: Plane) -> Plane:
+        share = np.clip((standing / self.once - 1) / (_SURELY - 1), 0.0, 1.0)
+        if not share.any():
+            return level
+        removed = np.nan_to_num(plane - level)
+        mean = ndimage.gaussian_filter(removed, _LOCAL, mode='mirror')
+        return np.asarray(level + share * mean, np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
@@ -111,6 +125,7 @@ class Blend:
             'standing_out': self.standing.round(3).tolist(),
             'share': self.share.round(3).tolist(),
             'pixels': self.count.tolist(),
+            'given_back_from': round(self.once, 3),
         }
 
 
@@ -134,68 +149,78 @@ def measured_blend(
     resampled : bool
         Whether the second input of each trial has resampled pixels; else both are perturbed.
     """
-    noisy = probe.noisy
-    change = beside - alone
-    lost, height = -change * events, events**2
-    pull = change * (probe.target - alone)
-    if resampled:  # only the first input of a trial has the noise of the image
-        replaced = probe.change != 0
-        density = max(float(replaced.mean()), 1e-6)
-        covariance = (change[::2] - change[1::2]) * probe.change / (2 * density)
-        change, pull = change[::2], pull[::2] - covariance
-        used = slice(None, None, 2)
-    else:
-        used = slice(None)
-    lost, height = lost[used], height[used]
-    contexts = [context_in(slab) for slab in probe.slabs[used]]
-    planes = noisy[used]
-    weight = np.repeat(probe.weight, len(planes) // len(probe.weight), axis=0) > 0
-    unsteady = np.stack([context[UNSTEADINESS] for context in contexts])
-    standing = np.stack([_standing(*both) for both in zip(planes, contexts, strict=True)])
-    seen = np.stack([context[ERROR] > 0 for context in contexts]) & weight
+    used = slice(None, None, 2 if resampled else 1)  # only these have the noise of the image
+    noisy, change = probe.noisy, beside - alone
+    contexts = [context_in(slab) for slab in probe.slabs]
+    standing = np.stack([_standing(*both) for both in zip(noisy, contexts, strict=True)])
+    seen = np.stack([context[ERROR] > 0 for context in contexts])[used]
+    seen &= np.repeat(probe.weight, len(seen) // len(probe.weight), axis=0) > 0
     if not seen.any():
         return NOTHING
-    spread = max(1.0, _usual(planes - events[used], contexts, seen) / _USUAL)
-    limits = np.quantile(unsteady[seen], _UNSTEADY), spread * np.array(_STANDING)
-    shape = tuple(len(each) + 1 for each in limits)
-    classes = np.ravel_multi_index(
-        tuple(
-            np.searchsorted(limit, values)
-            for limit, values in zip(limits, (unsteady, standing), strict=True)
-        ),
-        shape,
-    )
-    places = len(probe.weight)
-    numbers = np.arange(len(planes)) * places // len(planes)
-    index = (numbers[:, None, None] * math.prod(shape) + classes)[seen]
-    length = places * math.prod(shape)
+    quiet = [_standing(*both) for both in zip(noisy - events, contexts, strict=True)]
+    spread = max(1.0, float(np.median(np.stack(quiet)[used][seen])) / _USUAL)
+    unsteady = np.stack([context[UNSTEADINESS] for context in contexts])[used]
+    classes = _Classes.of(seen, unsteady, standing[used], spread, len(probe.weight))
 
-    def sums(values: Plane | NDArray[np.bool_]) -> Array:
-        total = np.bincount(index, values[seen].astype(np.float64), length)
-        return np.asarray(total.reshape(places, *shape), np.float64)
+    def pull(level: Plane, direction: Plane) -> Plane:
+        towards = direction * (probe.target - level)
+        if not resampled:
+            return towards
+        density = max(float((probe.change != 0).mean()), 1e-6)
+        covariance = (direction[::2] - direction[1::2]) * probe.change / (2 * density)
+        return np.asarray(towards[::2] - covariance)
 
-    power, drawn, count = sums(change**2), sums(pull), sums(seen).sum(0)
-    rows, columns = (
-        _medians(values[seen], limit)
-        for values, limit in zip((unsteady, standing), limits, strict=True)
-    )
-    share = _shares(power, drawn, count)
-    once = np.append(0, _STANDING) >= _ONCE
-    share[:, once] = np.minimum(share[:, once], _keeping(sums(lost), sums(height))[:, once])
-    return Blend(rows, columns, share, count.astype(np.int64))
+    share = _shares(*map(classes.sums, (change[used] ** 2, pull(alone, change), seen)))
+    return Blend(*classes.middles, share, classes.count, spread * _ONCE)
 
 
-def _usual(planes: Plane, contexts: Sequence[Plane], seen: NDArray[np.bool_]) -> float:
-    """Median of how far places of planes (K, Y, X) stand out."""
-    standing = np.stack([_standing(*both) for both in zip(planes, contexts, strict=True)])
-    return float(np.median(standing[seen]))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Classes:
+    """Pixels (K, Y, X) by how unsteady a place is and how far it stands out.
 
+    Attributes
+    ----------
+    seen : (K, Y, X) bool
+        Pixels that are used.
+    index : (P,) int
+        Place and class of each of them.
+    shape : tuple of int
+        Number of places, of classes of unsteadiness and of standing out.
+    middles : tuple of (U,) float and (S,) float
+        Median of the unsteadiness, and of how far places stand out.
+    """
 
-def _keeping(lost: Array, height: Array) -> Array:
-    """Largest share (1, S) with which events lose at most `_LOST` of their height."""
-    total = height.sum((0, 1))
-    loss = lost.sum((0, 1)) / np.where(total > 0, total, np.inf)
-    return np.asarray(np.clip(_LOST / np.maximum(loss, _LOST), 0.0, 1.0))[None]
+    seen: NDArray[np.bool_]
+    index: NDArray[np.int64]
+    shape: tuple[int, int, int]
+    middles: tuple[Array, Array]
+
+    @classmethod
+    def of(
+        cls, seen: NDArray[np.bool_], unsteady: Plane, standing: Plane, spread: float, places: int
+    ) -> _Classes:
+        """Classes of pixels at a number of ``places``, in their order along the first axis."""
+        values = unsteady[seen], standing[seen]
+        limits = np.quantile(values[0], _UNSTEADY), spread * np.array(_STANDING)
+        number = [np.searchsorted(*both) for both in zip(limits, values, strict=True)]
+        place = np.broadcast_to(
+            (np.arange(len(seen)) * places // len(seen))[:, None, None], seen.shape
+        )
+        shape = places, len(limits[0]) + 1, len(limits[1]) + 1
+        index = np.ravel_multi_index((place[seen], *number), shape)
+        unsteady_at, standing_at = map(_medians, values, limits)
+        return cls(seen, index, shape, (unsteady_at, standing_at))
+
+    def sums(self, values: Plane | NDArray[np.bool_]) -> Array:
+        """Sums of values (K, Y, X) at each place and in each class, (places, U, S)."""
+        weights = values[self.seen].astype(np.float64)
+        total = np.bincount(self.index, weights, math.prod(self.shape))
+        return np.asarray(total.reshape(self.shape), np.float64)
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Number of pixels of each class, (U, S)."""
+        return self.sums(self.seen).sum(0).astype(np.int64)
 
 
 def _medians(values: Plane, limits: Array) -> Array:
@@ -209,11 +234,11 @@ def _medians(values: Plane, limits: Array) -> Array:
     return np.asarray(np.maximum.accumulate(found) + 1e-9 * np.arange(len(found)), np.float64)
 
 
-def _shares(power: Array, pull: Array, count: Array) -> Array:
+def _shares(power: Array, pull: Array, seen: Array) -> Array:
     """Share of each class (U, S), from sums at each place (K, U, S)."""
     # classes that were hardly seen: as all places that stand out as far
     together = _share(power.sum(1, keepdims=True), pull.sum(1, keepdims=True))
-    return np.asarray(np.where(count >= _FEWEST, _share(power, pull), together))
+    return np.asarray(np.where(seen.sum(0) >= _FEWEST, _share(power, pull), together))
 
 
 def _share(power: Array, pull: Array) -> Array:
