@@ -29,10 +29,10 @@ from napari_noise2score.score.context import MEAN, NAMES, UNSTEADINESS
 from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.settings import Context
 
-SIGMA, SIZE, FRAMES = 10.0, 96, 20
+SIGMA, SIZE, FRAMES = 10.0, 96, 16
 GAUSSIAN = NoiseRequest.exactly(Gaussian(SIGMA))
 SETTINGS = DenoiseSettings(
-    GAUSSIAN, training=TrainSettings(seconds=0, device='cpu'), context=Context.AUTO
+    GAUSSIAN, training=TrainSettings(seconds=0, device='cpu'), context=Context.AUTO, orientations=1
 )
 ALONE = replace(SETTINGS, context=Context.NONE)
 

@@ -49,8 +49,8 @@ _ONCE, _SURELY = 3.5, 1.2
 """The limit above which noise hardly ever stands out, and how many times it surely does not."""
 _LOCAL = 1.0
 """Standard deviation of the Gaussian of a local mean, pixels."""
-_USUAL = 2.2
-"""Median of how far places of white noise stand out."""
+_USUAL, _NINE_TENTHS = 2.2, 3.07
+"""How far half of the places of white noise stand out at most, and how far nine tenths."""
 _SQUARES = 5, 9
 """Sides of the squares in which a place may stand out, pixels."""
 _CAUTION = 1.0
@@ -158,7 +158,8 @@ def measured_blend(
     if not seen.any():
         return NOTHING
     quiet = [_standing(*both) for both in zip(noisy - events, contexts, strict=True)]
-    spread = max(1.0, float(np.median(np.stack(quiet)[used][seen])) / _USUAL)
+    half, most = np.quantile(np.stack(quiet)[used][seen], [0.5, 0.9])
+    spread, once = max(1.0, half / _USUAL), _ONCE * max(1.0, most / _NINE_TENTHS)
     unsteady = np.stack([context[UNSTEADINESS] for context in contexts])[used]
     classes = _Classes.of(seen, unsteady, standing[used], spread, len(probe.weight))
 
@@ -171,7 +172,7 @@ def measured_blend(
         return np.asarray(towards[::2] - covariance)
 
     share = _shares(*map(classes.sums, (change[used] ** 2, pull(alone, change), seen)))
-    return Blend(*classes.middles, share, classes.count, spread * _ONCE)
+    return Blend(*classes.middles, share, classes.count, once)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

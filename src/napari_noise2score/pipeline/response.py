@@ -33,7 +33,7 @@ _HEIGHT = 1.0
 """Height of a spot, noise standard deviations."""
 _FAR = 2
 """Distance of the planes in which the response is measured."""
-_PLACES, _SIDE = 6, 96
+_PLACES, _SIDE = 4, 96
 """Maximum number of places, and their height and width in pixels."""
 _APART = 24
 """Distance of spots, pixels."""

@@ -37,8 +37,8 @@ class DenoiseSettings:
     training : TrainSettings
         Settings of the training.
     context : Context
-        What the network sees beside a plane: the other frames, the other slices, or nothing (the
-        default); ``'auto'`` chooses by the axes.
+        What the network sees beside a plane: the other frames, the other slices, or nothing;
+        ``'auto'``, the default, chooses by the axes.
     model_per : ModelPer
         Whether one model is trained on all images together, or one for each image, channel or time
         point. Each model is trained for the training time.
@@ -85,15 +85,16 @@ class DenoiseSettings:
     )
     training: TrainSettings = field(default_factory=TrainSettings)
     context: Context = setting(
-        Context.NONE,
+        Context.AUTO,
         label='Context',
         help='What the network sees beside a plane: the other frames (time), the other slices '
         '(depth), or nothing (none); auto chooses by the axes.',
-        details='With the other planes, places that do not change get much cleaner at once, but '
-        'weak events in a single frame get weaker; a message says by how much.',
+        details='With the other planes, places that do not change get much cleaner at once. '
+        'What stands out in a single plane is kept; a message says how much of a weak event '
+        'is. None is quicker, and right if every plane must be a measurement of its own.',
         choices={
-            Context.NONE: 'None',
             Context.AUTO: 'Automatic',
+            Context.NONE: 'None',
             Context.TIME: 'Time',
             Context.DEPTH: 'Depth',
         },
