@@ -201,3 +201,16 @@ def test_table_takes_measured_variances_and_keeps_its_levels():
     assert measured.variance_at(100.0) == pytest.approx(1.3, rel=0.01)
     np.testing.assert_allclose(measured.clean_value([2.5, 6.0]), table.clean_value([2.5, 6.0]))
     assert measured.top == table.top
+
+
+@pytest.mark.parametrize(
+    'family', [Poisson(2.0, 10.0), Poisson(0.05, 0.0), PoissonGaussian(1.5, 100.0, 4.0)], ids=str
+)
+@pytest.mark.parametrize('rounding', [-1e-5, 0.0, 1e-5])
+def test_a_pixel_without_a_photon_is_on_the_curve_however_it_was_rounded(family, rounding):
+    """The paper's form multiplied it by four there, but not a hair above."""
+    coordinate = family.coordinate(300.0)
+    dark, above = family.offset + family.gain * np.array([rounding, 1e-3])
+    at, near = (coordinate.log_derivative_slope(y) * family.gain for y in (dark, above))
+    assert at < 0
+    assert at == pytest.approx(near, rel=0.01)

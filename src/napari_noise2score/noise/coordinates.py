@@ -17,6 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 ANSCOMBE = 3 / 8
+_ROUNDING = 1e-3
+"""Part of the argument of a curve by which it may be below the knee and still be on the curve: a
+pixel without a photon is exactly at the knee, or beside it by rounding, and its score must not
+depend on that."""
 
 
 class UnitNoise(ABC):
@@ -101,7 +105,10 @@ class Anscombe(UnitNoise):
 
     def _argument(self, y: Array) -> Array:
         a = self.slope
-        return np.maximum(a * y + self.intercept + ANSCOMBE * a**2, self._least)
+        return np.asarray(a * y + self.intercept + ANSCOMBE * a**2)
+
+    def _on_curve(self, y: Array) -> Array:
+        return np.maximum(self._argument(y), self._least)
 
     def _height(self, y: ArrayLike) -> Array:
         return np.asarray(np.asarray(y, dtype=np.float64) - self.origin)
@@ -111,7 +118,7 @@ class Anscombe(UnitNoise):
         if self.slope == 0:
             return np.asarray(y / self.intercept**0.5)
         level, _, tangent = self._knee
-        root = 2 / self.slope * np.sqrt(self._argument(y))
+        root = 2 / self.slope * np.sqrt(self._on_curve(y))
         return np.asarray(root + tangent * np.minimum(y - level, 0))
 
     def inverse(self, t: ArrayLike) -> Array:
@@ -128,15 +135,14 @@ class Anscombe(UnitNoise):
         y = self._height(y)
         if self.slope == 0:
             return np.full(y.shape, self.intercept**-0.5)
-        return np.asarray(self._argument(y) ** -0.5)
+        return np.asarray(self._on_curve(y) ** -0.5)
 
     def log_derivative_slope(self, y: ArrayLike) -> Array:
         y = self._height(y)
         if self.slope == 0:
             return np.zeros(y.shape)
-        argument = self._argument(y)
-        curved = argument > self._least
-        return np.where(curved, -self.slope / 2 / argument, 0.0)
+        curved = self._argument(y) >= (1 - _ROUNDING) * self._least
+        return np.where(curved, -self.slope / 2 / self._on_curve(y), 0.0)
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -210,8 +216,8 @@ class PowerLaw(UnitNoise):
 
     def log_derivative_slope(self, y: ArrayLike) -> Array:
         w = self._argument(y)
-        curved = -self.power / 2 / np.maximum(w, self.floor)
-        return np.where(w > self.floor, curved, 0.0)
+        curved = w >= (1 - _ROUNDING) * self.floor
+        return np.where(curved, -self.power / 2 / np.maximum(w, self.floor), 0.0)
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)

@@ -144,10 +144,15 @@ class ChannelEvaluation:
         family: NoiseFamily,
         form: Correction,
     ) -> NDArray[np.float64]:
-        """Corrected grey levels from noisy and clean coordinates."""
+        """Corrected grey levels from noisy and clean coordinates.
+
+        Resampled values may be less than any of the image: fewer than no photons. Some forms are
+        far off there, so the least value of the image takes their place.
+        """
         channel = self.channel
         score = LocalScore.from_clean(channel.coordinate, channel.table, clean)
-        return family.correct(channel.coordinate.inverse(noisy), score, form)
+        possible = np.maximum(noisy, self.probe.noisy[::2].min())
+        return family.correct(channel.coordinate.inverse(possible), score, form)
 
 
 def evaluate_channel(
