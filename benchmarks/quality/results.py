@@ -84,27 +84,33 @@ class Results:
 
     def markdown(self) -> str:
         """Tables and the line about settings."""
-        facts = self._facts
-        about = f'`{facts["command"]}`, {facts["date"]}, {facts["machine"]["name"]}, version '
-        about += f'{facts["versions"]["source"]}, {self._seconds()} s in all.'
-        return f'{self._render(self.records)}\n\n{about}\n'
+        return markdown_of(self._all(), self._render)
 
     def show(self) -> None:
         """Print the Markdown."""
         self._write()
         print(self.markdown())
 
-    def _seconds(self) -> int:
-        return round(time.perf_counter() - self._begin)
+    def _all(self) -> Record:
+        """What the JSON file has."""
+        seconds = round(time.perf_counter() - self._begin)
+        return {**self._facts, 'seconds': seconds, 'records': self.records}
 
     def _write(self) -> None:
         if self._output is None:
             return
-        record = {**self._facts, 'seconds': self._seconds(), 'records': self.records}
+        record = self._all()
         with written_whole(self._output) as part:
-            part.write_text(self.markdown(), encoding='utf-8')
+            part.write_text(markdown_of(record, self._render), encoding='utf-8')
         with written_whole(json_beside(self._output)) as part:
             part.write_text(json.dumps(record, indent=1, default=_plain) + '\n', encoding='utf-8')
+
+
+def markdown_of(found: Record, render: Callable[[Sequence[Record]], str]) -> str:
+    """The Markdown file, from what the JSON file has."""
+    about = f'`{found["command"]}`, {found["date"]}, {found["machine"]["name"]}, version '
+    about += f'{found["versions"]["source"]}, {found["seconds"]} s in all.'
+    return f'{render(found["records"])}\n\n{about}\n'
 
 
 def json_beside(output: Path) -> Path:
