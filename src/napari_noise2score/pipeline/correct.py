@@ -101,7 +101,8 @@ def plan_correction(
     families = tuple(_family_of(channel, noise) for channel in score_map.prepared.channels)
     if correction is Correction.AUTO:
         risks = compare_forms(evaluations, families)
-        form = DEFAULT_FORM if score_map.noise_doubted else choose_form(risks)
+        given = score_map.noise_doubted or score_map.others_seen
+        form = DEFAULT_FORM if given else choose_form(risks)
     else:
         form, risks = correction, {correction: risk_of(evaluations, families, correction)}
     biases = (

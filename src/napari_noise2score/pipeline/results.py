@@ -79,6 +79,15 @@ class ScoreMap:
             model.training.get('flat_places', {}).get('harmed', False) for model in self.models
         )
 
+    @property
+    def others_seen(self) -> bool:
+        """Whether the other frames or slices were used.
+
+        Clean levels are then so near the truth that the forms of the correction hardly differ but
+        for the noise that they add, and frames that were seen cannot judge them.
+        """
+        return any(beside is not None and beside.used for beside in self.beside)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corrected:
