@@ -32,7 +32,7 @@ CAMERA = PoissonGaussian(4.0, 100.0, 3.0)
 SIDE = 96
 PAD = 22
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
-SETTINGS = DenoiseSettings(training=AT_ONCE, orientations=1)
+SETTINGS = DenoiseSettings(training=AT_ONCE, context='none', orientations=1)
 BRIEF = TrainSettings(
     seconds=None,
     steps=12,
@@ -100,10 +100,10 @@ def test_padding_comes_back_as_it_was_and_the_rest_as_good_as_alone(value, alone
 
 @pytest.mark.parametrize('form', list(Correction))
 def test_dropped_frames_do_nothing_to_the_others(form):
-    noisy = frames(3)
-    alone = denoise(noisy, 'TYX', replace(SETTINGS, correction=form)).image
+    noisy, settings = frames(3), replace(SETTINGS, correction=form, context='auto')
+    alone = denoise(noisy, 'TYX', settings).image
     stack = np.stack([noisy[0], 0 * noisy[0], noisy[1], 0 * noisy[0], noisy[2]])
-    result = denoise(stack, 'TYX', replace(SETTINGS, correction=form))
+    result = denoise(stack, 'TYX', settings)
     assert not result.image[[1, 3]].any()
     kept = result.image[[0, 2, 4]]
     assert error(kept, scene()) < 1.05 * error(alone, scene())
@@ -261,7 +261,7 @@ def test_a_training_learns_nothing_of_what_is_blank():
     for value in (0, np.nan):
         noisy, blank = padded(frames(3), value)
         noisy[1] = value
-        result = denoise(noisy, 'TYX', replace(SETTINGS, training=BRIEF, context='none'))
+        result = denoise(noisy, 'TYX', replace(SETTINGS, training=BRIEF))
         assert np.isfinite(result.image[0][~blank[0]]).all()
         np.testing.assert_array_equal(result.image[1], noisy[1].astype(np.float32))
         assert np.isfinite(result.model.training['risk']['value'])

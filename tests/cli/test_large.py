@@ -24,7 +24,9 @@ from napari_noise2score.pipeline.clean_image import CleanImage
 
 FRAMES = 5
 LIMIT = ['--max-memory', '260K']
-AT_ONCE = ['--device', 'cpu']
+ON_CPU = ['--device', 'cpu']
+AT_ONCE = [*ON_CPU, '--context', 'none']
+"""Plane by plane, unless a test says otherwise: quicker."""
 NUMBERS = ['mean', 'variance', 'correlation', 'removed']
 OUTPUTS = ['out.ome.zarr', 'out.ome.tif', 'out.tif']
 
@@ -60,7 +62,7 @@ def model(tmp_path_factory, frames) -> str:
     tifffile.imwrite(folder / 'in.tif', frames[:2], photometric='minisblack')
     path = str(folder / 'm.safetensors')
     call = ['train', str(folder / 'in.tif'), '--axes', 'TYX', '--seconds', '0', '--model', path]
-    assert main([*call, *AT_ONCE]) == 0
+    assert main([*call, *ON_CPU]) == 0
     return path
 
 
@@ -125,10 +127,11 @@ def planes(monkeypatch) -> Planes:
 @pytest.mark.parametrize('output', OUTPUTS)
 @pytest.mark.parametrize('dtype', ['float32', 'source'])
 def test_a_result_in_parts_equals_one_at_once(apply, planes, capsys, output, dtype):
-    whole, report = apply(f'whole-{output}', '--dtype', dtype)
+    more = '--dtype', dtype, '--context', 'auto'
+    whole, report = apply(f'whole-{output}', *more)
     assert planes.done == 0
     assert 'memory:' not in said(capsys)
-    parts, report_of_parts = apply(output, *LIMIT, '--dtype', dtype)
+    parts, report_of_parts = apply(output, *LIMIT, *more)
     assert planes.done == FRAMES
     np.testing.assert_array_equal(parts, whole)
     assert parts.dtype == whole.dtype
@@ -240,10 +243,9 @@ def large_planes(monkeypatch) -> None:
 
 @pytest.mark.parametrize('output', OUTPUTS[::2])
 def test_planes_in_blocks_equal_those_at_once(apply, planes, large_planes, capsys, output):
-    alone = '--context', 'none'  # the share of the other frames is measured at other places
-    whole, report = apply(f'whole-{output}', *alone)
+    whole, report = apply(f'whole-{output}')
     said(capsys)
-    parts, report_of_parts = apply(output, '--max-memory', '200K', *alone)
+    parts, report_of_parts = apply(output, '--max-memory', '200K')
     assert planes.done == 0
     np.testing.assert_allclose(parts, whole, rtol=1e-6, atol=0)
     np.testing.assert_allclose(
@@ -294,7 +296,6 @@ def test_what_does_not_fit_is_refused_before_the_work(apply, planes, capsys):
 
 def test_a_plan_tells_the_memory_of_the_way_that_is_taken(model, planes, capsys):
     call = ['apply', model, 'in.ome.zarr', '--output', 'o.tif', '--dry-run', *AT_ONCE]
-    call += ['--context', 'none']  # the frame in the middle, which is measured, is empty
     assert main([*call, *LIMIT]) == 0
     assert 'memory: about 256 KiB or more' in capsys.readouterr().out
     assert main(call) == 0
@@ -392,7 +393,7 @@ def test_a_result_that_passes_its_limit_stops_and_is_continued(apply, planes, mo
 
 def test_a_training_and_an_estimate_say_what_they_need(monkeypatch, capsys):
     monkeypatch.setattr(footprint, '_ESTIMATE', 38)
-    call = ['train', 'in.ome.zarr', '--model', 'm2.safetensors', '--seconds', '0', *AT_ONCE]
+    call = ['train', 'in.ome.zarr', '--model', 'm2.safetensors', '--seconds', '0', *ON_CPU]
     assert main([*call, '--max-memory', '900K']) == 0
     assert 'memory: at most about 760 KiB of 900 KiB (--max-memory)' in said(capsys)
     assert main([*call, '--overwrite', '--max-memory', '700K']) == 2

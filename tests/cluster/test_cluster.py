@@ -33,6 +33,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 CHANNELS = 3
 QUICK = ['--seconds', '0', '--device', 'cpu']
+ALONE = [*QUICK, '--context', 'none']
 DENOISE = ['denoise', 'stack.ome.tif', *QUICK, '--output']
 
 
@@ -220,7 +221,7 @@ def test_files_are_those_of_one_process(folder, workers, per):
 
 def test_one_wrong_file_does_not_take_the_others(folder, workers, capsys):
     tifffile.imwrite('data/2.tif', np.full((48, 48), 7, np.uint16))
-    call = ['denoise', 'data', *QUICK, '--output', 'many', '--model-per', 'image']
+    call = ['denoise', 'data', *ALONE, '--output', 'many', '--model-per', 'image']
     assert main([*call, '--scheduler', workers.scheduler_address]) == 1
     assert '2.tif: failed: no noise was detected' in capsys.readouterr().err
     assert sorted(path.name for path in Path('many').glob('*.tif')) == ['0.tif', '1.tif']
@@ -232,7 +233,7 @@ def test_several_large_images_are_done_by_all_workers(folder, workers, stack, mo
     Path('large').mkdir()
     for number in range(2):
         write_image(f'large/{number}.zarr', stack[number, :1], 'CYX')
-    call = ['denoise', 'large', *QUICK, '--model-per', 'image', '--output']
+    call = ['denoise', 'large', *ALONE, '--model-per', 'image', '--output']
     assert main([*call, 'alone']) == 0
     monkeypatch.setattr('napari_noise2score.cli.cluster._LARGE', 1)
     address = workers.scheduler_address
@@ -259,7 +260,7 @@ def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeyp
     for number in range(2):
         movie = synthetic_stack('nuclei', frames=4, size=48, seed=number).noisy
         write_image(f'movies/{number}.tif', movie, 'TYX')
-    call = ['denoise', 'movies', *QUICK, '--model-per', 'image', '--output']
+    call = ['denoise', 'movies', *ALONE, '--model-per', 'image', '--output']
     assert main([*call, 'alone']) == 0
     capsys.readouterr()
     units, in_turn = [], planes._in_turn
@@ -275,7 +276,7 @@ def test_images_above_the_limit_are_done_by_all_workers(folder, workers, monkeyp
 
 
 def test_what_is_done_is_skipped_also_on_a_cluster(folder, workers, capsys):
-    call = ['denoise', 'data', *QUICK, '--output', 'many', '--model-per', 'image']
+    call = ['denoise', 'data', *ALONE, '--output', 'many', '--model-per', 'image']
     assert main([*call, '--scheduler', workers.scheduler_address]) == 0
     assert main(call) == 0
     assert '0 of 2 images done, 2 skipped' in capsys.readouterr().err

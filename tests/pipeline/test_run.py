@@ -37,7 +37,7 @@ QUICK = TrainSettings(
     init='scratch',
     network=NetworkSettings(16, 2, 1),
 )
-SETTINGS = DenoiseSettings(training=QUICK, orientations=2)
+SETTINGS = DenoiseSettings(training=QUICK, context='none', orientations=2)
 
 
 def mse(image, truth) -> float:
@@ -127,7 +127,7 @@ def test_scale_and_offset_carry_through(stack, result):
 
 def test_channels_have_their_own_noise(stack):
     two = np.stack([stack.noisy, 5 * stack.noisy], axis=1)
-    settings = DenoiseSettings(training=QUICK, orientations=1)
+    settings = DenoiseSettings(training=QUICK, context='none', orientations=1)
     result = denoise(two, 'TCYX', settings)
     gains = [family.gain for family in result.corrected.families]
     assert gains[1] == pytest.approx(5 * gains[0], rel=1e-4)
@@ -165,7 +165,7 @@ def test_given_noise_needs_no_estimate_and_works_on_tiny_images():
     with pytest.raises(InputError, match='give the noise parameters instead'):
         denoise(tiny, 'YX', SETTINGS, name='tiny')
     request = NoiseRequest.exactly(PoissonGaussian(4.0, 20.0, 3.0))
-    settings = DenoiseSettings(noise=request, training=QUICK)
+    settings = DenoiseSettings(noise=request, training=QUICK, context='none')
     result = denoise(tiny, 'YX', settings)
     assert result.image.shape == (6, 7)
     assert np.isfinite(result.image).all()
@@ -241,7 +241,7 @@ def test_every_family_is_denoised_end_to_end(family: NoiseFamily, low, high, gai
     truth = synthetic_stack('filaments', frames=1, size=96, seed=2).truth
     clean = low + (high - low) * (truth - truth.min()) / np.ptp(truth)
     noisy = family.sample(np.stack([clean] * 4), np.random.default_rng(0))
-    settings = DenoiseSettings(noise=NoiseRequest.exactly(family), training=QUICK)
+    settings = DenoiseSettings(noise=NoiseRequest.exactly(family), training=QUICK, context='none')
     result = denoise(noisy, 'TYX', settings)
     assert mse(result.image, clean) < gain * mse(noisy, clean)
     assert result.corrected.families == (family,)
@@ -251,6 +251,6 @@ def test_every_family_is_denoised_end_to_end(family: NoiseFamily, low, high, gai
 
 
 def test_values_that_do_not_fit_the_family_are_refused_by_image_name(stack):
-    settings = DenoiseSettings(noise=NoiseRequest('bernoulli'), training=QUICK)
+    settings = DenoiseSettings(noise=NoiseRequest('bernoulli'), training=QUICK, context='none')
     with pytest.raises(InputError, match=r'photons: values are .* needs binary frames of 0 and 1'):
         denoise(stack.noisy, 'TYX', settings, name='photons')
