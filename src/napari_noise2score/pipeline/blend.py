@@ -149,30 +149,30 @@ def measured_blend(
     resampled : bool
         Whether the second input of each trial has resampled pixels; else both are perturbed.
     """
-    used = slice(None, None, 2 if resampled else 1)  # only these have the noise of the image
-    noisy, change = probe.noisy, beside - alone
-    contexts = [context_in(slab) for slab in probe.slabs]
-    standing = np.stack([_standing(*both) for both in zip(noisy, contexts, strict=True)])
-    seen = np.stack([context[ERROR] > 0 for context in contexts])[used]
+    change = beside - alone
+    pull = change * (probe.target - alone)
+    used = slice(None)
+    if resampled:  # only the first input of a trial has the noise of the image
+        density = max(float((probe.change != 0).mean()), 1e-6)
+        covariance = (change[::2] - change[1::2]) * probe.change / (2 * density)
+        used = slice(None, None, 2)
+        change, pull = change[used], pull[used] - covariance
+    planes, quiet = probe.noisy[used], (probe.noisy - events)[used]
+    contexts = [context_in(slab) for slab in probe.slabs[used]]
+    seen = np.stack([context[ERROR] > 0 for context in contexts])
     seen &= np.repeat(probe.weight, len(seen) // len(probe.weight), axis=0) > 0
     if not seen.any():
         return NOTHING
-    quiet = [_standing(*both) for both in zip(noisy - events, contexts, strict=True)]
-    half, most = np.quantile(np.stack(quiet)[used][seen], [0.5, 0.9])
+    unsteady = np.stack([context[UNSTEADINESS] for context in contexts])
+    standing, usual = (
+        np.stack([_standing(*both) for both in zip(each, contexts, strict=True)])
+        for each in (planes, quiet)
+    )
+    half, most = np.quantile(usual[seen], [0.5, 0.9])
     spread, once = max(1.0, half / _USUAL), _ONCE * max(1.0, most / _NINE_TENTHS)
-    unsteady = np.stack([context[UNSTEADINESS] for context in contexts])[used]
-    classes = _Classes.of(seen, unsteady, standing[used], spread, len(probe.weight))
-
-    def pull(level: Plane, direction: Plane) -> Plane:
-        towards = direction * (probe.target - level)
-        if not resampled:
-            return towards
-        density = max(float((probe.change != 0).mean()), 1e-6)
-        covariance = (direction[::2] - direction[1::2]) * probe.change / (2 * density)
-        return np.asarray(towards[::2] - covariance)
-
-    share = _shares(*map(classes.sums, (change[used] ** 2, pull(alone, change), seen)))
-    return Blend(*classes.middles, share, classes.count, once)
+    classes = _Classes.of(seen, unsteady, standing, spread, len(probe.weight))
+    share = _shares(*map(classes.sums, (change**2, pull, seen)))
+    return Blend(*classes.middles, share, classes.count, float(once))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,16 +201,16 @@ class _Classes:
         cls, seen: NDArray[np.bool_], unsteady: Plane, standing: Plane, spread: float, places: int
     ) -> _Classes:
         """Classes of pixels at a number of ``places``, in their order along the first axis."""
-        values = unsteady[seen], standing[seen]
-        limits = np.quantile(values[0], _UNSTEADY), spread * np.array(_STANDING)
-        number = [np.searchsorted(*both) for both in zip(limits, values, strict=True)]
+        rows, columns = unsteady[seen], standing[seen]
+        low = np.asarray(np.quantile(rows, _UNSTEADY), np.float64)
+        far = spread * np.array(_STANDING)
+        number = np.searchsorted(low, rows), np.searchsorted(far, columns)
         place = np.broadcast_to(
             (np.arange(len(seen)) * places // len(seen))[:, None, None], seen.shape
         )
-        shape = places, len(limits[0]) + 1, len(limits[1]) + 1
+        shape = places, len(low) + 1, len(far) + 1
         index = np.ravel_multi_index((place[seen], *number), shape)
-        unsteady_at, standing_at = map(_medians, values, limits)
-        return cls(seen, index, shape, (unsteady_at, standing_at))
+        return cls(seen, index, shape, (_medians(rows, low), _medians(columns, far)))
 
     def sums(self, values: Plane | NDArray[np.bool_]) -> Array:
         """Sums of values (K, Y, X) at each place and in each class, (places, U, S)."""
@@ -221,7 +221,7 @@ class _Classes:
     @property
     def count(self) -> NDArray[np.int64]:
         """Number of pixels of each class, (U, S)."""
-        return self.sums(self.seen).sum(0).astype(np.int64)
+        return np.asarray(self.sums(self.seen).sum(0), np.int64)
 
 
 def _medians(values: Plane, limits: Array) -> Array:
