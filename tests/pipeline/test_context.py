@@ -63,7 +63,7 @@ def test_planes_that_do_not_change_get_much_cleaner(still, axis):
     assert error(together, still) < 0.6 * error(alone, still)
 
 
-@pytest.mark.parametrize('height', [1.3, -2.0])
+@pytest.mark.parametrize('height', [1.3, 2.0, -2.0])
 def test_what_happens_once_keeps_more_than_it_keeps_alone(still, height):
     """Flashes of 5 x 5 pixels, one frame long, so many noise standard deviations high."""
     rng, movie, places = np.random.default_rng(1), still.copy(), []
@@ -142,7 +142,7 @@ def test_empty_frames_leave_no_gap(still):
 
 
 def test_a_record_says_what_was_seen(still):
-    report = denoise(noisy(still[:8]), 'TYX', SETTINGS).report
+    report = denoise(noisy(still), 'TYX', SETTINGS).report
     (record,) = [channel['context'] for channel in report['channels']]
     assert record['axis'] == 'T'
     assert record['sha256'] == warm_start_with_context().digest
@@ -150,7 +150,7 @@ def test_a_record_says_what_was_seen(still):
     assert share.shape == pixels.shape
     assert 0 <= share.min() <= share.max() <= 1
     assert share[0, 0] > 0.8
-    assert pixels[0, 0] > 5_000
+    assert pixels[0, 0] > 10_000
     assert report['settings']['context'] == 'auto'
     alone = denoise(noisy(still[:2]), 'TYX', ALONE).report
     assert [channel['context'] for channel in alone['channels']] == [None]

@@ -136,7 +136,7 @@ NOTHING = Blend.constant(0.0)
 def measured_blend(
     probe: Probe, alone: Plane, beside: Plane, events: Plane, *, resampled: bool
 ) -> Blend:
-    """The blend with the least risk that leaves events their height.
+    """The blend with the least risk, and the distance from which something stands out.
 
     Parameters
     ----------
@@ -145,7 +145,8 @@ def measured_blend(
     alone, beside : (2 K, S, S) float32
         Estimates of their inputs, without and with context.
     events : (2 K, S, S) float32
-        What was added to their inputs.
+        What was added to their inputs, so that enough stands out in the trials. How far a place
+        usually stands out is measured without it.
     resampled : bool
         Whether the second input of each trial has resampled pixels; else both are perturbed.
     """
