@@ -6,7 +6,9 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,10 +46,22 @@ def _own_share_of_the_processor() -> None:
         torch.set_num_threads(int(threads))
 
 
-@pytest.fixture
-def one_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A result is that of one view of the image instead of the mean of up to eight: quicker."""
-    monkeypatch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+@pytest.fixture(scope='module')
+def one_pass() -> Iterator[None]:
+    """Quicker results in a module where neither is the subject: one view of the image instead of
+    up to eight, and each plane by itself unless a context is requested.
+    """
+    from napari_noise2score.settings.choices import Context
+
+    axis_of = Context.axis_of
+
+    def requested(context: Context, *of: Any, **more: Any) -> str | None:
+        return None if context is Context.AUTO else axis_of(context, *of, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+        patch.setattr(Context, 'axis_of', requested)
+        yield
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.images.synthetic import synthetic_stack
 from tests.hooks import failing_after
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 QUICK = ['--steps', '3', '--device', 'cpu']
 
 

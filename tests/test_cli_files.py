@@ -12,7 +12,7 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.score.orientation import turned
 from tests.hooks import seeing
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
 GREY = {'photometric': 'minisblack'}
 

@@ -8,9 +8,10 @@ Others: the mean of the 8 frames before and after a frame without the frame itse
 (Boulanger et al., IEEE TMI 2010), which is given our noise estimate. Everyone sees the movie
 alone.
 
-PSNR in dB, range from the 0.1st to the 99.9th percentile of the truth. For each event of a single
-frame that the truth has: the share of its height that is kept in its frame, by its height in noise
-standard deviations, and the share that appears in the frames beside it (leak).
+PSNR in dB, range from the 0.1st to the 99.9th percentile of the truth. Of the events that the
+truth has, by their height in noise standard deviations: the share of it that is kept, in the one
+frame of a flash or the five brightest frames of a slow one, and of flashes the share that appears
+in the frames beside (leak).
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ WINDOW = 8
 """Frames before and after a frame in the mean of the others."""
 HEIGHTS = 1, 2, 3
 """Classes of the height of events, noise standard deviations."""
+SLOW = 5
+"""Frames of a slow event that count."""
+KEPT = [*(f'kept {height}' for height in HEIGHTS), *(f'slow {h}' for h in HEIGHTS[:2]), 'leak']
 
 
 def ours(context: str) -> Method:
@@ -66,7 +70,7 @@ def nd_safir(noisy: NDArray[np.uint16], training: TrainSettings) -> NDArray[np.f
 
 METHODS: dict[str, tuple[str, Method]] = {
     'ours': ('ours, each frame alone', ours('none')),
-    'context': ('ours, with the other frames', ours('auto')),
+    'context': ('ours, sees the other frames', ours('time')),
     'mean': ('mean of the others', mean_of_others),
     'ndsafir': ('ndsafir', nd_safir),
 }
@@ -86,50 +90,59 @@ def psnr(clean: Movie, truth: Movie) -> float:
 
 
 def events(clean: Movie, noisy: Movie, truth: Movie) -> Record:
-    """What is kept of events of a single frame, by their height, and their leak."""
+    """What is kept of events, by their height, and the leak of flashes."""
     found: dict[str, list[float]] = {}
     added = truth - np.median(truth, axis=0)
     labels, _ = ndimage.label(added > 0.25 * np.abs(noisy - truth).std())
     for place in ndimage.find_objects(labels):
         time_, *area = place
-        at = time_.start
-        if time_.stop - at > 1 or not 0 < at < len(truth) - 1:
+        at, slow = time_.start, time_.stop - time_.start > 1
+        if not 0 < at < len(truth) - (SLOW if slow else 1):
             continue
         box = (slice(None), *area)
-        height = added[at][tuple(area)].mean()
-        strength = round(height / (noisy - truth)[box].std())
+        heights = added[box].mean((1, 2))
+        strength = round(heights[at] / (noisy - truth)[box].std())
         lost = (clean - truth)[box].mean((1, 2))
         lost -= np.median(lost)
-        if strength in HEIGHTS:
-            found.setdefault(f'kept {strength}', []).append(1 + lost[at] / height)
-            found.setdefault('leak', []).append((lost[at - 1] + lost[at + 1]) / 2 / height)
+        frames = slice(at, at + (SLOW if slow else 1))
+        name = f'{"slow" if slow else "kept"} {strength}'
+        if name not in KEPT:
+            continue
+        kept = 1 + lost[frames].sum() / heights[frames].sum()
+        found.setdefault(name, []).append(kept)
+        if not slow:
+            leak = (lost[at - 1] + lost[at + 1]) / 2 / heights[at]
+            found.setdefault('leak', []).append(leak)
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def render(records: Sequence[Record]) -> str:
-    """Methods down, movies across; then the events."""
-    names = list(dict.fromkeys(one['movie'] for one in records))
-    methods = list(dict.fromkeys(one['method'] for one in records))
-    columns = [*(f'kept {height}' for height in HEIGHTS), 'leak']
-    quality, kept = [], []
-    for method in methods:
-        of = {one['movie']: one for one in records if one['method'] == method}
-        cells = [of.get(name, {}).get('psnr') for name in names]
-        seconds = mean(one.get('wall_seconds') for one in of.values())
-        quality.append([method, *cells, mean(one.get('psnr') for one in of.values()), seconds])
-        kept += [
-            [method, name, *(one.get(column) for column in columns)]
-            for name, one in of.items()
-            if 'leak' in one
-        ]
-    text = 'PSNR in dB, range of the truth; wall seconds of a movie.\n\n'
-    text += table(['method', *names, 'mean, dB', 'mean wall s'], quality)
+    """Movies down, methods across; then the events."""
+    of = {(one['movie'], one['method']): one for one in records}
+    names = list(dict.fromkeys(movie for movie, _ in of))
+    methods = list(dict.fromkeys(method for _, method in of))
+
+    def row(label: str, key: str, of_names: Sequence[str]) -> list[object]:
+        cells = [[of.get((name, method), {}).get(key) for name in of_names] for method in methods]
+        return [label, *map(mean, cells)]
+
+    rows = [row(name, 'psnr', [name]) for name in names]
+    if len(names) > 1:
+        rows.append(row('mean', 'psnr', names))
+    rows.append(row('wall seconds of a movie', 'wall_seconds', names))
+    text = 'PSNR in dB, range of the truth.\n\n' + table(['movie', *methods], rows)
+    kept = [
+        [name, method, *(of[name, method].get(column) for column in KEPT)]
+        for name in names
+        for method in methods
+        if 'leak' in of.get((name, method), {})
+    ]
     if kept:
         text += (
-            '\n\nEvents of a single frame: share of their height that is kept, by their height '
+            '\n\nEvents: share of their height that is kept, by their height in noise standard '
+            'deviations, and share of flashes in the frames beside.\n\n'
         )
-        text += 'in noise standard deviations, and share in the frames beside.\n\n'
-        text += table(['method', 'movie', *columns], kept)
+        text += table(['movie', 'method', *KEPT], kept)
     missing = dict.fromkeys(f'* {r["method"]}: {r["missing"]}' for r in records if 'missing' in r)
     return text + ('\n\n' + '\n'.join(missing) if missing else '')
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.settings import TrainSettings
 
-OLDEST = (0, 3)
+OLDEST = '0.3'
 """Version of careamics from which on this works."""
 BATCH = 16
 PATCH = 64

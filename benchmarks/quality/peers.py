@@ -6,7 +6,8 @@
 FOLDER holds NAME.tif (T, Y, X) beside NAME_gt.tif (Y, X), 8 bit. Everyone sees the noisy stack
 and nothing else; ours and Noise2Void train on it for the same time. BM3D, non-local means and
 wavelets work in the unit-noise coordinate of our noise estimate; BMND, for Poisson noise, is given
-photons by the same estimate.
+photons by the same estimate, and ndsafir the line of the variance. All see each frame alone,
+except where it is said.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ import classical
 import numpy as np
 from noise2void import OLDEST, noise2void
 from numpy.typing import NDArray
+from packaging.version import Version
 from results import Record, Results, add_run_options, mean, settings_of, table, train_settings
 from scores import psnr, ssim, stacks
 
@@ -44,7 +46,7 @@ class Peer:
         Clean stack (T, Y, X) and the gradient steps it made, of a noisy stack.
     module, package : str
         What it needs to be installed: the module and the name for pip.
-    oldest : tuple of int
+    oldest : str
         Oldest version of the package that it works with.
     """
 
@@ -52,7 +54,7 @@ class Peer:
     clean: Callable[[Noisy, TrainSettings], tuple[Clean, int | None]]
     module: str = 'napari_noise2score'
     package: str = 'napari-noise2score'
-    oldest: tuple[int, int] = (0, 0)
+    oldest: str = '0'
 
     @property
     def missing(self) -> str | None:
@@ -60,16 +62,23 @@ class Peer:
         if find_spec(self.module) is None:
             return f'not installed: pip install {self.package}'
         found = metadata.version(self.package)
-        if tuple(int(part) for part in found.split('.')[:2]) < self.oldest:
-            needed = '.'.join(map(str, self.oldest))
-            return f'{self.package} is {found}: pip install "{self.package}>={needed}"'
+        if Version(found) < Version(self.oldest):
+            return f'{self.package} is {found}: pip install "{self.package}>={self.oldest}"'
         return None
 
 
-def ours(noisy: Noisy, training: TrainSettings) -> tuple[Clean, int]:
-    """This project, all settings automatic."""
-    result = denoise(noisy, 'TYX', DenoiseSettings(training=training))
-    return result.image, result.model.training['steps_done']
+def ours(
+    context: str, *, trains: bool = True, init: str = 'warm'
+) -> Callable[[Noisy, TrainSettings], tuple[Clean, int]]:
+    """This project, all other settings automatic."""
+
+    def clean(noisy: Noisy, training: TrainSettings) -> tuple[Clean, int]:
+        training = training if trains else replace(training, seconds=0.0, steps=None)
+        settings = DenoiseSettings(training=replace(training, init=init), context=context)
+        result = denoise(noisy, 'TYX', settings)
+        return result.image, result.model.training['steps_done']
+
+    return clean
 
 
 def untrained(
@@ -80,10 +89,16 @@ def untrained(
 
 
 PEERS = {
-    'ours': Peer('ours', ours),
+    'pretrained': Peer('ours, pretrained weights', ours('none', trains=False)),
+    'trained': Peer('ours, trained', ours('none')),
+    'scratch': Peer('ours, trained from scratch', ours('none', init='scratch')),
+    'context': Peer('ours, pretrained, sees the other frames', ours('time', trains=False)),
     'bm3d': Peer('VST + BM3D', untrained(classical.bm3d), 'bm3d', 'bm3d'),
     'nlm': Peer('VST + NLM', untrained(classical.non_local_means), 'pywt', 'PyWavelets'),
     'wavelets': Peer('VST + wavelets', untrained(classical.wavelets), 'pywt', 'PyWavelets'),
+    'ndsafir': Peer(
+        'ndsafir, sees the other frames', untrained(classical.ndsafir), 'ndsafir', 'ndsafir'
+    ),
     'bmnd': Peer('BMND', untrained(classical.bmnd), 'bmnd', 'bmnd'),
     'n2v': Peer('Noise2Void (CAREamics)', noise2void, 'careamics', 'careamics', OLDEST),
 }

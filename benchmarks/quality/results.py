@@ -41,7 +41,8 @@ class Results:
     device : str
         What it was told to run on.
     output : Path, optional
-        The Markdown file; the JSON file goes beside it. Neither is written without one.
+        The Markdown file; the JSON file goes beside it. A ``.json`` is written alone, and nothing
+        without a path.
     """
 
     def __init__(
@@ -100,8 +101,9 @@ class Results:
         if self._output is None:
             return
         record = self._all()
-        with written_whole(self._output) as part:
-            part.write_text(markdown_of(record, self._render), encoding='utf-8')
+        if self._output != json_beside(self._output):
+            with written_whole(self._output) as part:
+                part.write_text(markdown_of(record, self._render), encoding='utf-8')
         with written_whole(json_beside(self._output)) as part:
             part.write_text(json.dumps(record, indent=1, default=_plain) + '\n', encoding='utf-8')
 
@@ -180,12 +182,19 @@ def _source_version() -> str:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Options that every benchmark has."""
+    """Options of a benchmark that trains."""
     parser.add_argument('--seconds', type=float, help='training time (60 without --steps)')
     parser.add_argument('--steps', type=int, help='gradient steps; alone, there is no time limit')
     parser.add_argument('--device', default='cpu', choices=('auto', 'cpu', 'cuda', 'mps'))
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--output', type=Path, help='Markdown file; the JSON goes beside it')
+    add_output(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The option that every benchmark has."""
+    parser.add_argument(
+        '--output', type=Path, help='Markdown file, with a JSON file beside it; or a .json alone'
+    )
 
 
 def train_settings(options: argparse.Namespace) -> TrainSettings:

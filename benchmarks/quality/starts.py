@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmd import denoise
-from results import Record, Results, mean, settings_of, table
+from results import Record, Results, add_output, mean, settings_of, table
 from scores import psnr, stacks
 
 from napari_noise2score.score.pretraining.weights import starting_model
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument('--seconds', default='0,60', help='training times, comma-separated')
     parser.add_argument('--device', default='cpu', choices=('auto', 'cpu', 'cuda', 'mps'))
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--output', type=Path, help='Markdown file; the JSON goes beside it')
+    add_output(parser)
     options = parser.parse_args()
     inits, times = options.inits.split(','), [float(s) for s in options.seconds.split(',')]
     results = Results(render, settings_of(options), options.device, options.output)

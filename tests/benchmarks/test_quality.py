@@ -17,7 +17,7 @@ from skimage.io import imsave
 from napari_noise2score import PoissonGaussian
 from napari_noise2score.images.synthetic import synthetic_stack
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 QUALITY = Path(__file__).parents[2] / 'benchmarks' / 'quality'
 SMALL = ['--channels', '8', '--patch', '16', '--batch', '2', '--steps', '1']
 
@@ -216,7 +216,7 @@ def test_peers_on_the_same_stacks(stacks, tmp_path):
     output = tmp_path / 'peers.md'
     text = run('peers.py', stacks, '--steps', '1', '--without', 'n2v', '--output', output)
     found = rows(text)
-    assert float(found['ours'][0]) > float(found['noisy'][0])
+    assert float(found['ours, trained'][0]) > float(found['noisy'][0])
     assert 'Noise2Void (CAREamics)' not in found
     records = json.loads(output.with_suffix('.json').read_text(encoding='utf-8'))['records']
     for record in records:
@@ -226,16 +226,22 @@ def test_peers_on_the_same_stacks(stacks, tmp_path):
             assert record['psnr'] >= records[0]['psnr'], record['method']
     assert [record['method'] for record in records] == [
         'noisy',
-        'ours',
+        'ours, pretrained weights',
+        'ours, trained',
+        'ours, trained from scratch',
+        'ours, pretrained, sees the other frames',
         'VST + BM3D',
         'VST + NLM',
         'VST + wavelets',
+        'ndsafir, sees the other frames',
         'BMND',
     ]
+    steps = {record['method']: record.get('steps') for record in records}
+    assert [steps[f'ours, {name}'] for name in ('pretrained weights', 'trained')] == [0, 1]
 
 
 def test_an_unknown_peer_is_refused(stacks):
-    assert 'known are ours, bm3d' in run('peers.py', stacks, '--without', 'n2n', status=2)
+    assert 'known are pretrained, trained' in run('peers.py', stacks, '--without', 'n2n', status=2)
 
 
 def test_starts_with_and_without_training(stacks, tmp_path):
@@ -262,3 +268,70 @@ def test_set12_with_known_parameters(photographs, tmp_path):
     assert found[:4] == [f'{record["noisy"]:.2f}', f'{record["psnr"]:.2f}', '31.58', '0']
     said = run('set12.py', photographs, '--noises', 'nothing', status=2)
     assert 'nothing: known are gaussian' in said
+
+
+def test_movies_with_events_beside_the_mean_of_the_others(tmp_path):
+    rng = np.random.default_rng(1)
+    scene = synthetic_stack('filaments', frames=1, size=64, photons=60, seed=1).truth
+    truth = np.repeat(scene[None] + 10, 16, axis=0)
+    for number in range(5):  # flashes
+        row = 4 + 12 * number
+        truth[4 + number, row : row + 5, 10:15] += 3 * scene.mean() ** 0.5
+    decay = np.exp(-np.arange(8) / 4)[:, None, None]
+    truth[5:13, 40:49, 40:49] += 3 * scene.mean() ** 0.5 * decay
+    np.save(tmp_path / 'M_truth.npy', truth)
+    tifffile.imwrite(tmp_path / 'M.tif', rng.poisson(truth).astype(np.uint16))
+    output = tmp_path / 'movies.json'
+    options = ['--seconds', '0', '--methods', 'ours,context,mean', '--output', output]
+    text = run('movies.py', tmp_path, *options)
+    noisy, alone, beside, mean = records_of(output)
+    assert noisy['psnr'] < alone['psnr'] < beside['psnr']
+    assert 0.5 < alone['kept 3'] < 1.2
+    assert 0.5 < alone['slow 2'] < 1.2
+    assert abs(mean['kept 3']) < 0.3  # a frame is not in its own mean
+    assert abs(alone['leak']) < 0.1
+    quality = rows(text.partition('Events')[0])['M']
+    assert float(quality[1]) == pytest.approx(alone['psnr'], abs=0.006)
+    assert not output.with_suffix('.md').exists()
+
+
+def test_forms_of_the_correction_at_low_light(tmp_path):
+    output = tmp_path / 'low_light.json'
+    options = ['--photons', '3', '--size', '48', '--seconds', '0', '--output', output]
+    run('low_light.py', *options)
+    true, learned = records_of(output)
+    assert true['chained'] == pytest.approx(true['ideal'], rel=1e-3)
+    assert true['paper'] > 2 * true['ideal']
+    assert learned[learned['chosen']] > learned['noisy']
+
+
+def test_noise_estimates_of_real_and_synthetic_stacks(stacks, tmp_path):
+    output = tmp_path / 'noise.json'
+    options = ['--frames', '2', '--size', '128', '--photons', '100', '--output', output]
+    found = rows(run('noise_estimate.py', stacks, *options))
+    real, *synthetic = records_of(output)
+    gain, offset = real['all frames']
+    assert found['A'][0] == f'{gain:.2f}, {offset:.1f}'
+    assert gain == pytest.approx(6, rel=0.2)
+    assert [one['read noise'] for one in synthetic] == [0, 1, 2, 5]
+    assert abs(synthetic[0]['gain']) < 20
+
+
+def test_parameters_three_ways(tmp_path):
+    output = tmp_path / 'parameters.json'
+    options = ['--photons', '30', '--frames', '2', '--size', '64', '--steps', '1']
+    found = rows(run('parameters.py', *options, '--output', output))
+    photons, *gaussian = records_of(output)
+    assert [one['noise'] for one in gaussian] == [f'sigma {s}' for s in (5, 15, 25, 50)]
+    fit = photons['photon-transfer fit gain']['error']
+    assert found['30 photons'][0].strip('()') == f'{fit:+.0f} %'
+    assert abs(gaussian[2]['photon-transfer fit sigma']['error']) < 10
+
+
+def test_trainings_of_several_seeds(stacks, tmp_path):
+    output = tmp_path / 'trainings.json'
+    found = rows(run('trainings.py', stacks, '--seeds', '2', '--steps', '1', '--output', output))
+    records = records_of(output)
+    assert [one['seed'] for one in records] == [0, 1]
+    reached = sorted(one['psnr'] for one in records)
+    assert found['A'][1:6:2] == [f'{reached[0]:.2f}', f'{reached[1]:.2f}', '0']

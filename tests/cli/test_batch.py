@@ -25,7 +25,7 @@ from napari_noise2score.images.formats import write_image
 from napari_noise2score.images.ome_zarr import read_ome_zarr, record_of, write_ome_zarr
 from napari_noise2score.images.synthetic import synthetic_stack
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 

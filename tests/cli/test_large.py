@@ -67,7 +67,7 @@ def model(tmp_path_factory, frames) -> str:
 
 
 @pytest.fixture(autouse=True)
-def small_limit(one_view, monkeypatch, tmp_path, frames) -> None:
+def small_limit(one_pass, monkeypatch, tmp_path, frames) -> None:
     """A limit that the small image exceeds, and shards of a single chunk."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(memory, 'used', lambda: 0)

@@ -19,7 +19,7 @@ from napari_noise2score.images.ome_zarr import read_ome_zarr, write_ome_zarr
 from napari_noise2score.images.ome_zarr.layout import Sizes
 from napari_noise2score.images.synthetic import synthetic_stack
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 AT_ONCE = ['--seconds', '0', '--device', 'cpu']
 ACQUISITION = Acquisition(
     {'T': Spacing(0.5, 's'), 'Y': Spacing(0.108, 'µm'), 'X': Spacing(0.108, 'µm')},

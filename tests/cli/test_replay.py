@@ -13,7 +13,7 @@ from napari_noise2score.cli.replay import recipe_in, replay_words
 CLEAN = truth()[:96, :96]
 QUICK = ['--device', 'cpu', '--noise', 'poisson-gaussian', '--gain', '2']
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 
 
 @pytest.fixture

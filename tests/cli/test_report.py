@@ -10,6 +10,8 @@ from tests.report.scenes import almost_clean, noisy, truth
 from napari_noise2score.cli import main
 from napari_noise2score.images.formats import recipe_of
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 CLEAN = truth()[:96, :96]
 NOISE = ['--noise', 'poisson-gaussian', '--gain', '2', '--offset', '100', '--read-noise', '1.5']
 QUICK = ['--seconds', '0', '--device', 'cpu']
@@ -91,7 +93,6 @@ def test_bad_input_is_refused(folder, capsys, monkeypatch, more, words):
     assert not (folder / 'out').exists()
 
 
-@pytest.mark.usefixtures('one_view')
 def test_denoise_writes_a_page_and_the_result_states_its_recipe(folder):
     source, result, page = (folder / name for name in ('noisy/0.tif', 'o.tif', 'r.html'))
     call = ['denoise', str(source), '--output', str(result), '--report', str(page), *QUICK]

@@ -36,7 +36,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.fixture(autouse=True)
-def quick(one_view, monkeypatch, tmp_path) -> None:
+def quick(one_pass, monkeypatch, tmp_path) -> None:
     in_a_folder_with_images(monkeypatch, tmp_path)
 
 

@@ -18,7 +18,7 @@ AT_ONCE = ('--seconds', '0', '--device', 'cpu')
 
 
 @pytest.fixture(autouse=True)
-def quick(one_view, monkeypatch, tmp_path) -> None:
+def quick(one_pass, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
 
 

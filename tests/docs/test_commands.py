@@ -15,6 +15,8 @@ import tifffile
 
 from napari_noise2score.cli import _parser, main
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
 PAGES = [ROOT / 'README.md', *sorted(DOCS.rglob('*.md'))]
@@ -128,7 +130,6 @@ def test_python_that_is_no_example_can_be_read():
                 compile(block.text, block.place, 'exec')
 
 
-@pytest.mark.usefixtures('one_view')
 @pytest.mark.parametrize(
     'page',
     [

@@ -29,8 +29,8 @@ def _modules_are_no_garbage() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quick(one_view: None) -> None:
-    """Tests of the panel need no mean of several views."""
+def _quick(one_pass: None) -> None:
+    """Tests of the panel need no mean of several views, and no other frames."""
 
 
 @pytest.fixture

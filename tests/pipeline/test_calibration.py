@@ -13,6 +13,8 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import PoissonGaussian
 from napari_noise2score.pipeline.calibration import calibrate_images
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 TRUE = PoissonGaussian(2.2, 100.0, 3.5)
 
 

@@ -23,6 +23,8 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 GAIN, OFFSET = 2.0, 100.0
 SIZE = 128
 QUICK = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=2)

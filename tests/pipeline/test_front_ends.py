@@ -30,7 +30,7 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score.threads import using
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
-pytestmark = pytest.mark.usefixtures('one_view')
+pytestmark = pytest.mark.usefixtures('one_pass')
 STEPS = DenoiseSettings(training=TrainSettings(seconds=None, steps=1, device='cpu', seed=5))
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 EACH = replace(AT_ONCE, model_per=ModelPer.IMAGE)

@@ -23,6 +23,8 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score import plane_buffer
 from napari_noise2score.score.pretraining.weights import warm_start
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 CAMERA = PoissonGaussian(4.0, 100.0, 6.0)
 SETTINGS = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'), orientations=1)
 SIZE = 160

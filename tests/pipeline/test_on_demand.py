@@ -24,6 +24,8 @@ from napari_noise2score.pipeline.clean_image import CleanImage
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.progress import finish
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 AT_ONCE = DenoiseSettings(training=TrainSettings(seconds=0, device='cpu'))
 
 

@@ -15,6 +15,8 @@ from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, ModelPer, TrainSettings
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 SETTINGS = DenoiseSettings(
     training=TrainSettings(seconds=None, steps=2, batch=2, patch=32, device='cpu'),
     orientations=1,

@@ -28,6 +28,8 @@ from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.settings import DenoiseSettings, NetworkSettings, TrainSettings
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 QUICK = TrainSettings(
     seconds=None,
     steps=80,

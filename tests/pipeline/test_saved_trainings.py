@@ -11,6 +11,8 @@ from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise, prepare, train_score
 from napari_noise2score.settings import NetworkSettings
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
 STEPS = 6
 TRAINING = TrainSettings(
     seconds=None,
