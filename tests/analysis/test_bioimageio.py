@@ -18,7 +18,7 @@ from napari_noise2score.cli import main
 from napari_noise2score.errors import InputError
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network.plain import ScoreNetwork
+from napari_noise2score.score.network.choice import network_of
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.settings import NetworkSettings
 
@@ -38,9 +38,10 @@ def _files_that_the_library_leaves_open():
     gc.collect()
 
 
-@pytest.fixture
-def model() -> ScoreModel:
-    network = ScoreNetwork(NetworkSettings(8, 3, 1), torch.Generator().manual_seed(0))
+@pytest.fixture(params=[False, True], ids=['plane', 'context'])
+def model(request) -> ScoreModel:
+    size = NetworkSettings(8, 3, 1, context=request.param)
+    network = network_of(size, torch.Generator().manual_seed(0))
     torch.nn.init.normal_(network.tail.weight, 0, 0.1)
     network.centre.fill_(7.0)
     image = {'name': 'cells', 'axes': 'YX', 'shape': [64, 64], 'noise': [], 'seen': [SEEN]}

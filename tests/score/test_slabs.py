@@ -26,7 +26,13 @@ from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.probe import STRENGTH, draw_probe
 from napari_noise2score.score.sampler import PatchSampler, PlanesInMemory
-from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off, read_slab
+from napari_noise2score.score.slabs import (
+    HIDDEN,
+    central_plane,
+    cut_off,
+    read_slab,
+    without_context,
+)
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
 from tests.score.helpers import ArrayPlanes
@@ -358,3 +364,13 @@ def test_the_same_seed_gives_the_same_weights():
     first, second = (finish(train([planes], settings)) for _ in range(2))
     assert first.digest == second.digest
     assert first.network.depth[0].last.weight.abs().max() > 0
+
+
+def test_without_context_only_the_plane_itself_is_left():
+    slabs = torch.randn(200, 9, 4, 4)
+    found = without_context(slabs, torch.Generator().manual_seed(0), 0.3)
+    hidden = found[:, 0, 0, 0].isnan()
+    assert 0.2 < hidden.float().mean() < 0.4
+    assert torch.equal(found[:, 4], slabs[:, 4])
+    assert torch.equal(found[~hidden], slabs[~hidden])
+    assert found[hidden][:, [0, 1, 2, 3, 5, 6, 7, 8]].isnan().all()

@@ -190,6 +190,8 @@ def _described(
     with torch.no_grad(), warnings.catch_warnings():
         # the zoo supports TorchScript, but not its successor yet
         warnings.simplefilter('ignore', DeprecationWarning)
+        # a network that can see a context takes the way for planes by themselves
+        warnings.filterwarnings('ignore', 'Converting a tensor to a Python boolean')
         traced = torch.jit.trace(network, z)  # type: ignore[no-untyped-call]
         traced.save(str(script))
     for place, values in zip(places, (z, network(z)), strict=True):

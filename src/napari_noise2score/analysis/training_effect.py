@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
         If their file is missing or has changed.
     """
     init = model.training.get('init', StartFrom.SCRATCH)
-    start = start or starting_model(init)
+    start = start or starting_model(init, context=model.network.settings.context)
     if start is None:
         raise InputError(
             'this model was trained from scratch, so there is nothing to compare it with; train '
@@ -146,10 +146,14 @@ def training_difference(
         def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
+        begin = starts[id(model)]
+        beside = score_map.beside[number] if score_map.beside else None
+        if beside is not None and beside.model is model:
+            beside = replace(beside, model=begin)
         steps = levels_of(
-            starts[id(model)],
+            begin,
             channel,
-            score_map.beside[number] if score_map.beside else None,
+            beside,
             device=device,
             orientations=orientations,
             sigma_a=evaluation.sigma_a,

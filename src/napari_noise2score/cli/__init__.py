@@ -49,7 +49,7 @@ from napari_noise2score.files import recorded
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.memory import LIMIT, MemoryLimitError, ran_out
-from napari_noise2score.settings import PretrainSettings, TrainSettings
+from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import add_fields
 
 
@@ -214,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_table(train, 'none')
     add_noise(train)
+    add_fields(train, DenoiseSettings, only=('context',))
     add_training(train)
     add_resume(train, 'M.resume')
     add_max_memory(train, in_parts=False)

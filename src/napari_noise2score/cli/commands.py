@@ -58,7 +58,8 @@ def train(options: argparse.Namespace) -> int:
     from napari_noise2score.score.pretraining.weights import starting_model
 
     training = train_settings(options)
-    settings = DenoiseSettings(noise_request(options, calibration(options)), training=training)
+    noise = noise_request(options, calibration(options))
+    settings = read_fields(options, DenoiseSettings(noise, training=training))
     files, wrong = files_of(options.images, recursive=options.recursive, scene=options.scene)
     inputs = [*files, *other_inputs(options, 'dark', 'flat', 'init')]
     tables = outputs_of(table=options.table)

@@ -211,7 +211,7 @@ def _weights(recipe: Mapping[str, Any], model: Path | None) -> tuple[str, str]:
     before = used if seconds == 0 else start.get('sha256', '')
     if not before or init == StartFrom.SCRATCH:
         return '', ''
-    begin = starting_model(init)
+    begin = starting_model(init, context=bool(recipe.get('learned_context')))
     return before, '' if begin is None else begin.digest
 
 

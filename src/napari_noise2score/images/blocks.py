@@ -55,6 +55,15 @@ class Window(NamedTuple):
             )
         )
 
+    def inside(self, other: Window) -> Window:
+        """The same pixels of a plane, of a window that is counted from the corner of another."""
+        return Window(
+            *(
+                slice(at.start + first.start, at.stop + first.start)
+                for at, first in zip(self, other, strict=True)
+            )
+        )
+
     def common(self, other: Window) -> Window | None:
         """The pixels that are in both windows; None if there are none."""
         both = [

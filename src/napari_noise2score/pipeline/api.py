@@ -110,6 +110,7 @@ def train_score(
     stop: Stop | None = None,
     save_to: PathLike | None = None,
     resume: bool = False,
+    context: Context | str = Context.NONE,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> ScoreModel:
     """Train one score model on all channels of all images together: the second stage.
@@ -130,6 +131,9 @@ def train_score(
     resume : bool
         Whether an interrupted training in ``save_to`` continues. The model is the same as
         without the interruption. If there is none, a new training begins.
+    context : Context or str
+        What the network learns to see beside a plane, as of `score_image`. From the pretrained
+        weights it does so where the other planes are in memory, and help at the start.
     on_progress : callable, optional
         Called with a `TrainProgress` after every step.
 
@@ -180,7 +184,9 @@ def train_score(
     images = [images] if isinstance(images, Prepared) else list(images)
     settings = settings or TrainSettings()
     with saved_trainings(save_to, settings, resume=resume) as folder:
-        steps = train_score_steps(images, settings, start=start, stop=stop, folder=folder)
+        steps = train_score_steps(
+            images, settings, start=start, stop=stop, folder=folder, context=Context(context)
+        )
         return finish(steps, on_progress)
 
 

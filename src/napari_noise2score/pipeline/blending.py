@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_noise2score.images.axes import plane_words
+from napari_noise2score.images.region import held_bytes
 from napari_noise2score.pipeline.blend import NOTHING, Blend, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
@@ -107,6 +108,21 @@ def context_model(channel: PreparedChannel) -> ScoreModel:
     return ScoreModel(network, start.loss, start.training)
 
 
+def model_beside(model: ScoreModel, channel: PreparedChannel) -> ScoreModel:
+    """The model that sees what is beside the planes of a channel: a model itself if it was trained
+    to, else the pretrained weights with context.
+    """
+    return model if model.network.settings.context else context_model(channel)
+
+
+def trainable(channel: PreparedChannel) -> bool:
+    """Whether a training can see the neighbours of a channel: it reads a dozen planes or two for
+    every patch, so they must be in memory, and not be denoised when they are read.
+    """
+    in_memory = held_bytes(channel.channel.source.data) > 0
+    return channel.neighbours is not None and in_memory and not channel.costly
+
+
 def choose_blend(
     alone: ScoreModel,
     beside: ScoreModel,
@@ -119,7 +135,7 @@ def choose_blend(
     Parameters
     ----------
     alone, beside : ScoreModel
-        Without and with context.
+        Without and with context; the same one is applied without and with it.
     channel : PreparedChannel
         A channel with neighbours.
     device : str
@@ -147,7 +163,7 @@ def choose_blend(
     events = _events(probe, generator)
     probe = _with_events(probe, events)
     slabs = PlanesInMemory.like(channel, probe.slabs)
-    first = yield from predict_clean(alone, slabs, device=device, orientations=1)
+    first = yield from predict_clean(alone, slabs.alone, device=device, orientations=1)
     second = yield from predict_clean(beside, slabs, device=device, orientations=1)
     assert channel.neighbours is not None  # only then there is something to blend in
     axis = channel.neighbours.axis
@@ -226,7 +242,7 @@ def levels_of_slabs(
     """
     if beside is None:
         return (yield from predict_clean(model, slabs, **options))
-    first = yield from predict_clean(model, slabs, **options)
+    first = yield from predict_clean(model, slabs.alone, **options)
     second = yield from predict_clean(beside.model, slabs, **options)
     for number, level in enumerate(first):
         context = slabs.context(number)

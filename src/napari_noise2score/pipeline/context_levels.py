@@ -52,7 +52,7 @@ def levels_of(
     Parameters
     ----------
     model : ScoreModel
-        The model without context.
+        The model, which is applied without context.
     channel : PreparedChannel
         The channel.
     beside : WithContext or None
@@ -61,13 +61,14 @@ def levels_of(
         As of `clean_levels`.
     """
     if beside is None or not beside.used or channel.neighbours is None:
-        return (yield from clean_levels(model, channel, only=only, window=window, **options))
+        steps = clean_levels(model, channel.alone, only=only, window=window, **options)
+        return (yield from steps)
     only = range(channel.shape[0]) if only is None else only
     part = channel if window is None else channel.part(window)
     result = allocate((len(only), *part.shape[1:]), np.float32)
     for place, index in enumerate(only):
         both = []
-        for number, each in enumerate((model, beside.model)):
+        for number, (each, seen) in enumerate(((model, channel.alone), (beside.model, channel))):
 
             def of_all(tile: PredictProgress, done: float = place + number / 2) -> PredictProgress:
                 total = 2 * tile.total * len(only)
@@ -76,7 +77,7 @@ def levels_of(
                 )
 
             steps = clean_levels(
-                each, channel, only=range(index, index + 1), window=window, **options
+                each, seen, only=range(index, index + 1), window=window, **options
             )
             both.append((yield from relay(steps, of_all))[0])
         context = part.context(index)

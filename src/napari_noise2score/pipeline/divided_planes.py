@@ -62,6 +62,17 @@ class DividedPlanes:
         plane, number = divmod(index, len(self._windows))
         return self._channel.part(self._windows[number]).context(plane, window)
 
+    def patch_context(
+        self, index: int, window: Window, without: int | None = None
+    ) -> NDArray[np.float32] | None:
+        """What the network sees beside a window of part ``index``, one of the other planes left
+        out, which has the number ``without`` among the parts.
+        """
+        plane, number = divmod(index, len(self._windows))
+        other = None if without is None else without // len(self._windows)
+        inside = window.inside(self._windows[number])
+        return self._channel.patch_context(plane, inside, other)
+
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of the same part of ``count`` adjacent planes; see `Channel.slab`."""
         plane, number = divmod(index, len(self._windows))

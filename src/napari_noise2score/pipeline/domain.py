@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.patterns.shared import NO_OFFSETS
-from napari_noise2score.pipeline.blending import levels_of_slabs
+from napari_noise2score.pipeline.blending import context_model, levels_of_slabs
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network.parts import LOCAL
@@ -257,9 +257,12 @@ def beaten_by_pretrained(
         planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.slabs)
         start = copy.deepcopy(warm_start())
         start.network.centre.fill_(float(np.median(evaluation.probe.noisy)))
+        beside = evaluation.beside
+        if beside is not None:
+            beside = replace(beside, model=context_model(evaluation.channel))
         clean = yield from levels_of_slabs(
             start,
-            evaluation.beside,
+            beside,
             planes,
             device=device,
             orientations=orientations,

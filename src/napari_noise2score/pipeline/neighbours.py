@@ -168,11 +168,16 @@ class Neighbours:
         return Neighbours(self.axis, self.reach, self.lights)
 
     def context(
-        self, channel: Neighbour, index: int, window: Window | None = None
+        self,
+        channel: Neighbour,
+        index: int,
+        window: Window | None = None,
+        without: int | None = None,
     ) -> Plane | None:
         """Context of a plane or of a window of it, as `context_of` returns it.
 
-        None if there are no other planes, or no image in the plane.
+        None if there are no other planes, or no image in the plane. One of the others may be left
+        out, with the number ``without``.
         """
         series = channel.series(index, self.axis)
         place = series.index(index)
@@ -184,6 +189,8 @@ class Neighbours:
         others: dict[int, Plane] = {}
         noise: list[float] = []
         for at in near:
+            if series[at] == without:
+                continue
             other = self._plane(channel, series[at]) if at != place else own
             if at == place or _equal(own, other) or not np.isfinite(other).any():
                 continue

@@ -74,6 +74,8 @@ def _coordinate(channel: PreparedChannel) -> int:
         channel.correlation.kernel,
         np.array(pairs),
     ]
+    if channel.neighbours is not None:
+        parts.append(np.array([ord(channel.neighbours.axis)]))
     found = 0
     for part in parts:
         found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)

@@ -275,6 +275,22 @@ class PreparedChannel:
         """
         return None if self.neighbours is None else self.neighbours.context(self, index, window)
 
+    def patch_context(
+        self, index: int, window: Window, without: int | None = None
+    ) -> NDArray[np.float32] | None:
+        """What the network sees beside a window of plane ``index``; of the others nothing more is
+        read. One of them may be left out, with the number ``without``.
+        """
+        part = self.part(window)
+        if part.neighbours is None:
+            return None
+        return part.neighbours.context(part, index, without=without)
+
+    @property
+    def alone(self) -> PreparedChannel:
+        """The same, without neighbours."""
+        return self if self.neighbours is None else replace(self, neighbours=None)
+
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of ``count`` adjacent planes along Z at the same time, ``index`` in the centre.
 

@@ -105,6 +105,7 @@ def describe(
         'seed': settings.training.seed,
         'views': settings.views(score_map.prepared.source.size),
         'slices': models[0].network.settings.planes if models else 1,
+        'learned_context': bool(models) and models[0].network.settings.context,
         'channels': every,
         'scores': len(models),
         **(_of_model(models[0]) if models else {}),

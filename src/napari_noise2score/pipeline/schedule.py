@@ -188,7 +188,12 @@ class Work:
         training = self.settings.training
         model = yield from relay(
             train_score_steps(
-                training_parts, training, start=self.start, stop=self.stop, folder=self.folder
+                training_parts,
+                training,
+                start=self.start,
+                stop=self.stop,
+                folder=self.folder,
+                context=self.settings.context,
             ),
             of_all,
         )

@@ -9,7 +9,13 @@ from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.blending import WithContext, choose_blend, context_model
+from napari_noise2score.pipeline.blending import (
+    WithContext,
+    choose_blend,
+    context_model,
+    model_beside,
+    trainable,
+)
 from napari_noise2score.pipeline.clean_image import CleanImage
 from napari_noise2score.pipeline.context_levels import levels_of, with_neighbours
 from napari_noise2score.pipeline.correct import (
@@ -27,13 +33,14 @@ from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
 from napari_noise2score.pipeline.selection import VIEWS, ChannelEvaluation, evaluate_channel
-from napari_noise2score.progress import relay
+from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
+from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.progress import TrainProgress
-from napari_noise2score.score.train import Stop, train
+from napari_noise2score.score.train import Stop, beginning, train
 from napari_noise2score.score.training_files import TrainingFolder
-from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
+from napari_noise2score.settings import Context, DenoiseSettings, StartFrom, TrainSettings
 
 _KEPT_BYTES = 1 << 28
 """Maximum size of clean levels that are kept although they are predicted on demand, bytes."""
@@ -47,8 +54,13 @@ def train_score_steps(
     start: ScoreModel | None = None,
     stop: Stop | None = None,
     folder: TrainingFolder | None = None,
+    context: Context = Context.NONE,
 ) -> Generator[TrainProgress, None, ScoreModel]:
     """Train one score model on all channels of all images together; see `api.train_score`.
+
+    With a ``context``, and from the pretrained weights, the network learns to see what is beside a
+    plane if that helps at the start in all channels. A model that was trained with context
+    continues so where there is one.
 
     The state of the training is saved in the ``folder``, if one is given, and the training
     continues from it if the folder says so.
@@ -56,11 +68,13 @@ def train_score_steps(
     For what it yields, returns and raises, see `napari_noise2score.score.train.train`.
     """
     device = settings.device if settings is not None else 'auto'
+    settings = settings or TrainSettings()
     prepared = [levelled(image, device) for image in prepared]
+    prepared, start = _beginning(prepared, settings, start, context)
     channels = [divided(channel) for image in prepared for channel in image.channels]
     saved = None
     if folder is not None:
-        saved = folder.next(origin_of(prepared, settings or TrainSettings(), start))
+        saved = folder.next(origin_of(prepared, settings, start))
     model = yield from train(channels, settings, start=start, stop=stop, saved=saved)
     model.data = {
         'images': [
@@ -79,6 +93,40 @@ def train_score_steps(
         'versions': versions(),
     }
     return model
+
+
+def _beginning(
+    prepared: Sequence[Prepared],
+    settings: TrainSettings,
+    start: ScoreModel | None,
+    context: Context,
+) -> tuple[Sequence[Prepared], ScoreModel | None]:
+    """The images as a training sees them, with neighbours or without, and what it begins with."""
+    sees = start is not None and start.network.settings.context
+    new = start is None and settings.init == StartFrom.WARM and settings.slices == 1
+    if not settings.trains or not (sees or new):
+        return prepared, start
+    beside = [_beside(image, context) for image in prepared]
+    if sees:
+        return beside, start
+    for channel in (channel for image in beside for channel in image.channels):
+        if not trainable(channel):
+            return prepared, start
+        alone = beginning([divided(channel)], settings)
+        assert alone is not None  # these settings start from the pretrained weights
+        device = settings.device
+        found = finish(choose_blend(alone, context_model(channel), channel, device=device))
+        if not found.used:
+            return prepared, start
+    return beside, starting_model(settings.init, context=True)
+
+
+def _beside(image: Prepared, context: Context) -> Prepared:
+    """An image with its neighbours; a part to train on may be a plane without any."""
+    try:
+        return with_neighbours(image, context)
+    except InputError:
+        return image
 
 
 def score_image_steps(
@@ -178,7 +226,7 @@ def _others_of(
     """What the other planes of a channel say beside a model, and what that smooths."""
     if channel.neighbours is None:
         return None, {}
-    beside = yield from choose_blend(model, context_model(channel), channel, device=device)
+    beside = yield from choose_blend(model, model_beside(model, channel), channel, device=device)
     if not beside.used:
         return beside, {}
     return beside, (yield from measure_responses(model, beside, channel, device=device))

@@ -28,7 +28,7 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
-from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off
+from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off, without_context
 from napari_noise2score.score.transients import SHARE, transients
 
 UNPERTURBED = 0.75
@@ -66,6 +66,9 @@ class TrainingObjective:
     unperturbed, hidden, events : float
         Shares of the steps without perturbation (`UNPERTURBED`), of the slabs that are cut off
         (`slabs.HIDDEN`), and of the compared frames with events (`transients.SHARE`).
+    context : bool
+        Whether the other planes of a slab are a context. It is never perturbed, the plane that is
+        the target is not in it, and in the share ``hidden`` there is none.
     """
 
     def __init__(
@@ -79,8 +82,9 @@ class TrainingObjective:
         unperturbed: float = UNPERTURBED,
         hidden: float = HIDDEN,
         events: float = SHARE,
+        context: bool = False,
     ) -> None:
-        self.sampler = sampler
+        self.sampler, self._context = sampler, context
         self._unperturbed, self._hidden, self._events = unperturbed, hidden, events
         self._images, self._loss, self._resampler = images, loss, resampler
         self._generator = sampler.generator
@@ -119,13 +123,19 @@ class TrainingObjective:
 
     def _perturbed(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
         patches, image, orientation, weight = self.sampler.draw(count)
-        u = self._perturbation.draw(image, orientation, patches.shape[1])
-        patches = cut_off(patches, self._generator, self._hidden)
+        u = self._perturbation.draw(image, orientation, 1 if self._context else patches.shape[1])
+        u = F.pad(u, (0, 0, 0, 0, *[(patches.shape[1] - u.shape[1]) // 2] * 2))
+        patches = self._cut_off(patches)
         batch = patches, u, image, orientation, weight
         patches, u, image, orientation, weight = (a.to(denoiser.device) for a in batch)
         output = partial(denoiser.output, image=image, orientation=orientation)
         variance = partial(denoiser.variance, image=image)
         return self._loss(output, patches, u, variance, progress, self._generator, weight)
+
+    def _cut_off(self, slabs: Tensor) -> Tensor:
+        """Slabs of which some are as those of an end of a stack, or of a plane alone."""
+        cut = without_context if self._context else cut_off
+        return cut(slabs, self._generator, self._hidden)
 
     def _compared(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
@@ -142,11 +152,12 @@ class TrainingObjective:
             place = self.sampler.place(number, pair.first)
             second = place._replace(plane=pair.second)
             weight = self.sampler.weight(second) * self.sampler.still(second, pair)
-            inputs.append(turned(self.sampler.slab(place), orientation))
+            without = pair.second if self._context else None
+            inputs.append(turned(self.sampler.slab(place, without), orientation))
             targets.append(turned(self.sampler.cut(second), orientation)[None])
             weights.append(turned(weight, orientation)[None])
             changes.append(pair.change)
-        slabs = cut_off(torch.stack(inputs), self._generator, self._hidden)
+        slabs = self._cut_off(torch.stack(inputs))
         batch = slabs, torch.stack(targets), torch.stack(weights), chosen, orientations
         z, target, weight, image, orientations = (a.to(denoiser.device) for a in batch)
         light = LightChanges(changes, denoiser.device)
@@ -190,7 +201,7 @@ class TrainingObjective:
         """
         assert self._resampler is not None
         patches, image, _, weight = self.sampler.draw_of(chosen)
-        patches = cut_off(patches, self._generator, self._hidden)
+        patches = self._cut_off(patches)
         patches, image, weight = (a.to(denoiser.device) for a in (patches, image, weight))
         other, change = self._resampler.draw(patches, image, self._generator)
         z, image = torch.cat([patches, other]), image.repeat(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +48,12 @@ class Planes(ReadPlanes, Protocol):
 
         (`context.PLANES`, Y, X); None if there is nothing.
         """
+        ...
+
+    def patch_context(
+        self, index: int, window: Window, without: int | None = None
+    ) -> NDArray[np.float32] | None:
+        """The same for a window, of which nothing else is read; ``without`` one of the others."""
         ...
 
 
@@ -128,6 +134,18 @@ class PlanesInMemory:
         """The context of a plane: the other planes of its slab, if they are one."""
         context = context_in(self.array[index]) if self.array.shape[1] == 1 + PLANES else None
         return context if window is None or context is None else context[:, *window]
+
+    def patch_context(
+        self, index: int, window: Window, without: int | None = None
+    ) -> NDArray[np.float32] | None:
+        """The same for a window; no other plane is known by a number, so all of them are seen."""
+        return self.context(index, window)
+
+    @property
+    def alone(self) -> PlanesInMemory:
+        """The central planes by themselves."""
+        half = self.array.shape[1] // 2
+        return replace(self, array=self.array[:, half : half + 1])
 
 
 class Box(NamedTuple):
@@ -307,19 +325,20 @@ class PatchSampler:
         plane = self._plane(box.image, box.plane)
         return plane[box.top : box.top + box.size, box.left : box.left + box.size]
 
-    def slab(self, box: Box) -> Tensor:
+    def slab(self, box: Box, without: int | None = None) -> Tensor:
         """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
 
-        NaN beyond the end of a stack, and where a neighbour is blank.
+        NaN beyond the end of a stack, and where a neighbour is blank. The context is ``without``
+        the plane of that number.
         """
         if self._context:
-            return torch.from_numpy(self._with_context(box))
+            return torch.from_numpy(self._with_context(box, without))
         numbers = self._images[box.image].slab(box.plane, self._planes)
         nothing = torch.full((box.size, box.size), torch.nan)
         planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
         return torch.stack(planes)
 
-    def _with_context(self, box: Box) -> NDArray[np.float32]:
+    def _with_context(self, box: Box, without: int | None) -> NDArray[np.float32]:
         """The pixels of a box in the middle of their context; see `with_context`."""
         image = self._images[box.image]
         window = Window(
@@ -328,7 +347,8 @@ class PatchSampler:
                 for first, side in zip((box.top, box.left), image.shape[1:], strict=True)
             )
         )
-        context = mirrored(image.context(box.plane, window), (box.size, box.size))
+        context = image.patch_context(box.plane, window, without)
+        context = mirrored(context, (box.size, box.size))
         return with_context(self.cut(box).numpy(), context)
 
     def weight(self, box: Box) -> Tensor:

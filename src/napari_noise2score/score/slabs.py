@@ -54,3 +54,13 @@ def cut_off(slabs: Tensor, generator: torch.Generator, share: float = HIDDEN) ->
         count = int(missing[index])
         result[index, slice(count) if above[index] else slice(-count, None)] = torch.nan
     return result
+
+
+def without_context(slabs: Tensor, generator: torch.Generator, share: float = HIDDEN) -> Tensor:
+    """Slabs (B, 1 + context, Y, X); in a ``share`` of them all but the central plane is NaN."""
+    half = slabs.shape[1] // 2
+    hidden = torch.rand(len(slabs), generator=generator) < share
+    result = slabs.clone()
+    result[hidden] = torch.nan
+    result[hidden, half] = slabs[hidden, half]
+    return result

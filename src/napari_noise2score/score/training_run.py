@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.distributed import Member, Team
 from napari_noise2score.score.gradient import gradient
@@ -61,6 +62,8 @@ class TrainingRun:
         self.loss_of = LOSSES[settings.loss](pretrained=gentle)
         self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
+        context = network.settings.context
+        planes = 1 + PLANES if context else settings.slices
         settings.check_patch(network.settings)
         for image in images:
             image.slab(0, settings.slices)  # raises an error if it has no neighbours
@@ -77,7 +80,8 @@ class TrainingRun:
             separate,
             places,
             margin,
-            planes=settings.slices,
+            planes=planes,
+            context=context,
             resample=None if resampler is None else resampler.draw_from_cpu,
             buffer=buffer,
         )
@@ -86,11 +90,17 @@ class TrainingRun:
             settings.patch,
             self.generator,
             self.probe.held,
-            settings.slices,
+            planes,
             buffer=buffer,
+            context=context,
         )
         self.objective = TrainingObjective(
-            images, sampler, self.loss_of, frames=settings.frames, resampler=resampler
+            images,
+            sampler,
+            self.loss_of,
+            frames=settings.frames,
+            resampler=resampler,
+            context=context,
         )
         self._begin(network, settings.learning_rate * (1 if start is None else _GENTLE))
 

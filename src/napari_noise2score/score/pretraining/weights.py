@@ -26,13 +26,15 @@ CONTEXT_FILE = _FOLDER / f'warm-{CONTEXT_VERSION}.safetensors'
 CONTEXT_SHA256 = 'ff4ad92e031d31af1bc4016985e83609537a87abbdfabe93655166b2406e8676'
 
 
-def starting_model(init: str) -> ScoreModel | None:
+def starting_model(init: str, *, context: bool = False) -> ScoreModel | None:
     """The model that a training begins with; None for random weights.
 
     Parameters
     ----------
     init : str
         ``'warm'``, ``'scratch'``, or the path of a model file.
+    context : bool
+        Which of the two shipped networks ``'warm'`` is: the one that sees what is beside a plane?
 
     Raises
     ------
@@ -45,7 +47,9 @@ def starting_model(init: str) -> ScoreModel | None:
         raise CheckpointError(
             'the training began with a model that was not saved, so its weights are not here'
         )
-    return warm_start() if init == StartFrom.WARM else ScoreModel.load(init)
+    if init != StartFrom.WARM:
+        return ScoreModel.load(init)
+    return warm_start_with_context() if context else warm_start()
 
 
 @cache
