@@ -191,7 +191,7 @@ def _described(
         # the zoo supports TorchScript, but not its successor yet
         warnings.simplefilter('ignore', DeprecationWarning)
         # a network that can see a context takes the way for planes by themselves
-        warnings.filterwarnings('ignore', 'Converting a tensor to a Python boolean')
+        warnings.filterwarnings('ignore', '.* might cause the trace to be incorrect')
         traced = torch.jit.trace(network, z)  # type: ignore[no-untyped-call]
         traced.save(str(script))
     for place, values in zip(places, (z, network(z)), strict=True):
