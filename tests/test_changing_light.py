@@ -76,6 +76,12 @@ def result(name: str, context: str = 'none') -> Denoised:
     return cleaned(noisy_and_clean(name)[0], context=context)
 
 
+@pytest.fixture(scope='module', params=MOVIES)
+def name(request: pytest.FixtureRequest) -> str:
+    """All tests of a movie follow each other, so that it is denoised once in a process."""
+    return str(request.param)
+
+
 def light_lost(image: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> float:
     """Largest change of the mean of a frame over what is allowed.
 
@@ -92,7 +98,6 @@ def left(image: np.ndarray, clean: np.ndarray) -> float:
     return float(((image - clean) ** 2 / CAMERA.variance(clean)).mean())
 
 
-@pytest.mark.parametrize('name', MOVIES)
 def test_the_light_of_every_frame_is_kept(name):
     noisy, clean = noisy_and_clean(name)
     assert light_lost(result(name).image, noisy, clean) < 1
@@ -105,7 +110,6 @@ def test_as_much_noise_is_taken_away_as_under_steady_light(name):
     assert shares[0] < 1.1 * shares[1]
 
 
-@pytest.mark.parametrize('name', MOVIES)
 def test_other_frames_make_no_movie_worse(name):
     clean = noisy_and_clean(name)[1]
     together, alone = (left(result(name, context).image, clean) for context in ('auto', 'none'))
@@ -114,7 +118,6 @@ def test_other_frames_make_no_movie_worse(name):
         assert together < 0.85 * alone
 
 
-@pytest.mark.parametrize('name', MOVIES)
 def test_the_risk_is_near_the_truth_and_nothing_is_called_worse(name):
     report = result(name).report
     risk = report['risk'][report['correction']]
