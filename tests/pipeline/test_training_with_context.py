@@ -23,6 +23,7 @@ from napari_noise2score.analysis.training_effect import training_difference
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline.blending import choose_blend
 from napari_noise2score.pipeline.context_levels import with_neighbours
 from napari_noise2score.pipeline.divided_planes import DividedPlanes
 from napari_noise2score.pipeline.origin import origin_of
@@ -202,3 +203,18 @@ def test_patches_have_the_plane_in_the_middle_of_its_context():
     assert slab.shape == (9, 32, 32)
     assert torch.equal(slab[4], sampler.cut(box))
     assert torch.isfinite(slab[[2, 3, 5, 6]]).all()
+
+
+def test_of_many_channels_four_are_tried(monkeypatch):
+    tried = []
+
+    def chosen(alone, beside, channel, **options):
+        tried.append(channel.channel.place['C'])
+        return (yield from choose_blend(alone, beside, channel, **options))
+
+    monkeypatch.setattr('napari_noise2score.pipeline.stages.choose_blend', chosen)
+    channels = np.stack([movie(2)[:, :32, :32] + 10 * number for number in range(6)])
+    prepared = prepare(channels, 'CTYX', NOISE, device='cpu')
+    train_score(prepared, replace(TRAINING, steps=1), context='auto')
+    assert set(tried) <= {0, 2, 4}
+    assert tried[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,6 +45,8 @@ from napari_noise2score.settings import Context, DenoiseSettings, StartFrom, Tra
 
 _KEPT_BYTES = 1 << 28
 """Maximum size of clean levels that are kept although they are predicted on demand, bytes."""
+_TRIED = 4
+"""Maximum number of channels on which it is tried whether the other planes help at the start."""
 _NOT_CHECKED = 'The clean image is computed when it is read, so the removed noise was not checked.'
 
 
@@ -109,9 +112,10 @@ def _beginning(
     beside = [_beside(image, context) for image in prepared]
     if sees:
         return beside, start
-    for channel in (channel for image in beside for channel in image.channels):
-        if not trainable(channel):
-            return prepared, start
+    channels = [channel for image in beside for channel in image.channels]
+    if not channels or not all(trainable(channel) for channel in channels):
+        return prepared, start
+    for channel in channels[:: math.ceil(len(channels) / _TRIED)]:
         alone = beginning([divided(channel)], settings)
         assert alone is not None  # these settings start from the pretrained weights
         device = settings.device
