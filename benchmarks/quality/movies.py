@@ -135,7 +135,7 @@ def render(records: Sequence[Record]) -> str:
         [name, method, *(of[name, method].get(column) for column in KEPT)]
         for name in names
         for method in methods
-        if 'leak' in of.get((name, method), {})
+        if 'kept 3' in of.get((name, method), {})  # else movement was taken for events
     ]
     if kept:
         text += (
