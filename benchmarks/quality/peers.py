@@ -129,11 +129,11 @@ def render(records: Sequence[Record]) -> str:
         means = [
             mean(one.get(key) for one in of.values()) for key in ('psnr', 'ssim', 'wall_seconds')
         ]
-        rows.append([method, *cells, *means])
+        rows.append([method, *means, *cells])
         for name, one in of.items():
             if 'missing' in one:
                 notes.append(f'* {method}, {name}: {one["missing"]}')
-    head = ['method', *names, 'mean, dB', 'mean SSIM', 'mean wall s']
+    head = ['method', 'mean, dB', 'mean SSIM', 'mean wall s', *names]
     text = (
         'PSNR in dB with a range of 255, clipped to 0..255, not rounded, mean over frames. Wall '
         'seconds are those of a stack, with training where there is one.\n\n'
