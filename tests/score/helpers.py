@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
@@ -41,6 +42,12 @@ class ArrayPlanes:
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         around = range(index - count // 2, index + count // 2 + 1)
         return tuple(n if n in range(len(self.array)) else None for n in around)
+
+    def context(self, index: int, window: Window | None = None) -> None:
+        """There is none."""
+
+    def patch_context(self, index: int, window: Window, without: int | None = None) -> None:
+        """There is none."""
 
 
 def smooth_image(count: int = 2, size: int = 96, seed: int = 0) -> NDArray[np.float64]:
