@@ -85,9 +85,11 @@ def render(records: Sequence[Record]) -> str:
     text = ''
     if found := [one for one in records if 'stack' in one]:
         text += 'Gain, and level at which the line of the noise variance is zero.\n\n'
+        lines = 'all frames', 'one frame', 'weighted', 'alike'
         head = ['stack', 'blind, all frames', 'blind, one frame']
         head += ['reference, weighted', 'reference, alike']
-        text += table(head, [[one['stack'], *map(_pair, list(one.values())[1:])] for one in found])
+        rows = [[one['stack'], *(_pair(one[line]) for line in lines)] for one in found]
+        text += table(head, rows)
         text += '\n\n'
     text += 'Synthetic nuclei, photons at the brightest pixel and read noise in photons: error of '
     text += 'the gain, of the offset and of the read noise.\n\n'

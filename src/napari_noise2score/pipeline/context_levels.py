@@ -60,15 +60,16 @@ def levels_of(
     only, window, **options
         As of `clean_levels`.
     """
+    alone = channel.alone
     if beside is None or not beside.used or channel.neighbours is None:
-        steps = clean_levels(model, channel.alone, only=only, window=window, **options)
+        steps = clean_levels(model, alone, only=only, window=window, **options)
         return (yield from steps)
     only = range(channel.shape[0]) if only is None else only
     part = channel if window is None else channel.part(window)
     result = allocate((len(only), *part.shape[1:]), np.float32)
     for place, index in enumerate(only):
         both = []
-        for number, (each, seen) in enumerate(((model, channel.alone), (beside.model, channel))):
+        for number, (each, seen) in enumerate(((model, alone), (beside.model, channel))):
 
             def of_all(tile: PredictProgress, done: float = place + number / 2) -> PredictProgress:
                 total = 2 * tile.total * len(only)

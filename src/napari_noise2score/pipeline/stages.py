@@ -70,9 +70,8 @@ def train_score_steps(
 
     For what it yields, returns and raises, see `napari_noise2score.score.train.train`.
     """
-    device = settings.device if settings is not None else 'auto'
     settings = settings or TrainSettings()
-    prepared = [levelled(image, device) for image in prepared]
+    prepared = [levelled(image, settings.device) for image in prepared]
     prepared, start = _beginning(prepared, settings, start, context)
     channels = [divided(channel) for image in prepared for channel in image.channels]
     saved = None

@@ -80,6 +80,14 @@ class NetworkSettings:
                 'the context contains the others'
             )
 
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of an input must be multiples of this: a network with context has half
+        resolution at its highest level.
+        """
+        lowest = self.levels if self.context else self.levels - 1
+        return int(2**lowest)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON; the constructor's keywords."""
         return to_dict(self)

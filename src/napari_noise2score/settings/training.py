@@ -246,7 +246,7 @@ class TrainSettings:
 
     def check_patch(self, network: NetworkSettings) -> None:
         """Raise InputError if the network does not accept patches of this size."""
-        multiple = 2 ** (network.levels if network.context else network.levels - 1)
+        multiple = network.size_multiple
         if self.patch < 16 or self.patch % multiple:
             raise InputError(
                 f'patch is {self.patch} pixels; a multiple of {multiple}, 16 or more, is needed'

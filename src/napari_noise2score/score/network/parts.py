@@ -100,9 +100,9 @@ class Network(nn.Module, ABC):
         """Number of features at each resolution, the highest first."""
 
     @property
-    @abstractmethod
     def size_multiple(self) -> int:
         """Height and width of an input must be multiples of this."""
+        return self.settings.size_multiple
 
     @property
     @abstractmethod

@@ -82,11 +82,6 @@ class ScoreNetwork(Network):
         return [weight for block in self.depth[:count] for weight in block.parameters()]
 
     @property
-    def size_multiple(self) -> int:
-        """Height and width of an input must be multiples of this."""
-        return int(2 ** (self.settings.levels - 1))
-
-    @property
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
         return LOCAL // 2 + 2 + 2 * len(self.depth) + self.radius_of_levels(1)

@@ -74,11 +74,6 @@ class ContextNetwork(Network):
         return [settings.channels * (level + 1) for level in range(settings.levels)]
 
     @property
-    def size_multiple(self) -> int:
-        """Height and width of an input must be multiples of this."""
-        return int(2**self.settings.levels)
-
-    @property
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
         return 2 * (LOCAL // 2) + 2 + 4 + self.radius_of_levels(2)
