@@ -156,8 +156,8 @@ class Work:
         """The noise models of an image and of its parts to train on."""
         yield Progress('estimate', number / len(self.images))
         source, training = self.images[number], self.settings.training
-        if self.applied:  # raises InputError if there is no such axis
-            self.settings.context.axis_of(source.axes, source.shape, training.slices)
+        # raises InputError if there is no such axis
+        self.settings.context.axis_of(source.axes, source.shape, training.slices)
         if self.applied and not self.check_first:
             self._check_footprints([source])
         parts = self.training_parts[number] if self.training_parts else ()

@@ -104,11 +104,13 @@ def _beginning(
     context: Context,
 ) -> tuple[Sequence[Prepared], ScoreModel | None]:
     """The images as a training sees them, with neighbours or without, and what it begins with."""
+    for image in prepared:
+        _axis_beside(image, context, settings.slices)  # raises InputError
     sees = start is not None and start.network.settings.context
     new = start is None and settings.init == StartFrom.WARM and settings.slices == 1
     if not settings.trains or not (sees or new):
         return prepared, start
-    beside = [_beside(image, context) for image in prepared]
+    beside = [_beside(image, context, settings.slices) for image in prepared]
     if sees:
         return beside, start
     channels = [channel for image in beside for channel in image.channels]
@@ -124,12 +126,25 @@ def _beginning(
     return beside, starting_model(settings.init, context=True)
 
 
-def _beside(image: Prepared, context: Context) -> Prepared:
-    """An image with its neighbours; a part to train on may be a plane without any."""
+def _axis_beside(image: Prepared, context: Context, slices: int) -> str | None:
+    """Axis of the context in which an image is trained; a part to train on may be a plane without
+    any, but a whole image must have the one that is requested.
+    """
+    source = image.source
+    part = bool(source.region.ranges)
     try:
-        return with_neighbours(image, context)
+        return context.axis_of(source.axes, source.shape, slices)
     except InputError:
+        if part:
+            return None
+        raise
+
+
+def _beside(image: Prepared, context: Context, slices: int) -> Prepared:
+    """An image with its neighbours, if it has any."""
+    if _axis_beside(image, context, slices) is None:
         return image
+    return with_neighbours(image, context, slices)
 
 
 def score_image_steps(
