@@ -335,3 +335,17 @@ def test_trainings_of_several_seeds(stacks, tmp_path):
     assert [one['seed'] for one in records] == [0, 1]
     reached = sorted(one['psnr'] for one in records)
     assert found['A'][1:6:2] == [f'{reached[0]:.2f}', f'{reached[1]:.2f}', '0']
+
+
+def test_risks_beside_the_true_errors(tmp_path):
+    output = tmp_path / 'risks.json'
+    options = ['--size', '64', '--steps', '1', '--output', output, '--keep']
+    text = run('risks.py', '--cases', '3 photons', *options)
+    records = {one['case']: one for one in records_of(output)}
+    assert len(records) > 1
+    assert 'cases: a risk is printed in' in text
+    for name, record in records.items():
+        assert abs(record['gain']) < 1
+        assert rows(text)[name][2] == f'{record["true"][0]:.3f}'
+    run('risks.py', '--cases', '3 photons', *options)
+    assert records_of(output) == list(records.values())  # those that were there

@@ -40,9 +40,9 @@ from scipy import ndimage
 Array = NDArray[np.float64]
 
 RETURNED = 0.01
-"""Share of the noise below which the check passes. `benchmarks/risks.py`: single images that a
-training made worse by more than 0.1 dB had 0.03 to 0.6, or were bent; most that it made better had
-less."""
+"""Share of the noise below which the check passes. `benchmarks/quality/risks.py`: single images
+that a training made worse by more than 0.1 dB had 0.03 to 0.6, or were bent; most that it made
+better had less."""
 AWAY = 0.008
 """Share of the noise variance below which the check passes: a local mean has ``1 / (4 pi 4^2) =
 0.005`` itself. Images that were bent had 0.014 to 0.36, most that became better less than

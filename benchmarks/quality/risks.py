@@ -1,9 +1,8 @@
 """Is the printed risk true, and is a training ever for the worse? Real and synthetic cases.
 
-    python benchmarks/risks.py --fmd DIR --images DIR          # all cases, 60 s of training each
-    python benchmarks/risks.py --seconds 20 --cases jpeg,flash # some
-    python benchmarks/risks.py --part 2/7 --json part2.json    # every seventh, from the second on
-    python benchmarks/risks.py --summary part*.json            # the table of such parts together
+    python benchmarks/quality/risks.py --fmd FMD --images SET12 --output risks.json
+    python benchmarks/quality/risks.py --seconds 20 --cases jpeg,flash
+    python benchmarks/quality/risks.py --fmd FMD --output risks.json --keep  # only what is missing
 
 Every case is denoised twice, with the weights that ship and after a training. The training prints
 a risk before and after, estimated without ground truth; the true ones are measured against the
@@ -20,9 +19,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +29,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from results import (
+    Record,
+    Results,
+    add_run_options,
+    json_beside,
+    settings_of,
+    table,
+    train_settings,
+)
 from scipy import ndimage
 
 from napari_noise2score import DenoiseSettings, TrainSettings, denoise
@@ -40,7 +47,7 @@ from napari_noise2score.noise.request import NoiseRequest
 
 Array = NDArray[np.float64]
 
-SIGMA, SIZE, FRAMES = 20.0, 256, 6
+SIGMA, FRAMES = 20.0, 6
 CAMERA = PoissonGaussian(2.0, 100.0, 4.0)
 BLIND = NoiseRequest()
 CAPTURES = 50
@@ -186,16 +193,16 @@ KINDS: dict[str, Made] = {
 }
 
 
-def scenes(folder: Path | None) -> list[tuple[str, Array]]:
+def scenes(folder: Path | None, size: int) -> list[tuple[str, Array]]:
     """Names and clean images (Y, X), 0 to 255: two made here, two of the folder."""
     found = []
     for name in ('nuclei', 'filaments'):
-        made = SCENES[name]((SIZE, SIZE), np.random.default_rng(5))
+        made = SCENES[name]((size, size), np.random.default_rng(5))
         found.append((name, 20 + 200 * (made - made.min()) / np.ptp(made)))
     paths = sorted(folder.glob('*.*'))[:2] if folder else []
     for path in paths:
         image = np.asarray(Image.open(path).convert('L'), np.float64)
-        found.append((path.stem, image[:SIZE, :SIZE]))
+        found.append((path.stem, image[:size, :size]))
     return found
 
 
@@ -214,22 +221,24 @@ def real(name: str, folder: Path, frames: int) -> Case:
     return Case(stack[part], truth[part], variance[part], left=1 / CAPTURES)
 
 
-def cases(fmd: Path | None, images: Path | None) -> Iterator[tuple[str, Callable[[], Case]]]:
+def cases(
+    fmd: Path | None, images: Path | None, size: int
+) -> Iterator[tuple[str, Callable[[], Case]]]:
     """Names, and how to make what they stand for."""
     if fmd:
         for path in sorted(fmd.glob('*_gt.tif')):
             name = path.stem[:-3]
             yield f'{name}, one capture', partial(real, name, fmd, 1)
             yield f'{name}, stack', partial(real, name, fmd, 0)
-    found = scenes(images)
+    found = scenes(images, size)
     for number, (kind, make) in enumerate(KINDS.items()):
-        for turn in range(2):  # one of ours and one of the folder, in turns
-            name, clean = found[(number + 2 * turn) % len(found)]
+        for turn in range(2):  # one of ours and one of the folder, if there is one, in turns
+            name, clean = found[(number + turn * len(found) // 2) % len(found)]
             rng = np.random.default_rng([number, turn])
             yield f'{kind}, {name}', partial(make, clean, rng)
 
 
-def compared(name: str, case: Case, how: TrainSettings) -> dict[str, Any]:
+def compared(name: str, case: Case, how: TrainSettings) -> Record:
     """What the training says of itself, and what is true."""
     axes = 'TYX' if case.noisy.ndim == 3 else 'YX'
     begin, found = time.perf_counter(), []
@@ -252,79 +261,84 @@ def compared(name: str, case: Case, how: TrainSettings) -> dict[str, Any]:
     }
 
 
-HEAD = (
-    '| case | gain, dB | printed before | true | printed after | true | training | steps |\n'
-    '|---|---|---|---|---|---|---|---|'
-)
+COLUMNS = [
+    'case',
+    'gain, dB',
+    'printed before',
+    'true before',
+    'printed after',
+    'true after',
+    'training',
+    'steps',
+]
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table, in Markdown."""
+def row(record: Record) -> list[object]:
+    """A row of the table."""
     before, after = (
-        'none' if risk is None else f'{risk:.3f} ± {error or np.nan:.3f}'
-        for risk, error in zip(row['printed'], row['error'], strict=True)
+        'none' if risk is None else f'{risk:.3f}' + ('' if error is None else f' ± {error:.3f}')
+        for risk, error in zip(record['printed'], record['error'], strict=True)
     )
-    said = 'refused' if row['refused'] else 'applied' if row['delivered'] else 'not applied'
-    return (
-        f'| {row["case"]} | {row["gain"]:+.2f} | {before} | {row["true"][0]:.3f} '
-        f'| {after} | {row["true"][1]:.3f} | {said} | {row["steps"]} |'
-    )
+    applied = 'applied' if record['delivered'] else 'not applied'
+    said = 'refused' if record['refused'] else applied
+    first, last = (f'{true:.3f}' for true in record['true'])
+    gain = f'{record["gain"]:+.2f}'
+    return [record['case'], gain, before, first, after, last, said, record['steps']]
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
+def summary(records: Sequence[Record]) -> str:
     """How often the sign is right, how far the risk is off, and what got worse."""
-    told = [row for row in rows if None not in row['printed']]
-    delivered = [row for row in told if row['delivered'] > 0]
-    right = sum(row['gain'] > -LEAST for row in delivered)
-    missed = [row for row in rows if row['gain'] < -LEAST]
-    away = np.array([row['printed'][1] - row['true'][1] for row in told])
-    error = np.array([row['error'][1] for row in told])
-    low, middle, high = np.quantile(away, (0.1, 0.5, 0.9)) if told else (np.nan,) * 3
-    return (
-        f'{len(rows)} cases: a risk is printed in {len(told)}, a training applied in '
-        f'{len(delivered)}; it made {right} of these better, or changed less than {LEAST} dB.\n'
-        f'Printed less true risk: median {middle:+.3f}, eight of ten from {low:+.3f} to '
-        f'{high:+.3f}; within two of its standard errors in {(abs(away) < 2 * error).sum()}.\n'
-        f'Worse by more than {LEAST} dB after the training: {len(missed)}'
-        + ''.join(f'\n  {row["case"]}: {row["gain"]:+.2f} dB' for row in missed)
+    told = [one for one in records if None not in one['printed']]
+    delivered = [one for one in records if one['delivered'] > 0]
+    right = sum(one['gain'] > -LEAST for one in delivered)
+    lines = [
+        f'{len(records)} cases: a risk is printed in {len(told)}, and a training is applied in '
+        f'{len(delivered)}. It made {right} of these better, or changed them by less than '
+        f'{LEAST} dB.'
+    ]
+    if told:
+        away = np.array([one['printed'][1] - one['true'][1] for one in told])
+        error = np.array([one['error'][1] or 0 for one in told])
+        low, middle, high = np.quantile(away, (0.1, 0.5, 0.9))
+        lines.append(
+            f'Printed risk minus true risk: the median is {middle:+.3f}, and eight of ten cases '
+            f'lie between {low:+.3f} and {high:+.3f}. In {(abs(away) < 2 * error).sum()} cases '
+            'the difference is within two of the printed standard errors.'
+        )
+    worse = [f'{one["case"]} ({one["gain"]:+.2f} dB)' for one in records if one['gain'] < -LEAST]
+    lines.append(
+        f'Worse by more than {LEAST} dB after the training: {", ".join(worse) or "none"}.'
     )
+    return '\n\n'.join(lines)
+
+
+def render(records: Sequence[Record]) -> str:
+    """The summary, then one row for each case."""
+    rows = map(row, sorted(records, key=lambda one: one['case']))
+    return summary(records) + '\n\n' + table(COLUMNS, rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--fmd', type=Path)
     parser.add_argument('--images', type=Path)
-    parser.add_argument('--seconds', type=float, default=60.0)
-    parser.add_argument('--steps', type=int)
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--size', type=int, default=256, help='side of scenes and images')
     parser.add_argument('--cases', default='', help='parts of their names, with commas')
-    parser.add_argument('--part', default='1/1')
-    parser.add_argument('--json', type=Path)
-    parser.add_argument('--summary', nargs='+', type=Path)
+    parser.add_argument('--keep', action='store_true', help='cases that the output has')
+    add_run_options(parser)
     options = parser.parse_args()
-    if options.summary:
-        found = [row for path in options.summary for row in json.loads(path.read_text())]
-        print('\n'.join([HEAD, *(line(row) for row in sorted(found, key=lambda r: r['case']))]))
-        print(summary(found))
-        return
-    seconds = None if options.steps else options.seconds
-    steps = {} if options.steps is None else {'steps': options.steps}
-    how = TrainSettings(seconds=seconds, device=options.device, **steps)
-    part, parts = (int(a) for a in options.part.split('/'))
-    wanted = options.cases.split(',')
-    rows: list[dict[str, Any]] = []
-    print(HEAD)
-    chosen = [
-        case
-        for case in cases(options.fmd, options.images)
-        if any(each in case[0] for each in wanted)
-    ]
-    for name, make in chosen[part - 1 :: parts]:
-        rows.append(compared(name, make(), how))
-        print(line(rows[-1]), flush=True)
-        if options.json:
-            options.json.write_text(json.dumps(rows))
-    print(summary(rows), file=sys.stderr)
+    if options.keep and options.output is None:
+        parser.error('--keep needs --output')
+    results = Results(render, settings_of(options), options.device, options.output)
+    if options.keep and json_beside(options.output).exists():
+        results.keep(json.loads(json_beside(options.output).read_text('utf-8'))['records'])
+    done = {one['case'] for one in results.records}
+    for name, make in cases(options.fmd, options.images, options.size):
+        if name not in done and any(part in name for part in options.cases.split(',')):
+            results.add(compared(name, make(), train_settings(options)))
+    results.show()
 
 
 if __name__ == '__main__':

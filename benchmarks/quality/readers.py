@@ -1,6 +1,6 @@
-"""What bioio and ome-zarr-py state of images, as JSON; for `metadata.py`.
+"""What bioio and ome-zarr-py state of images, as JSON; for `other_programs.py`.
 
-    python benchmarks/metadata_readers.py IMAGE ...
+    python benchmarks/quality/readers.py IMAGE ...
 
 It needs bioio, bioio-ome-tiff, bioio-ome-zarr, bioio-tifffile and ome-zarr, which may be in an
 environment of their own, because some of them need other versions of zarr and NumPy than napari.
@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,25 @@ def by_ome_zarr(path: str) -> dict[str, Any]:
     }
 
 
+def plugin_of(path: str) -> str:
+    """The package by which bioio reads an image."""
+    if path.endswith('.zarr'):
+        return 'bioio-ome-zarr'
+    return 'bioio-ome-tiff' if path.endswith('.ome.tif') else 'bioio-tifffile'
+
+
+def _named(package: str) -> str:
+    return f'{package} {version(package)}'
+
+
 def main() -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter('ignore')
     found: dict[str, dict[str, Any]] = {}
     for path in sys.argv[1:]:
-        readers = {'bioio': by_bioio}
+        readers = {_named(plugin_of(path)): by_bioio}
         if Path(path).suffix == '.zarr':
-            readers['ome-zarr-py'] = by_ome_zarr
+            readers[_named('ome-zarr')] = by_ome_zarr
         found[path] = {}
         for name, reader in readers.items():
             try:

@@ -1,13 +1,13 @@
 """What becomes of the metadata of images that are denoised, by the word of independent readers.
 
-    xvfb-run -a python benchmarks/metadata.py --readers OTHER_ENVIRONMENT/bin/python
+    xvfb-run -a python benchmarks/quality/other_programs.py --readers OTHER_ENVIRONMENT/bin/python
 
 Small images with pixel sizes, slice distance, frame interval, names, colours and wavelengths of
 channels are written in each format by other libraries, denoised with ``--seconds 0`` into each
-format, and read by tifffile, zarr, bioio, ome-zarr-py and napari. A line for each pair and each
-reader says what came out as it went in, and what did not. OME-Zarr is also validated by yaozarrs.
+format, and read by tifffile, zarr, napari, and those of `readers`. OME-Zarr is also validated by
+yaozarrs. A result of the panel is saved with napari's own Save and opened again.
 
-At the end, a result of the panel is saved with napari's own Save and opened again.
+The table has for each format and reader what it does not state, or otherwise than it went in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import math
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -27,6 +28,7 @@ import numpy as np
 import tifffile
 import yaozarrs
 import zarr
+from results import Record, Results, add_output, settings_of, table
 
 from napari_noise2score.cli import main as command
 from napari_noise2score.images.synthetic import synthetic_stack
@@ -208,26 +210,24 @@ def by_zarr(path: Path) -> Facts:
 
 
 def by_napari(path: Path) -> Facts:
-    """As napari opens it: a list for each layer."""
+    """As napari opens it; what its layers do not have is not stated."""
     from napari import Viewer
 
     viewer = Viewer(show=False)
     try:
         (layer, *_) = viewer.open(path, plugin='napari')
         data = layer.data[0] if layer.multiscale else layer.data
+        shape = [n for n in data.shape if n > 1]
+        scale = {a: float(s) for a, s in zip('TZYX', layer.scale, strict=False)}
         names = [str(one.name) for one in viewer.layers]
-        return {'shape': list(data.shape), 'scale': layer.scale.tolist(), 'names': names}
+        return {
+            'shape': SIDES if sorted(shape) == sorted(SIDES.values()) else {'all': shape},
+            'sizes': None if (layer.scale == 1).all() else scale,
+            'names': names if len(names) > 1 else None,
+            'colours': None,  # as it does not split channels
+        }
     finally:
         viewer.close()
-
-
-def different(expected: Facts, found: Facts, names: tuple[str, ...]) -> Iterator[str]:
-    """Which facts that a reader states are others than those that went in."""
-    for name in names:
-        if found.get(name) is None:
-            continue
-        if not _equal(expected[name], found[name]):
-            yield f'{name}: {json.dumps(expected[name])} became {json.dumps(found[name])}'
 
 
 def _equal(expected: Any, found: Any) -> bool:
@@ -242,8 +242,8 @@ def _equal(expected: Any, found: Any) -> bool:
     return bool(expected == found)
 
 
-def through_napari(folder: Path, data: np.ndarray) -> None:
-    """A result of the panel, saved with napari's own Save and opened again."""
+def through_napari(folder: Path, data: np.ndarray) -> Iterator[Record]:
+    """Results of the panel, in memory and in a file, saved with napari's own Save."""
     from qtpy.QtTest import QTest
 
     from napari import Viewer
@@ -260,45 +260,57 @@ def through_napari(folder: Path, data: np.ndarray) -> None:
         while not panel.controller.run.idle:
             QTest.qWait(50)
     saved, in_memory = viewer.layers[1:3]
-    print('\nA result of the panel')
-    print(f'  layer: scale {saved.scale.tolist()}, units {list(map(str, saved.units))}')
-    facts = by_zarr(folder / 'panel.ome.zarr')
-    print(f'  saved by the panel: sizes {facts["sizes"]}, names {facts["names"]}')
-    for what, result in (('in memory', in_memory), ('multiscale', saved)):
-        path = folder / f'{what.replace(" ", "_")}.tif'
-        print(f"  napari's Save of the {what} layer: {_saved(viewer, result, path)}")
+    for what, layer in (('layer in memory', in_memory), ('multiscale layer', saved)):
+        kept = _saved(viewer, layer, folder / f'{what.replace(" ", "_")}.tif')
+        yield {'input': 'panel', 'output': what, 'reader': _napari('Save as TIFF'), **kept}
     viewer.close()
 
 
-def _saved(viewer: Any, result: Any, path: Path) -> str:
+def _napari(what: str) -> str:
+    return f'napari {metadata.version("napari")}, {what}'
+
+
+def _saved(viewer: Any, result: Any, path: Path) -> Record:
     """What napari's own Save and Open keep of a layer."""
     try:
         result.save(str(path))
     except Exception as error:  # noqa: BLE001 (what napari raises is a finding)
-        return f'fails ({type(error).__name__}: {error})'
+        return {'error': type(error).__name__}
     (again,) = viewer.open(path, plugin='napari')
-    kept = {True: 'kept', False: 'lost'}
-    values = np.array_equal(np.asarray(again.data), np.asarray(result.data))
-    scale = np.allclose(again.scale, result.scale)
-    return f'values {kept[values]}, scale {kept[scale]}'
+    kept = {
+        'values': np.array_equal(np.asarray(again.data), np.asarray(result.data)),
+        'sizes': np.allclose(again.scale, result.scale),
+    }
+    return {
+        'same': [name for name, good in kept.items() if good],
+        'different': [],
+        'not stated': [name for name, good in kept.items() if not good],
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--readers', help='a Python with bioio and ome-zarr')
-    parser.add_argument('--folder', type=Path, help='keep all images here')
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
-        folder.mkdir(exist_ok=True)
-        data = noisy()
-        write_inputs(folder, data)
-        table(folder, options.readers)
-        through_napari(folder, data)
+def compared(facts: Facts, names: Sequence[str]) -> Record:
+    """Which facts a reader states as they went in, otherwise, or not."""
+    if 'error' in facts:
+        return {'error': facts['error']}
+    names = [name for name in names if name in facts]  # what a reader can be asked for
+    stated = [name for name in names if facts[name] is not None]
+    partly = [
+        f'size along {axis}'
+        for axis, size in (facts.get('sizes') or {}).items()
+        if size is None or size != size  # not a number
+    ]
+    known = {axis: SIZES[axis] for axis in SIZES if f'size along {axis}' not in partly}
+    expected = {**TRUTH, 'sizes': known}
+    good = [name for name in stated if _equal(expected[name], facts[name])]
+    return {
+        'same': good,
+        'different': [name for name in stated if name not in good],
+        'not stated': [name for name in names if name not in stated] + partly,
+    }
 
 
-def table(folder: Path, python: str | None) -> None:
-    """Denoise each input into each format, and print what the readers find in it."""
+def findings(folder: Path, python: str | None) -> Iterator[Record]:
+    """Denoise each input into each format, and compare what the readers find in it."""
     outputs = {}
     for source in IN_FORMAT:
         for target in OUT_FORMAT:
@@ -308,32 +320,71 @@ def table(folder: Path, python: str | None) -> None:
                 raise SystemExit(f'{source} could not be denoised into {target}')
             outputs[path] = source, target
     others = by_others(python, list(outputs)) if python else {}
-    print(f'{"input":15s} {"output":15s} {"reader":12s} finding')
     for path, (source, target) in outputs.items():
-        names = tuple(one for one in IN_FORMAT[source] if one in OUT_FORMAT[target])
-        reader: Callable[[Path], Facts] = by_zarr if target.endswith('.zarr') else by_tifffile
-        found = {reader.__name__.removeprefix('by_'): reader(path), **others.get(str(path), {})}
-        for by, facts in found.items():
-            stated = [name for name in names if facts.get(name) is not None]
-            wrong = list(different(TRUTH, facts, names))
-            good = [one for one in stated if not any(text.startswith(one) for text in wrong)]
-            words = '; '.join([f'same {", ".join(good)}', *wrong])
-            print(f'{source:15s} {target:15s} {by:12s} {facts.get("error", words)}')
-        opened = by_napari(path)
-        print(
-            f'{source:15s} {target:15s} {"napari":12s} shape {opened["shape"]}, '
-            f'scale {opened["scale"]}, layers {len(opened["names"])}'
+        names = [one for one in IN_FORMAT[source] if one in OUT_FORMAT[target]]
+        library, reader = (
+            ('zarr', by_zarr) if target.endswith('.zarr') else ('tifffile', by_tifffile)
         )
+        found = {
+            f'{library} {metadata.version(library)}': reader(path),
+            **others.get(str(path), {}),
+            _napari('Open'): by_napari(path),
+        }
+        for by, facts in found.items():
+            yield {
+                'input': source,
+                'output': target.removeprefix('clean.'),
+                'reader': by,
+                **compared(facts, names),
+            }
 
 
 def by_others(python: str, paths: list[Path]) -> dict[str, dict[str, Facts]]:
     """What bioio and ome-zarr-py state, in their own environment."""
-    script = Path(__file__).with_name('metadata_readers.py')
+    script = Path(__file__).with_name('readers.py')
     done = subprocess.run(
         [python, script, *paths], capture_output=True, text=True, check=True, env={}
     )
     found: dict[str, dict[str, Facts]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def render(records: Sequence[Record]) -> str:
+    """A row for each reader and format."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for one in records:
+        groups.setdefault((one['reader'], one['output']), []).append(one)
+    rows = [
+        [reader, output, len(of), *(_all(of, key) for key in ('not stated', 'different'))]
+        for (reader, output), of in groups.items()
+    ]
+    return table(['program', 'format', 'images', 'does not state', 'states otherwise'], rows)
+
+
+def _all(records: Sequence[Record], key: str) -> str:
+    names = dict.fromkeys(name for one in records for name in one.get(key, [one.get('error')]))
+    return ', '.join(name for name in names if name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--readers', help='a Python with bioio and ome-zarr')
+    parser.add_argument('--folder', type=Path, help='keep all images here')
+    add_output(parser)
+    options = parser.parse_args()
+    results = Results(render, settings_of(options), 'cpu', options.output)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        data = noisy()
+        write_inputs(folder, data)
+        for finding in findings(folder, options.readers):
+            results.add(finding)
+        for finding in through_napari(folder, data):
+            results.add(finding)
+    results.show()
 
 
 if __name__ == '__main__':
