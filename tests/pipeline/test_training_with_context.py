@@ -32,7 +32,7 @@ from napari_noise2score.pipeline.results import Denoised, Trained
 from napari_noise2score.pipeline.run import denoise_steps, single, train_steps
 from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start_with_context
-from napari_noise2score.score.sampler import PatchSampler
+from napari_noise2score.score.sampler import Box, PatchSampler
 from napari_noise2score.settings import Context
 
 CAMERA = PoissonGaussian(3.0, 50.0, 3.0)
@@ -225,6 +225,33 @@ def test_patches_have_the_plane_in_the_middle_of_its_context():
     assert slab.shape == (9, 32, 32)
     assert torch.equal(slab[4], sampler.cut(box))
     assert torch.isfinite(slab[[2, 3, 5, 6]]).all()
+
+
+@pytest.mark.parametrize(('plane', 'beside'), [(3, 4), (FRAMES - 1, FRAMES - 2)])
+def test_the_noise_of_a_witness_is_nowhere_in_the_slab(plane, beside):
+    def seen(data: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        (channel,) = with_neighbours(prepare(data, 'ZYX', NOISE), Context.DEPTH).channels
+        sampler = PatchSampler([channel], 32, torch.Generator(), planes=9, context=True)
+        return sampler.slab_and_witness(Box(0, plane, 8, 16, 32))
+
+    data, other = movie(), movie()
+    other[beside] = movie(16)[12]  # the same scene with other noise
+    (slab, witness), (same, changed) = seen(data), seen(other)
+    torch.testing.assert_close(slab, same, atol=1e-4, rtol=0, equal_nan=True)
+    assert torch.isfinite(slab).any((1, 2)).sum() == (8 if plane == 3 else 7)
+    assert 1 < float((witness - changed).std()) < 2
+    (own,) = prepare(data, 'ZYX', NOISE).channels
+    np.testing.assert_array_equal(witness, own.plane(beside)[8:40, 16:48])
+
+
+def test_a_repeated_frame_is_no_witness():
+    data = movie(2)
+    data[1] = data[0]
+    (channel,) = with_neighbours(prepare(data, 'TYX', NOISE), Context.TIME).channels
+    sampler = PatchSampler([channel], 32, torch.Generator(), planes=9, context=True)
+    slab, witness = sampler.slab_and_witness(Box(0, 0, 0, 0, 32))
+    assert torch.isnan(witness).all()
+    assert torch.isfinite(slab[4]).all()
 
 
 def test_of_many_channels_four_are_tried(monkeypatch):

@@ -46,6 +46,9 @@ class ArrayPlanes:
     def context(self, index: int, window: Window | None = None) -> None:
         """There is none."""
 
+    def beside(self, index: int) -> tuple[None, None]:
+        return None, None
+
     def patch_context(self, index: int, window: Window, without: int | None = None) -> None:
         """There is none."""
 

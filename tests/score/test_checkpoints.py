@@ -25,6 +25,7 @@ class Trial:
             noisy=self.noise,
             paired=np.full(PLACES, paired),
             image=np.zeros(2 * PLACES, np.int64),
+            witness=np.full((PLACES, SIZE, SIZE), np.nan, np.float32),
             risk=lambda clean: self.risks[-1],
         )
         self.network = torch.nn.Linear(1, 1, bias=False).requires_grad_(False)

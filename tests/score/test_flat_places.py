@@ -84,3 +84,52 @@ def test_what_moves_nearer_to_the_truth_is_no_harm(scene):
     found = flat_places(noisy, start + bend, start, ONE)
     assert found.away < -AWAY / 2
     assert not found.harmed
+
+
+@pytest.fixture
+def faint(scene):
+    """Structure of 1.5 pixels and a fifth of the noise in the flat half, which the start lacks."""
+    noisy, start, _, noise = scene
+    rng = np.random.default_rng(1)
+    structure = ndimage.gaussian_filter(rng.normal(size=SHAPE), (0, 1.5, 1.5))
+    structure *= 0.2 / structure.std()
+    structure[:, :, 48:] = 0
+    beside = noisy - noise + rng.normal(size=SHAPE)
+    return noisy + structure, start, structure, noise, beside
+
+
+def test_faint_structure_that_a_plane_beside_shows_too_is_no_harm(faint):
+    noisy, start, structure, _, beside = faint
+    trained = start + structure
+    assert flat_places(noisy, start, trained, ONE).harmed
+    found = flat_places(noisy, start, trained, ONE, beside + structure)
+    assert not found.harmed
+    assert found.returned == pytest.approx(0, abs=RETURNED)
+    assert found.away < 0
+
+
+def test_a_plane_beside_that_shows_something_else_excuses_nothing(faint):
+    noisy, start, structure, _, beside = faint
+    trained = start + structure
+    without = flat_places(noisy, start, trained, ONE)
+    for other in (beside, beside - structure, np.full(SHAPE, np.nan)):
+        found = flat_places(noisy, start, trained, ONE, other)
+        assert found.returned == pytest.approx(without.returned, abs=RETURNED / 3)
+        assert found.away == pytest.approx(without.away, abs=AWAY)
+
+
+def test_noise_that_comes_back_is_harm_beside_structure_too(faint):
+    noisy, start, structure, noise, beside = faint
+    trained = start + structure + 0.1 * noise
+    found = flat_places(noisy, start, trained, ONE, beside + structure)
+    assert found.returned == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_ghost_of_the_plane_beside_is_harm(faint):
+    """What is beside and not in the plane itself was brought there."""
+    _, start, structure, noise, beside = faint
+    truth = beside - beside + start
+    noisy = truth + noise
+    found = flat_places(noisy, start, start + structure, ONE, beside + structure)
+    assert found.away == pytest.approx(np.mean(structure[:, :, :48] ** 2), rel=0.2)
+    assert found.harmed

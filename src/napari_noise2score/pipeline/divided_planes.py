@@ -73,6 +73,15 @@ class DividedPlanes:
         inside = window.inside(self._windows[number])
         return self._channel.patch_context(plane, inside, other)
 
+    def beside(self, index: int) -> tuple[int | None, int | None]:
+        """Numbers of the same part of the planes before and after; see `Planes.beside`."""
+        plane, number = divmod(index, len(self._windows))
+        before, after = (
+            None if other is None else other * len(self._windows) + number
+            for other in self._channel.beside(plane)
+        )
+        return before, after
+
     def slab(self, index: int, count: int) -> tuple[int | None, ...]:
         """Numbers of the same part of ``count`` adjacent planes; see `Channel.slab`."""
         plane, number = divmod(index, len(self._windows))

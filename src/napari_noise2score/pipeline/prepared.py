@@ -286,6 +286,17 @@ class PreparedChannel:
             return None
         return part.neighbours.context(part, index, without=without)
 
+    def beside(self, index: int) -> tuple[int | None, int | None]:
+        """Numbers of the planes before and after a plane along the axis of the neighbours."""
+        if self.neighbours is None:
+            return None, None
+        series = self.series(index, self.neighbours.axis)
+        place = series.index(index)
+        return (
+            series[place - 1] if place > 0 else None,
+            series[place + 1] if place + 1 < len(series) else None,
+        )
+
     @property
     def alone(self) -> PreparedChannel:
         """The same, without neighbours."""

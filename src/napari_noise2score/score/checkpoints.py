@@ -167,7 +167,13 @@ class CheckpointSelection:
         here = clean[::2][alone]
         if self._start is None:
             self._start = here
-        return flat_places(probe.noisy[::2][alone], self._start, here, probe.image[::2][alone])
+        return flat_places(
+            probe.noisy[::2][alone],
+            self._start,
+            here,
+            probe.image[::2][alone],
+            probe.witness[alone],
+        )
 
     def deliver(self, network: torch.nn.Module) -> Checkpoint:
         """Load the selected weights into ``network``; returns their checkpoint.

@@ -110,6 +110,12 @@ def mirrored(context: Planes | None, shape: tuple[int, int]) -> Planes | None:
     return np.pad(context, [(0, 0), *gaps], mode='symmetric')
 
 
+def slab_places(*names: str) -> tuple[int, ...]:
+    """Places of planes of a context, by their `NAMES`, in what `with_context` returns."""
+    found = (NAMES.index(name) for name in names)
+    return tuple(place + (place >= PLANES // 2) for place in found)
+
+
 def context_in(slab: Planes) -> Planes:
     """The context (`PLANES`, Y, X) in what `with_context` returned."""
     half = PLANES // 2

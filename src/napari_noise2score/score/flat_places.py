@@ -23,10 +23,16 @@ judge needs no model but that noise has the mean zero. In the flattest fifth of 
 
 with Gaussians ``G_s`` of ``s`` pixels.
 
-What it would miss: harm to structure, noise that comes back beside structure only, and changes
-smaller than what it allows. What it would call harm wrongly: texture fainter than the noise all
-over the flat places that the start took away and the training has found. Such a training gains
-little, and is not delivered.
+Both take for granted that the flat places have no structure finer than these. Where a plane beside
+``w`` (a frame, a slice) is known whose noise is nowhere in the input of the network, it bears
+witness of such structure: what ``B - A`` has in common with ``w - A`` cannot be noise. Of what it
+has in common with fine detail of ``t - A``, so much is not counted as noise that came back, and is
+counted as nearer to the truth; never more than there is.
+
+What it would miss: harm to structure, noise that comes back beside structure only, noise that is
+the same in planes beside each other, and changes smaller than what it allows. What it would call
+harm wrongly: texture fainter than the noise all over the flat places of a single image, which the
+start took away and the training has found. Such a training gains little, and is not delivered.
 """
 
 from __future__ import annotations
@@ -88,6 +94,7 @@ def flat_places(
     start: NDArray[np.floating],
     trained: NDArray[np.floating],
     image: NDArray[np.int64],
+    witness: NDArray[np.floating] | None = None,
 ) -> FlatPlaces:
     """Each figure of all images together, or a third of that of the worst one if that is larger.
 
@@ -100,31 +107,47 @@ def flat_places(
         Values that are not finite count as unchanged.
     image : (K,) int64
         Number of the image of each patch.
+    witness : (K, S, S) array, optional
+        The patches of planes beside, with noise that is not in what was denoised; NaN where there
+        is none.
     """
     t, before, after = (np.nan_to_num(np.asarray(a, np.float64)) for a in (noisy, start, trained))
     known = np.isfinite(noisy) & np.isfinite(start) & np.isfinite(trained)
     removed, change = (np.where(known, a, 0.0) for a in (t - before, after - before))
-    lacking = _smooth(removed, _LOCAL)
-    energy = _energy(before)
+    seen = np.zeros_like(t)
+    if witness is not None:
+        seen = np.where(known & np.isfinite(witness), np.nan_to_num(witness) - before, 0.0)
+    patches = (known, _energy(before), removed, change, seen)
     each = (image == number for number in np.unique(image))
-    sums = np.array(
-        [_sums(known[at], energy[at], removed[at], change[at], lacking[at]) for at in each]
-    )
+    sums = np.array([_sums(*(patch[at] for patch in patches)) for at in each])
     together, worst = _shares(sums.sum(axis=0)), _shares(sums).max(axis=0)
     return FlatPlaces(*np.maximum(together, np.minimum(worst, worst * _WORST)).tolist())
 
 
 def _sums(
-    known: NDArray[np.bool_], energy: Array, removed: Array, change: Array, lacking: Array
+    known: NDArray[np.bool_], energy: Array, removed: Array, change: Array, seen: Array
 ) -> list[list[float]]:
     """Numerator and denominator of the two figures of one image, [2][2]."""
     if not known.any():
         return [[0.0, 0.0], [0.0, 0.0]]
     flat = known & (energy <= np.quantile(energy[known], _FLAT))
-    fine, moved = _fine(removed)[flat], _fine(change)[flat]
-    farther = change[flat] * (change - 2 * lacking)[flat]
     noise = removed[flat] ** 2
-    return [[(moved * fine).sum(), (fine**2).sum()], [farther.sum(), noise.sum()]]
+    moved, fine = (_fine(values, _FINE)[flat] for values in (change, removed))
+    common = (moved * fine).sum()
+    returned = common - _found(common, (moved * _fine(seen, _FINE)[flat]).sum())
+    lacking = _smooth(removed, _LOCAL)[flat]
+    here = change[flat]
+    finer = (here * _fine(removed, _LOCAL)[flat]).sum()
+    structure = _found(finer, (here * _fine(seen, _LOCAL)[flat]).sum())
+    farther = (here * (here - 2 * lacking)).sum() - 2 * structure
+    return [[returned, (fine**2).sum()], [farther, noise.sum()]]
+
+
+def _found(own: float, witnessed: float) -> float:
+    """What a change has in common with a plane, as far as a plane beside says that it is
+    structure.
+    """
+    return max(0.0, min(own, witnessed))
 
 
 def _shares(sums: Array) -> Array:
@@ -138,8 +161,8 @@ def _energy(clean: Array) -> Array:
     return np.asarray(ndimage.uniform_filter(detail**2, (0, _ENERGY, _ENERGY)))
 
 
-def _fine(values: Array) -> Array:
-    return values - _smooth(values, _FINE)
+def _fine(values: Array, width: float) -> Array:
+    return values - _smooth(values, width)
 
 
 def _smooth(values: Array, width: float) -> Array:

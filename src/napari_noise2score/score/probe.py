@@ -98,6 +98,9 @@ class Probe:
         Width of the border that is not compared, pixels.
     held : tuple of Box
         Compared places, which are excluded from an evaluated training.
+    witness : (K, S, S) float32
+        A plane beside that of each place, whose noise is nowhere in its input; NaN if there is
+        none.
     """
 
     slabs: NDArray[np.float32]
@@ -114,6 +117,7 @@ class Probe:
     paired: NDArray[np.bool_]
     margin: int
     held: tuple[Box, ...]
+    witness: NDArray[np.float32]
 
     @property
     def two_frames(self) -> float:
@@ -171,6 +175,7 @@ def draw_probe(
     resample: Resample | None = None,
     buffer: PlaneBuffer | None = None,
     context: bool = False,
+    witnessed: bool = False,
 ) -> Probe:
     """Trials at random places: two frames if an image has such, else resampled or recorrupted.
 
@@ -202,6 +207,8 @@ def draw_probe(
     context : bool
         Whether the other planes of an input are its context. It is never perturbed, and two frames
         are not compared: each would be in the context of the other.
+    witnessed : bool
+        Whether one of the planes beside is left out of the context, as a witness.
     """
     sampler = PatchSampler(images, size, generator, planes=planes, buffer=buffer, context=context)
     sources = [noise_source(image.correlation) for image in images]
@@ -214,6 +221,7 @@ def draw_probe(
     alone: dict[int, int] = {}
     half = planes // 2
     weights, slopes = torch.ones(2, places, size, size)
+    witness = torch.full((places, size, size), torch.nan)
     light: list[LevelChange | None] = [None] * places
     paired = np.zeros(places, bool)
     for number in chosen.tolist():
@@ -231,7 +239,11 @@ def draw_probe(
             continue
         place = sampler.draw_box(number)
         held.append(place.inside(margin))
-        one, at = sampler.slab(place), len(known)
+        at = len(known)
+        if witnessed:
+            one, witness[at] = sampler.slab_and_witness(place)
+        else:
+            one = sampler.slab(place)
         weights[at] = _image_weight(sampler, place, margin)
         variance = torch.stack([_variance(image, plane) for plane in one])
         own.append(_mean_inside(variance[half], weights[at], margin))
@@ -266,6 +278,7 @@ def draw_probe(
         paired,
         margin,
         tuple(held),
+        witness.numpy(),
     )
 
 

@@ -16,7 +16,13 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
-from napari_noise2score.score.context import PLANES, context_in, mirrored, with_context
+from napari_noise2score.score.context import (
+    PLANES,
+    context_in,
+    mirrored,
+    slab_places,
+    with_context,
+)
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.plane_buffer import (
     CACHE_BYTES,
@@ -28,6 +34,8 @@ from napari_noise2score.score.plane_buffer import (
 _TRIES = 32
 _LARGER = 0.5
 """Minimum share of valid pixels of a patch, if such a place exists."""
+
+_BEFORE, _AFTER = slab_places('before 1', 'after 1')
 
 Bools = NDArray[np.bool_]
 
@@ -54,6 +62,12 @@ class Planes(ReadPlanes, Protocol):
         self, index: int, window: Window, without: int | None = None
     ) -> NDArray[np.float32] | None:
         """The same for a window, of which nothing else is read; ``without`` one of the others."""
+        ...
+
+    def beside(self, index: int) -> tuple[int | None, int | None]:
+        """Numbers of the planes before and after a plane in its context, None where there is
+        none.
+        """
         ...
 
 
@@ -140,6 +154,10 @@ class PlanesInMemory:
     ) -> NDArray[np.float32] | None:
         """The same for a window; no other plane is known by a number, so all of them are seen."""
         return self.context(index, window)
+
+    def beside(self, index: int) -> tuple[None, None]:
+        """No other plane is known by a number."""
+        return None, None
 
     @property
     def alone(self) -> PlanesInMemory:
@@ -337,6 +355,22 @@ class PatchSampler:
         nothing = torch.full((box.size, box.size), torch.nan)
         planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
         return torch.stack(planes)
+
+    def slab_and_witness(self, box: Box) -> tuple[Tensor, Tensor]:
+        """A slab as of `slab`, with a plane beside it left out of its context, and this plane.
+
+        The plane that was left out, (size, size) float32, shows nearly the same scene with noise
+        that is nowhere in the slab. NaN if there is none.
+        """
+        slab = self.slab(box)
+        before, after = self._images[box.image].beside(box.plane)
+        for other, place in ((after, _AFTER), (before, _BEFORE)):
+            if other is None:
+                continue
+            without = self.slab(box, other)
+            if not torch.equal(without[place].nan_to_num(), slab[place].nan_to_num()):
+                return without, slab[place]
+        return slab, torch.full((box.size, box.size), torch.nan)
 
     def _with_context(self, box: Box, without: int | None) -> NDArray[np.float32]:
         """The pixels of a box in the middle of their context; see `with_context`."""

@@ -82,6 +82,7 @@ class TrainingRun:
             margin,
             planes=planes,
             context=context,
+            witnessed=context,
             resample=None if resampler is None else resampler.draw_from_cpu,
             buffer=buffer,
         )
