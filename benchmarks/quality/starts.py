@@ -2,8 +2,10 @@
 
     python benchmarks/quality/starts.py FOLDER --inits scratch,warm --seconds 0,60
     python benchmarks/quality/starts.py FOLDER --inits warm,natural.safetensors --seconds 0
+    python benchmarks/quality/starts.py FOLDER --context auto
 
-FOLDER is that of `fmd`; everything goes through the command line. An init is ``warm``, ``scratch``
+FOLDER is that of `fmd`; everything goes through the command line, each frame by itself unless a
+context is given. An init is ``warm``, ``scratch``
 or a file that ``napari-noise2score pretrain`` has written.
 """
 
@@ -18,7 +20,7 @@ from results import Record, Results, add_output, mean, settings_of, table
 from scores import psnr, stacks
 
 from napari_noise2score.score.pretraining.weights import starting_model
-from napari_noise2score.settings import StartFrom
+from napari_noise2score.settings import Context, StartFrom
 
 
 def weights(init: str) -> int | None:
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument('--types', default='all', help='comma-separated names, or all')
     parser.add_argument('--inits', default='scratch,warm', help='comma-separated')
     parser.add_argument('--seconds', default='0,60', help='training times, comma-separated')
+    parser.add_argument('--context', default='none', choices=[*Context])
     parser.add_argument('--device', default='cpu', choices=('auto', 'cpu', 'cuda', 'mps'))
     parser.add_argument('--seed', type=int, default=0)
     add_output(parser)
@@ -69,7 +72,7 @@ def main() -> None:
                 **{**vars(options), 'seconds': seconds, 'steps': None},
                 noise='auto',
                 correction='auto',
-                further=['--init', init],
+                further=['--init', init, '--context', options.context],
             )
             for name, noisy, truth in stacks(options.folder, options.types):
                 clean, report, wall = denoise(noisy, call)
