@@ -242,10 +242,19 @@ def levels_of_slabs(
     """
     if beside is None:
         return (yield from predict_clean(model, slabs, **options))
-    first = yield from predict_clean(model, slabs.alone, **options)
+    alone, where = _distinct(slabs.alone)
+    first = (yield from predict_clean(model, alone, **options))[where]
     second = yield from predict_clean(beside.model, slabs, **options)
     for number, level in enumerate(first):
         context = slabs.context(number)
         plane = slabs.plane(number)
         first[number] = beside.blend.combined(plane, context, level, second[number])
     return first
+
+
+def _distinct(planes: PlanesInMemory) -> tuple[PlanesInMemory, list[int]]:
+    """Planes without repeated ones, and for each plane the number of the one that it equals."""
+    numbers: dict[bytes, int] = {}
+    where = [numbers.setdefault(plane.tobytes(), len(numbers)) for plane in planes.array]
+    first = [where.index(number) for number in range(len(numbers))]
+    return replace(planes, array=planes.array[first]), where
