@@ -97,6 +97,31 @@ def test_a_scene_that_changes_completely_is_no_worse_than_plane_by_plane():
     assert error(together, movie) < 1.03 * error(alone, movie)
 
 
+def test_bright_spots_that_move_are_not_noisier_than_plane_by_plane():
+    """They stand out in every frame, so no event is missing, and only noise would be given back."""
+    rng, (y, x) = np.random.default_rng(7), np.mgrid[:SIZE, :SIZE]
+    places, steps, photons = (
+        rng.uniform(0, SIZE, (6, 2)),
+        rng.normal(0, 2.5, (6, 2)),
+        rng.uniform(8, 40, 6),
+    )
+    camera, clean = PoissonGaussian(10.0, 100.0, 12.0), np.full((12, SIZE, SIZE), 140.0)
+    for frame in range(12):
+        for (row, column), high in zip(places + frame * steps, photons, strict=True):
+            away = (y - row) ** 2 + (x - column) ** 2
+            clean[frame] += camera.gain * high * np.exp(-away / (2 * 1.8**2))
+    data = camera.sample(clean, np.random.default_rng(3)).astype(np.float32)
+    noise = NoiseRequest.exactly(camera)
+    together, alone = (denoise(data, 'TYX', replace(s, noise=noise)) for s in (SETTINGS, ALONE))
+    (record,) = (channel['context'] for channel in together.report['channels'])
+    assert record['given_back'] < 0.3
+    left = [
+        np.mean((result.image - clean) ** 2 / camera.variance(clean))
+        for result in (together, alone)
+    ]
+    assert left[0] < 1.1 * left[1]
+
+
 def test_frames_of_different_light_help_each_other():
     light = np.linspace(1, 0.4, FRAMES) * np.random.default_rng(2).normal(1, 0.05, FRAMES)
     photons = 2 + 30 * scene() / 100

@@ -20,13 +20,17 @@ average, and wrong for who looks for events. Where a place stands out farther th
 local mean of what was removed is therefore given back ("twicing": Tukey, "Exploratory Data
 Analysis", 1977, section 16C): it has what is left of an event, and little noise.
 
-.. math:: D + h * (t - D)
+.. math:: D + k\, h * (t - D)
+
+Where much stands out, as spots that move do, nothing may be missing, and only noise would be given
+back. So ``k`` is 1, or less if that would cost more than half of what the context gains: no image
+gets worse than plane by plane.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +57,10 @@ _USUAL, _NINE_TENTHS = 2.2, 3.07
 """How far half of the places of white noise stand out at most, and how far nine tenths."""
 _SQUARES = 5, 9
 """Sides of the squares in which a place may stand out, pixels."""
+_PRICE = 0.5
+"""Share of the gain that may be spent on what is given back."""
+_EVENT = 0.05
+"""Least height of an event that was added, noise standard deviations."""
 _CAUTION = 1.0
 """Standard errors by which a share is lowered."""
 _FEWEST = 500
@@ -78,6 +86,8 @@ class Blend:
     once : float
         Distance from the mean of the others at which a place begins to stand out farther than
         noise does; from 1.2 times it on, the local mean of what was removed is given back.
+    back : float
+        ``k``, the share of it that is given back.
     """
 
     unsteady: Array
@@ -85,6 +95,7 @@ class Blend:
     share: Array
     count: NDArray[np.int64]
     once: float = math.inf
+    back: float = 1.0
 
     @classmethod
     def constant(cls, share: float) -> Blend:
@@ -96,9 +107,19 @@ class Blend:
         if context is None:
             return alone
         standing = _standing(plane, context)
-        return self._given_back(plane, standing, self._mixed(context, standing, alone, beside))
+        level = self.mixed(context, standing, alone, beside)
+        share = self.back * self.standing_out(standing)
+        if not share.any():
+            return level
+        return np.asarray(level + share * _local(plane - level), np.float32)
 
-    def _mixed(self, context: Plane, standing: Plane, alone: Plane, beside: Plane) -> Plane:
+    def standing_out(self, standing: Plane) -> Plane:
+        """How surely a place stands out farther than noise does, 0 to 1."""
+        sure = (standing / self.once - 1) / (_SURELY - 1)
+        return np.asarray(np.clip(sure, 0.0, 1.0), np.float32)
+
+    def mixed(self, context: Plane, standing: Plane, alone: Plane, beside: Plane) -> Plane:
+        """The same for what stands out so far, before anything is given back."""
         row, column = (
             np.interp(values, at, np.arange(len(at)))
             for values, at in (
@@ -110,14 +131,6 @@ class Blend:
         share = np.where(context[ERROR] > 0, share, 0.0)
         return np.asarray(alone + share * (beside - alone), np.float32)
 
-    def _given_back(self, plane: Plane, standing: Plane, level: Plane) -> Plane:
-        share = np.clip((standing / self.once - 1) / (_SURELY - 1), 0.0, 1.0)
-        if not share.any():
-            return level
-        removed = np.nan_to_num(plane - level)
-        mean = ndimage.gaussian_filter(removed, _LOCAL, mode='mirror')
-        return np.asarray(level + share * mean, np.float32)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
         return {
@@ -126,6 +139,7 @@ class Blend:
             'share': self.share.round(3).tolist(),
             'pixels': self.count.tolist(),
             'given_back_from': round(self.once, 3),
+            'given_back': round(self.back, 3),
         }
 
 
@@ -151,29 +165,71 @@ def measured_blend(
         Whether the second input of each trial has resampled pixels; else both are perturbed.
     """
     change = beside - alone
-    pull = change * (probe.target - alone)
-    used = slice(None)
-    if resampled:  # only the first input of a trial has the noise of the image
-        density = max(float((probe.change != 0).mean()), 1e-6)
-        covariance = (change[::2] - change[1::2]) * probe.change / (2 * density)
-        used = slice(None, None, 2)
-        change, pull = change[used], pull[used] - covariance
-    planes, quiet = probe.noisy[used], (probe.noisy - events)[used]
-    contexts = [context_in(slab) for slab in probe.slabs[used]]
+    pull = _pull(probe, change, alone, resampled=resampled)
+    used = slice(None, None, 2) if resampled else slice(None)
+    planes, quiet = probe.noisy, probe.noisy - events
+    contexts = [context_in(slab) for slab in probe.slabs]
     seen = np.stack([context[ERROR] > 0 for context in contexts])
-    seen &= np.repeat(probe.weight, len(seen) // len(probe.weight), axis=0) > 0
-    if not seen.any():
+    seen &= np.repeat(probe.weight, 2, axis=0) > 0
+    if not seen[used].any():
         return NOTHING
     unsteady = np.stack([context[UNSTEADINESS] for context in contexts])
     standing, usual = (
         np.stack([_standing(*both) for both in zip(each, contexts, strict=True)])
         for each in (planes, quiet)
     )
-    half, most = np.quantile(usual[seen], [0.5, 0.9])
+    half, most = np.quantile(usual[used][seen[used]], [0.5, 0.9])
     spread, once = max(1.0, half / _USUAL), _ONCE * max(1.0, most / _NINE_TENTHS)
-    classes = _Classes.of(seen, unsteady, standing, spread, len(probe.weight))
-    share = _shares(*map(classes.sums, (change**2, pull, seen)))
-    return Blend(*classes.middles, share, classes.count, float(once))
+    places = len(probe.weight)
+    classes = _Classes.of(seen[used], unsteady[used], standing[used], spread, places)
+    share = _shares(*map(classes.sums, (change[used] ** 2, pull, seen[used])))
+    blend = Blend(*classes.middles, share, classes.count, float(once))
+    level = np.stack(
+        [blend.mixed(*each) for each in zip(contexts, standing, alone, beside, strict=True)]
+    )
+    around = 2 * _SQUARES[-1] - 1  # in which an event makes places stand out
+    untouched = seen & (ndimage.maximum_filter(np.abs(events), (1, around, around)) < _EVENT)
+
+    def cost(change: Plane, level: Plane) -> tuple[float, float]:
+        """Of a change of estimates: sums of its square, and of its product with what they lack."""
+        products = change[used] ** 2, _pull(probe, change, level, resampled=resampled)
+        power, lost = (float(values[untouched[used]].sum()) for values in products)
+        return power, lost
+
+    power, lost = cost(level - alone, alone)
+    given = np.stack([_local(each) for each in planes - level]) * blend.standing_out(usual)
+    return replace(blend, back=_affordable(*cost(given, level), _PRICE * (2 * lost - power)))
+
+
+def _affordable(power: float, lost: float, price: float) -> float:
+    """The largest share ``k``, 0 to 1, of which the cost ``k^2 power - 2 k lost`` is no more than
+    the price, and at least the share with the least cost.
+    """
+    if power <= 0:
+        return 1.0
+    share = (lost + math.sqrt(max(lost**2 + power * price, 0.0))) / power
+    return float(np.clip(share, 0.0, 1.0))
+
+
+def _pull(probe: Probe, change: Plane, level: Plane, *, resampled: bool) -> Plane:
+    """Unbiased estimate of the product of a change of estimates with what they lack.
+
+    Parameters
+    ----------
+    probe : Probe
+        The trials.
+    change, level : (2 K, S, S) float32
+        The change and the estimates, for both inputs of a trial.
+    resampled : bool
+        As of `measured_blend`. Then only the first input of a trial has the noise of the image,
+        and the result is (K, S, S); else (2 K, S, S).
+    """
+    pull = change * (probe.target - level)
+    if not resampled:
+        return pull
+    density = max(float((probe.change != 0).mean()), 1e-6)
+    covariance = (change[::2] - change[1::2]) * probe.change / (2 * density)
+    return np.asarray(pull[::2] - covariance, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,9 +294,15 @@ def _medians(values: Plane, limits: Array) -> Array:
 
 def _shares(power: Array, pull: Array, seen: Array) -> Array:
     """Share of each class (U, S), from sums at each place (K, U, S)."""
-    # classes that were hardly seen: as all places that stand out as far
-    together = _share(power.sum(1, keepdims=True), pull.sum(1, keepdims=True))
-    return np.asarray(np.where(seen.sum(0) >= _FEWEST, _share(power, pull), together))
+    # classes that were hardly seen: as all places that stand out as far, but no more than those
+    # that are less unsteady
+    together = _share(power.sum(1, keepdims=True), pull.sum(1, keepdims=True))[0]
+    own, known, most = _share(power, pull), seen.sum(0) >= _FEWEST, together
+    rows = []
+    for found, enough in zip(own, known, strict=True):
+        most = np.where(enough, found, most)
+        rows.append(np.where(enough, found, np.minimum(most, together)))
+    return np.array(rows)
 
 
 def _share(power: Array, pull: Array) -> Array:
@@ -268,3 +330,10 @@ def _standing(plane: Plane, context: Plane) -> Plane:
         far = np.abs(total) / (side**2 - 1) ** 0.5
         largest = np.maximum(largest, ndimage.maximum_filter(far, side, mode='mirror'))
     return largest
+
+
+def _local(removed: Plane) -> Plane:
+    """Local mean of what was removed from a plane, (Y, X); 0 where there is no image."""
+    return np.asarray(
+        ndimage.gaussian_filter(np.nan_to_num(removed), _LOCAL, mode='mirror'), np.float32
+    )
