@@ -82,22 +82,30 @@ def test_0_seconds_start_from_the_shipped_weights_or_a_file(noisy, stack, tmp_pa
     np.testing.assert_array_equal(tifffile.imread(out), first)
 
 
-def test_slices_of_a_stack_are_seen_together(noisy, tmp_path, capsys):
+def test_slices_of_a_stack_are_the_context_of_each_other(noisy, tmp_path, capsys):
     names = ('z.tif', 'r.json', 'm.safetensors', 'change.tif')
     out, report, model, change = (tmp_path / n for n in names)
-    call = ['denoise', str(noisy), '--output', str(out), '--slices', '3', *QUICK]
+    call = ['denoise', str(noisy), '--output', str(out), '--context', 'depth', *QUICK]
     assert main(call) == 2
     assert 'axes TYX' in capsys.readouterr().err
     extra = ['--report', str(report), '--model-out', str(model), '--difference', str(change)]
     assert main([*call, *extra, '--axes', 'ZYX', '--steps', '3']) == 0
     record = json.loads(report.read_text())
-    assert record['slices'] == record['settings']['training']['slices'] == 3
+    assert record['settings']['context'] == 'depth'
+    assert record['channels'][0]['context']['axis'] == 'Z'
     again = tmp_path / 'again.tif'
     arguments = ['apply', str(model), str(noisy), '--output', str(again), '--device', 'cpu']
+    arguments += ['--context', 'depth']
     assert main([*arguments, '--axes', 'ZYX']) == 0
     np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(out))
     assert main([*arguments, '--axes', 'TYX']) == 2
     assert main(['estimate', str(noisy), '--axes', 'ZYX', '--model', str(model), '--json']) == 0
+
+
+def test_several_slices_at_once_are_no_option(noisy, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main(['denoise', str(noisy), '--output', 'out.tif', '--slices', '3'])
+    assert 'unrecognized arguments: --slices 3' in capsys.readouterr().err
 
 
 def test_what_training_changed_is_written(noisy, stack, tmp_path, capsys):

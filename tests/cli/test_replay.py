@@ -101,6 +101,24 @@ def test_a_folder_of_images(folder):
     np.testing.assert_array_equal(tifffile.imread(out / '0.tif'), tifffile.imread(result))
 
 
+def test_a_recipe_of_an_earlier_version(folder, capsys):
+    """It states how many slices the network saw at once; this version has networks for one."""
+    result, report = denoised(folder, '--seconds', '0')
+    values, again = json.loads(report.read_text()), folder / 'again.tif'
+    values['slices'] = values['settings']['training']['slices'] = 1
+    report.write_text(json.dumps(values))
+    assert main(['replay', str(report), '--output', str(again)]) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(result))
+    values['slices'] = values['settings']['training']['slices'] = 3
+    report.write_text(json.dumps(values))
+    capsys.readouterr()
+    assert main(['replay', str(report), '--output', str(again), '--overwrite']) == 2
+    assert (
+        'the recipe cannot be replayed: its network was trained to see 3 slices at once, which '
+        'this version does not do; train again with context depth (--context depth)'
+    ) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('change', 'words'),
     [

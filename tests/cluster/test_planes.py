@@ -68,10 +68,10 @@ def neighbouring_slices() -> tuple[np.ndarray, str, NoiseRequest]:
 
 
 KINDS = {
-    'row noise': (with_row_noise, 1),
-    'pixel maps': (with_pixel_maps, 1),
-    'no noise': (with_places_without_noise, 1),
-    'slices': (neighbouring_slices, 3),
+    'row noise': with_row_noise,
+    'pixel maps': with_pixel_maps,
+    'no noise': with_places_without_noise,
+    'slices': neighbouring_slices,
 }
 
 
@@ -84,10 +84,9 @@ def case(request, tmp_path_factory):
 
 def made(kind: str, folder: Path) -> tuple[StoredImage, DenoiseSettings]:
     """An image of a kind in a file, and its settings."""
-    make, slices = KINDS[kind]
-    image, axes, noise = make()
+    image, axes, noise = KINDS[kind]()
     tifffile.imwrite(folder / 'in.tif', image, photometric='minisblack')
-    training = TrainSettings(seconds=0, slices=slices, device='cpu')
+    training = TrainSettings(seconds=0, device='cpu')
     settings = DenoiseSettings(noise, training=training, orientations=1)
     return StoredImage.of(folder / 'in.tif', axes, None, ''), settings
 
@@ -111,7 +110,7 @@ def test_the_kinds_of_images_are_what_they_say(case):
     assert first.rows.detected == (kind == 'row noise')
     assert (first.maps is not None) == (kind == 'pixel maps')
     assert (alone.corrected.blank[0] > 0) == (kind == 'no noise')
-    assert (alone.report['slices'] == 3) == (kind == 'slices')
+    assert (alone.report['channels'][0]['context']['axis'] == 'Z') == (kind == 'slices')
 
 
 def test_planes_that_are_sent_back_make_the_same_image(case):

@@ -103,34 +103,20 @@ def test_a_slider_outside_of_the_image_is_at_its_end():
 
 
 @pytest.mark.parametrize(
-    ('axes', 'plane', 'seen'),
+    ('axes', 'plane', 'axis', 'series'),
     [
-        ('ZYX', 0, [None, None, 0, 1, 2]),
-        ('ZYX', 2, [0, 1, 2, 3, None]),
-        ('TZYX', 0, [None, None, 0, 3, 6]),
-        ('ZTYX', 7, [1, 4, 7, 10, None]),
-        ('TCYXZ', 11, [5, 8, 11, None, None]),
+        ('ZYX', 2, 'Z', [0, 1, 2, 3]),
+        ('TZYX', 5, 'Z', [2, 5, 8, 11]),
+        ('TZYX', 5, 'T', [3, 4, 5]),
+        ('ZTYX', 7, 'Z', [1, 4, 7, 10]),
+        ('TCYXZ', 11, 'Z', [2, 5, 8, 11]),
+        ('TYX', 1, 'Z', [1]),
     ],
 )
-def test_neighbours_are_along_z_at_the_same_time(axes, plane, seen):
+def test_a_series_is_along_one_axis_at_the_same_place_of_the_others(axes, plane, axis, series):
     data = np.zeros(tuple(SHAPES[a] for a in axes))
     (channel, *_) = ImageSource(data, axes).channels()
-    assert list(channel.slab(plane, 5)) == seen
-    times, depths = ('T' in axes and axes.index('T')), axes.index('Z')
-    places = [channel.index(number) for number in seen if number is not None]
-    assert [place[depths] for place in places] == sorted(place[depths] for place in places)
-    if times is not False:
-        assert len({place[times] for place in places}) == 1
-
-
-@pytest.mark.parametrize(
-    ('axes', 'shape'), [('YX', (5, 6)), ('TYX', (3, 5, 6)), ('ZYX', (1, 5, 6))]
-)
-def test_an_image_without_slices_has_no_neighbours(axes, shape):
-    (channel,) = ImageSource(np.zeros(shape), axes, 'cells').channels()
-    assert channel.slab(0, 1) == (0,)
-    with pytest.raises(InputError, match=f'cells: axes {axes}.* name the axis of the slices Z'):
-        channel.slab(0, 3)
+    assert list(channel.series(plane, axis)) == series
 
 
 def test_checksum_sees_a_change_in_place():

@@ -119,11 +119,11 @@ def test_a_noise_family_that_the_values_contradict(ready, idle):
 def test_slices_of_what_has_none(ready, idle):
     viewer, panel, works = ready
     viewer.add_image(noisy_stack(), name='cells')
-    panel.form.slices.value = 3
+    panel.form.context.value = 'depth'
     panel.train.native.click()
     idle(panel)
     assert 'two slices along Z' in panel.messages.text()
-    panel.form.slices.value = 1
+    panel.form.context.value = 'auto'
     works()
 
 

@@ -213,12 +213,6 @@ def test_a_context_that_is_not_there_is_refused_before_the_work(axes, shape, con
         next(steps)
 
 
-def test_a_network_that_sees_slices_has_no_context_besides():
-    assert Context.AUTO.axis_of('ZYX', (5, 32, 32), slices=3) is None
-    with pytest.raises(InputError, match='sees 3 slices at once; give context none'):
-        Context.DEPTH.axis_of('ZYX', (5, 32, 32), slices=3)
-
-
 @pytest.mark.parametrize('count', [2, 3])
 def test_a_few_frames_are_enough(still, count):
     data, truth = noisy(still[:count]), still[:count]

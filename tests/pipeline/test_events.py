@@ -103,7 +103,7 @@ def test_a_bad_image_does_not_take_the_others_with_it(images, settings):
 
 def test_an_image_without_slices_is_left_out_before_the_training(images):
     depth = ImageSource(np.stack([image.data for image in images]), 'ZYX', 'stack.tif')
-    settings = replace(SETTINGS, training=replace(SETTINGS.training, slices=3))
+    settings = replace(SETTINGS, context='depth')
     log = Log([images[0], depth])
     list(log.follow(settings, keep_going=True))
     assert log.entries == ['open 0', 'left out 0', 'open 1', 'trained (1,)', 'done 1']

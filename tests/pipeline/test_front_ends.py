@@ -141,7 +141,7 @@ def test_a_part_without_all_time_points_costs_its_own_image_alone(frames):
 
 def test_what_is_not_acceptable_ends_the_work_before_the_training_if_all_are_checked_first(images):
     bad = ImageSource(np.ones((4, 4)), 'YX', 'tiny.tif')
-    settings = replace(AT_ONCE, training=replace(AT_ONCE.training, slices=3))
+    settings = replace(AT_ONCE, context='depth')
     steps, heard = denoise_steps([*images, bad], settings, keep_going=True, check_first=True), []
     with pytest.raises(Exception, match='slices along Z'):
         heard.extend(steps)

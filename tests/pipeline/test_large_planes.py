@@ -124,7 +124,6 @@ def test_parts_of_a_large_plane_are_planes_to_train_on(prepared, in_blocks, monk
     np.testing.assert_array_equal(every, channel.plane(0))
     assert [pair.first for pair in parts.pairs] == list(range(9))
     assert parts.pairs[4].still.corner == (0, 60 - 56)
-    assert parts.slab(5, 1) == (5,)
 
 
 def test_offsets_of_rows_need_whole_planes(prepared, in_blocks, monkeypatch):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from napari_noise2score._widget.jobs import LivePreview, View
 from napari_noise2score.images.source import ImageSource
@@ -14,7 +13,6 @@ from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.pipeline.stages import score_image_steps, train_score_steps
 from napari_noise2score.progress import finish
-from napari_noise2score.score import precision
 from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
 
 AT_ONCE = TrainSettings(seconds=0, device='cpu')
@@ -41,26 +39,6 @@ def test_a_plane_is_what_the_whole_image_would_be_there():
     np.testing.assert_array_equal(
         automatic, correct_plane(model, image.channels[0], 1, Correction.STABILISED, device='cpu')
     )
-
-
-@pytest.mark.parametrize(
-    ('fast', 'within'),
-    [(False, 1e-4), (None, 2**-7)],  # as far as bfloat16 tells, where it is used
-)
-def test_a_plane_that_is_seen_with_its_neighbours_is_what_the_whole_image_would_be_there(
-    monkeypatch, fast, within
-):
-    if fast is not None:
-        monkeypatch.setattr(precision, 'has_fast_bfloat16', lambda device: fast)
-    stack = synthetic_stack('nuclei', frames=4, size=64, seed=4)
-    image = model_noise(ImageSource(stack.noisy, 'ZYX'))
-    model = finish(train_score_steps([image], replace(BRIEF, slices=5)))
-    model.network.depth[0].last.weight.normal_(std=0.02)
-    score = finish(score_image_steps(model, image, orientations=1, sigma_a=0.0, device='cpu'))
-    whole = correct_image(score, correction=Correction.STABILISED).image
-    for number in range(4):
-        plane = correct_plane(model, image.channels[0], number, device='cpu')
-        np.testing.assert_allclose(plane, whole[number], rtol=within, atol=1e-3)
 
 
 def test_what_has_been_learned_so_far_can_be_had_at_every_step():

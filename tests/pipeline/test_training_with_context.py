@@ -219,7 +219,7 @@ def test_parts_of_large_planes_have_their_own(monkeypatch):
 
 def test_patches_have_the_plane_in_the_middle_of_its_context():
     (channel,) = with_neighbours(prepare(movie(), 'TYX', NOISE), Context.TIME).channels
-    sampler = PatchSampler([channel], 32, torch.Generator(), planes=9, context=True)
+    sampler = PatchSampler([channel], 32, torch.Generator(), context=True)
     box = sampler.draw_box(0)
     slab = sampler.slab(box)
     assert slab.shape == (9, 32, 32)
@@ -231,7 +231,7 @@ def test_patches_have_the_plane_in_the_middle_of_its_context():
 def test_the_noise_of_a_witness_is_nowhere_in_the_slab(plane, beside):
     def seen(data: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         (channel,) = with_neighbours(prepare(data, 'ZYX', NOISE), Context.DEPTH).channels
-        sampler = PatchSampler([channel], 32, torch.Generator(), planes=9, context=True)
+        sampler = PatchSampler([channel], 32, torch.Generator(), context=True)
         return sampler.slab_and_witness(Box(0, plane, 8, 16, 32))
 
     data, other = movie(), movie()
@@ -248,7 +248,7 @@ def test_a_repeated_frame_is_no_witness():
     data = movie(2)
     data[1] = data[0]
     (channel,) = with_neighbours(prepare(data, 'TYX', NOISE), Context.TIME).channels
-    sampler = PatchSampler([channel], 32, torch.Generator(), planes=9, context=True)
+    sampler = PatchSampler([channel], 32, torch.Generator(), context=True)
     slab, witness = sampler.slab_and_witness(Box(0, 0, 0, 0, 32))
     assert torch.isnan(witness).all()
     assert torch.isfinite(slab[4]).all()

@@ -39,10 +39,6 @@ class ArrayPlanes:
     def plane(self, index: int) -> NDArray[np.float32]:
         return self.array[index]
 
-    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        around = range(index - count // 2, index + count // 2 + 1)
-        return tuple(n if n in range(len(self.array)) else None for n in around)
-
     def context(self, index: int, window: Window | None = None) -> None:
         """There is none."""
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.score.context import (
     ERROR,
     LEVELS,
@@ -17,7 +16,7 @@ from napari_noise2score.score.context import (
     context_of,
     with_context,
 )
-from napari_noise2score.score.network.choice import network_of, widened
+from napari_noise2score.score.network.choice import network_of
 from napari_noise2score.score.network.parts import local_mean
 from napari_noise2score.score.network.with_context import ContextNetwork
 from napari_noise2score.settings import NetworkSettings
@@ -155,15 +154,6 @@ def test_filled_places_have_no_effect_where_there_is_no_image(network):
     other[..., :4, :] += 3  # beyond the reach of two local means
     found, again = (network(values, still, None, None, there) for values in (z, other))
     assert torch.allclose(found[..., 8:, :], again[..., 8:, :], atol=1e-4)
-
-
-def test_a_network_with_context_has_no_slices():
-    with pytest.raises(InputError, match='has 3 input planes; 1 is needed'):
-        NetworkSettings(planes=3, context=True)
-    network = network_of(NetworkSettings(channels=8, context=True))
-    assert widened(network, 1).settings == network.settings
-    with pytest.raises(InputError, match='has no planes to add, but 3 slices at once'):
-        widened(network, 3)
 
 
 def test_levels_are_all_planes_but_two():

@@ -6,9 +6,11 @@ import torch
 
 from napari_noise2score.noise.correlation import NEAREST, REACH, Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network.plain import ScoreNetwork
+from napari_noise2score.score.network.choice import network_of
+from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.parameterisation import CleanImage, ScoreCorrection
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings
@@ -32,9 +34,9 @@ def along_rows(strength: float) -> Correlation:
     return Correlation(values)
 
 
-def network(planes: int = 1) -> ScoreNetwork:
+def network(*, context: bool = False) -> Network:
     """One whose output depends on all that it is given."""
-    made = ScoreNetwork(NetworkSettings(8, 2, 1, planes), seeded())
+    made = network_of(NetworkSettings(8, 2, 1, context), seeded())
     for layer in (made.tail, made.correlated):
         torch.nn.init.normal_(layer.weight, 0, 0.1, generator=seeded(1))
     return made.eval().requires_grad_(False)
@@ -121,12 +123,12 @@ def test_several_batches_in_a_row_are_conditioned_alike():
 
 @pytest.mark.parametrize('parameterisation', [CleanImage(), ScoreCorrection()])
 def test_clean_levels_are_those_of_tweedie_with_the_variance_of_their_image(parameterisation):
-    slabs = torch.randn(3, 3, 32, 32, generator=seeded())
+    slabs = torch.randn(3, 1 + PLANES, 32, 32, generator=seeded())
     number = torch.tensor([2, 0, 1])
     noise, exact = NoiseConditioning(images(), CPU), Precision(CPU, reduced=False)
-    denoiser = Denoiser(network(3), parameterisation, noise, exact)
+    denoiser = Denoiser(network(context=True), parameterisation, noise, exact)
     output = denoiser.output(slabs, torch.zeros(3, 1, 1, 1), number)
-    z, v = slabs[:, 1:2], denoiser.variance(output, number)
+    z, v = slabs[:, [PLANES // 2]], denoiser.variance(output, number)
     expected = output if isinstance(parameterisation, CleanImage) else z + v * (output - z)
     for at_once in (2, 16):
         torch.testing.assert_close(denoiser.denoise(slabs, number, at_once), expected)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,6 +97,36 @@ def test_a_size_that_the_weights_do_not_fit_takes_no_memory(model, tmp_path):
     path.write_bytes(content.replace(sizes, b'\\"channels\\": 9, \\"levels\\": 5'))
     with pytest.raises(CheckpointError, match='a network of NetworkSettings'):
         ScoreModel.load(path)
+
+
+def stated(model: ScoreModel, path: Path, **changes: dict) -> None:
+    """Save a model with more in its settings than this version states."""
+    settings = settings_of(model)
+    for key, more in changes.items():
+        settings[key] = {**settings[key], **more}
+    header = {'format': FORMAT, 'version': '2', 'settings': json.dumps(settings)}
+    save_file(model.network.state_dict(), path, header)
+
+
+def test_a_model_of_an_earlier_version_that_sees_one_slice_is_read(model, tmp_path):
+    path = tmp_path / 'score.safetensors'
+    stated(model, path, network={'planes': 1}, training={'slices': 1})
+    loaded = ScoreModel.load(path)
+    assert loaded.network.settings == model.network.settings
+    assert loaded.training == model.training
+    assert loaded.digest == model.digest
+
+
+@pytest.mark.parametrize('change', [{'network': {'planes': 3}}, {'training': {'slices': 3}}])
+def test_a_model_that_sees_several_slices_at_once_is_refused(model, tmp_path, change):
+    path = tmp_path / 'score.safetensors'
+    stated(model, path, **change)
+    with pytest.raises(CheckpointError) as caught:
+        ScoreModel.load(path)
+    assert str(caught.value) == (
+        f'{path}: its network was trained to see 3 slices at once, which this version does not '
+        'do; train again with context depth (--context depth)'
+    )
 
 
 @pytest.mark.parametrize(

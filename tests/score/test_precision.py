@@ -13,13 +13,12 @@ from napari_noise2score.errors import TrainingError
 from napari_noise2score.progress import finish
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network.choice import widened
 from napari_noise2score.score.network.plain import ScoreNetwork
 from napari_noise2score.score.parameterisation import CleanImage
 from napari_noise2score.score.precision import TOLERANCE, Layer, Precision, layers_of, tried
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.pretrain import pretrain
-from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.train import train
 from napari_noise2score.settings import NetworkSettings, PretrainSettings, TrainSettings
@@ -29,7 +28,6 @@ CPU = torch.device('cpu')
 SMALL = NetworkSettings(8, 2, 1)
 QUICK = TrainSettings(seconds=None, steps=4, batch=2, patch=32, device='cpu')
 CONV2D = Layer(nn.Conv2d, 32, 32, (3, 3), (1, 1), (1, 1))
-CONV3D = Layer(nn.Conv3d, 32, 32, (1, 3, 3), (1, 1, 1), (0, 1, 1))
 
 
 class NoGradient(torch.autograd.Function):
@@ -46,27 +44,27 @@ class NoGradient(torch.autograd.Function):
 
 
 class Processor:
-    """Does convolutions; gets those named wrong in bfloat16, as long as it is `broken`."""
+    """Does convolutions; gets what is named wrong in bfloat16, as long as it is `broken`."""
 
     def __init__(self, monkeypatch) -> None:
         self.wrong, self.broken, self.seen = '', True, []
-        for name in ('conv2d', 'conv3d'):
-            right = getattr(F, name)
+        right = F.conv2d
 
-            def convolve(x, weight, *more, name=name, right=right, **named):
-                low = torch.is_autocast_enabled('cpu')
-                self.seen.append((name, low))
-                if low and self.broken and self.wrong.startswith(name):
-                    if self.wrong.endswith('output'):
-                        return right(x, weight, *more, **named) * torch.nan
-                    weight = NoGradient.apply(weight)
-                return right(x, weight, *more, **named)
+        def convolve(x, weight, *more, **named):
+            low = torch.is_autocast_enabled('cpu')
+            self.seen.append(low)
+            if low and self.broken and self.wrong == 'output':
+                return right(x, weight, *more, **named) * torch.nan
+            if low and self.broken and self.wrong == 'gradient':
+                weight = NoGradient.apply(weight)
+            return right(x, weight, *more, **named)
 
-            monkeypatch.setattr(F, name, convolve)
+        monkeypatch.setattr(F, 'conv2d', convolve)
 
-    def used(self, name: str) -> set[bool]:
-        """Whether convolutions were done in bfloat16, in float32, or in both."""
-        return {low for found, low in self.seen if found == name}
+    @property
+    def used(self) -> set[bool]:
+        """Whether convolutions were done in bfloat16 (True), in float32, or in both."""
+        return set(self.seen)
 
 
 @pytest.fixture
@@ -81,8 +79,8 @@ def reduced(**more) -> Precision:
 
 
 def believed(device, layer, learning) -> bool:
-    """A trial that finds nothing; but what may end the process is not computed here either."""
-    return not (learning and layer.kind is nn.Conv3d)
+    """A trial that finds nothing."""
+    return True
 
 
 def small() -> ScoreModel:
@@ -99,32 +97,25 @@ def same(one: ScoreModel, other: ScoreModel) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
-@pytest.mark.parametrize('layer', sorted(layers_of(widened(warm_start().network, 3)), key=str))
+LAYERS = layers_of(warm_start().network) | layers_of(warm_start_with_context().network)
+
+
+@pytest.mark.parametrize('layer', sorted(LAYERS, key=str))
 @pytest.mark.parametrize('learning', [False, True])
 def test_layers_that_are_right_pass_the_trial(processor, monkeypatch, layer, learning):
     """As PyTorch computes them by itself, whatever the processor can."""
     monkeypatch.setattr(torch.backends.mkldnn, 'enabled', False)
-    assert tried(CPU, layer, learning) or (learning and layer.kind is nn.Conv3d)
-
-
-def test_what_may_end_the_process_is_not_even_tried(processor):
-    """The gradient of a three-dimensional convolution in bfloat16 on a CPU."""
-    assert not tried(CPU, CONV3D, True)
-    assert not processor.seen
+    assert tried(CPU, layer, learning)
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'layer', 'applied', 'learned'),
-    [
-        ('conv3d output', CONV2D, True, True),
-        ('conv3d output', CONV3D, False, False),
-        ('conv2d', CONV2D, True, False),
-    ],
+    ('wrong', 'applied', 'learned'),
+    [('', True, True), ('output', False, False), ('gradient', True, False)],
 )
-def test_the_trial_finds_what_is_wrong(processor, wrong, layer, applied, learned):
+def test_the_trial_finds_what_is_wrong(processor, wrong, applied, learned):
     processor.wrong = wrong
-    assert tried(CPU, layer, False) == applied
-    assert tried(CPU, layer, True) == learned
+    assert tried(CPU, CONV2D, False) == applied
+    assert tried(CPU, CONV2D, True) == learned
 
 
 def test_the_trial_finds_numbers_that_are_wrong_but_finite(monkeypatch):
@@ -161,34 +152,17 @@ def test_a_trial_is_made_once_and_draws_from_no_other_random_numbers(processor):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_slices_are_learned_with_three_dimensional_gradients_in_float32(processor):
-    """Everything else runs in bfloat16, the same layers too where nothing is learned."""
-    processor.wrong = 'conv3d'
-    precision = reduced()
-    settings = replace(QUICK, slices=5)
-    for learning in (False, True):  # the trials come first
-        with torch.set_grad_enabled(learning), precision.of(widened(small().network, 5)):
-            processor.seen.clear()
-    model = finish(train([noisy_planes(5)], settings, start=small(), precision=precision))
-    assert model.training['steps_done'] == 4
-    assert model.training['float32_from_step'] is None
-    assert all(values.isfinite().all() for values in weights(model))
-    assert processor.used('conv3d') == {False, True}  # True: where nothing is learned
-    assert processor.used('conv2d') == {True}
-
-
-@pytest.mark.parametrize(('slices', 'pairs'), [(1, ()), (3, ()), (1, ((0, 1), (1, 2)))])
-def test_a_step_that_is_not_finite_is_repeated_as_it_was(processor, slices, pairs, caplog):
+@pytest.mark.parametrize('pairs', [(), ((0, 1), (1, 2))])
+def test_a_step_that_is_not_finite_is_repeated_as_it_was(processor, pairs, caplog):
     """From the first step on: the training is bit for bit the one in float32."""
     planes = ArrayPlanes(noisy_planes(3).array, pairs=pairs)
-    settings = replace(QUICK, slices=slices)
     start = small()
     full = Precision(CPU, reduced=False)
-    exact = finish(train([planes], settings, start=start, precision=full))
-    processor.wrong = 'conv2d'
+    exact = finish(train([planes], QUICK, start=start, precision=full))
+    processor.wrong = 'gradient'
     with caplog.at_level(logging.WARNING):
         precision = reduced(is_right=believed)
-        model = finish(train([planes], settings, start=start, precision=precision))
+        model = finish(train([planes], QUICK, start=start, precision=precision))
     assert model.training['float32_from_step'] == 1
     assert exact.training['float32_from_step'] is None
     assert len(caplog.records) == 1
@@ -198,19 +172,19 @@ def test_a_step_that_is_not_finite_is_repeated_as_it_was(processor, slices, pair
 
 
 def test_from_a_later_step_on_the_training_stays_in_float32(processor):
-    processor.broken, processor.wrong = False, 'conv2d'
+    processor.broken, processor.wrong = False, 'gradient'
     precision = reduced(is_right=believed)
     steps = train(
         [noisy_planes()], replace(QUICK, init='scratch', network=SMALL), precision=precision
     )
     next(steps)
     next(steps)
-    assert processor.used('conv2d') == {True}
+    assert processor.used == {True}
     processor.broken = True
     next(steps)
     processor.seen.clear()
     model = finish(steps)
-    assert processor.used('conv2d') == {False}
+    assert processor.used == {False}
     assert model.training['float32_from_step'] == 3
     assert model.training['skipped_steps'] == 0
 
@@ -273,7 +247,7 @@ def test_a_training_from_scratch_whose_weights_are_destroyed_begins_anew(monkeyp
 
 
 def test_a_tile_that_is_not_finite_is_computed_again_in_float32(processor):
-    processor.wrong = 'conv2d output'
+    processor.wrong = 'output'
     model, planes = small(), noisy_planes()
     options = {'device': 'cpu', 'tile': 64, 'orientations': 2, 'sigma_a': 0.5}
     exact = finish(predict_clean(model, planes, exact=True, **options))
@@ -289,11 +263,11 @@ def test_an_image_that_is_not_finite_itself_is_computed_once(processor):
     model = small()
     precision = reduced(is_right=believed)
     finish(predict_clean(model, planes, device='cpu', orientations=1, precision=precision))
-    assert processor.used('conv2d') == {True}
+    assert processor.used == {True}
 
 
 def test_the_risk_is_measured_in_float32_where_bfloat16_is_not_finite(processor):
-    processor.wrong = 'conv2d output'
+    processor.wrong = 'output'
     planes, network = noisy_planes(), small().network
     slabs, noise = torch.from_numpy(planes.array)[:, None], NoiseConditioning([planes], CPU)
     image = torch.zeros(len(slabs), dtype=torch.long)
@@ -309,7 +283,7 @@ def test_a_pretraining_goes_on_in_float32(processor):
         3, batch=2, patch=32, device='cpu', network=NetworkSettings(8, 2, 1)
     )
     exact = finish(pretrain(settings, precision=Precision(CPU, reduced=False)))
-    processor.wrong = 'conv2d'
+    processor.wrong = 'gradient'
     precision = reduced(is_right=believed)
     model = finish(pretrain(settings, precision=precision))
     assert precision.full_from == 1

@@ -53,6 +53,19 @@ def test_planes_do_not_influence_each_other(model):
     np.testing.assert_array_equal(predict(model, array[1:]), both[1:])
 
 
+def test_a_plane_is_read_once_for_all_of_its_tiles(model):
+    reads = []
+
+    class Counting(ArrayPlanes):
+        def plane(self, index):
+            reads.append(index)
+            return super().plane(index)
+
+    planes = Counting(np.zeros((3, 40, 60)))
+    finish(predict_clean(model, planes, device='cpu', tile=20, orientations=1))
+    assert reads == [0, 1, 2]
+
+
 def test_progress_counts_every_tile(model):
     steps = predict_clean(model, ArrayPlanes(np.zeros((2, 40, 60))), device='cpu', tile=20)
     done = list(steps)

@@ -98,9 +98,6 @@ class Counted:
         self.read.append(index)
         return np.full(self.shape[1:], index, np.float32)
 
-    def slab(self, plane, count):
-        return (plane,)
-
 
 def test_planes_that_do_not_fit_in_memory_are_read_once_for_many_patches():
     images = Counted(1000)
@@ -230,14 +227,6 @@ def test_empty_planes_are_not_drawn():
     rare.array[317] = 1.0
     box = sampler([rare]).draw_box(0)
     assert box.plane == 317
-
-
-def test_neighbours_without_an_image_are_as_beyond_the_end_of_a_stack():
-    drawn = PatchSampler([holed(3)], 24, torch.Generator().manual_seed(0), planes=3)
-    slab = drawn.slab(drawn.place(0, 2))
-    assert slab[0].isnan().all()
-    assert torch.isfinite(slab[1]).all()
-    assert slab[2].isnan().all()
 
 
 def test_an_image_of_which_little_is_there_is_drawn_where_most_of_it_is():

@@ -93,7 +93,6 @@ CASES = {
     'frames of one scene': (lambda: [scene(3)], QUICK, (5,)),
     'correlated noise': (lambda: [correlated()], QUICK, (5,)),
     'several images': (lambda: [noisy_planes(1, 64), scene(2), correlated()], SCRATCH, (5,)),
-    'slices': (lambda: [noisy_planes(3, 64)], replace(QUICK, slices=3), (5,)),
 }
 """Images, settings, and the steps to interrupt after: before, between and after evaluations."""
 

@@ -122,12 +122,6 @@ def _files_closed() -> Iterator[None]:
 
 def _check_exportable(model: ScoreModel) -> None:
     """Refuse a model that would give wrong images in another program."""
-    slices = model.network.settings.planes
-    if slices > 1:
-        raise InputError(
-            f'this model needs {slices} slices at once; only models that work slice by slice '
-            'can be exported to bioimage.io'
-        )
     for domain in training_domains(model):
         most = max(map(abs, domain.correlation), default=0.0)
         if most > CORRELATION:

@@ -70,9 +70,8 @@ class ExpectedTime:
         start = StartFrom.WARM if init == StartFrom.SCRATCH else init
         model = model or starting_model(start) or warm_start()
         settings = replace(settings, orientations=settings.views(source.size))
-        slices = model.network.settings.planes
-        axis = settings.context.axis_of(source.axes, source.shape, slices)
-        part = source.part(_middle(source, slices, axis))
+        axis = settings.context.axis_of(source.axes, source.shape)
+        part = source.part(_middle(source, axis))
         begin = time.perf_counter()
         result = finish(single(denoise_steps([part], settings, model=model, on_demand=True)))
         between = time.perf_counter()
@@ -102,7 +101,7 @@ def _read_pixels(source: ImageSource, network: Network) -> float:
     return sum(math.prod(window.shape) for window in read) / math.prod(shape[1:])
 
 
-def _middle(source: ImageSource, slices: int, axis: str | None) -> Region:
+def _middle(source: ImageSource, axis: str | None) -> Region:
     """A part in the middle of the image: few rows and columns, and one plane of each channel.
 
     Of an ``axis`` whose planes the network sees beside each other there are a few.
@@ -111,8 +110,7 @@ def _middle(source: ImageSource, slices: int, axis: str | None) -> Region:
     for letter, length in zip(source.axes, source.shape, strict=True):
         if letter in 'CS':
             continue
-        size = _SIDE if letter in 'YX' else min(length, slices) if letter == 'Z' else 1
-        size = min(length, _BESIDE) if letter == axis else size
+        size = _SIDE if letter in 'YX' else _BESIDE if letter == axis else 1
         start = max(0, (length - size) // 2)
         ranges[letter] = start, min(length, start + size)
     return Region(ranges)

@@ -17,7 +17,7 @@ def bytes_of_model(start: ScoreModel | None, training: TrainSettings) -> int:
 
     size = training.network or NetworkSettings()
     begins = [network_of(size)] if start is None else [start.network]
-    if training.init == StartFrom.WARM and training.slices == 1:  # if it learns with context
+    if training.init == StartFrom.WARM:  # if it learns with context
         begins.append(warm_start_with_context().network)
     weights = max(sum(w.numel() for w in network.parameters()) for network in begins)
-    return 4 * weights * training.slices
+    return 4 * weights

@@ -15,7 +15,7 @@ from napari_noise2score.images.ome_zarr import named, url_of
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 from napari_noise2score.settings.options import option_words
 
-_OF_TRAINING = frozenset({'--seconds', '--steps', '--init', '--slices', '--loss', '--seed'})
+_OF_TRAINING = frozenset({'--seconds', '--steps', '--init', '--loss', '--seed'})
 _SWITCHES = frozenset({'--frames', '--no-frames', '--redraw', '--no-redraw'})
 _ALSO_OF_TRAINING = frozenset({'--save-every', '--model-per'})
 

@@ -20,7 +20,6 @@ _KEYS = (
     'settings',
     'seed',
     'views',
-    'slices',
     'model',
     'versions',
     'learn_from',

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import CHANNEL, check_axes, place_words
 from napari_noise2score.images.blocks import Window, blocks_of
 from napari_noise2score.images.region import WHOLE, Part, Region
@@ -172,32 +171,6 @@ class Channel:
         for letter, length in zip(self._others(), self._lengths(), strict=True):
             number = number * length + min(max(position.get(letter, 0), 0), length - 1)
         return number
-
-    def slab(self, plane: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` planes along Z at the same time, centred on plane ``plane``.
-
-        None for planes beyond the ends of the stack.
-
-        Raises
-        ------
-        InputError
-            If ``count`` is above 1 and there are not two planes along Z.
-        """
-        if count == 1:
-            return (plane,)
-        letters, lengths = self._others(), self._lengths()
-        if 'Z' not in letters or lengths[letters.index('Z')] < 2:
-            raise InputError(
-                f'{self.source.name}: axes {self.source.axes}, shape {self.source.shape}, have '
-                f'fewer than two slices along Z, but the network needs {count} slices at once; '
-                'name the axis of the slices Z, or use a network for single slices (--slices 1)'
-            )
-        axis = letters.index('Z')
-        apart = math.prod(lengths[axis + 1 :])
-        depth = plane // apart % lengths[axis]
-        steps = range(-(count // 2), count // 2 + 1)
-        there = range(lengths[axis])
-        return tuple(plane + step * apart if depth + step in there else None for step in steps)
 
     def series(self, plane: int, axis: str) -> range:
         """Numbers of the planes along an axis that have the same position on the others."""

@@ -156,7 +156,6 @@ def choose_blend(
         _places(channel.shape, size),
         0,
         _STRENGTH,
-        1 + PLANES,
         resampler(channel, device) if white else None,
         context=True,
     )
@@ -225,12 +224,12 @@ def _high(values: Plane) -> Plane:
     return np.asarray(values - local_mean(torch.from_numpy(values)).numpy())
 
 
-def resampler(channel: PreparedChannel, device: str, slices: int = 1) -> Resample:
+def resampler(channel: PreparedChannel, device: str) -> Resample:
     """Resampling of pixels with the pretrained weights, independent of what is evaluated."""
-    start = beginning([divided(channel)], TrainSettings(seconds=0.0, slices=slices))
+    start = beginning([divided(channel)], TrainSettings(seconds=0.0))
     assert start is not None  # these settings start from the pretrained weights
     denoiser = start.denoiser([channel], choose_device(device))
-    return NoiseResampler(denoiser, alone=slices == 1).draw_from_cpu
+    return NoiseResampler(denoiser, alone=True).draw_from_cpu
 
 
 def levels_of_slabs(

@@ -21,12 +21,12 @@ from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.settings import Context
 
 
-def with_neighbours(prepared: Prepared, context: Context, slices: int = 1) -> Prepared:
+def with_neighbours(prepared: Prepared, context: Context) -> Prepared:
     """An image whose channels have the neighbours that a ``context`` requests.
 
     For parameters and errors see `Context.axis_of`.
     """
-    axis = context.axis_of(prepared.source.axes, prepared.source.shape, slices)
+    axis = context.axis_of(prepared.source.axes, prepared.source.shape)
     if axis is None:
         return prepared
     channels = (

@@ -82,12 +82,6 @@ class DividedPlanes:
         )
         return before, after
 
-    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of the same part of ``count`` adjacent planes; see `Channel.slab`."""
-        plane, number = divmod(index, len(self._windows))
-        planes = self._channel.slab(plane, count)
-        return tuple(None if n is None else n * len(self._windows) + number for n in planes)
-
     @property
     def curve(self) -> VarianceCurve:
         """Noise variance by clean level, in the unit-noise coordinate."""

@@ -302,18 +302,6 @@ class PreparedChannel:
         """The same, without neighbours."""
         return self if self.neighbours is None else replace(self, neighbours=None)
 
-    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` adjacent planes along Z at the same time, ``index`` in the centre.
-
-        A number is None beyond the ends of the stack.
-
-        Raises
-        ------
-        InputError
-            If ``count`` is above 1 and there are fewer than two planes along Z.
-        """
-        return self.channel.slab(index, count)
-
     @property
     def recorruptible(self) -> bool:
         """Whether its noise is sufficiently Gaussian for a recorrupted risk."""

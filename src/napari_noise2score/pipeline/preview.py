@@ -16,7 +16,6 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.sampler import PlanesInMemory
-from napari_noise2score.score.slabs import read_slab
 
 
 def correct_plane(
@@ -63,8 +62,7 @@ def correct_plane(
         even=channel.even and channel.even.part(*ranges),
     )
     form = Correction.STABILISED if correction is Correction.AUTO else correction
-    numbers = cropped.slab(plane, model.network.settings.planes)
-    slab = PlanesInMemory.like(cropped, read_slab(numbers, cropped.plane)[None])
-    (clean,) = finish(predict_clean(model, slab, device=device, orientations=1))
+    alone = PlanesInMemory.like(cropped, cropped.plane(plane)[None, None])
+    (clean,) = finish(predict_clean(model, alone, device=device, orientations=1))
     values = cropped.correct(plane, clean, channel.family, form).clean
     return values.astype(np.result_type(inner.source.data.dtype, np.float32))

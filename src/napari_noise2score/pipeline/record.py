@@ -104,7 +104,6 @@ def describe(
         'settings': settings.to_dict(),
         'seed': settings.training.seed,
         'views': settings.views(score_map.prepared.source.size),
-        'slices': models[0].network.settings.planes if models else 1,
         'learned_context': bool(models) and models[0].network.settings.context,
         'channels': every,
         'scores': len(models),

@@ -155,9 +155,8 @@ class Work:
     def prepared(self, number: int) -> Generator[Event, None, _Ready]:
         """The noise models of an image and of its parts to train on."""
         yield Progress('estimate', number / len(self.images))
-        source, training = self.images[number], self.settings.training
-        # raises InputError if there is no such axis
-        self.settings.context.axis_of(source.axes, source.shape, training.slices)
+        source = self.images[number]
+        self.settings.context.axis_of(source.axes, source.shape)  # raises if there is no such axis
         if self.applied and not self.check_first:
             self._check_footprints([source])
         parts = self.training_parts[number] if self.training_parts else ()
@@ -166,15 +165,13 @@ class Work:
                 one,
                 self.settings.noise,
                 self.settings.model_per.axes,
-                device=training.device,
+                device=self.settings.training.device,
                 constant_too=self.constant_too or bool(parts),
             )
             for one in (source, *parts)
         )
         if not self.constant_too:
             check_noisy([image])
-        for channel in image.channels:
-            channel.slab(0, training.slices)  # raises InputError if it has no neighbours
         if self.applied and self._computed_when_read(source):
             check_whole_planes(image)
         checksum = source.checksum() if self.model is None and self.applied else None

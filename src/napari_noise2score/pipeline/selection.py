@@ -22,7 +22,6 @@ from napari_noise2score.noise.local_score import Correction, LocalScore
 from napari_noise2score.pipeline.blending import WithContext, levels_of_slabs, resampler
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
-from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.probe import Probe, draw_probe
@@ -175,18 +174,14 @@ def evaluate_channel(
         After each trial.
     """
     generator, seen = torch.Generator().manual_seed(0), beside is not None
-    slices = 1 + PLANES if seen else model.network.settings.planes
     multiple = (beside.model if beside else model).network.size_multiple
     size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
-    resample = None
-    if channel.correlation.is_white:
-        resample = resampler(channel, device, model.network.settings.planes)
+    resample = resampler(channel, device) if channel.correlation.is_white else None
     draw = partial(
         draw_probe,
         size=size,
         generator=generator,
         strength=STRENGTH,
-        planes=slices,
         resample=resample,
         context=seen,
     )

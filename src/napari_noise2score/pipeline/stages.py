@@ -105,12 +105,12 @@ def _beginning(
 ) -> tuple[Sequence[Prepared], ScoreModel | None]:
     """The images as a training sees them, with neighbours or without, and what it begins with."""
     for image in prepared:
-        _axis_beside(image, context, settings.slices)  # raises InputError
+        _axis_beside(image, context)  # raises InputError
     sees = start is not None and start.network.settings.context
-    new = start is None and settings.init == StartFrom.WARM and settings.slices == 1
+    new = start is None and settings.init == StartFrom.WARM
     if not settings.trains or not (sees or new):
         return prepared, start
-    beside = [_beside(image, context, settings.slices) for image in prepared]
+    beside = [_beside(image, context) for image in prepared]
     if sees:
         return beside, start
     channels = [channel for image in beside for channel in image.channels]
@@ -126,25 +126,25 @@ def _beginning(
     return beside, starting_model(settings.init, context=True)
 
 
-def _axis_beside(image: Prepared, context: Context, slices: int) -> str | None:
+def _axis_beside(image: Prepared, context: Context) -> str | None:
     """Axis of the context in which an image is trained; a part to train on may be a plane without
     any, but a whole image must have the one that is requested.
     """
     source = image.source
     part = bool(source.region.ranges)
     try:
-        return context.axis_of(source.axes, source.shape, slices)
+        return context.axis_of(source.axes, source.shape)
     except InputError:
         if part:
             return None
         raise
 
 
-def _beside(image: Prepared, context: Context, slices: int) -> Prepared:
+def _beside(image: Prepared, context: Context) -> Prepared:
     """An image with its neighbours, if it has any."""
-    if _axis_beside(image, context, slices) is None:
+    if _axis_beside(image, context) is None:
         return image
-    return with_neighbours(image, context, slices)
+    return with_neighbours(image, context)
 
 
 def score_image_steps(
@@ -177,8 +177,7 @@ def score_image_steps(
             f'{prepared.source.name} has {count} channels, but {len(models)} models are given; '
             'one for each is needed, or one for all'
         )
-    slices = max((own.network.settings.planes for own in models), default=1)
-    prepared = with_neighbours(prepared, context, slices)
+    prepared = with_neighbours(prepared, context)
     for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
 
         def of_channel(tile: PredictProgress, number: int = number) -> PredictProgress:

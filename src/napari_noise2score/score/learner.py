@@ -26,10 +26,6 @@ class Learner:
         What learns, on the device.
     rate : float
         Peak of the learning rate; it warms up and falls on a cosine.
-    fresh : int
-        So many of the first blocks for neighbouring planes are new.
-    fresh_rate : float, optional
-        Peak of their learning rate, as they have nothing to forget; ``rate`` if not given.
 
     Attributes
     ----------
@@ -39,23 +35,16 @@ class Learner:
         Steps that were followed.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        rate: float,
-        fresh: int = 0,
-        fresh_rate: float | None = None,
-    ) -> None:
+    def __init__(self, network: Network, rate: float) -> None:
         self.network, self.average = network, copy.deepcopy(network)
-        self.done = 0
-        self._rate, self._fresh, self._fresh_rate = rate, fresh, fresh_rate or rate
+        self.done, self._rate = 0, rate
         self._optimiser: torch.optim.Optimizer | None = None
 
     def prepare(self, progress: float) -> None:
         """Set the learning rate for the next step; ``progress`` of the training is 0 to 1."""
         cosine = _LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
         for group in self._adam().param_groups:
-            group['lr'] = group['peak'] * min(1.0, (self.done + 1) / _WARM_UP) * cosine
+            group['lr'] = self._rate * min(1.0, (self.done + 1) / _WARM_UP) * cosine
 
     def follow(self) -> None:
         """Follow the gradient that lies in the network, and update the average."""
@@ -71,7 +60,8 @@ class Learner:
         """Weights, average, and what the optimiser remembers of each weight."""
         remembered = None
         if self._optimiser is not None:
-            remembered = [dict(self._optimiser.state[weight]) for weight in self._weights()]
+            state = self._optimiser.state
+            remembered = [dict(state[weight]) for weight in self.network.parameters()]
         return {
             'rate': self._rate,
             'done': self.done,
@@ -92,28 +82,16 @@ class Learner:
         if state['optimiser'] is None:
             return
         optimiser = self._adam()
-        for weight, remembered in zip(self._weights(), state['optimiser'], strict=True):
+        for weight, remembered in zip(self.network.parameters(), state['optimiser'], strict=True):
             optimiser.state[weight] = {
                 name: _laid_as(weight, value) for name, value in remembered.items()
             }
 
     def _adam(self) -> torch.optim.Optimizer:
         if self._optimiser is None:  # the first one loads PyTorch's compiler, which takes seconds
-            self._optimiser = torch.optim.Adam(self._groups(), self._rate, betas=(0.9, 0.99))
+            weights = self.network.parameters()
+            self._optimiser = torch.optim.Adam(weights, self._rate, betas=(0.9, 0.99))
         return self._optimiser
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """The weights with the peaks of their rates."""
-        fresh = self.network.outer_weights(self._fresh)
-        old = [w for w in self.network.parameters() if all(w is not other for other in fresh)]
-        groups: list[dict[str, Any]] = [{'params': old, 'peak': self._rate}]
-        if fresh:
-            groups.append({'params': fresh, 'peak': self._fresh_rate})
-        return groups
-
-    def _weights(self) -> list[Tensor]:
-        """All weights, in the order of the optimiser."""
-        return [weight for group in self._adam().param_groups for weight in group['params']]
 
 
 def _laid_as(weight: Tensor, value: Tensor) -> Tensor:

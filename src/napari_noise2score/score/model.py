@@ -31,7 +31,7 @@ from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.parameterisation import Parameterisation
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.settings import NetworkSettings
-from napari_noise2score.settings.tree import from_dict
+from napari_noise2score.settings.retired import RetiredError, without_slices
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +93,7 @@ class ScoreModel:
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> ScoreModel:
         """From what `state` returned."""
-        network = network_of(from_dict(NetworkSettings, state['network']))
+        network = network_of(NetworkSettings.from_dict(state['network']))
         network.load_state_dict(state['weights'])
         network = network.eval().requires_grad_(False)
         return cls(network, state['loss'], state['training'])
@@ -136,7 +136,8 @@ class ScoreModel:
         Raises
         ------
         CheckpointError
-            If the file is missing, damaged, no model of ours, or of a newer version.
+            If the file is missing, damaged, no model of ours, of a newer version, or of an earlier
+            one whose networks this one does not have.
         """
         path = Path(path)
         if not path.is_file():
@@ -167,16 +168,19 @@ class ScoreModel:
             )
         try:
             settings = json.loads(header['settings'])
-            size = from_dict(NetworkSettings, settings['network'])
+            size = NetworkSettings.from_dict(settings['network'])
             tensors = {key: value.float() for key, value in tensors.items()}
             if header['version'] == '1':
                 tensors = _conditioned(tensors)
             _check_size(size, tensors)
             network = network_of(size)
             network.load_state_dict(tensors)
-            loss, training, data = settings['loss'], settings['training'], settings['data']
+            loss, data = settings['loss'], settings['data']
+            training = without_slices(settings['training'], 'slices')
             if loss not in LOSSES or not isinstance(training, dict) or not isinstance(data, dict):
                 raise KeyError(f'loss {loss!r}')
+        except RetiredError as error:
+            raise CheckpointError(f'{path}: {error}') from error
         except (KeyError, TypeError, ValueError, InputError, RuntimeError) as error:
             text = str(error).partition('\n')[0] or type(error).__name__
             raise CheckpointError(f'{path}: damaged model file ({text})') from error

@@ -28,7 +28,7 @@ from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
-from napari_noise2score.score.slabs import HIDDEN, central_plane, cut_off, without_context
+from napari_noise2score.score.slabs import central_plane, without_context
 from napari_noise2score.score.transients import SHARE, transients
 
 UNPERTURBED = 0.75
@@ -63,12 +63,12 @@ class TrainingObjective:
         Whether frames of one scene are targets for each other.
     resampler : NoiseResampler, optional
         Resamples the noise of pixels; only with a good network to start from.
-    unperturbed, hidden, events : float
-        Shares of the steps without perturbation (`UNPERTURBED`), of the slabs that are cut off
-        (`slabs.HIDDEN`), and of the compared frames with events (`transients.SHARE`).
+    unperturbed, events : float
+        Shares of the steps without perturbation (`UNPERTURBED`), and of the compared frames with
+        events (`transients.SHARE`).
     context : bool
-        Whether the other planes of a slab are a context. It is never perturbed, the plane that is
-        the target is not in it, and in the share ``hidden`` there is none.
+        Whether a slab has a context. It is never perturbed, the plane that is the target is not
+        in it, and some slabs have none (`slabs.HIDDEN`).
     """
 
     def __init__(
@@ -80,12 +80,11 @@ class TrainingObjective:
         frames: bool = True,
         resampler: NoiseResampler | None = None,
         unperturbed: float = UNPERTURBED,
-        hidden: float = HIDDEN,
         events: float = SHARE,
         context: bool = False,
     ) -> None:
         self.sampler, self._context = sampler, context
-        self._unperturbed, self._hidden, self._events = unperturbed, hidden, events
+        self._unperturbed, self._events = unperturbed, events
         self._images, self._loss, self._resampler = images, loss, resampler
         self._generator = sampler.generator
         correlations = [image.correlation for image in images]
@@ -123,26 +122,25 @@ class TrainingObjective:
 
     def _perturbed(self, denoiser: Denoiser, count: int, progress: float) -> Tensor:
         patches, image, orientation, weight = self.sampler.draw(count)
-        u = self._perturbation.draw(image, orientation, 1 if self._context else patches.shape[1])
-        u = F.pad(u, (0, 0, 0, 0, *[(patches.shape[1] - u.shape[1]) // 2] * 2))
-        patches = self._cut_off(patches)
+        u = self._perturbation.draw(image, orientation)
+        u = F.pad(u, (0, 0, 0, 0, *[patches.shape[1] // 2] * 2))
+        patches = self._some_alone(patches)
         batch = patches, u, image, orientation, weight
         patches, u, image, orientation, weight = (a.to(denoiser.device) for a in batch)
         output = partial(denoiser.output, image=image, orientation=orientation)
         variance = partial(denoiser.variance, image=image)
         return self._loss(output, patches, u, variance, progress, self._generator, weight)
 
-    def _cut_off(self, slabs: Tensor) -> Tensor:
-        """Slabs of which some are as those of an end of a stack, or of a plane alone."""
-        cut = without_context if self._context else cut_off
-        return cut(slabs, self._generator, self._hidden)
+    def _some_alone(self, slabs: Tensor) -> Tensor:
+        """Slabs of which some have lost their context."""
+        return without_context(slabs, self._generator) if self._context else slabs
 
     def _compared(self, denoiser: Denoiser, chosen: Tensor) -> Tensor:
         r"""Noise2Noise (Lehtinen et al., ICML 2018): ``(D(t_1) - t_2)^2 / 2 v``.
 
-        Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is a slab of
-        planes of one frame, the target its central plane in the other frame. Where the light of
-        the two differs, the clean level is converted to the light of the noisy target.
+        Its minimiser is the posterior mean, hence Tweedie's ``t + v s(t)``. The input is the slab
+        of one frame, the target is the other frame. Where the light of the two differs, the clean
+        level is converted to the light of the noisy target.
         """
         orientations = self._whole(ORIENTATIONS, len(chosen))
         inputs, targets, weights, changes = [], [], [], []
@@ -157,7 +155,7 @@ class TrainingObjective:
             targets.append(turned(self.sampler.cut(second), orientation)[None])
             weights.append(turned(weight, orientation)[None])
             changes.append(pair.change)
-        slabs = self._cut_off(torch.stack(inputs))
+        slabs = self._some_alone(torch.stack(inputs))
         batch = slabs, torch.stack(targets), torch.stack(weights), chosen, orientations
         z, target, weight, image, orientations = (a.to(denoiser.device) for a in batch)
         light = LightChanges(changes, denoiser.device)
@@ -201,7 +199,7 @@ class TrainingObjective:
         """
         assert self._resampler is not None
         patches, image, _, weight = self.sampler.draw_of(chosen)
-        patches = self._cut_off(patches)
+        patches = self._some_alone(patches)
         patches, image, weight = (a.to(denoiser.device) for a in (patches, image, weight))
         other, change = self._resampler.draw(patches, image, self._generator)
         z, image = torch.cat([patches, other]), image.repeat(2)

@@ -114,8 +114,8 @@ class Perturbation:
         self._shape = size, size
         self._generator = generator
 
-    def draw(self, image: Tensor, orientation: Tensor, planes: int = 1) -> Tensor:
-        """Noise of unit variance, (B, P, size, size), independent between planes.
+    def draw(self, image: Tensor, orientation: Tensor) -> Tensor:
+        """Noise of unit variance, (B, 1, size, size).
 
         Parameters
         ----------
@@ -123,13 +123,11 @@ class Perturbation:
             Number of the image of each patch.
         orientation : (B,) int64
             Orientation of each patch; its noise is rotated too.
-        planes : int
-            Number of planes of a patch.
         """
         if self._white:
-            return torch.randn(len(image), planes, *self._shape, generator=self._generator)
+            return torch.randn(len(image), 1, *self._shape, generator=self._generator)
         drawn = []
         for number, turn in zip(image.tolist(), orientation.tolist(), strict=True):
-            source = self._sources[number]
-            drawn.append(turned(slab_noise(source, planes, self._shape, self._generator), turn))
-        return torch.stack(drawn)
+            noise = self._sources[number].draw(self._shape, self._generator)
+            drawn.append(turned(noise, turn))
+        return torch.stack(drawn)[:, None]

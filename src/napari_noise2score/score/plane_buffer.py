@@ -128,7 +128,7 @@ class PlaneChoice:
     patch : int
         Height and width of a patch, pixels.
     planes : int
-        Number of adjacent planes of a patch.
+        Number of planes of a patch, its context included.
     whole : callable
         Returns a random whole number below another one.
 
@@ -150,7 +150,7 @@ class PlaneChoice:
         whole: Callable[[int], int],
     ) -> None:
         self._images, self._pairs, self._buffer = images, pairs, buffer
-        self._patch, self._slices, self._whole = patch, planes, whole
+        self._patch, self._planes, self._whole = patch, planes, whole
         self._pixels = sum(math.prod(image.shape) for image in images)
         self.drawn = 0
         self.shelves: dict[int, list[int]] = {}
@@ -212,7 +212,7 @@ class PlaneChoice:
         """Number of planes of an image that fit in the buffer beside the other images."""
         count = self._images[image].shape[0]
         share = self._buffer.in_memory / self._pixels
-        return max(at_least, int(share / 4 * count) // self._slices)
+        return max(at_least, int(share / 4 * count) // self._planes)
 
     def _first(self, image: int) -> int:
         if not self._images[image].costly:

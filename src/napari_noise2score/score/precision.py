@@ -1,13 +1,10 @@
 """Reduced precision: used where a device computes faster in bfloat16, and gets it right.
 
-That a processor has an instruction does not mean that it is used without a fault: on processors
-with AMX, PyTorch (2.11 to 2.13) gives NaN as the weight gradient of a three-dimensional
-convolution, and sometimes ends the process (SIGSEGV, SIGFPE) where it computes one. So no such
-gradient is computed in bfloat16 on a CPU, not even as a trial. Each other kind of layer of a
-network is tried against float32 before it runs in bfloat16, at about the size that it has in a
-training. The trial is made once in a process, with fixed numbers, so its outcome depends on the
-machine and on PyTorch alone. What a trial can miss, a result that is not finite, is computed
-again in float32 by those who use a `Precision`.
+That a processor has an instruction does not mean that it is used without a fault. So each kind of
+layer of a network is tried against float32 before the network runs in bfloat16, at about the size
+that it has in a training. The trial is made once in a process, with fixed numbers, so its outcome
+depends on the machine and on PyTorch alone. What a trial can miss, a result that is not finite, is
+computed again in float32 by those who use a `Precision`.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -57,23 +53,22 @@ class Layer:
         """The kind of a module; None for one that computes in the precision of its input."""
         if isinstance(module, nn.Linear):
             return cls(nn.Linear, module.in_features, module.out_features)
-        for kind in (nn.Conv2d, nn.Conv3d):
-            if isinstance(module, kind):
-                assert not isinstance(module.padding, str)
-                return cls(
-                    kind,
-                    module.in_channels,
-                    module.out_channels,
-                    module.kernel_size,
-                    module.stride,
-                    module.padding,
-                )
+        if isinstance(module, nn.Conv2d):
+            assert not isinstance(module.padding, str)
+            return cls(
+                nn.Conv2d,
+                module.in_channels,
+                module.out_channels,
+                module.kernel_size,
+                module.stride,
+                module.padding,
+            )
         return None
 
     def example(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """An input, weights and biases for such a layer, on the CPU; numbers of bfloat16."""
         width = _WIDTH // max(self.inputs, self.outputs)
-        size = (*self.kernel[:-2], width // 2, width) if self.kernel else ()
+        size = (width // 2, width) if self.kernel else ()
         shapes = (
             (_COUNT, self.inputs, *size),
             (self.outputs, self.inputs, *self.kernel),
@@ -87,14 +82,11 @@ class Layer:
         """Its output."""
         if self.kind is nn.Linear:
             return F.linear(x, weight, bias)
-        convolve = F.conv2d if self.kind is nn.Conv2d else F.conv3d
-        return convolve(x, weight, bias, self.stride, self.padding)
+        return F.conv2d(x, weight, bias, self.stride, self.padding)
 
 
 IsRight: TypeAlias = Callable[[torch.device, Layer, bool], bool]
 """Whether a layer is right in bfloat16 on a device; with its gradients if the last one is True."""
-
-_DEPTH_EXACT: ContextVar[bool] = ContextVar('_DEPTH_EXACT', default=False)
 
 
 class Precision:
@@ -112,8 +104,7 @@ class Precision:
 
     Notes
     -----
-    Three-dimensional convolutions may run in float32 while all others run in bfloat16. If
-    anything else is wrong all of the network runs in float32.
+    If any layer is wrong in bfloat16 all of the network runs in float32.
     """
 
     def __init__(
@@ -141,21 +132,11 @@ class Precision:
     def of(self, network: object) -> Iterator[None]:
         """Context for computing a network, and its gradients if they are enabled."""
         learning = torch.is_grad_enabled()
-        wrong = {
-            layer.kind
-            for layer in (layers_of(network) if self._reduced else ())
-            if not self._is_right(self._device, layer, learning)
-        }
-        if not self._reduced or wrong - {nn.Conv3d}:
-            with self._full():
-                yield
-            return
-        before = _DEPTH_EXACT.set(nn.Conv3d in wrong)
-        try:
-            with torch.autocast(self._device.type, torch.bfloat16):
-                yield
-        finally:
-            _DEPTH_EXACT.reset(before)
+        reduced = self._reduced and all(
+            self._is_right(self._device, layer, learning) for layer in layers_of(network)
+        )
+        with torch.autocast(self._device.type, torch.bfloat16) if reduced else self._full():
+            yield
 
     def _full(self) -> AbstractContextManager[Any]:
         """Float32, in whatever context."""
@@ -189,21 +170,9 @@ def layers_of(network: object) -> frozenset[Layer]:
     return frozenset(filter(None, map(Layer.of, modules)))
 
 
-@contextmanager
-def depth_precision(x: Tensor) -> Iterator[Tensor]:
-    """Context for three-dimensional layers, with their input in the precision that they take."""
-    if _DEPTH_EXACT.get() and torch.is_autocast_enabled(x.device.type):
-        with torch.autocast(x.device.type, enabled=False):
-            yield x.float()
-    else:
-        yield x
-
-
 @cache
 def tried(device: torch.device, layer: Layer, learning: bool) -> bool:
     """Whether a kind of layer gives in bfloat16 what it gives in float32, within rounding.
-
-    Three-dimensional convolutions that learn are not tried on a CPU, and False is returned.
 
     Parameters
     ----------
@@ -214,8 +183,6 @@ def tried(device: torch.device, layer: Layer, learning: bool) -> bool:
     learning : bool
         Whether its gradients have to be right too, for its input and for its weights.
     """
-    if learning and layer.kind is nn.Conv3d and device.type == 'cpu':
-        return False  # where it is wrong it may end the process
     try:
         exact, fast = (_results(device, layer, learning, low) for low in (False, True))
     except RuntimeError as error:  # PyTorch has no such operation on this device
@@ -245,5 +212,6 @@ def _results(device: torch.device, layer: Layer, learning: bool, low: bool) -> l
 
 def _laid(values: Tensor) -> Tensor:
     """Laid out in memory as `napari_noise2score.score.network` does it."""
-    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return values.contiguous(memory_format=layouts.get(values.ndim, torch.contiguous_format))
+    if values.ndim < 4:
+        return values.contiguous()
+    return values.contiguous(memory_format=torch.channels_last)

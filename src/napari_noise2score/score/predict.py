@@ -75,7 +75,7 @@ def predict_clean(
         Trained on images like this one.
     planes : NoisyPlanes
         The channel, (N, Y, X), in its unit-noise coordinate, NaN where there is no image; any
-        size. The number of planes in memory is that of the input planes of the network.
+        size. They are read one by one.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``. Several devices, such as
         ``'cuda:0,cuda:1'``, share the tiles; the result is the same, on CPUs bit for bit.
@@ -115,7 +115,7 @@ def predict_clean(
     Raises
     ------
     InputError
-        If the network needs adjacent planes and the channel has none.
+        If there is no such device.
     """
     devices = choose_devices(device)
     reduced = False if exact else None

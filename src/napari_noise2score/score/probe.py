@@ -16,8 +16,8 @@ The third does not need Gaussian noise, but independent pixels and a good initia
 - *resampled*: the image itself, and the same with the noise of some pixels resampled, which shows
 how much noise remains in an estimate (`napari_noise2score.score.resampling`).
 
-If a network has several input planes, the inputs are slabs, recorrupted as a whole or from one
-time, and the target is their central plane.
+If a network sees a context, the inputs are slabs: planes in the middle of their context, which is
+never recorrupted. The target is the central plane.
 
 For a network that was trained on the noise of a trial the risk is too low, because it may have
 memorised these pixels. So they are excluded from the training (`Probe.held`).
@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.perturbation import noise_source, slab_noise
 from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.resampling import Resampled
@@ -68,7 +69,7 @@ class Probe:
     Attributes
     ----------
     slabs : (2 K, P, S, S) float32
-        Inputs, in the unit-noise coordinate: P planes each; the central one is estimated.
+        Inputs, in the unit-noise coordinate: planes alone, or in the middle of their context.
     target : (2 K, S, S) float32
         Targets, there too.
     image : (2 K,) int64
@@ -171,7 +172,6 @@ def draw_probe(
     places: int = PLACES,
     margin: int = 0,
     strength: float = STRENGTH,
-    planes: int = 1,
     resample: Resample | None = None,
     buffer: PlaneBuffer | None = None,
     context: bool = False,
@@ -198,19 +198,17 @@ def draw_probe(
         Width of the border that is not compared, pixels.
     strength : float
         ``a`` of the recorruption, noise standard deviations.
-    planes : int
-        Number of adjacent planes of an input, odd.
     resample : callable, optional
         Resamples noise.
     buffer : PlaneBuffer, optional
         Planes of the images that were read already.
     context : bool
-        Whether the other planes of an input are its context. It is never perturbed, and two frames
-        are not compared: each would be in the context of the other.
+        Whether an input has a context. It is never perturbed, and two frames are not compared:
+        each would be in the context of the other.
     witnessed : bool
         Whether one of the planes beside is left out of the context, as a witness.
     """
-    sampler = PatchSampler(images, size, generator, planes=planes, buffer=buffer, context=context)
+    sampler = PatchSampler(images, size, generator, buffer=buffer, context=context)
     sources = [noise_source(image.correlation) for image in images]
     chosen = sampler.images(places)
     trials: list[tuple[Tensor, Tensor]] = []
@@ -219,6 +217,7 @@ def draw_probe(
     doubts: list[float] = []
     own: list[float] = []
     alone: dict[int, int] = {}
+    planes = 1 + PLANES if context else 1
     half = planes // 2
     weights, slopes = torch.ones(2, places, size, size)
     witness = torch.full((places, size, size), torch.nan)
@@ -228,9 +227,9 @@ def draw_probe(
         image = images[number]
         pair = two_frames(sampler, number, margin) if image.pairs and not context else None
         if pair is not None:
-            at, (one, other) = len(known), pair.slabs
+            at, (one, other) = len(known), pair.patches
             held += [box.inside(margin) for box in pair.boxes]
-            trials += [(one, other[half]), (other, pair.brought)]
+            trials += [(one[None], other), (other[None], pair.brought)]
             weights[at], slopes[at], light[at] = pair.weight, pair.slope, pair.light
             known.append(pair.noise)
             paired[at] = True

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
@@ -42,14 +41,6 @@ Bools = NDArray[np.bool_]
 
 class Planes(ReadPlanes, Protocol):
     """Planes of one channel in the unit-noise coordinate, read one by one."""
-
-    def slab(self, index: int, count: int) -> tuple[int | None, ...]:
-        """Numbers of ``count`` adjacent planes, centred on ``index``.
-
-        None for planes beyond the end of a stack. Raises InputError if ``count`` is above 1 and
-        planes have no neighbours.
-        """
-        ...
 
     def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
         """What a network with context sees beside a plane, or beside a window of it.
@@ -99,10 +90,10 @@ class NoisyPlanes(Planes, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanesInMemory:
-    """Slabs (N, P, Y, X) float32 in memory, with the noise of a channel; no two of one scene.
+    """Planes in memory, with the noise of a channel; no two of one scene.
 
-    Number n < N is the central plane of slab n. From N on, the numbers are those of all planes of
-    all slabs, which are only inputs of the network.
+    Plane n is the central one of slab n of the ``array`` (N, P, Y, X) float32: it is alone, or in
+    the middle of its context.
     """
 
     array: NDArray[np.float32]
@@ -130,23 +121,12 @@ class PlanesInMemory:
 
     def plane(self, index: int) -> NDArray[np.float32]:
         """Plane ``index``, (Y, X) float32."""
-        count, planes = self.array.shape[:2]
-        where = (index, planes // 2) if index < count else divmod(index - count, planes)
-        plane: NDArray[np.float32] = self.array[where]
+        plane: NDArray[np.float32] = self.array[index, self.array.shape[1] // 2]
         return plane
 
-    def slab(self, index: int, count: int) -> tuple[int, ...]:
-        """Numbers of ``count`` planes of slab ``index``, centred on its central plane."""
-        slabs, planes = self.array.shape[:2]
-        if count > planes:
-            raise InputError(f'slabs of {planes} planes are held, and {count} are to be seen')
-        first = slabs + index * planes + (planes - count) // 2
-        numbers = range(first, first + count)
-        return (*numbers[: count // 2], index, *numbers[count // 2 + 1 :])
-
     def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
-        """The context of a plane: the other planes of its slab, if they are one."""
-        context = context_in(self.array[index]) if self.array.shape[1] == 1 + PLANES else None
+        """The context of a plane: the other planes of its slab, if there are any."""
+        context = context_in(self.array[index]) if self.array.shape[1] > 1 else None
         return context if window is None or context is None else context[:, *window]
 
     def patch_context(
@@ -184,8 +164,8 @@ class Box(NamedTuple):
 class Patches(NamedTuple):
     """A batch: ``values`` (B, P, Y, X) float32 in the unit-noise coordinate, the ``image`` (B,)
     and the ``orientation`` (B,) of each, int64, and ``weight`` (B, 1, Y, X) float32, 0 where
-    pixels of the central plane are excluded from the training, or blank. Planes beyond the end of
-    a stack, and blank ones, are NaN.
+    pixels of the central plane are excluded from the training, or blank. What there is not of a
+    context is NaN.
     """
 
     values: Tensor
@@ -233,10 +213,8 @@ class PatchSampler:
         Source of the random numbers, on the CPU.
     held : sequence of Box
         Pixels that are excluded from the training.
-    planes : int
-        Number of adjacent planes of a patch, odd.
     context : bool
-        Whether the other planes of a patch are its context, not adjacent planes.
+        Whether a patch is in the middle of its context, and not a plane alone.
     in_memory : int
         Size of the buffer of planes, bytes.
     buffer : PlaneBuffer, optional
@@ -249,13 +227,13 @@ class PatchSampler:
         size: int,
         generator: torch.Generator,
         held: Sequence[Box] = (),
-        planes: int = 1,
         in_memory: int = CACHE_BYTES,
         buffer: PlaneBuffer | None = None,
         context: bool = False,
     ) -> None:
-        self._images, self._planes, self._context = images, planes, context
+        self._images, self._context = images, context
         self._buffer = buffer or PlaneBuffer(images, in_memory)
+        planes = 1 + PLANES if context else 1
         self._choice = PlaneChoice(images, self._pairs, self._buffer, size, planes, self._whole)
         self.size, self.generator = size, generator
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
@@ -344,17 +322,14 @@ class PatchSampler:
         return plane[box.top : box.top + box.size, box.left : box.left + box.size]
 
     def slab(self, box: Box, without: int | None = None) -> Tensor:
-        """The pixels of a box and those of its neighbours, upright, (P, size, size) float32.
+        """The pixels of a box, alone or in the middle of their context, upright.
 
-        NaN beyond the end of a stack, and where a neighbour is blank. The context is ``without``
-        the plane of that number.
+        (P, size, size) float32, NaN where there is nothing of a context. That is ``without`` the
+        plane of this number.
         """
-        if self._context:
-            return torch.from_numpy(self._with_context(box, without))
-        numbers = self._images[box.image].slab(box.plane, self._planes)
-        nothing = torch.full((box.size, box.size), torch.nan)
-        planes = [nothing if n is None else self.cut(box._replace(plane=n)) for n in numbers]
-        return torch.stack(planes)
+        if not self._context:
+            return self.cut(box)[None]
+        return torch.from_numpy(self._with_context(box, without))
 
     def slab_and_witness(self, box: Box) -> tuple[Tensor, Tensor]:
         """A slab as of `slab`, with a plane beside it left out of its context, and this plane.

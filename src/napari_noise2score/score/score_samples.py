@@ -25,7 +25,6 @@ from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
-from napari_noise2score.score.slabs import read_slab
 
 Array = NDArray[np.float64]
 
@@ -146,13 +145,7 @@ def sample_score(
     if not indices:
         every = range(channel.shape[0])
         indices = [next(i for i in every if not np.isnan(channel.plane(i)).all())]
-    depth = model.network.settings.planes
-    half = depth // 2
-    numbers = [channel.slab(i, depth) for i in indices]
-    slabs = [
-        read_slab(slab, lambda n: filled(channel.plane(n))[rows, columns]) for slab in numbers
-    ]
-    window = np.stack(slabs)
+    window = np.stack([filled(channel.plane(i))[rows, columns] for i in indices])
     blank = np.stack([np.isnan(channel.plane(i)[rows, columns]) for i in indices])
     whole = _blocks(~blank).min(axis=(1, 2))
     if not whole.any():
@@ -165,10 +158,9 @@ def sample_score(
     total = 2 * draws
     for number in range(draws):
         noise = smoothing * channel.correlation.sample(window.shape, rng)
-        step = np.zeros(window.shape)
-        step[:, half] = _STEP * rng.choice([-1.0, 1.0], window[:, half].shape)
+        step = _STEP * rng.choice([-1.0, 1.0], window.shape)
         for place, (at, score) in enumerate((('z', 'score'), ('moved', 'moved_score'))):
-            planes_at = PlanesInMemory.like(channel, window + noise + place * step)
+            planes_at = PlanesInMemory.like(channel, (window + noise + place * step)[:, None])
             steps = predict_clean(model, planes_at, device=device, orientations=1, exact=True)
 
             def of_all(tile: PredictProgress, part: int = 2 * number + place) -> PredictProgress:
@@ -176,7 +168,7 @@ def sample_score(
 
             clean = yield from relay(steps, of_all)
             level = clean.astype(np.float64)
-            z = planes_at.array[:, half].astype(np.float64)
+            z = planes_at.array[:, 0].astype(np.float64)
             variance = np.maximum(table.variance_at(level), SMALLEST_VARIANCE)
             parts[at].append(z)
             parts[score].append((level - z) / (variance + extra))
@@ -185,7 +177,7 @@ def sample_score(
     blocks = {
         name: np.stack([_blocks(a)[whole] for a in arrays]) for name, arrays in parts.items()
     }
-    noisy = _blocks(window[:, half].astype(np.float64))[whole][None]
+    noisy = _blocks(window.astype(np.float64))[whole][None]
     return ScoreSamples(noisy=noisy, smoothing=smoothing, **blocks)
 
 

@@ -15,7 +15,6 @@ from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.context import mirrored, with_context
 from napari_noise2score.score.network.parts import Network
 from napari_noise2score.score.sampler import NoisyPlanes
-from napari_noise2score.score.slabs import read_slab
 
 _MIRRORED = 5
 """Distance from the box of a tile up to which filled values depend on the image, in radii of the
@@ -26,7 +25,7 @@ Plane = NDArray[np.float32]
 
 
 class TileInputs:
-    """Reads the tiles of planes; the last planes are kept.
+    """Reads the tiles of planes; the last plane is kept.
 
     Parameters
     ----------
@@ -40,13 +39,12 @@ class TileInputs:
 
     def __init__(self, planes: NoisyPlanes, network: Network, box: Window) -> None:
         self._planes, self._box = planes, box
-        self._together, self._context = network.settings.planes, network.settings.context
-        self._radius = network.receptive_radius
+        self._context, self._radius = network.settings.context, network.receptive_radius
         whole = Window.whole(planes.shape)
         self._here = box.common(whole) or whole
         beside: Any = planes
         self._beside = beside.part(self._here) if self._context and self._here != whole else planes
-        self._read = lru_cache(maxsize=self._together)(self._read_plane)
+        self._read = lru_cache(maxsize=1)(self._read_plane)
 
     def image_in(self, index: int, window: Window) -> bool:
         """Whether a window of a plane has any image."""
@@ -58,16 +56,12 @@ class TileInputs:
         Its slab (1, P, Y, X); and the places with an image (1, P, Y, X), if they are not all.
         """
         own = seen.within(self._box)
-        if self._context:
-            values, mask = (part[own] for part in self._read(index))
-            slab = with_context(values, self._context_of(index, seen))
-            there = np.broadcast_to(mask, slab.shape)
-        else:
-            numbers = self._planes.slab(index, self._together)
-            slab = read_slab(numbers, lambda number: self._read(number)[0][own])
-            there = read_slab(numbers, lambda number: self._read(number)[1][own])
-        everywhere = bool((there != 0).all())  # NaN too: beyond the end of a stack
-        return tuple(torch.tensor(a)[None] for a in ((slab,) if everywhere else (slab, there)))
+        values, mask = (part[own] for part in self._read(index))
+        slab = (
+            with_context(values, self._context_of(index, seen)) if self._context else values[None]
+        )
+        there = np.broadcast_to(mask, slab.shape)
+        return tuple(torch.tensor(a)[None] for a in ((slab,) if mask.all() else (slab, there)))
 
     def _context_of(self, index: int, seen: Window) -> Plane | None:
         inside = seen.common(self._here)

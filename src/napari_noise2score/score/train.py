@@ -6,6 +6,7 @@ a progress bar on the command line.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Generator, Sequence
@@ -18,7 +19,6 @@ from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_devices
 from napari_noise2score.score.distributed import team_of
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network.choice import widened
 from napari_noise2score.score.network.parts import centre_of
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import starting_model
@@ -93,7 +93,7 @@ def train(
     TrainingError
         If the loss is not finite in float32 either, or nothing was learned after restarts.
     InputError
-        If there are no images or device, or the slices of network, images and start do not fit.
+        If there are no images, or no such device.
 
     Notes
     -----
@@ -177,6 +177,6 @@ def beginning(
     start = start or starting_model(settings.init)
     if start is None:
         return None
-    network = widened(start.network, settings.slices)
+    network = copy.deepcopy(start.network)
     network.centre.fill_(centre_of(some_patches(images, settings.patch, settings.seed)))
     return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})

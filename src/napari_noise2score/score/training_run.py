@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
-from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
 from napari_noise2score.score.distributed import Member, Team
 from napari_noise2score.score.gradient import gradient
@@ -23,7 +22,7 @@ from napari_noise2score.score.learner import Learner
 from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.monitor import ADVICE, LossMonitor
-from napari_noise2score.score.network.choice import network_of, widened
+from napari_noise2score.score.network.choice import network_of
 from napari_noise2score.score.network.parts import Network, centre_of, channels_last
 from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.plane_buffer import PlaneBuffer
@@ -63,10 +62,7 @@ class TrainingRun:
         self.noise = NoiseConditioning(images, self.device)
         network = self._first_network()
         context = network.settings.context
-        planes = 1 + PLANES if context else settings.slices
         settings.check_patch(network.settings)
-        for image in images:
-            image.slab(0, settings.slices)  # raises an error if it has no neighbours
         separate, margin = torch.Generator().manual_seed(settings.seed), settings.patch // 4
         # for an evaluation, or only for the report
         most = PLACES if settings.trains else PLACES // 4
@@ -80,7 +76,6 @@ class TrainingRun:
             separate,
             places,
             margin,
-            planes=planes,
             context=context,
             witnessed=context,
             resample=None if resampler is None else resampler.draw_from_cpu,
@@ -91,7 +86,6 @@ class TrainingRun:
             settings.patch,
             self.generator,
             self.probe.held,
-            planes,
             buffer=buffer,
             context=context,
         )
@@ -170,20 +164,15 @@ class TrainingRun:
         return f'{ADVICE}; or lower the learning rate (it is {rate})'
 
     def _first_network(self) -> Network:
-        slices = self.settings.slices
         if self.start is None:
-            size = replace(self.settings.network or NetworkSettings(), planes=slices)
-            return network_of(size, self.generator)
-        return widened(self.start.network, slices).requires_grad_(True).train()
+            return network_of(self.settings.network or NetworkSettings(), self.generator)
+        return copy.deepcopy(self.start.network).requires_grad_(True).train()
 
     def _begin(self, network: Network, learning_rate: float) -> None:
         network = channels_last(network.to(self.device))
         network.centre.fill_(self.centre)
         self.team.equalise(network)
-        fresh = 0
-        if self.start is not None:
-            fresh = self.settings.slices // 2 - self.start.network.settings.planes // 2
-        self.learner = Learner(network, learning_rate, fresh, self.settings.learning_rate)
+        self.learner = Learner(network, learning_rate)
         self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
         self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)
         self.evaluations = 0

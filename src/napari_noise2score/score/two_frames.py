@@ -20,16 +20,16 @@ _MOSTLY = 0.5
 class TwoFrames(NamedTuple):
     """Two frames at one place.
 
-    ``boxes`` are the places in the two planes, ``slabs`` (P, S, S) float32 their values. The
-    target of the first slab is the central plane of the second. The target of the second is
-    ``brought`` (S, S), the central plane of the first, converted to the light of the second. They
-    are compared where ``weight`` (S, S) is 1. ``light`` is the change of the light from the first
-    to the second, None if there is none, and ``slope`` (S, S) its derivative. ``noise`` is the
-    noise variance of both targets, with the weight ``slope ** 2`` for the first frame.
+    ``boxes`` are the places in the two planes, ``patches`` (S, S) float32 their values. The target
+    of the first is the second. The target of the second is ``brought`` (S, S), the first one,
+    converted to the light of the second. They are compared where ``weight`` (S, S) is 1. ``light``
+    is the change of the light from the first to the second, None if there is none, and ``slope``
+    (S, S) its derivative. ``noise`` is the noise variance of both targets, with the weight
+    ``slope ** 2`` for the first frame.
     """
 
     boxes: tuple[Box, Box]
-    slabs: tuple[Tensor, Tensor]
+    patches: tuple[Tensor, Tensor]
     brought: Tensor
     weight: Tensor
     light: LevelChange | None
@@ -59,12 +59,11 @@ def two_frames(sampler: PatchSampler, number: int, margin: int) -> TwoFrames | N
     else:
         return None
     boxes = first, first._replace(plane=pair.second)
-    one, other = (sampler.slab(box) for box in boxes)
-    here, there = (slab[len(slab) // 2] for slab in (one, other))
+    here, there = (sampler.cut(box) for box in boxes)
     brought, slope = _brought(pair, here, there)
     share = (weight * (1 + slope**2))[inner, inner].mean()
     noise = float((weight * (brought - there) ** 2)[inner, inner].mean() / share)
-    return TwoFrames(boxes, (one, other), brought, weight, pair.change, slope, noise)
+    return TwoFrames(boxes, (here, there), brought, weight, pair.change, slope, noise)
 
 
 def _brought(pair: PlanePair, here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:

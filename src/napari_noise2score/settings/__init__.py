@@ -2,7 +2,8 @@
 
 `denoising` has the settings of `denoise`; `training`, `network`, `pretraining` and `panel` have
 its parts and others; `choices` has enumerations; `tree` has nested settings and plain values;
-`options` has command-line options. Forms and Preferences are in `_widget`.
+`options` has command-line options; `retired` has settings of earlier versions. Forms and
+Preferences are in `_widget`.
 """
 
 from napari_noise2score.settings.choices import (

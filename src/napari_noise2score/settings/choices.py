@@ -55,7 +55,7 @@ class Context(StrEnum):
     TIME = 'time'
     DEPTH = 'depth'
 
-    def axis_of(self, axes: str, shape: Sequence[int], slices: int = 1) -> str | None:
+    def axis_of(self, axes: str, shape: Sequence[int]) -> str | None:
         """The axis of the context of an image, ``'T'`` or ``'Z'``; None for no context.
 
         Parameters
@@ -64,25 +64,18 @@ class Context(StrEnum):
             Axes of the image.
         shape : sequence of int
             Its shape.
-        slices : int
-            Slices that the network sees at once in any case.
 
         Raises
         ------
         InputError
-            If a context is requested for an axis that has fewer than two planes, or beside slices.
+            If a context is requested for an axis that has fewer than two planes.
         """
         long = [letter for letter in 'TZ' if letter in axes and shape[axes.index(letter)] > 1]
         if self is Context.AUTO:
-            return next(iter(long), None) if slices == 1 else None
+            return next(iter(long), None)
         wanted = {Context.TIME: 'T', Context.DEPTH: 'Z'}.get(self)
         if wanted is None:
             return None
-        if slices > 1:
-            raise InputError(
-                f'context is {self.value}, but the network sees {slices} slices at once; give '
-                'context none (--context none), or use a network for single slices (--slices 1)'
-            )
         if wanted not in long:
             what = 'two frames along T' if wanted == 'T' else 'two slices along Z'
             raise InputError(

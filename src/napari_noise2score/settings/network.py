@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.fields import check, setting
-from napari_noise2score.settings.tree import to_dict
-
-MOST_PLANES = 9
-"""Maximum number of input planes of a network."""
+from napari_noise2score.settings.retired import without_slices
+from napari_noise2score.settings.tree import from_dict, to_dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +25,9 @@ class NetworkSettings:
     blocks : int
         Number of residual blocks at each resolution, 1 to 8, both in the encoder and in the
         decoder.
-    planes : int
-        Number of adjacent input planes, from which the central one is predicted; odd, 1 to 9.
     context : bool
         Whether the network sees what the other frames or slices say, and works at half resolution:
-        a `ContextNetwork` instead of a `ScoreNetwork`. It has one plane.
+        a `ContextNetwork` instead of a `ScoreNetwork`.
 
     Raises
     ------
@@ -60,11 +56,6 @@ class NetworkSettings:
         least=1,
         most=8,
     )
-    planes: int = setting(
-        1,
-        label='Planes seen at once',
-        help='Number of neighbouring planes that the network sees at once.',
-    )
     context: bool = setting(
         False,
         label='Context',
@@ -72,13 +63,7 @@ class NetworkSettings:
     )
 
     def __post_init__(self) -> None:
-        check_planes(self.planes, 'network planes')
         check(self, 'network ')
-        if self.context and self.planes != 1:
-            raise InputError(
-                f'a network with context has {self.planes} input planes; 1 is needed, because '
-                'the context contains the others'
-            )
 
     @property
     def size_multiple(self) -> int:
@@ -92,14 +77,14 @@ class NetworkSettings:
         """Plain representation for JSON; the constructor's keywords."""
         return to_dict(self)
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkSettings:
+        """Size from the result of `to_dict`, also of earlier versions.
 
-def check_planes(count: Any, name: str) -> None:
-    """Raise InputError unless ``count`` is a valid number of planes.
-
-    ``name`` is used in the message.
-    """
-    if not isinstance(count, int) or not 1 <= count <= MOST_PLANES or not count % 2:
-        raise InputError(
-            f'{name} is {count!r}; an odd number from 1 to {MOST_PLANES} is needed: the plane '
-            'itself and the same number on each side; 1 means plane by plane'
-        )
+        Raises
+        ------
+        InputError
+            If there is no such field, a value is not accepted, or the network saw several slices
+            at once.
+        """
+        return from_dict(cls, without_slices(values, 'planes'))

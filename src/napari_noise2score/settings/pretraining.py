@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from napari_noise2score.errors import InputError
 from napari_noise2score.fields import check, setting
 from napari_noise2score.settings.choices import Device
 from napari_noise2score.settings.network import NetworkSettings
@@ -67,12 +66,6 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.network.planes != 1:
-            raise InputError(
-                f'the network has {self.network.planes} input planes; 1 is needed, because '
-                'synthetic images have one plane; a training on z-stacks adds input planes to the '
-                'pretrained network'
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.fields import check, setting
 from napari_noise2score.settings.choices import Device, Loss, StartFrom
 from napari_noise2score.settings.devices import ALL_GPUS, device_names
-from napari_noise2score.settings.network import MOST_PLANES, NetworkSettings, check_planes
-from napari_noise2score.settings.tree import to_dict
+from napari_noise2score.settings.network import NetworkSettings
+from napari_noise2score.settings.retired import without_slices
+from napari_noise2score.settings.tree import from_dict, to_dict
 
 _WEEK = 7 * 24 * 3600
 """Longest training time of a form, s."""
@@ -31,10 +33,6 @@ class TrainSettings:
     init : str
         Initial weights: ``'warm'``, the pretrained weights that ship with the package;
         ``'scratch'``, random weights; or the path of a model file.
-    slices : int
-        Number of adjacent input slices of a z-stack, from which the central one is predicted: odd,
-        1 to 9; 1 means slice by slice. A model from which the training starts may have fewer, but
-        not more.
     loss : Loss
         Loss of the training; a name in `napari_noise2score.score.loss.LOSSES`.
     frames : bool
@@ -111,25 +109,6 @@ class TrainSettings:
         },
         more_choices=True,
         metavar='warm|scratch|M',
-    )
-    slices: int = setting(
-        1,
-        label='Network',
-        help='Number of neighbouring slices of a z-stack that the network sees at once: 1 '
-        '(slice by slice), 3, 5, 7 or 9.',
-        details='More slices help where structures continue from slice to slice. Training steps '
-        'and the correction take about 1.4 times as long with 3 slices, twice with 5, and the '
-        'pretrained weights must first learn to use the neighbours. Needs an axis Z.',
-        choices={
-            1: 'Slice by slice',
-            3: '3D, 3 slices at once',
-            5: '3D, 5 slices at once',
-            7: '3D, 7 slices at once',
-        },
-        more_choices=True,
-        least=1,
-        most=MOST_PLANES,
-        metavar='N',
     )
     loss: Loss = setting(
         Loss.PRECONDITIONED,
@@ -217,7 +196,6 @@ class TrainSettings:
     )
 
     def __post_init__(self) -> None:
-        check_planes(self.slices, 'slices')
         check(self)
         device_names(self.device)
         if self.seconds is None and self.steps is None:
@@ -231,11 +209,6 @@ class TrainSettings:
             raise InputError(
                 f'a network is given, but init is {self.init!r}, which has its own network; a '
                 "network is accepted with init 'scratch' only"
-            )
-        if self.network is not None and self.network.planes not in (1, self.slices):
-            raise InputError(
-                f'a network with {self.network.planes} input planes is given, but slices is '
-                f'{self.slices}; give slices alone'
             )
         self.check_patch(self.network or NetworkSettings())
 
@@ -260,6 +233,18 @@ class TrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain representation for JSON."""
         return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainSettings:
+        """Settings from the result of `to_dict`, also of earlier versions.
+
+        Raises
+        ------
+        InputError
+            If there is no such setting, a value is not accepted, or the network saw several slices
+            at once.
+        """
+        return from_dict(cls, without_slices(values, 'slices'))
 
     def progress(self, step: int, seconds: float) -> float:
         """Completed share of the training, 0 to 1."""

@@ -78,14 +78,15 @@ def test_an_interrupted_run_goes_on(tmp_path):
         assert torch.equal(one, other)
 
 
-def test_a_state_that_says_nothing_of_planes_goes_on(tmp_path):
-    """It was begun before networks could see neighbours."""
+def test_a_state_of_an_earlier_version_goes_on(tmp_path):
+    """It states how many planes the network sees at once, and nothing of a context."""
     state = tmp_path / 'state.pt'
     finish(pretrain(quick(2), source=flat, state=state))
     kept = torch.load(state, weights_only=True)
-    del kept['settings']['network']['planes']
+    del kept['settings']['network']['context']
+    kept['settings']['network']['planes'] = 1
     torch.save(kept, state)
-    assert finish(pretrain(quick(2), source=flat, state=state)).network.settings.planes == 1
+    assert not finish(pretrain(quick(2), source=flat, state=state)).network.settings.context
 
 
 def test_a_state_of_other_settings_is_refused(tmp_path):

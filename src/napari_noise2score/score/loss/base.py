@@ -56,11 +56,10 @@ class ScoreLoss(ABC):
         network : callable
             ``network(z, sigma_a)``; for several batches in a row too.
         noisy : (B, P, Y, X)
-            Patches in the unit-noise coordinate, each a slab of P planes, NaN for those beyond the
-            end of a stack; the score is learned at the middle one.
+            Patches in the unit-noise coordinate, each a plane alone or in the middle of its
+            context; the score is learned at the plane.
         u : (B, P, Y, X)
-            Gaussian field of unit variance, with the correlation of the noise, independent
-            between planes.
+            Gaussian field of unit variance, with the correlation of the noise; 0 in a context.
         variance_at : callable
             Noise variance, (B, 1, Y, X), for a clean level of that shape; 1 where the
             coordinate does its job.

@@ -109,10 +109,6 @@ class Network(nn.Module, ABC):
     def receptive_radius(self) -> int:
         """Pixels to each side that an output pixel can depend on."""
 
-    def outer_weights(self, count: int) -> list[nn.Parameter]:
-        """Weights of the first ``count`` blocks, which combine the outermost planes."""
-        return []
-
     def add_levels(self) -> None:
         """Add the layers of `through_levels`, which follow the settings."""
         widths = self.widths(self.settings)
@@ -168,7 +164,7 @@ class Network(nn.Module, ABC):
     def initialise(self, generator: torch.Generator | None, *start_at_zero: nn.Module) -> None:
         """He's initialisation; the last layers of the branches start at zero."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
+            if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
                 nn.init.zeros_(cast(Tensor, module.bias))
         for module in start_at_zero:
@@ -183,8 +179,6 @@ def channels_last(network: N) -> N:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        elif isinstance(module, nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network
 
 

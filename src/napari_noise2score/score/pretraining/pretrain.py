@@ -37,7 +37,6 @@ from napari_noise2score.score.pretraining.synthetic_pairs import Source, Synthet
 from napari_noise2score.score.pretraining.synthetic_sequences import SyntheticSequences
 from napari_noise2score.score.threads import usable_threads, using
 from napari_noise2score.settings import NetworkSettings, PretrainSettings
-from napari_noise2score.settings.tree import from_dict
 
 _WARM_UP = 200
 _LEAST_RATE = 0.01
@@ -219,7 +218,7 @@ def _read(state: str | os.PathLike[str], settings: PretrainSettings) -> dict[str
     try:
         kept: dict[str, Any] = torch.load(state, weights_only=True, map_location='cpu')
         found, wanted = kept['settings'], settings.to_dict()
-        found['network'] = from_dict(NetworkSettings, found['network']).to_dict()
+        found['network'] = NetworkSettings.from_dict(found['network']).to_dict()
     except (
         EOFError,
         InputError,

@@ -1,8 +1,7 @@
-"""Slice by slice against networks that see neighbouring slices, on a synthetic z-stack.
+"""Slice by slice, and with the other slices as context, on a synthetic z-stack.
 
-``python benchmarks/slices.py --slices 1 3 5 --seconds 30``; ``--no-redraw`` learns by perturbation
-alone, which few photons lead astray. ``--seconds 0 --slices 1 --context none depth`` compares
-slice by slice with a network that sees the other slices without a training.
+``python benchmarks/volume.py --seconds 60``, and ``--seconds 0`` without a training;
+``--no-redraw`` learns by perturbation alone, which few photons lead astray.
 """
 
 from __future__ import annotations
@@ -55,40 +54,34 @@ def psnr(image: NDArray[np.floating], clean: Volume) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--slices', type=int, nargs='+', default=[1, 3, 5])
+    parser.add_argument('--context', nargs='+', default=['none', 'depth'])
     parser.add_argument('--seconds', type=float)
     parser.add_argument('--steps', type=int)
     parser.add_argument('--depth', type=int, default=16)
     parser.add_argument('--size', type=int, default=192)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--no-redraw', action='store_true')
-    parser.add_argument(
-        '--context', nargs='+', default=['none'], help='of a network for one slice'
-    )
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed + 1)
     photons = BACKGROUND + PHOTONS * filaments(options.depth, options.size, options.seed)
     clean = OFFSET + GAIN * photons
     noisy = OFFSET + GAIN * rng.poisson(photons) + rng.normal(0, READ_NOISE, photons.shape)
     print(
-        '| slices | context | PSNR | first and last slice | steps | delivered | s in all |\n'
-        '|---|---|---|---|---|---|---|'
+        '| context | PSNR | first and last slice | steps | delivered | s in all |\n'
+        '|---|---|---|---|---|---|'
     )
     ends = psnr(noisy[[0, -1]], clean[[0, -1]])
-    print(f'| noisy | | {psnr(noisy, clean):.2f} | {ends:.2f} | | | |')
-    single = [(1, context) for context in options.context] if 1 in options.slices else []
-    for slices, context in [*single, *((s, 'none') for s in options.slices if s > 1)]:
+    print(f'| noisy | {psnr(noisy, clean):.2f} | {ends:.2f} | | | |')
+    for context in options.context:
         begin = time.perf_counter()
-        training = TrainSettings(
-            options.seconds, options.steps, redraw=not options.no_redraw, slices=slices
-        )
+        training = TrainSettings(options.seconds, options.steps, redraw=not options.no_redraw)
         settings = DenoiseSettings(
             training=training, correction=Correction.STABILISED, context=context, orientations=2
         )
         result = denoise(noisy.astype(np.float32), 'ZYX', settings)
         ends = psnr(result.image[[0, -1]], clean[[0, -1]])
         print(
-            f'| {slices} | {context} | {psnr(result.image, clean):.2f} | {ends:.2f} '
+            f'| {context} | {psnr(result.image, clean):.2f} | {ends:.2f} '
             f'| {result.model.training["steps_done"]} '
             f'| {result.model.training["delivered_step"]} | {time.perf_counter() - begin:.0f} |',
             flush=True,
