@@ -117,7 +117,7 @@ def test_a_result_with_other_settings_or_another_input_is_left_and_named(data, a
     assert times() == before
 
 
-def test_a_file_of_others_is_not_replaced_but_one_that_is_named_is(data, apply, model, capsys):
+def test_a_file_of_others_is_not_replaced(data, apply, model, capsys):
     Path('out').mkdir()
     shutil.copy('data/a.tif', 'out/a.tif')
     assert apply() == 1
@@ -125,7 +125,9 @@ def test_a_file_of_others_is_not_replaced_but_one_that_is_named_is(data, apply, 
     assert Path('out/a.tif').read_bytes() == Path('data/a.tif').read_bytes()
     assert states() == {'a.tif': 'failed', 'b.tif': 'done'}
     one = ['apply', model, 'data/a.tif', '--output', 'out/a.tif', '--device', 'cpu']
-    assert main(one) == 0
+    assert main(one) == 2
+    assert Path('out/a.tif').read_bytes() == Path('data/a.tif').read_bytes()
+    assert main([*one, '--overwrite']) == 0
     assert tifffile.imread('out/a.tif').dtype == np.float32
 
 

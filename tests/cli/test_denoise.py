@@ -240,3 +240,22 @@ def test_an_input_that_goes_away_after_it_was_learned_from_costs_nothing(data, m
         assert main([*call, '--device', 'cpu']) == 0
     assert not (data / 'a.tif').exists()
     assert {'o.tif', 'r.json'} <= set(files('.'))
+
+
+@pytest.mark.parametrize('command', ['denoise', 'apply'])
+def test_an_image_of_another_program_is_not_replaced_by_a_result(data, model, capsys, command):
+    """One raw image named by mistake as the output of another."""
+    raw = (data / 'b.tif').read_bytes()
+    call = [command, *([model] if command == 'apply' else []), str(data / 'a.tif')]
+    call += ['--output', str(data / 'b.tif'), '--device', 'cpu']
+    call += ['--seconds', '0'] if command == 'denoise' else []
+    assert main(call) == 2
+    (line,) = lines(capsys)
+    assert line == (
+        f'{data / "b.tif"}: exists already, and is not a result of this program; give another '
+        'name (denoise and apply replace it with --overwrite)'
+    )
+    assert (data / 'b.tif').read_bytes() == raw
+    assert main([*call, '--overwrite']) == 0
+    assert (data / 'b.tif').read_bytes() != raw
+    assert main(call) == 0  # now it is a result of this program

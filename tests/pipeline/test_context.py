@@ -98,7 +98,7 @@ def test_a_scene_that_changes_completely_is_no_worse_than_plane_by_plane():
 
 
 def test_bright_spots_that_move_are_not_noisier_than_plane_by_plane():
-    """They stand out in every frame, so no event is missing, and only noise would be given back."""
+    """They stand out in every frame and miss nothing: only noise would be given back."""
     rng, (y, x) = np.random.default_rng(7), np.mgrid[:SIZE, :SIZE]
     places, steps, photons = (
         rng.uniform(0, SIZE, (6, 2)),

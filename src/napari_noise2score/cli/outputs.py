@@ -230,7 +230,7 @@ def check_outputs(
     outputs, inputs
         As of `tried`.
     overwrite : bool
-        Whether an OME-Zarr that is a result of this program may be replaced.
+        Whether an OME-Zarr that is a result of this program, and any TIFF, may be replaced.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def tried(
     inputs : iterable of Path or None
         What is read, and so must not be written; None counts for nothing.
     overwrite : bool
-        Whether an OME-Zarr that is a result of this program may be replaced.
+        As of `check_outputs`.
 
     Raises
     ------
@@ -293,7 +293,28 @@ def _obstacle(path: Path, overwrite: bool) -> str | None:
     if is_ome_zarr(path):
         return zarr_obstacle(path)
     store = inside_zarr(path)
-    return obstacle(path) if store is None else inside_words(store)
+    if store is not None:
+        return inside_words(store)
+    return obstacle(path) or (None if overwrite else _foreign(path))
+
+
+def _foreign(path: Path) -> str | None:
+    """Why a TIFF is not replaced; None if there is none, or it is a result of this program."""
+    from napari_noise2score.images.formats import origin_of
+    from napari_noise2score.images.tiff import SUFFIXES
+
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return None
+    try:
+        ours = origin_of(path) is not None
+    except InputError:  # it cannot be read
+        ours = False
+    if ours:
+        return None
+    return (
+        'exists already, and is not a result of this program; give another name (denoise and '
+        'apply replace it with --overwrite)'
+    )
 
 
 def check_names(outputs: Sequence[Output], inputs: Sequence[Path]) -> None:

@@ -23,6 +23,7 @@ _KEYS = (
     'model',
     'versions',
     'learn_from',
+    'learned_context',
 )
 _OF_CHANNELS = ('place', 'noise', 'sigma_a')
 _OF_TRAINING = ('steps_done', 'delivered_step', 'start', 'device')

@@ -4,8 +4,8 @@ Three kinds of trials. Two have an input and a target of the same scene and unco
 that ``E (x(input) - target)^2`` is the risk plus the noise of the target:
 
 - *two frames*: planes of one scene. The only assumption is that the noise is independent between
-frames (Lehtinen et al., "Noise2Noise", ICML 2018). - *recorrupted*: ``t + a L u`` and ``t - L u /
-a`` with ``L u`` like the noise (Pang et al.,
+  frames (Lehtinen et al., "Noise2Noise", ICML 2018).
+- *recorrupted*: ``t + a L u`` and ``t - L u / a`` with ``L u`` like the noise (Pang et al.,
   "Recorrupted-to-Recorrupted", CVPR 2021), and the same with ``-u``. Valid for Gaussian noise of
   known covariance; the risk is that at a slightly noisier input. The mean of the two is Stein's
   unbiased risk estimate for small ``a``, its divergence by a central difference (Ramani et al.,
