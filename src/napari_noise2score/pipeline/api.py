@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import PathLike
+from napari_noise2score.images.axes import suggested_axes
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.array_kinds import ArrayKind
@@ -392,6 +393,6 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
     if axes is None:
         raise InputError(
             f'the axes of an image of shape {tuple(kind.data.shape)} are not given; '
-            "give one letter of TCZYXS for each axis, such as 'YX' or 'TYX'"
+            f'give one letter of TCZYXS for each axis, such as {suggested_axes(kind.data.shape)!r}'
         )
     return ImageSource(kind.data, axes, name), kind
