@@ -242,7 +242,7 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--seconds', '0', '--init', 'scratch'], 'the weights stay random'),
         (['--init', 'missing'], 'missing: no such file'),
         (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
-        (['--difference', 'd.png'], 'images are written as .tif'),
+        (['--difference', 'd.png'], 'd.png: PNG is not written, only read; images are'),
         (['--device', 'tpu'], "'tpu' is unknown; accepted are auto"),
         (['--device', 'cpu,cuda:99'], 'several devices have to be NVIDIA GPUs'),
         (['--device', 'cuda:99'], "'cuda:99' is not available here; available: cpu"),

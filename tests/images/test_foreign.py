@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.foreign import NEEDED
-from napari_noise2score.images.formats import choose_scenes, list_scenes, read_image
+from napari_noise2score.images.foreign import NEEDED, not_written
+from napari_noise2score.images.formats import choose_scenes, list_scenes, read_image, write_image
 from napari_noise2score.images.scenes import ALL
 
 COLOURS = np.arange(12 * 12 * 3, dtype=np.uint8).reshape(12, 12, 3)
@@ -120,3 +120,25 @@ def test_a_choice_of_scenes_says_the_same(tmp_path):
     for ask in (list_scenes, lambda path: choose_scenes(path, ALL)):
         with pytest.raises(InputError, match='JPEG is not read'):
             ask(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('a.png', 'PNG is not written, only read; '),
+        ('a.NPY', 'NPY is not written, only read; '),
+        ('a.czi', 'CZI is not written, only read; '),
+        ('a.jpg', 'JPEG is not written; '),
+        ('a.gif', ''),
+        ('a', ''),
+    ],
+)
+def test_what_is_only_read_is_told_first_where_it_is_to_be_written(name, words, tmp_path):
+    path = tmp_path / name
+    assert not_written(path) == words
+    with pytest.raises(InputError) as caught:
+        write_image(path, COLOURS, 'YXS')
+    assert str(caught.value) == (
+        f'{path}: {words}images are written as .tif or .tiff, or as an OME-Zarr, whose name ends '
+        'in .zarr'
+    )

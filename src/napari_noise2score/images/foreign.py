@@ -32,6 +32,8 @@ _SIGNATURES = (
 """How files of usual formats begin; JPEG stands for JPEG 2000 too."""
 _READ_AS = {'TIFF': '.tif', 'PNG': '.png', 'NPY': '.npy'}
 """Endings by which a file is read that has the wrong one."""
+_ONLY_READ = ('.png', '.npy', '.czi', '.nd2', '.lif', '.dv', '.ims', '.oib', '.oif', '.vsi')
+"""Usual endings of formats that are read and not written."""
 _LOOKED_AT = 512
 """Bytes of the beginning that tell text from other content."""
 
@@ -61,6 +63,14 @@ def not_of_format(path: Path, wanted: str) -> InputError:
             f'in {suffix}'
         )
     return InputError(f'{path}: it is not {_a(wanted)} file{_words_of(begin, found)}; {NEEDED}')
+
+
+def not_written(path: Path) -> str:
+    """Why an image is not written by this name, as the beginning of a message; may be empty."""
+    suffix = path.suffix.lower()
+    if suffix in _JPEG_SUFFIXES:
+        return 'JPEG is not written; '
+    return f'{suffix[1:].upper()} is not written, only read; ' if suffix in _ONLY_READ else ''
 
 
 def _a(kind: str) -> str:
