@@ -19,6 +19,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.files import PathLike
 from napari_noise2score.images.axes import suggested_axes
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.arrays import check_array
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.array_kinds import ArrayKind
 from napari_noise2score.pipeline.notebook import notebook_bar
@@ -379,7 +380,7 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
     Raises
     ------
     InputError
-        If the axes of an array are missing, if an `ImageSource` has other axes, or if axes and
+        If it is no array, if the axes of an array are missing, if an `ImageSource` has other axes, or if axes and
         shape do not fit.
     """
     if isinstance(image, ImageSource):
@@ -388,6 +389,7 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
                 f'{image.name} has the axes {image.axes}, but {axes} is given; leave the axes out'
             )
         return image, ArrayKind.of(image.data)
+    check_array(image, name)
     kind = ArrayKind.of(image)
     axes = axes or kind.axes
     if axes is None:
