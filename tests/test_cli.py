@@ -178,7 +178,7 @@ def test_estimate_in_words_and_as_json(noisy, capsys):
     assert main(['estimate', str(noisy)]) == 0
     words = capsys.readouterr().out
     assert 'Poisson-Gaussian (gain 4' in words or 'Poisson-Gaussian (gain 3.' in words
-    assert 'frame differences, 2 frame(s)' in words
+    assert 'frame differences, 2 frames' in words
     assert main(['estimate', str(noisy), '--json']) == 0
     record = json.loads(capsys.readouterr().out)
     assert record['channels'][0]['noise']['gain'] == pytest.approx(4, rel=0.15)

@@ -30,6 +30,7 @@ from napari_noise2score.images.axes import place_words
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.images.space import check_space
 from napari_noise2score.memory import LIMIT
+from napari_noise2score.noise.digits import counted
 from napari_noise2score.plain import json_text
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
@@ -231,7 +232,7 @@ def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
             unit = parameters_of(type(fit.family))[name].metadata['unit']
             lines.append(f'  {name.replace("_", " ")}: {value} +- {error:.2g} {unit}'.rstrip())
         lines.append(f'  {fit.correlation_words}')
-        lines.append(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
+        lines.append(f'  from {fit.evidence.method}, {counted(fit.frames, "frame")}')
         lines += [f'  {warning}' for warning in fit.warnings]
     noise = [None if fit is None else fit.family.to_dict() for _, fit in fits]
     return _Found({'channels': record}, lines, noise)

@@ -95,7 +95,8 @@ class Place:
             return True
         raise InputError(
             f'{self.path}: {not_written(self.path)}images are written as '
-            f'{" or ".join(SUFFIXES)}; for a folder, write {self.path}{os.sep}; for an OME-Zarr, {self.path.stem}.ome.zarr'
+            f'{" or ".join(SUFFIXES)}; for a folder, write {self.path}{os.sep}; for an '
+            f'OME-Zarr, {self.path.stem}.ome.zarr'
         )
 
     def _is_remote_folder(self, inputs: Sequence[Path]) -> bool:

@@ -380,8 +380,8 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
     Raises
     ------
     InputError
-        If it is no array, if the axes of an array are missing, if an `ImageSource` has other axes, or if axes and
-        shape do not fit.
+        If it is no array, if the axes of an array are missing, if an `ImageSource` has other
+        axes, or if axes and shape do not fit.
     """
     if isinstance(image, ImageSource):
         if axes is not None and axes != image.axes:
