@@ -41,6 +41,7 @@ from napari_noise2score.cli.options import (
 )
 from napari_noise2score.cli.outputs import Place, file_named
 from napari_noise2score.cli.parser import Parser
+from napari_noise2score.cli.progress import begun
 from napari_noise2score.cli.replay import add_replay
 from napari_noise2score.cli.report import add_report
 from napari_noise2score.cli.resume import PARTS, SUFFIX, add_resume, add_resume_of_parts
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # nobody reads the help, and output is not buffered
         give_up(error)
         raise SystemExit(close_console(0)) from None
-    with recorded() as written, _told_to_end(), warnings_noted():
+    with recorded() as written, _told_to_end(), warnings_noted(), begun():
         try:
             status = _run(options)
         except KeyboardInterrupt as interrupt:

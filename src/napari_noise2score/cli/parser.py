@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # for more kinds of namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse the arguments; what is left over is an error of the command that it is given to."""
+        """Parse the arguments; what is left over is an error of the command that gets it."""
         self._given = sys.argv[1:] if args is None else list(args)
         found, left = super().parse_known_args(self._given, namespace)
         if left:

@@ -168,8 +168,8 @@ def _lights(
     if not groups:
         raise InputError(
             f'flat field: {counted(len(raw), "different frame")}, no two at the same light '
-            'level; at least two at each level are needed, because the gain is measured from their '
-            'differences'
+            'level; at least two at each level are needed, because the gain is measured from '
+            'their differences'
         )
     alone = int(lit.sum()) - sum(map(len, groups))
     if alone:
