@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *words: Any, **options: Any) -> None:
-        super().__init__(*words, **options, allow_abbrev=False)
+        super().__init__(*words, **{**options, 'allow_abbrev': False})
         self._given: Sequence[str] = ()
 
     def parse_known_args(  # type: ignore[override]  # for more kinds of namespaces
