@@ -150,7 +150,7 @@ def test_without_resume_the_interrupted_training_is_kept_under_another_name(step
     said(capsys)
     assert main(call) == 0
     assert steps.done == STEPS
-    (line,) = said(capsys)
+    line, _ = said(capsys)
     assert 'which --resume would continue' in line
     assert 'kept as m.safetensors.resume.old' in line
     assert names() == {'m.safetensors', 'm.safetensors.resume.old'}
