@@ -186,7 +186,7 @@ def test_estimate_in_words_and_as_json(noisy, capsys):
     assert main(['estimate', str(noisy)]) == 0
     words = capsys.readouterr().out
     assert 'Poisson-Gaussian (gain 4' in words or 'Poisson-Gaussian (gain 3.' in words
-    assert 'frame differences, 2 frame(s)' in words
+    assert 'frame differences, 2 frames' in words
     assert main(['estimate', str(noisy), '--json']) == 0
     record = json.loads(capsys.readouterr().out)
     assert record['channels'][0]['noise']['gain'] == pytest.approx(4, rel=0.15)
@@ -250,7 +250,7 @@ def refused(capsys, arguments: list[str], status: int = 2) -> str:
         (['--seconds', '0', '--init', 'scratch'], 'the weights stay random'),
         (['--init', 'missing'], 'missing: no such file'),
         (['--init', 'scratch', '--difference', 'd.tif'], '--init scratch has none'),
-        (['--difference', 'd.png'], 'images are written as .tif'),
+        (['--difference', 'd.png'], 'd.png: PNG is not written, only read; images are'),
         (['--device', 'tpu'], "'tpu' is unknown; accepted are auto"),
         (['--device', 'cpu,cuda:99'], 'several devices have to be NVIDIA GPUs'),
         (['--device', 'cuda:99'], "'cuda:99' is not available here; available: cpu"),

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+STAGES = {'estimate': 'estimating the noise', 'train': 'training', 'correct': 'correcting'}
+"""What the stages of a work are called while it runs."""
+
 P = TypeVar('P')
 Q = TypeVar('Q')
 R = TypeVar('R')

@@ -75,7 +75,7 @@ def test_what_stands_for_nothing_is_told(folder, tmp_path):
     assert 'no file matches it' in refused(folder / '*.nd2')
     assert 'only folders match it' in refused(folder / 'deep*')
     assert 'no such file' in refused(folder / 'missing.tif')
-    assert 'b.tif: not a readable TIFF' in refused(folder / 'b.tif' / 'x.tif')
+    assert 'b.tif: it is not a TIFF file: it is empty' in refused(folder / 'b.tif' / 'x.tif')
 
 
 @POSIX

@@ -63,8 +63,10 @@ def test_one_image_goes_to_a_file_or_into_a_folder(tmp_path):
     assert target('there') == Path('there/x.tif')
     assert target(f'new{os.sep}') == Path('new/x.tif')
     assert target('new', several=True) == Path('new/x.tif')
-    for text in ('o.png', 'new'):
-        with pytest.raises(InputError, match=r'written as \.tif or \.tiff; for a folder, write'):
+    for text, begin in (('o.png', 'PNG is not written, only read; images'), ('new', 'images')):
+        with pytest.raises(
+            InputError, match=rf'{text}: {begin} are written as \.tif or \.tiff; for a'
+        ):
             target(text)
 
 

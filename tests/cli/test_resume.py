@@ -150,7 +150,7 @@ def test_without_resume_the_interrupted_training_is_kept_under_another_name(step
     said(capsys)
     assert main(call) == 0
     assert steps.done == STEPS
-    (line,) = said(capsys)
+    line, _ = said(capsys)
     assert 'which --resume would continue' in line
     assert 'kept as m.safetensors.resume.old' in line
     assert names() == {'m.safetensors', 'm.safetensors.resume.old'}
@@ -259,7 +259,9 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(steps, monkeypatch, ca
     assert names() == {'m.safetensors.resume'}
     steps.done = 0
     assert main([*call, '--resume']) == 0
-    assert 'the training is complete' in said(capsys)[-1]
+    *_, told, last = said(capsys)
+    assert 'the training is complete' in told
+    assert last == 'napari-noise2score: written: m.safetensors'
     assert steps.done == 0
     assert names() == {'m.safetensors'}
 
@@ -267,14 +269,15 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(steps, monkeypatch, ca
 def test_a_disk_that_is_full_meanwhile_is_said_once_and_costs_no_training(monkeypatch, capsys):
     call = ['train', 'a.tif', *CALL, '--model']
     assert main([*call, 'whole.safetensors']) == 0
-    assert said(capsys) == []
+    assert said(capsys) == ['napari-noise2score: written: whole.safetensors']
 
     def full(state, path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(TrainingState, 'save', full)
     assert main([*call, 'm.safetensors']) == 0
-    (line,) = said(capsys)
+    line, last = said(capsys)
+    assert last == 'napari-noise2score: written: m.safetensors'
     assert line.startswith('napari-noise2score: m.safetensors.resume')
     assert 'could not be saved (No space left on device); the training continues' in line
     assert_same('m.safetensors', 'whole.safetensors')

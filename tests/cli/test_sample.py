@@ -78,7 +78,10 @@ def test_a_folder_of_others_is_not_replaced_as_an_ome_zarr(tmp_path):
     ('words', 'message'),
     [
         (['cells', '--output', 'a.tif'], "sample 'cells' is unknown; accepted are confocal"),
-        (['confocal', '--output', 'a.png'], 'images are written as .tif or .tiff'),
+        (
+            ['confocal', '--output', 'a.png'],
+            'a.png: PNG is not written, only read; images are written as .tif or .tiff',
+        ),
         (['confocal', '--output', 'a/'], 'a file name is needed'),
         (['confocal', '--output', 'a.tif', '--seed', '-1'], 'seed is -1'),
         (['confocal'], '--output'),

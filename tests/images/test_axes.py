@@ -1,7 +1,7 @@
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.axes import check_axes, guess_axes
+from napari_noise2score.images.axes import check_axes, guess_axes, suggested_axes
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,31 @@ def test_guesses(shape, rgb, axes):
 
 
 @pytest.mark.parametrize(
+    ('shape', 'stated', 'axes'),
+    [
+        ((8, 8, 3), '', 'YXS'),
+        ((5, 8, 8, 4), '', 'TYXS'),
+        ((2, 5, 8, 8, 3), '', 'TZYXS'),
+        ((5, 8, 8), '', 'TYX'),
+        ((8, 3), '', 'YX'),
+        ((8, 8, 3), 'QYX', 'YXS'),
+        ((5, 8, 8, 3), 'QYXS', 'TYXS'),
+        ((3, 8, 8, 5), 'SYXQ', 'SYXT'),
+        ((5, 8, 8), 'QYX', 'TYX'),
+    ],
+)
+def test_a_last_axis_of_three_or_four_is_taken_for_colours(shape, stated, axes):
+    assert suggested_axes(shape, stated) == axes
+
+
+@pytest.mark.parametrize(
     ('axes', 'shape', 'text'),
     [
         ('TQX', (2, 8, 8), 'Q is unknown; use letters of TCZYXS'),
         ('YYX', (2, 8, 8), 'is repeated'),
         ('YX', (2, 8, 8), r"name 2 axes; the image has 3, shape \(2, 8, 8\).*'TYX'"),
+        ('YX', (512, 512, 3), r"shape \(512, 512, 3\); one letter .*, such as 'YXS'"),
+        ('YX', (5, 8, 8, 4), "such as 'TYXS'"),
         ('TZX', (2, 8, 8), 'lack Y or X'),
         ('TYX', (0, 8, 8), 'is empty'),
     ],

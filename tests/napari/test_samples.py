@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+from napari._app_model import get_app_model
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
@@ -69,3 +73,25 @@ def test_panel_is_in_the_filter_menu_and_in_the_plugins_menu():
         ('napari-noise2score.panel', 'Noise2Score'),
         ('napari-noise2score.simple', 'Denoise (simple)'),
     ]
+
+
+def test_the_entries_of_the_menus_are_those_of_the_docs(viewer):
+    panel, simple = 'Noise2Score', 'Denoise (simple)'
+    for command, name in (('panel', panel), ('simple', simple)):
+        title = get_app_model().commands[f'napari-noise2score.{command}'].title
+        assert title in (f'{name} (Noise2Score)', name)  # older napari: without
+    root = Path(__file__).parents[2]
+    pages = [root / 'README.md', *sorted((root / 'docs').rglob('*.md'))]
+    named = [
+        ' '.join(found.split())
+        for page in pages
+        for found in re.findall(
+            r'\*((?:Plugins > Noise2Score|Layers > Filter) > [^*]+)\*', page.read_text('utf-8')
+        )
+    ]
+    assert len(named) > 5
+    assert set(named) == {
+        f'Plugins > Noise2Score > {panel} (Noise2Score)',
+        f'Plugins > Noise2Score > {simple} (Noise2Score)',
+        f'Layers > Filter > {panel} (Noise2Score)',
+    }

@@ -172,7 +172,7 @@ def test_saturated_light_is_left_out_or_refused():
     dark, good, bad = camera.frames(8), camera.frames(6, 2000), camera.frames(6, 4300)
     found = calibrate(dark, np.concatenate([good, bad]))
     assert_right(found, 'gain', 'offset', 'read_noise')
-    assert '1 saturated light level(s) were left out.' in found.notes
+    assert '1 saturated light level was left out.' in found.notes
     with pytest.raises(InputError, match='saturated at 4095 grey levels; frames at about half'):
         calibrate(dark, bad)
     with pytest.raises(InputError, match='saturated at 4095'):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_noise2score import Gaussian, PoissonGaussian, calibrate, estimate_noise
-from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.digits import counted, digits
 from napari_noise2score.noise.estimate.intensity_unit import IntensityUnit, lost_in_double
 from napari_noise2score.noise.families import Poisson, Tweedie
 from napari_noise2score.noise.formulas import gamma, tweedie
@@ -159,3 +159,8 @@ def test_as_many_digits_as_matter(value, step, words):
 def test_an_offset_is_said_to_what_matters():
     assert 'offset 2147483748' in str(PoissonGaussian(4.0, 2147483748.0, 3.0))
     assert str(CAMERA) == 'Poisson-Gaussian (gain 4, offset 100, read noise 3)'
+
+
+def test_a_number_goes_with_its_noun():
+    assert [counted(n, 'frame') for n in (0, 1, 4)] == ['0 frames', '1 frame', '4 frames']
+    assert [counted(n, 'axis', 'axes') for n in (1, 2)] == ['1 axis', '2 axes']

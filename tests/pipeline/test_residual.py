@@ -29,5 +29,5 @@ def test_images_that_do_not_fit_are_refused():
     image = ImageSource(np.ones((2, 8, 8)), 'CYX', 'cells')
     with pytest.raises(InputError, match='cells has the shape'):
         finish(residual_steps(image, ImageSource(np.ones((2, 8, 9)), 'CYX'), []))
-    with pytest.raises(InputError, match=r'2 channel\(s\), but 1 noise model'):
+    with pytest.raises(InputError, match=r'2 channels, but 1 noise model for them'):
         finish(residual_steps(image, image, [Gaussian(sigma=1.0)]))

@@ -120,7 +120,7 @@ def test_two_processes_make_the_steps_of_one_continue_an_interrupted_training_an
         finish(steps)
     assert recorded.processes == []
     assert not torch.distributed.is_initialized()
-    with pytest.raises(CheckpointError, match=r'used 2 device\(s\), and 1 are given'):
+    with pytest.raises(CheckpointError, match=r'used 2 devices, but 1 are given'):
         finish(recorded.train(replace(TWO, device='cpu'), state))
 
 

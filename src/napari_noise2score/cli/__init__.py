@@ -40,6 +40,8 @@ from napari_noise2score.cli.options import (
     add_training,
 )
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.cli.parser import Parser
+from napari_noise2score.cli.progress import begun
 from napari_noise2score.cli.replay import add_replay
 from napari_noise2score.cli.report import add_report
 from napari_noise2score.cli.resume import PARTS, SUFFIX, add_resume, add_resume_of_parts
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # nobody reads the help, and output is not buffered
         give_up(error)
         raise SystemExit(close_console(0)) from None
-    with recorded() as written, _told_to_end(), warnings_noted():
+    with recorded() as written, _told_to_end(), warnings_noted(), begun():
         try:
             status = _run(options)
         except KeyboardInterrupt as interrupt:
@@ -158,15 +160,8 @@ def _fail(status: int, text: str) -> int:
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SystemExit(_fail(2, f'{message} (see {self.prog} --help)'))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(PROGRAM, description='Denoise microscope images without clean ones.')
+    parser = Parser(PROGRAM, description='Denoise microscope images without clean ones.')
     parser.add_argument('--version', action='version', version=_version())
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 

@@ -5,6 +5,7 @@ The table of the call gets a row for each image, whatever becomes of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ class Batch:
         Images that were done already, and those that another process works on.
     only_planned : bool
         Whether the call only says what would be done.
+    written : list of Path
+        Results that are there now.
     unwritten : list of Path
         Outputs that could not be written.
     """
@@ -67,6 +70,7 @@ class Batch:
         self.only_planned = False
         self.skipped: list[str] = []
         self.taken: list[str] = []
+        self.written: list[Path] = []
         self.unwritten: list[Path] = []
         self._refused = True
         for path, error in wrong:
@@ -115,6 +119,8 @@ class Batch:
         if lost:
             self.failed[named(path)] = message
             self._refused = False
+        elif path in self._outputs:
+            self.written.append(self._outputs[path])
         self._row(path, FAILED if lost else DONE, message=message, **values)
 
     def _row(self, path: Path, status: str, **values: Any) -> None:
@@ -154,6 +160,8 @@ class Batch:
     def status(self) -> int:
         """Say how many images failed, if any did; the exit status."""
         self.write_table(at_the_end=True)
+        if self.written:
+            note(f'written: {_places(self.written)}')
         if not self.single:
             note(self._summary())
         if len(self.failed) == self._count and self._refused:
@@ -174,6 +182,14 @@ class Batch:
             more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
             words.append(f'{len(names)} failed: {", ".join(names[:_NAMED])}{more}')
         return ', '.join(words)
+
+
+def _places(paths: Sequence[Path]) -> str:
+    """Where files are: the name of a single one, the folder of several."""
+    if len(paths) == 1:
+        return named(paths[0])
+    folder = Path(os.path.commonpath([path.parent for path in paths]))
+    return f'{len(paths)} images in {named(folder)}{os.sep}'
 
 
 def words_of(error: Exception) -> str:

@@ -21,7 +21,7 @@ from napari_noise2score.cli.model_size import bytes_of_model
 from napari_noise2score.cli.options import noise_request, train_settings
 from napari_noise2score.cli.outputs import Output, check_outputs, outputs_of, tried
 from napari_noise2score.cli.plan import tell_inputs
-from napari_noise2score.cli.progress import run
+from napari_noise2score.cli.progress import run, tell
 from napari_noise2score.cli.resume import Resumption, folder_beside
 from napari_noise2score.cli.table import Table, gained, image_values, noise_values
 from napari_noise2score.cli.trained import TrainedBefore
@@ -30,7 +30,9 @@ from napari_noise2score.images.axes import place_words
 from napari_noise2score.images.ome_zarr.location import named
 from napari_noise2score.images.space import check_space
 from napari_noise2score.memory import LIMIT
+from napari_noise2score.noise.digits import counted
 from napari_noise2score.plain import json_text
+from napari_noise2score.progress import STAGES
 from napari_noise2score.settings import DenoiseSettings, PretrainSettings, TrainSettings
 from napari_noise2score.settings.options import read_fields
 
@@ -91,6 +93,7 @@ def train(options: argparse.Namespace) -> int:
         )
         run(_saved(resumption.told(steps), options.model, before, images, batch))
         resumption.end()
+        note(f'written: {options.model}')
         return batch.status()
 
 
@@ -179,6 +182,7 @@ def estimate(options: argparse.Namespace) -> int:
             try:
                 image = images.at(number)
                 image.tell()
+                tell(_place(number, files) + STAGES['estimate'])
                 check_learning(options, [image.source], trains=False)
                 if model is not None:
                     found = _compare(options, image.source, request, model)
@@ -202,6 +206,11 @@ def estimate(options: argparse.Namespace) -> int:
             failed = [{'source': name, 'error': text} for name, text in batch.failed.items()]
             say(json_text({'images': records, 'failed': failed}))
         return batch.status()
+
+
+def _place(number: int, files: Sequence[Path]) -> str:
+    """Which of the files it is, before the words of what is done; empty for a single one."""
+    return f'file {number + 1} of {len(files)}, {named(files[number])}, ' if files[1:] else ''
 
 
 def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
@@ -231,7 +240,7 @@ def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
             unit = parameters_of(type(fit.family))[name].metadata['unit']
             lines.append(f'  {name.replace("_", " ")}: {value} +- {error:.2g} {unit}'.rstrip())
         lines.append(f'  {fit.correlation_words}')
-        lines.append(f'  from {fit.evidence.method}, {fit.frames} frame(s)')
+        lines.append(f'  from {fit.evidence.method}, {counted(fit.frames, "frame")}')
         lines += [f'  {warning}' for warning in fit.warnings]
     noise = [None if fit is None else fit.family.to_dict() for _, fit in fits]
     return _Found({'channels': record}, lines, noise)
@@ -313,6 +322,7 @@ def export(options: argparse.Namespace) -> int:
             authors=tuple(options.author or ('Unknown author',)),
             licence=options.licence,
         )
+    note(f'written: {options.output}')
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.foreign import NEEDED
 from napari_noise2score.images.ome_zarr import (
     fields_of,
     is_ome_zarr,
@@ -22,7 +23,6 @@ from napari_noise2score.images.scenes import ALL, number_of, split_scene
 from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.settings import StartFrom
 
-NEEDED = 'a TIFF, OME-Zarr, PNG, NPY or microscope image (CZI, ND2, LIF, ...) is needed'
 _MAGIC = frozenset('*?[')
 
 

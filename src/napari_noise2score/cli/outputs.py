@@ -15,6 +15,7 @@ from pathlib import Path
 from napari_noise2score.cli.inputs import subfolder
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import obstacle, os_words, real, temporary
+from napari_noise2score.images.foreign import not_written
 from napari_noise2score.images.ome_zarr import (
     inside_words,
     inside_zarr,
@@ -93,8 +94,9 @@ class Place:
         if (several or len(inputs) > 1) and not there:
             return True
         raise InputError(
-            f'{self.path}: images are written as {" or ".join(SUFFIXES)}; for a folder, write '
-            f'{self.path}{os.sep}; for an OME-Zarr, {self.path.stem}.ome.zarr'
+            f'{self.path}: {not_written(self.path)}images are written as '
+            f'{" or ".join(SUFFIXES)}; for a folder, write {self.path}{os.sep}; for an '
+            f'OME-Zarr, {self.path.stem}.ome.zarr'
         )
 
     def _is_remote_folder(self, inputs: Sequence[Path]) -> bool:

@@ -12,6 +12,8 @@ FURTHER = 'PRMAVEHLJK'
 KNOWN = MAIN + FURTHER
 _USUAL = FURTHER[::-1] + 'TCZ'
 """Usual order of the axes before Y and X."""
+_COLOURS = 3, 4
+"""Lengths of an axis of colours, without and with alpha."""
 CHANNEL = 'CS'
 """Axes whose planes come from different detectors, with a noise model for each."""
 
@@ -54,6 +56,20 @@ def guess_axes(shape: Sequence[int], rgb: bool = False) -> str:
     return complete_axes('?' * (len(shape) - len(tail)) + tail)
 
 
+def suggested_axes(shape: Sequence[int], stated: str = '') -> str:
+    """Likely axes for a message: ``YXS`` where the last axis has the length of colours, 3 or 4.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Lengths of the axes.
+    stated : str
+        A letter for each axis, as of `complete_axes`; empty if nothing is stated.
+    """
+    colours = len(shape) > 2 and shape[-1] in _COLOURS and 'S' not in stated
+    return complete_axes(stated) if stated and not colours else guess_axes(shape, colours)
+
+
 def complete_axes(stated: str) -> str:
     """Axes with a likely letter for each one that is not known.
 
@@ -75,7 +91,7 @@ def complete_axes(stated: str) -> str:
 
 
 def _such_as(shape: Sequence[int]) -> str:
-    likely = guess_axes(shape)
+    likely = suggested_axes(shape)
     if len(likely) == len(shape):
         return f'one letter for each is needed, such as {likely!r}'
     return 'there are not enough letters for so many axes: use one position at a time'

@@ -30,6 +30,7 @@ from napari_noise2score.images.tiff import TiffImage
 from napari_noise2score.images.tiff.reading import IN_MEMORY
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.images.vendor import VendorImage
+from napari_noise2score.noise.arrays import check_array
 
 ORIGIN = 'origin'
 """Key in a report: what the result was made from and with, as a later call compares it."""
@@ -265,8 +266,9 @@ def write_image(
     Raises
     ------
     InputError
-        If the format cannot hold the image, or an OME-Zarr exists.
+        If ``data`` is no array, the format cannot hold the image, or an OME-Zarr exists.
     """
+    check_array(data, 'data')
     if ome_zarr.is_ome_zarr(path):
         ome_zarr.write_ome_zarr(path, data, axes, acquisition, inherited=inherited, record=record)
     else:

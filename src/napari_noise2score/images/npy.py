@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
-from napari_noise2score.images.axes import check_axes, guess_axes
+from napari_noise2score.images.axes import check_axes, suggested_axes
+from napari_noise2score.images.foreign import not_of_format
 from napari_noise2score.images.indexing import IndexedArray
 from napari_noise2score.images.unchanged import Unchanged
 
 SUFFIX = '.npy'
+_MAGIC = b'\x93NUMPY'
 IN_MEMORY = 1 << 28
 """Bytes of the largest array that is read at once."""
 _NUMBERS = 'buif'
@@ -82,7 +84,7 @@ def read_npy(
     if axes is None and data.ndim > 2:
         raise InputError(
             f'{path}: shape {data.shape}, and an NPY file does not say what its axes are; give '
-            f'them with --axes, such as {guess_axes(data.shape)}'
+            f'them with --axes, such as {suggested_axes(data.shape)}'
         )
     try:
         chosen = check_axes(axes or 'YX', data.shape)
@@ -158,9 +160,14 @@ def _stored(path: Path) -> StoredNpy:
     """
     try:
         with path.open('rb') as stream:
+            if stream.read(len(_MAGIC)) != _MAGIC:
+                raise not_of_format(path, 'NPY')
+            stream.seek(0)
             np.lib.format.read_magic(stream)
         with np.errstate(over='raise'):  # of a damaged shape, which NumPy multiplies
             found = np.load(path, mmap_mode='r', allow_pickle=False)
+    except InputError:
+        raise
     except OSError as error:
         reason = error.strerror or one_line(error)
         raise InputError(f'{path}: {reason}; an NPY file is needed') from error

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError, one_line
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.foreign import not_of_format
 from napari_noise2score.images.unchanged import Unchanged
 
 SUFFIX = '.png'
@@ -93,7 +94,7 @@ def _checked(content: bytes, path: Path) -> tuple[str, ...]:
         If that part is no PNG, or declares more pixels than can be in the file.
     """
     if not content.startswith(_SIGNATURE):
-        raise InputError(f'{path}: not a PNG: it does not begin with the signature of the format')
+        raise not_of_format(path, 'PNG')
     try:
         columns, rows, bits, kind = struct.unpack('>2I2B', content[16:26])
     except struct.error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,35 @@ from napari_noise2score.errors import InputError
 _REAL = 'buif'
 """Kinds of dtype that are real numbers: booleans (0 and 1), integers and floating-point
 numbers."""
+
+
+def check_array(data: Any, name: str) -> None:
+    """Raise if a path is given, or an image that was read, where an array is needed.
+
+    Parameters
+    ----------
+    data : object
+        What is given.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        With what to write instead.
+    """
+    first = data[0] if isinstance(data, list | tuple) and data else data
+    if isinstance(first, str | os.PathLike):
+        path = os.fspath(first)
+        raise InputError(
+            f'{name}: a path was got, {path!r}; an array is needed: image = read_image({path!r}) '
+            'reads the file; give image.data, and image.axes as the axes'
+        )
+    if not hasattr(first, 'dtype') and hasattr(first, 'data') and hasattr(first, 'axes'):
+        raise InputError(
+            f'{name}: {type(first).__name__} was got, which is an image with its axes; an array '
+            'is needed: give image.data, and image.axes as the axes'
+        )
 
 
 def readable(data: Any, name: str) -> Any:
@@ -28,8 +58,9 @@ def readable(data: Any, name: str) -> Any:
     Raises
     ------
     InputError
-        If the values are not real numbers.
+        If it is no array, or the values are not real numbers.
     """
+    check_array(data, name)
     try:
         dtype = np.dtype(data.dtype)
     except TypeError:  # a dtype of another library, such as torch.float32

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.arrays import central
+from napari_noise2score.noise.arrays import central, check_array
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -43,6 +43,7 @@ def checked_frames(values: ArrayLike, what: str) -> NDArray[Any]:
         If the shape is wrong, values are not finite real numbers, or frames are below 16 x 16
         pixels.
     """
+    check_array(values, what)
     frames = np.asarray(values)
     if frames.dtype.kind not in 'uif':
         raise InputError(f'{what}: values are {frames.dtype}; real numbers are needed')

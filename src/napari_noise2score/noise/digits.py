@@ -29,6 +29,11 @@ def digits(value: float, step: float = 0.0, least: int = 4) -> str:
     return f'{value:.{min(count, _MOST)}g}'
 
 
+def counted(number: int, one: str, several: str = '') -> str:
+    """A number with its noun, such as ``4 frames``; ``several`` where not only an s is added."""
+    return f'{number} {one if number == 1 else several or one + "s"}'
+
+
 def percent(share: float) -> str:
     """A share as a whole percentage; 0 % if it is negative."""
     return f'{100 * max(0.0, share):.0f} %'

@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.files import PathLike
+from napari_noise2score.images.axes import suggested_axes
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.arrays import check_array
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.array_kinds import ArrayKind
 from napari_noise2score.pipeline.notebook import notebook_bar
@@ -378,8 +380,8 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
     Raises
     ------
     InputError
-        If the axes of an array are missing, if an `ImageSource` has other axes, or if axes and
-        shape do not fit.
+        If it is no array, if the axes of an array are missing, if an `ImageSource` has other
+        axes, or if axes and shape do not fit.
     """
     if isinstance(image, ImageSource):
         if axes is not None and axes != image.axes:
@@ -387,11 +389,12 @@ def _source_of(image: Any, axes: str | None, name: str) -> tuple[ImageSource, Ar
                 f'{image.name} has the axes {image.axes}, but {axes} is given; leave the axes out'
             )
         return image, ArrayKind.of(image.data)
+    check_array(image, name)
     kind = ArrayKind.of(image)
     axes = axes or kind.axes
     if axes is None:
         raise InputError(
             f'the axes of an image of shape {tuple(kind.data.shape)} are not given; '
-            "give one letter of TCZYXS for each axis, such as 'YX' or 'TYX'"
+            f'give one letter of TCZYXS for each axis, such as {suggested_axes(kind.data.shape)!r}'
         )
     return ImageSource(kind.data, axes, name), kind

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from napari_noise2score.pipeline.results import Progress
+from napari_noise2score.progress import STAGES
 
 _STEPS = 1000
-_STAGES = {'estimate': 'estimating the noise', 'train': 'training', 'correct': 'correcting'}
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def notebook_bar() -> Iterator[Callable[[Progress], None] | None]:
     with tqdm(total=_STEPS, bar_format='{desc}: {percentage:3.0f}% |{bar}| {elapsed}') as bar:
 
         def show(at: Progress) -> None:
-            text = _STAGES[at.stage]
+            text = STAGES[at.stage]
             if at.left is not None:
                 text += f', about {at.left:.0f} s left'
             bar.set_description_str(text, refresh=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.storage import allocate
+from napari_noise2score.noise.digits import counted
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.standardised import standardised
 
@@ -53,8 +54,8 @@ def residual_steps(
     channels = list(zip(noisy.channels(), clean.channels(), strict=True))
     if len(families) != len(channels):
         raise InputError(
-            f'{noisy.name} has {len(channels)} channel(s), but {len(families)} noise model(s) '
-            'are given; one for each is needed'
+            f'{noisy.name} has {counted(len(channels), "channel")}, but '
+            f'{counted(len(families), "noise model")} for them; one for each is needed'
         )
     result = allocate(noisy.shape, np.float32)
     total = sum(channel.shape[0] for channel, _ in channels)

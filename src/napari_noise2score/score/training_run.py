@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError
+from napari_noise2score.noise.digits import counted
 from napari_noise2score.noise.estimate.events import unchanged_share
 from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.denoiser import Denoiser, NoiseConditioning
@@ -130,8 +131,9 @@ class TrainingRun:
         samplers = [parts['sampler'], *parts.get('other_samplers', [])]
         if len(samplers) != self.team.count:
             raise CheckpointError(
-                f'the interrupted training used {len(samplers)} device(s), and {self.team.count} '
-                'are given; give as many, or begin a new training without resuming'
+                f'the interrupted training used {counted(len(samplers), "device")}, but '
+                f'{self.team.count} are given; give as many, or begin a new training without '
+                'resuming'
             )
         self.team.order('restore', parts)
         self.evaluations = parts['evaluations']
@@ -184,13 +186,13 @@ class TrainingRun:
 
     def failure(self, steps: int, restarts: int) -> str | None:
         """Reason why the training failed; None if it did not fail."""
-        tried = f'in {steps} steps and {restarts} restart(s)'
+        tried = f'in {counted(steps, "step")} and {counted(restarts, "restart")}'
         if self.monitor.lost:
             return f'the loss did not stay finite {tried}: {self.advice}'
         if self.monitor.trivial:
             return (
-                f'nothing was learned in {steps} steps (loss {self.monitor.loss:.3f}, 1 is the '
-                f'trivial score) and {restarts} restart(s): the noise parameters do not fit the '
+                f'nothing was learned {tried} (loss {self.monitor.loss:.3f}, 1 is the trivial '
+                f'score): the noise parameters do not fit the '
                 'data, or the noise is correlated between pixels'
             )
         return None

@@ -149,7 +149,7 @@ def test_what_is_no_tiff_is_refused(tmp_path):
         read_tiff(tmp_path / 'missing.tif')
     path = tmp_path / 'text.tif'
     path.write_text('hello')
-    with pytest.raises(InputError, match='not a readable TIFF'):
+    with pytest.raises(InputError, match='it is not a TIFF file, but text; a TIFF, OME-Zarr, '):
         read_tiff(path)
 
 

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
+from tifffile import TiffFileError
+
 from napari_noise2score.errors import InputError, one_line
+from napari_noise2score.images.foreign import not_of_format
+
+_NO_TIFF = 'not a TIFF file'
+"""How tifffile says that a file does not begin as a TIFF."""
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (MemoryError, 'it needs more memory than is available'),
@@ -30,6 +36,8 @@ def readable(path: Path) -> Iterator[None]:
     # tifffile, its codecs and the XML parser raised sixteen classes without a common base below
     # Exception.
     except Exception as error:
+        if isinstance(error, TiffFileError) and _NO_TIFF in str(error):
+            raise not_of_format(path, 'TIFF') from error
         raise InputError(f'{path}: not a readable TIFF ({reason(error)})') from error
 
 

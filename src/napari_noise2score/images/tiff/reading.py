@@ -17,7 +17,7 @@ from tifffile import TiffFile, TiffPageSeries
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
-from napari_noise2score.images.axes import KNOWN, check_axes, complete_axes
+from napari_noise2score.images.axes import KNOWN, check_axes, suggested_axes
 from napari_noise2score.images.tiff import imagej, microscopes, ome, plain
 from napari_noise2score.images.tiff.guard import captured_log, readable, reason
 from napari_noise2score.images.tiff.series import (
@@ -111,7 +111,7 @@ def read_tiff(
         if not set(stated) <= set(KNOWN) or not {'Y', 'X'} <= set(stated):
             raise InputError(
                 f'{path}: shape {data.shape}, the file does not say what its axes are '
-                f'({stated}); give them with --axes, such as {complete_axes(stated)}'
+                f'({stated}); give them with --axes, such as {suggested_axes(data.shape, stated)}'
                 + ''.join(f'; {note}' for note in chosen.notes)
             )
     try:

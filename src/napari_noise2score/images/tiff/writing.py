@@ -25,6 +25,7 @@ from napari_noise2score.files import written_whole
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
 from napari_noise2score.images.blocks import SIDE
 from napari_noise2score.images.footprint import PART
+from napari_noise2score.images.foreign import not_written
 from napari_noise2score.images.region import Index
 from napari_noise2score.images.tiff import imagej, ome, plain
 from napari_noise2score.images.tiff.record import software
@@ -71,7 +72,10 @@ def layout(
     """
     name, kind = Path(path).name.lower(), np.dtype(dtype)
     if not name.endswith(SUFFIXES):
-        raise InputError(f'{path}: images are written as {" or ".join(SUFFIXES)}')
+        raise InputError(
+            f'{path}: {not_written(Path(path))}images are written as {" or ".join(SUFFIXES)}, or '
+            'as an OME-Zarr, whose name ends in .zarr'
+        )
     lengths = dict(zip(axes, shape, strict=True))
     if not name.endswith(ome.SUFFIXES):
         order = ''.join(axis for axis in imagej.ORDER if axis in axes)

@@ -13,7 +13,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.noise.calibration.dark import Dark
 from napari_noise2score.noise.calibration_frames import block_means, blocks, checked_frames
 from napari_noise2score.noise.correlation import Correlation, correlation_of
-from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.digits import counted, digits
 from napari_noise2score.noise.line_fit import fit_line, reweighted
 
 Array = NDArray[np.float64]
@@ -156,8 +156,10 @@ def _lights(
         )
     lit = means > base
     if not lit.all():
+        dim = int((~lit).sum())
+        are = 'is' if dim == 1 else 'are'
         notes.append(
-            f'{int((~lit).sum())} flat-field frame(s) are not brighter than the dark frames.'
+            f'{counted(dim, "flat-field frame")} {are} not brighter than the dark frames.'
         )
     groups = [group for group in _grouped(means, base, lit) if len(group) > 1]
     rail = _rail(raw)
@@ -165,15 +167,15 @@ def _lights(
         raise InputError(_saturated(rail))
     if not groups:
         raise InputError(
-            f'flat field: {len(raw)} different frame(s), no two at the same light level; at '
-            'least two at each level are needed, because the gain is measured from their '
-            'differences'
+            f'flat field: {counted(len(raw), "different frame")}, no two at the same light '
+            'level; at least two at each level are needed, because the gain is measured from '
+            'their differences'
         )
     alone = int(lit.sum()) - sum(map(len, groups))
     if alone:
         notes.append(
-            f'{alone} flat-field frame(s) without a second frame at the same light level were '
-            'left out.'
+            f'{counted(alone, "flat-field frame")} without a second frame at the same light '
+            f'level {"was" if alone == 1 else "were"} left out.'
         )
     usable: list[list[int]] = []
     saturated: list[list[int]] = []
@@ -186,7 +188,8 @@ def _lights(
     if not usable:
         raise InputError(_saturated(rail))
     if saturated:
-        notes.append(f'{len(saturated)} saturated light level(s) were left out.')
+        were = 'was' if len(saturated) == 1 else 'were'
+        notes.append(f'{counted(len(saturated), "saturated light level")} {were} left out.')
     lights = [_light(raw[group], means[group], base, rail) for group in usable]
     strength = np.array([float(np.median(light.points()[1])) for light in lights])
     top = int(strength.argmax())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.noise.arrays import as_numpy, readable
+from napari_noise2score.noise.arrays import as_numpy, check_array, readable
 from napari_noise2score.noise.blank import single_valued
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.frame_differences import from_frames
@@ -185,6 +185,7 @@ def _unsteady(single: PhotonTransfer) -> PhotonTransfer:
 
 
 def _checked(field: ArrayLike) -> NDArray[Any]:
+    check_array(field, 'image')
     array = field if hasattr(field, 'dtype') else np.asarray(field)
     stack = as_numpy(readable(array, 'image'))
     if stack.ndim == 2:

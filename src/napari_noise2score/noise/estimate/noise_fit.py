@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.correlation import Correlation
+from napari_noise2score.noise.digits import counted
 from napari_noise2score.noise.families import Gaussian, NoiseFamily, PoissonGaussian
 from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.patterns.shared import RowNoise
@@ -186,7 +187,9 @@ class NoiseFit:
                 'range (a black level set too high): dark details are lost there.'
             )
         if self.repeated:
-            sentences.append(f'{self.repeated} repeated frame(s) were not used.')
+            were = 'was' if self.repeated == 1 else 'were'
+            frames = counted(self.repeated, 'repeated frame')
+            sentences.append(f'{frames} {were} not used to estimate the noise.')
         return tuple(sentences)
 
     def to_dict(self) -> dict[str, Any]:
@@ -218,11 +221,13 @@ def _sentences(seen: Disturbances) -> list[str]:
     sentences = []
     if seen.unsteady:
         sentences.append(
-            'The frames differ by more than noise (motion, other scenes); each was used '
-            'separately.'
+            'The frames differ by more than noise (motion, other scenes), so the noise was '
+            'estimated in each frame by itself.'
         )
     elif seen.moving > 0.02:
-        sentences.append(f'Moving places were left out ({100 * seen.moving:.0f} %).')
+        sentences.append(
+            f'Moving places were left out of the noise estimate ({100 * seen.moving:.0f} %).'
+        )
     if seen.bleaching > 0.05:
         sentences.append(
             f'The light fades by {100 * seen.bleaching:.0f} % over the frames (bleaching).'
@@ -235,16 +240,16 @@ def _sentences(seen: Disturbances) -> list[str]:
     if seen.other_scenes > 0:
         sentences.append(
             f'{100 * seen.other_scenes:.0f} % of the neighbouring frames do not show the same '
-            'scene (motion, cut, dark frame) and were not compared with each other.'
+            'scene (motion, cut, dark frame) and were not compared to estimate the noise.'
         )
     if seen.offset_range > 0:
         sentences.append(
             f'The offset differs by up to {seen.offset_range:.2g} grey levels between frames; '
-            'the estimate is their mean.'
+            'the estimated offset is their mean.'
         )
     if seen.hot > 1e-4:
         sentences.append(
             f'{100 * seen.hot:.2g} % of the pixels stand out from all their neighbours (hot '
-            'pixels, cosmic rays) and were left out.'
+            'pixels, cosmic rays) and were left out of the noise estimate.'
         )
     return sentences
