@@ -32,7 +32,7 @@ UNTRAINED = {'--seconds': '0', '--steps': '0'}
 PLANES, SIDE = 3, 40
 ELSEWHERE = '/shared', 'sbatch', '--scheduler'
 """Words of commands for machines that are not here; tests/cluster has their like."""
-OTHERS = {'--group', '--help', '--version'}
+OTHERS = {'--group', '--help', '--index-url', '--version'}
 """Options of pip, and of the program without a command."""
 OPERATORS = '&', '&&', ';', '|', '>', '2>'
 

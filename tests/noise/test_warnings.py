@@ -52,3 +52,18 @@ def test_repeated_frames_are_counted(copies, words):
     clean = 20 + 4 * np.linspace(1, 30, 64) * np.ones((3, 64, 1))
     noisy = PoissonGaussian(4, 20, 3).sample(clean, rng)
     assert words in estimate_noise(np.concatenate([noisy, noisy[:copies]])).warnings
+
+
+def test_a_computed_image_in_whole_numbers_is_told_from_a_noisy_one():
+    y, x = np.mgrid[:128, :128]
+    smooth = 1000 + 400 * np.sin(x / 9) * np.cos(y / 13)
+    rng = np.random.default_rng(0)
+    words = 'hardly more than the rounding to whole numbers'
+
+    def told(image: np.ndarray) -> bool:
+        return any(words in warning for warning in estimate_noise(image).warnings)
+
+    assert told(np.round(smooth).astype(np.uint16))
+    assert not told(smooth.astype(np.float32) + rng.normal(0, 0.2, smooth.shape))
+    assert not told(np.round(smooth + rng.normal(0, 1, smooth.shape)).astype(np.uint16))
+    assert not told(rng.poisson(smooth / 15000).astype(np.uint8))  # single photons

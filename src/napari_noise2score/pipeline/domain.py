@@ -302,5 +302,7 @@ def risk_warning(risk: Risk) -> str | None:
         return None
     return (
         f'The estimated error is {risk.share:.1f} times the noise variance: the result is worse '
-        'than the noisy image. The model or the noise parameters do not fit; train on this image.'
+        'than the noisy image; do not use it. The image may have no noise of its own (computed, '
+        'averaged or denoised before); else the noise parameters or the model do not fit it: '
+        'check them, or train on this image.'
     )

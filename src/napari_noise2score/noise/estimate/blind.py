@@ -26,7 +26,7 @@ from napari_noise2score.noise.estimate.usable_frames import (
     is_clipped_below,
 )
 from napari_noise2score.noise.pairs import FramePair
-from napari_noise2score.noise.photon_transfer import PhotonTransfer
+from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,10 @@ _NO_NOISE = (
     'no noise was detected: the image is constant or noise-free; a noisy, unprocessed image is '
     'needed'
 )
+_ROUNDING = 1.25 / 12
+"""Noise variance of whole numbers up to which it is that of their rounding (1 / 12)."""
+_FEW_VALUES, _OF_PHOTONS = 8.0, 0.5
+"""Grey levels of binary frames and the like, and grey levels per photon that are counted."""
 _FEWEST_LEVELS = 3
 _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
@@ -132,16 +136,29 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
             unit.pair(replace(pair, first=own[pair.first], second=own[pair.second]))
             for pair in of_field
         )
+    fitted, points = unit.line(line), unit.evidence(evidence)
+    whole = all(stack.dtype.kind in 'iu' for stack in stacks)
     return NoiseFit(
-        unit.line(line),
-        unit.evidence(evidence),
+        fitted,
+        points,
         sum(counts),
         repeated,
         clipped,
         tuple(numbered),
         blank,
         cut,
+        rounded=whole and _is_rounding(fitted, points),
     )
+
+
+def _is_rounding(line: PhotonTransferLine, points: PhotonTransfer) -> bool:
+    """Whether whole numbers of many levels have no more noise than rounding gives them.
+
+    The variance of single photons, of one grey level or more each, is small too, but rises.
+    """
+    many = np.ptp(points.level) > _FEW_VALUES
+    rises = line.rises and line.slope > _OF_PHOTONS
+    return bool(many and not rises and np.median(points.variance) < _ROUNDING)
 
 
 def _evidence(

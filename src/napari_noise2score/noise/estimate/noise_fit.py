@@ -54,6 +54,8 @@ class NoiseFit:
     refined : bool
         Whether the correlation was measured on the residual of a denoiser
         (`napari_noise2score.noise.estimate.residual_correlation`).
+    rounded : bool
+        Whether the noise is hardly more than the rounding to whole numbers.
     family : NoiseFamily
         The noise model of the line: `PoissonGaussian`, or `Gaussian` if the variance does not
         depend on the intensity.
@@ -73,6 +75,7 @@ class NoiseFit:
     blank: float = 0.0
     cut: float = 0.0
     refined: bool = False
+    rounded: bool = False
     family: NoiseFamily = field(init=False)
 
     def __post_init__(self) -> None:
@@ -185,6 +188,12 @@ class NoiseFit:
             sentences.append(
                 f'{100 * self.cut:.1f} % of the pixels are cut off at the lower end of the '
                 'range (a black level set too high): dark details are lost there.'
+            )
+        if self.rounded:
+            sentences.append(
+                'The noise is hardly more than the rounding to whole numbers: the image has no '
+                'other noise (computed, averaged or denoised before?), and there is nothing to '
+                'remove.'
             )
         if self.repeated:
             were = 'was' if self.repeated == 1 else 'were'
