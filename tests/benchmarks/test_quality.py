@@ -349,3 +349,15 @@ def test_risks_beside_the_true_errors(tmp_path):
         assert rows(text)[name][2] == f'{record["true"][0]:.3f}'
     run('risks.py', '--cases', '3 photons', *options)
     assert records_of(output) == list(records.values())  # those that were there
+
+
+def test_volumes_with_and_without_the_other_slices(tmp_path):
+    scene = synthetic_stack('filaments', frames=1, size=64, seed=1).truth
+    light = np.linspace(1, 0.8, 8)[:, None, None]
+    tifffile.imwrite(tmp_path / 'V.tif', (light * scene).astype(np.float32))
+    output = tmp_path / 'volumes.json'
+    options = ['--seconds', '0', '--methods', 'ours,context', '--output', output]
+    found = rows(run('volumes.py', tmp_path / 'V.tif', *options))
+    noisy, alone, beside = records_of(output)
+    assert noisy['psnr'] < alone['psnr'] < beside['psnr']
+    assert float(found['mean'][2]) == pytest.approx(beside['psnr'], abs=0.006)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import runpy
+import sys
 
 import pytest
 
@@ -96,3 +98,11 @@ def test_no_command_takes_the_beginning_of_an_option():
 def test_values_that_begin_with_a_hyphen_are_values():
     options = _parser().parse_args([*DENOISE, '--offset', '-3'])
     assert options.offset == -3
+
+
+def test_python_runs_the_package_as_the_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['__main__.py', '--version'])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module('napari_noise2score', run_name='__main__')
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith('napari-noise2score ')

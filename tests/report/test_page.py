@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -61,6 +62,28 @@ def test_it_has_answers_pictures_and_plots(page):
     assert parser.tags.count('svg') == 6
     assert '8 x 128 x 160 (TYX)' in page
     assert 'all 8 planes' in page
+
+
+def test_settings_are_in_words_and_tell_nothing_of_the_disk(findings):
+    settings = {'training': {'seconds': 0}, 'context': 'time', 'orientations': None}
+    record = {
+        'correction': 'stabilised',
+        'seed': 3,
+        'settings': settings,
+        'trained_on': [{'name': 'cells.tif', 'shape': [8, 128, 160], 'region': 'T0:4'}],
+        'file': '/home/someone/secret/cells.tif',
+        'origin': {'input_modified': 1795822898820545672},
+    }
+    stated = replace(findings, record=record)
+    page = as_html(stated, verdict_of(stated))
+    assert '<td>trained on</td><td>cells.tif T0:4</td>' in page
+    assert '<td>settings: orientations</td><td>default</td>' in page
+    for private in ('secret', '1795822898820545672', '{'):
+        assert private not in page.partition('<table>')[2].partition('</table>')[0]
+    answer = page.partition('Which settings?')[2].partition('</div>')[0]
+    noise = str(findings.channels[0].family)
+    for words in ('without training', f'noise model {noise}', 'context time', 'seed 3'):
+        assert words in answer
 
 
 def test_names_of_files_cannot_write_into_the_page(findings):

@@ -124,8 +124,10 @@ def test_frames_that_were_mixed_are_found():
         response = findings.channels[0].result.response
         assert response.own('steady') == pytest.approx(0.2 if mixed else 0.1, abs=0.03)
         assert response.beside('steady') == pytest.approx(0.8 if mixed else 0.0, abs=0.1)
-        doubtful = [text for text in verdict_of(findings).doubtful if 'time courses' in text]
+        verdict = verdict_of(findings)
+        doubtful = [text for text in verdict.doubtful if 'The frames were mixed' in text]
         assert bool(doubtful) is mixed
+        assert ('along time the frames were mixed' in verdict.blurred) is mixed
 
 
 def test_images_of_different_shapes_are_refused():

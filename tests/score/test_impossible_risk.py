@@ -82,6 +82,7 @@ def test_a_single_image_of_an_impossible_risk_keeps_the_start():
         paired=np.zeros(1, bool),
         noisy=np.zeros((2, 64, 64), np.float32),
         image=np.zeros(2, np.int64),
+        witness=np.full((1, 64, 64), np.nan, np.float32),
     )
     checkpoints = CheckpointSelection(alone, good=True)
     network = torch.nn.Linear(1, 1)

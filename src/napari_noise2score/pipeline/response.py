@@ -7,6 +7,7 @@ would show all of the spot and the others nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,11 @@ _HEIGHT = 1.0
 """Height of a spot, noise standard deviations."""
 _FAR = 2
 """Distance of the planes in which the response is measured."""
-_PLACES, _SIDE = 4, 96
-"""Maximum number of places, and their height and width in pixels."""
+_PLACES, _FEWEST_PLACES, _SIDE = 4, 2, 96
+"""Maximum and minimum number of places, and their height and width in pixels."""
+_FOR_ONE = 6
+"""Number of different places of an image for each that is measured: a small image is not measured
+longer than it is denoised."""
 _APART = 24
 """Distance of spots, pixels."""
 _STEADY, _UNSTEADY = 0.5, 0.9
@@ -169,7 +173,9 @@ def _places(channel: PreparedChannel, axis: str) -> list[tuple[int, Window]]:
     if min(sides) < _APART:
         return []
     rng = np.random.default_rng(0)
-    chosen = np.unique(np.linspace(0, len(inner) - 1, _PLACES).round().astype(int))
+    different = math.prod(channel.shape) / math.prod(sides)
+    most = int(np.clip(round(different / _FOR_ONE), _FEWEST_PLACES, _PLACES))
+    chosen = np.unique(np.linspace(0, len(inner) - 1, most).round().astype(int))
     places = []
     for number in chosen:
         top, left = (

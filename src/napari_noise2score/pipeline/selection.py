@@ -166,7 +166,8 @@ def evaluate_channel(
     """Apply a model to trials of a channel, and select ``sigma_a`` if it is not given.
 
     The perturbation `SIGMA_A` is selected if its risk is lower than that of none by more than two
-    standard errors.
+    standard errors. With ``beside`` there is none: the shares of what is blended in were measured
+    without.
 
     Yields
     ------
@@ -199,7 +200,7 @@ def evaluate_channel(
             sigma_a=strength,
         )
 
-    tried = [0.0, SIGMA_A] if sigma_a is None else [sigma_a]
+    tried = [sigma_a] if sigma_a is not None else [0.0] if seen else [0.0, SIGMA_A]
     evaluated: list[ChannelEvaluation] = []
     for strength in tried:
         clean = yield from levels(probe.slabs, strength)

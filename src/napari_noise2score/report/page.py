@@ -18,8 +18,8 @@ from napari_noise2score.report.plots import plots_of
 from napari_noise2score.report.sample import PLANES, numbers_of, window_of
 from napari_noise2score.report.verdict import Verdict
 
-_LEFT_OUT = ('channels', 'warnings', 'risk', 'training')
-"""Parts of a record that are long, or said elsewhere on the page."""
+_LEFT_OUT = 'channels', 'warnings', 'risk', 'training', 'trained_on', 'origin', 'file', 'crc32'
+"""Parts of a record that are long, said elsewhere on the page, or of this machine alone."""
 
 
 def as_json(findings: Findings, verdict: Verdict) -> dict[str, Any]:
@@ -85,6 +85,8 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
         if channel.family is not None:
             yield f'noise {channel.noisy.words}'.strip(), str(channel.family)
     shown = {k: v for k, v in findings.record.items() if k not in _LEFT_OUT}
+    for image in findings.record.get('trained_on') or []:
+        yield 'trained on', ' '.join(filter(None, (image.get('name'), image.get('region'))))
     yield from _flat(shown)
     if not findings.record:
         for name, version in versions().items():
@@ -99,7 +101,7 @@ def _flat(values: Mapping[str, Any], before: str = '') -> Iterator[tuple[str, st
         elif isinstance(value, Sequence) and not isinstance(value, str):
             yield words, ', '.join(map(str, value)) or 'none'
         else:
-            yield words, 'not set' if value is None else str(value)
+            yield words, 'default' if value is None else str(value)
 
 
 def _looked_at(findings: Findings) -> str:

@@ -88,10 +88,10 @@ def verdict_of(findings: Findings) -> Verdict:
             verdict._doubt(f'{where}The clean image is the noisy one: nothing was removed.')
             continue
         doubt = _PROCESSED if channel.was_processed else ''
-        blurred.append(where + _blurred(verdict, channel.result, where) + doubt)
+        answer = where + _blurred(verdict, channel.result, where) + doubt
         invented.append(where + _invented(verdict, channel, where))
         _removed(verdict, channel.result, where, channel)
-        _time(verdict, channel.result, where)
+        blurred.append(answer + _time(verdict, channel.result, where))
     verdict.blurred, verdict.invented = ' '.join(blurred), ' '.join(invented)
     _recorded(verdict, findings)
     return verdict
@@ -273,28 +273,28 @@ def _removed(
         )
 
 
-def _time(verdict: Verdict, result: ResultFindings, where: str) -> None:
+def _time(verdict: Verdict, result: ResultFindings, where: str) -> str:
+    """Whether planes were mixed, as an addition to the answer whether it is blurred."""
     found = result.response
     if found is None:
-        return
+        return ''
     plane, planes = plane_words(found.axis)
-    own, beside = found.own('steady'), found.beside('steady')
-    if own < _OWN and beside > 0.2:
+    steady, unsteady = (
+        f'{percent(found.own(which))} of the changes of its noisy {plane} and '
+        f'{percent(found.beside(which))} of those of all {planes} around it'
+        for which in ('steady', 'unsteady')
+    )
+    if found.own('steady') < _OWN and found.beside('steady') > 0.2:
         verdict._doubt(
-            f'{where}Where little changes, a clean frame has {percent(own)} of the changes of '
-            f'its noisy frame, and {percent(beside)} of those of its neighbours; where most '
-            f'changes, {percent(found.own("unsteady"))} and '
-            f'{percent(found.beside("unsteady"))}: time courses were smoothed.'
-            if found.axis == 'T'
-            else f'{where}Slices were mixed: a {plane} has {percent(own)} of itself, and '
-            f'{percent(beside)} of the {planes} beside it.',
+            f'{where}The {planes} were mixed: where little changes, a clean {plane} has {steady}; '
+            f'where most changes, {unsteady}. (Most changes of noisy {planes} are noise. What is '
+            'kept of a weak event is stated where the result was made.)',
             f'Do not measure single {planes} of weak events; see the response below.',
         )
-    else:
-        verdict.good.append(
-            f'{where}The {planes} were hardly mixed: a {plane} has {percent(own)} of its own '
-            f'changes, and {percent(beside)} of those of its neighbours.'
-        )
+        along = 'time' if found.axis == 'T' else 'depth'
+        return f' But along {along} the {planes} were mixed, where little changes: see below.'
+    verdict.good.append(f'{where}The {planes} were hardly mixed: a clean {plane} has {steady}.')
+    return ''
 
 
 def _recorded(verdict: Verdict, findings: Findings) -> None:
@@ -332,9 +332,12 @@ def _settings(findings: Findings) -> str:
     versions = record.get('versions', {})
     seconds = training.get('seconds')
     trained = 'without training' if not seconds else f'after training of up to {seconds:g} s'
+    noise = dict.fromkeys(str(one.family) for one in findings.channels if one.family is not None)
+    context = record.get('settings', {}).get('context', 'none')
     return (
-        f'napari-noise2score {versions.get("napari-noise2score", "?")}, {trained}, correction '
-        f'{record.get("correction")}, seed {record.get("seed")}; all settings are listed below.'
+        f'napari-noise2score {versions.get("napari-noise2score", "?")}, {trained}; noise model '
+        f'{", ".join(noise) or "none"}; context {context}, correction {record.get("correction")}, '
+        f'seed {record.get("seed")}. All settings are listed below.'
     )
 
 

@@ -54,12 +54,13 @@ class ViewAverage:
         total = torch.zeros_like(central_plane(z))
         sigma_a = z.new_full((1, 1, 1, 1), self._sigma_a)
         image = torch.zeros(1, dtype=torch.long, device=z.device)
-        _, planes, *size = z.shape
+        size, half = z.shape[2:], z.shape[1] // 2
         for view in self._views:
             input_ = z
             if self._sigma_a > 0:
-                u = slab_noise(self._source, planes, (size[0], size[1]), self._generator)
-                input_ = z + self._sigma_a * u.to(z.device)
+                u = slab_noise(self._source, 1, (size[0], size[1]), self._generator)
+                input_ = z.clone()
+                input_[:, half] += self._sigma_a * u[0].to(z.device)  # not the context
             input_, orientation = turned(input_, view), torch.full_like(image, view)
             where = None if there is None else turned(there, view)
             with quickest_threads(z.device, size[0] * size[1]):
