@@ -23,8 +23,8 @@ Analysis", 1977, section 16C): it has what is left of an event, and little noise
 .. math:: D + k\, h * (t - D)
 
 Where much stands out, as spots that move do, nothing may be missing, and only noise would be given
-back. So ``k`` is 1, or less if that would cost more than half of what the context gains: no image
-gets worse than plane by plane.
+back. So ``k`` is 1, or less if that would cost more than a small part of what the context gains: no
+image gets worse than plane by plane.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _USUAL, _NINE_TENTHS = 2.2, 3.07
 """How far half of the places of white noise stand out at most, and how far nine tenths."""
 _SQUARES = 5, 9
 """Sides of the squares in which a place may stand out, pixels."""
-_PRICE = 0.5
+_PRICE = 0.15
 """Share of the gain that may be spent on what is given back."""
 _EVENT = 0.05
 """Least height of an event that was added, noise standard deviations."""
