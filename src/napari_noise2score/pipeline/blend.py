@@ -23,8 +23,8 @@ Analysis", 1977, section 16C): it has what is left of an event, and little noise
 .. math:: D + k\, h * (t - D)
 
 Where much stands out, as spots that move do, nothing may be missing, and only noise would be given
-back. So ``k`` is 1, or less if that would cost more than a small part of what the context gains: no
-image gets worse than plane by plane.
+back. So ``k`` is 1, or less if that would cost more than a small part of what the context gains:
+no image gets worse than plane by plane.
 """
 
 from __future__ import annotations
