@@ -141,3 +141,14 @@ def test_the_image_is_not_changed():
     before = stack.copy()
     estimate_noise(stack)
     np.testing.assert_array_equal(stack, before)
+
+
+def test_an_offset_that_cannot_be_told_from_read_noise_has_an_error_that_says_so():
+    """One image: the line of the variance gives the offset minus read noise squared / gain."""
+    camera, rng = PoissonGaussian(37.0, 200.0, 20.0), np.random.default_rng(7)
+    clean = 255 + 1500 * np.linspace(0, 1, 256) ** 2 * np.ones((256, 1))
+    fit = estimate_noise(np.round(camera.sample(clean, rng)).astype(np.uint16))
+    found, errors = fit.family, fit.errors
+    assert abs(found.offset - 200) < 3 * errors['offset']
+    assert abs(found.read_noise - 20) < 3 * errors['read_noise']
+    assert errors['read_noise'] > 1

@@ -144,7 +144,10 @@ class PhotonTransferLine:
         Standard deviation of the noise without light, grey levels; if the slope is 0, of all
         noise.
     slope_error, offset_error, read_noise_error : float
-        Standard errors, in the unit of each.
+        Standard errors, in the unit of each. If no read noise was found, its error is the read
+        noise that goes with an offset that is higher by its error.
+    zero_error : float
+        Standard error of the level at which the variance is zero, grey levels.
     """
 
     slope: float
@@ -153,6 +156,7 @@ class PhotonTransferLine:
     slope_error: float = 0.0
     offset_error: float = 0.0
     read_noise_error: float = 0.0
+    zero_error: float = 0.0
 
     @property
     def rises(self) -> bool:
@@ -174,6 +178,7 @@ class PhotonTransferLine:
             share * self.slope_error,
             self.offset_error,
             root * self.read_noise_error,
+            self.zero_error,
         )
 
     def variance(self, level: ArrayLike) -> Array:

@@ -79,6 +79,7 @@ class IntensityUnit:
             fitted.slope_error * self.step,
             fitted.offset_error * self.step,
             fitted.read_noise_error * self.step,
+            fitted.zero_error * self.step,
         )
 
     def pair(self, pair: FramePair) -> FramePair:

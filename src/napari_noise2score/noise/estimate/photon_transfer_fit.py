@@ -47,17 +47,23 @@ def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
 
     whole = np.maximum(line, 1e-3 * variance.mean())
     line_offset = fit.zero
-    offset, offset_error = _offset(evidence, slope, whole, line_offset)
+    offset, doubt = _offset(evidence, slope, whole, line_offset)
     # at the zero of the line there is no read noise; rounding may give another value
     read_noise = max(float(fit.at(offset)), 0.0) ** 0.5 if offset > line_offset else 0.0
-    offset_error = float(np.hypot(offset_error, fit.zero_error(covariance)))
+    zero_error = float(fit.zero_error(covariance))
+    offset_error = float(np.hypot(doubt, zero_error))
+    if read_noise > 0:
+        read_noise_error = slope * offset_error / (2 * read_noise)
+    else:  # as much as a higher offset would go with
+        read_noise_error = (slope * doubt) ** 0.5
     return PhotonTransferLine(
         slope,
         offset,
         read_noise,
         slope_error=float(covariance[0, 0] ** 0.5),
         offset_error=offset_error,
-        read_noise_error=slope * offset_error / (2 * read_noise) if read_noise > 0 else 0.0,
+        read_noise_error=read_noise_error,
+        zero_error=zero_error,
     )
 
 
@@ -107,5 +113,5 @@ def _offset(
     offset = float(np.average(each, weights=weight))
     doubt = float(weight.sum() ** -0.5)
     if offset - line_offset < 2 * doubt:
-        return line_offset, 0.0
+        return line_offset, doubt
     return min(offset, float(level.min())), doubt

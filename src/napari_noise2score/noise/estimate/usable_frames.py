@@ -153,5 +153,5 @@ def is_clipped_below(whole: PhotonTransferLine, lit: PhotonTransferLine, bottom:
     """
     if not (whole.rises and lit.rises):
         return False
-    goes_on = bottom - lit.zero > lit.slope + _SIGNIFICANT * lit.offset_error
+    goes_on = bottom - lit.zero > lit.slope + _SIGNIFICANT * lit.zero_error
     return goes_on and whole.slope - lit.slope > _SIGNIFICANT * lit.slope_error
