@@ -44,11 +44,11 @@ SLOW = 5
 KEPT = [*(f'kept {height}' for height in HEIGHTS), *(f'slow {h}' for h in HEIGHTS[:2]), 'leak']
 
 
-def ours(context: str) -> Method:
+def ours(context: str, axes: str = 'TYX') -> Method:
     """This project, all other settings automatic."""
 
     def clean(noisy: NDArray[np.uint16], training: TrainSettings) -> NDArray[np.float32]:
-        return denoise(noisy, 'TYX', DenoiseSettings(training=training, context=context)).image
+        return denoise(noisy, axes, DenoiseSettings(training=training, context=context)).image
 
     return clean
 

@@ -17,14 +17,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import classical
 import numpy as np
 import tifffile
-from movies import Method, psnr
+from movies import Method, nd_safir, ours, psnr
 from numpy.typing import NDArray
 from results import Record, Results, add_run_options, mean, settings_of, table, train_settings
 
-from napari_noise2score import DenoiseSettings, TrainSettings, denoise
 from napari_noise2score.noise.families import PoissonGaussian
 
 CAMERA = PoissonGaussian(gain=3.0, offset=100.0, read_noise=3.0)
@@ -32,23 +30,9 @@ DARK = 0.02
 """Photons at the darkest places, relative to the brightest."""
 
 
-def ours(context: str) -> Method:
-    """This project, all other settings automatic."""
-
-    def clean(noisy: NDArray[np.uint16], training: TrainSettings) -> NDArray[np.float32]:
-        return denoise(noisy, 'ZYX', DenoiseSettings(training=training, context=context)).image
-
-    return clean
-
-
-def nd_safir(noisy: NDArray[np.uint16], training: TrainSettings) -> NDArray[np.float32]:
-    """The package ndsafir in three dimensions, with our noise estimate."""
-    return classical.ndsafir(noisy)
-
-
 METHODS: dict[str, tuple[str, Method]] = {
-    'ours': ('ours, each slice alone', ours('none')),
-    'context': ('ours, sees the other slices', ours('depth')),
+    'ours': ('ours, each slice alone', ours('none', 'ZYX')),
+    'context': ('ours, sees the other slices', ours('depth', 'ZYX')),
     'ndsafir': ('ndsafir', nd_safir),
 }
 

@@ -192,10 +192,7 @@ def is_done(targets: Sequence[Path], origin: Origin, crc32: Callable[[], str]) -
 
     there = [path for path in targets if url_of(path) is None and os.path.lexists(path)]
     for path in there:
-        try:
-            stated = origin_of(path)
-        except InputError:  # not even a TIFF
-            stated = None
+        stated = origin_of(path)
         if stated is None:
             foreign = is_zarr(path) and record_of(path) is None
             words = _FOREIGN if foreign else f'{_UNKNOWN}; --overwrite replaces it'

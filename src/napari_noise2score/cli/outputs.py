@@ -305,13 +305,7 @@ def _foreign(path: Path) -> str | None:
     from napari_noise2score.images.formats import origin_of
     from napari_noise2score.images.tiff import SUFFIXES
 
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        return None
-    try:
-        ours = origin_of(path) is not None
-    except InputError:  # it cannot be read
-        ours = False
-    if ours:
+    if path.suffix.lower() not in SUFFIXES or not path.is_file() or origin_of(path) is not None:
         return None
     return (
         'exists already, and is not a result of this program; give another name (denoise and '

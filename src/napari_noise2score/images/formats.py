@@ -341,16 +341,15 @@ def check_writable_as(
 
 
 def origin_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What a result on the local disk states of its origin; None if it states nothing.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
+    """What a result on the local disk states of its origin; None if it states nothing, or is no
+    image that can be read.
     """
-    if not is_zarr(path):
-        return tiff.record_of(Path(path))
-    record = ome_zarr.record_of(path)
+    try:
+        if not is_zarr(path):
+            return tiff.record_of(Path(path))
+        record = ome_zarr.record_of(path)
+    except InputError:
+        return None
     found = None if record is None else record.get(ORIGIN)
     return found if isinstance(found, dict) else None
 

@@ -104,13 +104,11 @@ def _beginning(
     context: Context,
 ) -> tuple[Sequence[Prepared], ScoreModel | None]:
     """The images as a training sees them, with neighbours or without, and what it begins with."""
-    for image in prepared:
-        _axis_beside(image, context)  # raises InputError
+    beside = [_beside(image, context) for image in prepared]
     sees = start is not None and start.network.settings.context
     new = start is None and settings.init == StartFrom.WARM
     if not settings.trains or not (sees or new):
         return prepared, start
-    beside = [_beside(image, context) for image in prepared]
     if sees:
         return beside, start
     channels = [channel for image in beside for channel in image.channels]
@@ -126,25 +124,16 @@ def _beginning(
     return beside, starting_model(settings.init, context=True)
 
 
-def _axis_beside(image: Prepared, context: Context) -> str | None:
-    """Axis of the context in which an image is trained; a part to train on may be a plane without
-    any, but a whole image must have the one that is requested.
-    """
-    source = image.source
-    part = bool(source.region.ranges)
-    try:
-        return context.axis_of(source.axes, source.shape)
-    except InputError:
-        if part:
-            return None
-        raise
-
-
 def _beside(image: Prepared, context: Context) -> Prepared:
-    """An image with its neighbours, if it has any."""
-    if _axis_beside(image, context) is None:
-        return image
-    return with_neighbours(image, context)
+    """An image with its neighbours. A part to train on may be a plane without any, but a whole
+    image must have the axis that is requested.
+    """
+    try:
+        return with_neighbours(image, context)
+    except InputError:
+        if image.source.region.ranges:
+            return image
+        raise
 
 
 def score_image_steps(
