@@ -36,7 +36,7 @@ def setting(
         Name in a form.
     help : str
         One full sentence on what it does: the help of the command line, and the first sentence of
-        the tooltip.
+        the tooltip unless ``in_form`` is given.
     **more : object
         Other attributes of `Setting`, such as ``unit``, ``least`` or ``choices``.
     """
@@ -59,6 +59,9 @@ class Setting:
         Default of the class, or the value in an instance.
     label, help, details : str
         Name in a form; one sentence on what it does; further sentences of a tooltip.
+    in_form : str
+        What a tooltip says instead of ``help``, if that names values by the words of the command
+        line: the menu of a form shows their labels.
     unit : str
         Unit, empty for a plain number.
     least, most : float, optional
@@ -91,6 +94,7 @@ class Setting:
     label: str
     help: str
     details: str = ''
+    in_form: str = ''
     unit: str = ''
     least: float | None = None
     most: float | None = None
@@ -114,7 +118,12 @@ class Setting:
 
     @property
     def tooltip(self) -> str:
-        """Everything that is said of it."""
+        """Everything that is said of it where its menu shows labels."""
+        return f'{self.in_form or self.help} {self.details}'.strip()
+
+    @property
+    def description(self) -> str:
+        """Everything that is said of it where its values are shown as they are."""
         return f'{self.help} {self.details}'.strip()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 
 from napari_noise2score._widget.views.settings_form import SettingsForm
 from napari_noise2score.errors import InputError
-from napari_noise2score.fields import setting
+from napari_noise2score.fields import plain_value, setting
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.settings import DenoiseSettings, PanelSettings, TrainSettings
 from napari_noise2score.settings.tree import settings_in
@@ -51,6 +52,19 @@ def test_untouched_it_gives_the_defaults(qtbot):
     for one in shown:
         if one.panel:
             assert form.widgets[one.name].tooltip == one.tooltip
+
+
+@pytest.mark.parametrize(
+    'one',
+    [one for one in [*settings_in(DenoiseSettings), *settings_in(PanelSettings)] if one.choices],
+    ids=lambda one: one.name,
+)
+def test_a_tooltip_uses_the_words_of_its_menu(one):
+    labels = ' '.join(one.choices.values()).lower()
+    values = [str(plain_value(value)) for value in one.accepted or one.choices]
+    unknown = [value for value in values if not re.search(rf'\b{value}\b', labels)]
+    for value in set(unknown) - {'image'}:  # an ordinary word
+        assert not re.search(rf'\b{value}\b', one.tooltip), value
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def _property(one: Setting) -> dict[str, Any]:
     whole = one.kind is float and isinstance(one.step, int)
     default = plain_value(one.value)
     bounds = {'minimum': one.least, 'maximum': one.most_shown or one.most}
-    words = {'title': one.title, 'description': one.tooltip}
+    words = {'title': one.title, 'description': one.description}
     enum = [plain_value(value) for value in one.accepted or one.choices]
     return {
         'type': 'integer' if whole else _TYPES.get(one.kind, 'string'),

@@ -55,6 +55,8 @@ class NoiseRequest:
         help=(
             'Noise of the detector; auto estimates it from the image, separately for each channel.'
         ),
+        in_form='Noise of the detector; estimated from the image, separately for each channel, '
+        'unless you choose one.',
         details='After a training you can change it and correct the image again without a new '
         'training.',
         choices={AUTO: 'Automatic', **{name: one.label for name, one in FAMILIES.items()}},
@@ -67,6 +69,8 @@ class NoiseRequest:
         label='Correlation',
         help='Whether noise may be correlated between neighbouring pixels: auto measures it, '
         'none treats pixels as independent.',
+        in_form='Whether noise may be correlated between neighbouring pixels: measured, or not, '
+        'with pixels treated as independent.',
         details='Cameras that interpolate or sharpen the image make the noise correlated, and '
         'much of it remains if pixels are treated as independent. A change takes effect '
         'in the next training.',

@@ -73,6 +73,8 @@ class DenoiseSettings:
         label='Correction',
         help='Formula that turns the score into clean grey levels; auto uses the one with the '
         'smallest estimated risk.',
+        in_form='Formula that turns the score into clean grey levels; automatic uses the one '
+        'with the smallest estimated risk.',
         details='In most cases this is stabilised; chained is exact for photons with read '
         'noise. A change needs no new training: the displayed slice changes at once; '
         'press Correct for the whole layer.',
@@ -89,6 +91,8 @@ class DenoiseSettings:
         label='Context',
         help='What the network sees beside a plane: the other frames (time), the other slices '
         '(depth), or nothing (none); auto chooses by the axes.',
+        in_form='What the network sees beside a plane: the other frames (time), the other slices '
+        '(depth), or nothing (none). Automatic chooses by the axes.',
         details='With the other planes, places that do not change get much cleaner at once. '
         'What stands out in a single plane is kept; a message says how much of a weak event '
         'is. None is quicker, and right if every plane must be a measurement of its own.',
@@ -104,6 +108,8 @@ class DenoiseSettings:
         label='One model for',
         help='Train one model for each image, channel or time point, each for the training time; '
         'all trains one model on all images together.',
+        in_form='Whether one model is trained on all ticked layers together, or one for each '
+        'layer, channel or time point, each for the training time.',
         details='One model for all ticked layers learns from the most data and is best in most '
         'cases; one for each layer, channel or time point suits those that look '
         'different.',
@@ -138,6 +144,8 @@ class DenoiseSettings:
         Output.FLOAT,
         label='Data type',
         help='Data type of the result: float32, or source for that of the input, rounded and '
+        'clipped to its range.',
+        in_form='Data type of the result: real numbers, or the type of the layer, rounded and '
         'clipped to its range.',
         details='The type of the input needs less memory and disk space; the panel shows how many '
         'values were clipped.',

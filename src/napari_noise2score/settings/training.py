@@ -98,9 +98,10 @@ class TrainSettings:
         label='Start from',
         help='Weights that the training begins with: pretrained (warm), random (scratch), or '
         'those of a model file.',
+        in_form='Weights that the training begins with.',
         details='The pretrained weights were trained on synthetic images only. They give a '
         'preview at once, and a training from them never delivers a result with a larger '
-        'estimated error. From scratch, the network learns from these images only, which takes '
+        'estimated error. From random weights, the network learns from these images only, which takes '
         'longer. From a model, the training continues.',
         choices={
             StartFrom.WARM: 'Pretrained weights',
@@ -164,6 +165,7 @@ class TrainSettings:
         help='Device to compute on: auto uses a GPU if there is one; cuda is an NVIDIA GPU, mps '
         'an Apple GPU. Several NVIDIA GPUs share the work with cuda:all, or with their numbers, '
         'such as cuda:0,cuda:1.',
+        in_form='Device to compute on; automatic uses a GPU if there is one.',
         details='In the same time, a GPU trains many times more steps than the CPU. With several '
         'GPUs, the patches of each training step are divided among them.',
         choices={
