@@ -190,6 +190,23 @@ def test_a_report_is_written_and_opened(denoised, idle, monkeypatch, tmp_path):
     assert str(page) in panel.messages.text()
 
 
+def test_what_was_said_of_a_result_stays_until_there_is_another(denoised, idle, qtbot):
+    _, panel, *_ = denoised
+    panel.controller.events.notes_reported.emit(('cells: the gain is unsteady',))
+    said = panel.messages.text().splitlines()
+    assert said[-1] == 'Note: cells: the gain is unsteady'
+    panel.copy.native.click()
+    assert set(said) < set(panel.messages.text().splitlines())
+    panel.compare.residual.native.click()
+    idle(panel)
+    assert panel.messages.text().splitlines() == said  # the copied command was another request
+    panel.footer.show_error('wrong')
+    panel.correct.native.click()
+    idle(panel)
+    assert 'wrong' not in panel.messages.text()
+    assert 'unsteady' not in panel.messages.text()
+
+
 def test_a_report_that_is_cancelled_or_cannot_be_written(denoised, idle, monkeypatch, tmp_path):
     _, panel, _, result = denoised
     views = 'napari_noise2score._widget.views.report_pages'

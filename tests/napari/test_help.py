@@ -195,7 +195,7 @@ def test_after_an_error_the_button_opens_the_page_on_it(panel):
     panel.footer.show_error('There is not enough memory; 2 GB are free.')
     panel.help.button.native.click()
     assert shown(panel) == Page.MEMORY
-    panel.footer.clear()
+    panel.footer.begin_request()
     panel.help.button.native.click()
     assert shown(panel) == Page.START
 

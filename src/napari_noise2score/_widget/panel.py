@@ -201,6 +201,7 @@ class Noise2ScorePanel(QWidget):
         events.status_changed.connect(self._show_status)
         events.error_reported.connect(self.footer.show_error)
         events.notes_reported.connect(self.footer.show_notes)
+        events.request_answered.connect(self.footer.answer)
         events.loss_changed.connect(self._show_loss)
         events.model_changed.connect(self._show_model)
         events.noise_estimated.connect(self._show_estimates)
@@ -262,6 +263,7 @@ class Noise2ScorePanel(QWidget):
         self, targets: Sequence[Target], settings: DenoiseSettings, run: StoredRun | None = None
     ) -> None:
         if self._is_idle():
+            self.footer.begin_results()
             self.results.forget_removed(targets)
             self.live.watch(targets)
         self.controller.train(targets, settings, self.live.displayed, run)
@@ -269,7 +271,7 @@ class Noise2ScorePanel(QWidget):
 
     def _continue(self) -> None:
         """Continue the interrupted training that is offered."""
-        self.footer.clear()
+        self.footer.begin_request()
         if not self._is_idle():
             self.footer.refuse('Another run is under way; wait until it ends, or press Stop.')
             return
@@ -288,6 +290,8 @@ class Noise2ScorePanel(QWidget):
     def _correct(self) -> None:
         request = self._request(trains=False, saves=True)
         if request is not None:
+            if self._is_idle():
+                self.footer.begin_results()
             self.controller.correct(*request)
 
     def _correct_displayed(self) -> bool:
@@ -305,12 +309,12 @@ class Noise2ScorePanel(QWidget):
             self.controller.show_change(request[0])
 
     def _show_residual(self) -> None:
-        self.footer.clear()
+        self.footer.begin_request()
         pairs = self._pairs()
         self.controller.compare([(pair.target, pair.clean, pair.families) for pair in pairs])
 
     def _report(self) -> None:
-        self.footer.clear()
+        self.footer.begin_request()
         pairs = self._pairs()
         pages = ask_pages(self, [str(pair.result.name) for pair in pairs])
         if not pages:
@@ -336,17 +340,17 @@ class Noise2ScorePanel(QWidget):
             self.footer.refuse(str(error))
         else:
             QGuiApplication.clipboard().setText(command)
-            self.footer.show_notes([f'copied to the clipboard: {command}'])
+            self.footer.answer([f'copied to the clipboard: {command}'])
 
     def _estimate(self) -> None:
-        self.footer.clear()
+        self.footer.begin_request()
         try:
             self.controller.estimate(self._targets_now())
         except InputError as error:
             self.footer.refuse(str(error))
 
     def _calibrate(self) -> None:
-        self.footer.clear()
+        self.footer.begin_request()
         try:
             dark, flat = (self._source_of(layer) for layer in self.noise.calibration.layers())
         except InputError as error:
@@ -366,7 +370,7 @@ class Noise2ScorePanel(QWidget):
     def _request(
         self, *, trains: bool = True, saves: bool = False
     ) -> tuple[list[Target], DenoiseSettings] | None:
-        self.footer.clear()
+        self.footer.begin_request()
         try:
             targets, settings = self._targets_now(), self.settings(trains=trains)
             place = self.save.place if saves and self._is_idle() else ''

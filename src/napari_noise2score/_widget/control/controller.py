@@ -352,7 +352,7 @@ class Controller:
             case jobs.Reported():
                 name = self._targets[event.number].source.name
                 notes = [f'{name}: {sentence}' for sentence in event.doubtful]
-                self.events.notes_reported.emit((*notes, f'report: {event.page}'))
+                self.events.request_answered.emit((*notes, f'report: {event.page}'))
                 self.events.report_written.emit(event.page)
             case jobs.Residual():
                 self._add_map(event.number, residual_name, event.image)

@@ -42,6 +42,7 @@ class Events(SignalGroup):
     status_changed = Signal(Status)
     error_reported = Signal(str)
     notes_reported = Signal(tuple, description='Sentences for the user about a result.')
+    request_answered = Signal(tuple, description='Sentences for the user on the present request.')
     loss_changed = Signal(list, description='The latest training: pairs of seconds and loss.')
     model_changed = Signal(Trained, description='The new model in use.')
     noise_estimated = Signal(tuple, bool, description='Estimates; whether they were requested.')

@@ -39,7 +39,8 @@ class StatusBar(QFrame):
     ) -> None:
         super().__init__(parent)
         self.setObjectName('steering')  # the name in the style sheet
-        self._messages: list[str] = []
+        self._of_results: list[str] = []
+        self._of_request: list[str] = []
         self.progress = QProgressBar()
         self.progress.setRange(0, _STEPS)
         self.progress.setTextVisible(False)
@@ -65,12 +66,19 @@ class StatusBar(QFrame):
         self.progress.setUpdatesEnabled(True)
 
     def show_notes(self, notes: Sequence[str]) -> None:
-        """Add notes on a result."""
-        self._add([f'Note: {note}' for note in notes])
+        """Add notes on a result; they stay until other results are asked for."""
+        self._of_results += (f'Note: {note}' for note in notes)
+        self._show_messages()
+
+    def answer(self, sentences: Sequence[str]) -> None:
+        """Add what is said to the present request."""
+        self._of_request += (f'Note: {sentence}' for sentence in sentences)
+        self._show_messages()
 
     def show_error(self, text: str) -> None:
         """Add an error, and show it as a notification of napari."""
-        self._add([f'Error: {text}'])
+        self._of_request.append(f'Error: {text}')
+        self._show_messages()
         self.told.emit(page_of_error(text))
         show_error(text)
 
@@ -79,14 +87,18 @@ class StatusBar(QFrame):
         self.status.setText('Not done; see below.')
         self.show_error(text)
 
-    def clear(self) -> None:
-        """Remove all messages."""
-        self._messages.clear()
-        self._add([])
+    def begin_request(self) -> None:
+        """Remove the errors of the last request and the answers to it."""
+        self._of_request.clear()
+        self._show_messages()
         self.told.emit('')
 
-    def _add(self, messages: Sequence[str]) -> None:
-        self._messages += messages
-        text = '\n'.join(dict.fromkeys(self._messages))
+    def begin_results(self) -> None:
+        """Remove the notes on the last results."""
+        self._of_results.clear()
+        self._show_messages()
+
+    def _show_messages(self) -> None:
+        text = '\n'.join(dict.fromkeys(self._of_request + self._of_results))
         self.messages.setText(text)
         self.messages.setVisible(bool(text))
