@@ -1,7 +1,7 @@
 import pytest
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.axes import check_axes, guess_axes, suggested_axes
+from napari_noise2score.images.axes import check_axes, guess_axes, overruled, suggested_axes
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,13 @@ def test_a_last_axis_of_three_or_four_is_taken_for_colours(shape, stated, axes):
 def test_misfits_are_refused_in_words(axes, shape, text):
     with pytest.raises(InputError, match=text):
         check_axes(axes, shape)
+
+
+@pytest.mark.parametrize('stated', ['ZYX', 'QYX', 'SYX'])
+def test_axes_that_are_given_or_that_nobody_states_need_no_note(stated):
+    assert overruled('ZYX', stated) == ()
+
+
+def test_axes_against_those_of_the_file_are_noted():
+    (note,) = overruled('ZYX', 'TYX')
+    assert note == 'the file says that its axes are TYX; they are read as ZYX, as given'

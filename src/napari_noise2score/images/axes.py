@@ -47,6 +47,18 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     return axes
 
 
+def overruled(given: str, stated: str) -> tuple[str, ...]:
+    """A note if the given axes are others than those that a file states; empty if not.
+
+    A file whose letters are not all known, or whose colours do not come last, states none: these
+    are guesses of the program that wrote or read it.
+    """
+    known = set(stated) <= set(KNOWN) and 'S' not in stated[:-1]
+    if not known or given == stated:
+        return ()
+    return (f'the file says that its axes are {stated}; they are read as {given}, as given',)
+
+
 def guess_axes(shape: Sequence[int], rgb: bool = False) -> str:
     """Likely axes for a shape, to be confirmed by the user: ``YX``, ``TYX``, ``TZYX``, ...
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
-from napari_noise2score.images.axes import check_axes
+from napari_noise2score.images.axes import check_axes, overruled
 from napari_noise2score.images.ome_zarr.checked_codecs import checked
 from napari_noise2score.images.ome_zarr.chunk_files import ChunkFiles
 from napari_noise2score.images.ome_zarr.guard import readable
@@ -106,7 +106,7 @@ def read_ome_zarr(
         known = f'its metadata name the axes {found.axes}'
         raise InputError(f'{location}: {error}; {known}') from error
     acquisition = completed(found.acquisition, xml).renamed(found.axes, chosen)
-    notes += (*found.notes, *absent)
+    notes += (*found.notes, *absent, *overruled(chosen, found.axes))
     own = {key: value for key, value in array.attrs.asdict().items() if key != _DIMENSIONS}
     inherited = replace(found.inherited, array=own, xml=xml)
     return OmeZarrImage(data, chosen, acquisition, notes, inherited)

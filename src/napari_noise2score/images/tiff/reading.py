@@ -17,7 +17,7 @@ from tifffile import TiffFile, TiffPageSeries
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
-from napari_noise2score.images.axes import KNOWN, check_axes, suggested_axes
+from napari_noise2score.images.axes import KNOWN, check_axes, overruled, suggested_axes
 from napari_noise2score.images.tiff import imagej, microscopes, ome, plain
 from napari_noise2score.images.tiff.guard import captured_log, readable, reason
 from napari_noise2score.images.tiff.series import (
@@ -120,6 +120,7 @@ def read_tiff(
         known = f'; the file says {stated}' if set(stated) <= set(KNOWN) else ''
         listed = ''.join(f'; {note}' for note in chosen.notes)
         raise InputError(f'{path}: {error}{known}{listed}') from error
+    notes += overruled(axes, stated)
     return TiffImage(data, axes, acquisition.renamed(stated, axes), tuple(dict.fromkeys(notes)))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import NOTHING_STATED, Acquisition
-from napari_noise2score.images.axes import FURTHER, KNOWN, check_axes
+from napari_noise2score.images.axes import FURTHER, KNOWN, check_axes, overruled
 from napari_noise2score.images.scenes import listed, number_of
 from napari_noise2score.images.vendor import czi
 from napari_noise2score.images.vendor.guard import readable
@@ -108,6 +108,7 @@ def read_vendor(
     except InputError as error:
         raise InputError(f'{path}: {error}; the file says {found}') from error
     at_hand = np.asarray(data) if data.nbytes <= in_memory else data
+    notes += overruled(chosen, found)
     return VendorImage(at_hand, chosen, acquisition.renamed(found, chosen), notes)
 
 
