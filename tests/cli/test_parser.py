@@ -106,3 +106,21 @@ def test_python_runs_the_package_as_the_program(monkeypatch, capsys):
         runpy.run_module('napari_noise2score', run_name='__main__')
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith('napari-noise2score ')
+
+
+def test_the_help_begins_with_what_is_needed_and_groups_the_rest(monkeypatch, capsys):
+    monkeypatch.setenv('COLUMNS', '80')
+    with pytest.raises(SystemExit):
+        main(['denoise', '--help'])
+    usage, *lines = capsys.readouterr().out.splitlines()
+    assert usage == 'usage: napari-noise2score denoise IN [IN ...] --output OUT [options]'
+    titles = [line.split(' (')[0].rstrip(':') for line in lines if line and line[0].islower()]
+    assert titles[: titles.index('training') + 2] == [
+        'options',
+        'input',
+        'output',
+        'noise',
+        'correction',
+        'training',
+        'memory, interrupted work, devices and clusters',
+    ]

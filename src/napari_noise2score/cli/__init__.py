@@ -32,6 +32,7 @@ from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.memory_limit import add_max_memory
 from napari_noise2score.cli.options import (
+    TRAINING,
     add_correction,
     add_inputs,
     add_noise,
@@ -160,6 +161,11 @@ def _fail(status: int, text: str) -> int:
     return status
 
 
+_INPUT, _OUTPUT, _CORRECTION = 'input', 'output', 'correction'
+_WORK = 'memory, interrupted work, devices and clusters'
+"""Titles of the groups of options in the help."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(PROGRAM, description='Denoise microscope images without clean ones.')
     parser.add_argument('--version', action='version', version=_version())
@@ -168,24 +174,27 @@ def _parser() -> argparse.ArgumentParser:
     denoise = commands.add_parser(
         'denoise',
         help='train on images and write the denoised images',
+        usage='%(prog)s IN [IN ...] --output OUT [options]',
         epilog='Many images: with --model-per all, which is the default, one model is trained on '
         'all images of the call that are not done yet, and one process denoises all of them. '
         'Several processes share a folder with --model-per image, or with apply and a model that '
         'was trained before; apply also gives images of later calls the same model.',
     )
-    add_inputs(denoise)
-    add_output(denoise)
-    add_scheduler(denoise)
+    add_inputs(denoise.group(_INPUT))
+    output = denoise.group(_OUTPUT)
+    add_output(output)
     add_noise(denoise)
-    add_correction(denoise, trains=True)
+    add_correction(denoise.group(_CORRECTION), trains=True)
     add_training(denoise)
+    work = denoise.group(_WORK)
     place = 'OUT.resume (OUT/training.resume if OUT is a folder)'
-    add_resume(denoise, place, f'. Also continues {PARTS}')
-    add_max_memory(denoise)
-    denoise.add_argument(
+    add_resume(work, place, f'. Also continues {PARTS}')
+    add_max_memory(work)
+    add_scheduler(work)
+    output.add_argument(
         '--model-out', type=file_named, metavar='M', help='save the trained model in this file'
     )
-    denoise.add_argument(
+    output.add_argument(
         '--difference',
         type=Place.parse,
         metavar='D',
@@ -196,54 +205,70 @@ def _parser() -> argparse.ArgumentParser:
     )
     denoise.set_defaults(command=run_denoise)
 
-    train = commands.add_parser('train', help='train on images and save the model')
-    add_inputs(train)
-    train.add_argument(
+    train = commands.add_parser(
+        'train',
+        help='train on images and save the model',
+        usage='%(prog)s IN [IN ...] --model M [options]',
+    )
+    add_inputs(train.group(_INPUT))
+    output = train.group(_OUTPUT)
+    output.add_argument(
         '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
-    train.add_argument(
+    output.add_argument(
         '--overwrite',
         action='store_true',
         help='train again if the model file exists; without it, a model of the same images and '
         'settings is skipped, and any other file is not replaced',
     )
-    add_table(train, 'none')
+    add_table(output, 'none')
     add_noise(train)
-    add_fields(train, DenoiseSettings, only=('context',))
     add_training(train)
-    add_resume(train, 'M.resume')
-    add_max_memory(train, in_parts=False)
+    add_fields(train.group(TRAINING), DenoiseSettings, only=('context',))
+    work = train.group(_WORK)
+    add_resume(work, 'M.resume')
+    add_max_memory(work, in_parts=False)
     train.set_defaults(command=run.train)
 
-    apply = commands.add_parser('apply', help='denoise images with a trained model')
-    apply.add_argument(
+    apply = commands.add_parser(
+        'apply',
+        help='denoise images with a trained model',
+        usage='%(prog)s M IN [IN ...] --output OUT [options]',
+    )
+    read = apply.group(_INPUT)
+    read.add_argument(
         'model', type=Path, metavar='M', help='a model file written by train or denoise'
     )
-    add_inputs(apply)
-    add_output(apply)
-    add_scheduler(apply)
+    add_inputs(read)
+    add_output(apply.group(_OUTPUT))
     add_noise(apply)
-    add_correction(apply, trains=False)
-    add_fields(apply, TrainSettings, only=('device',))
-    add_resume_of_parts(apply)
-    add_max_memory(apply)
+    add_correction(apply.group(_CORRECTION), trains=False)
+    work = apply.group(_WORK)
+    add_fields(work, TrainSettings, only=('device',))
+    add_resume_of_parts(work)
+    add_max_memory(work)
+    add_scheduler(work)
     apply.set_defaults(command=run_apply)
 
-    estimate = commands.add_parser('estimate', help='estimate the noise of images')
-    add_inputs(estimate)
-    add_table(estimate, 'none')
-    estimate.add_argument(
+    estimate = commands.add_parser(
+        'estimate', help='estimate the noise of images', usage='%(prog)s IN [IN ...] [options]'
+    )
+    add_inputs(estimate.group(_INPUT))
+    output = estimate.group(_OUTPUT)
+    add_table(output, 'none')
+    output.add_argument(
         '--json', action='store_true', help='print the estimate and its evidence as JSON'
     )
-    estimate.add_argument(
+    output.add_argument(
         '--model',
         type=Path,
         metavar='M',
         help='a trained model: estimate the noise in three ways and compare them',
     )
     add_noise(estimate)
-    add_fields(estimate, TrainSettings, only=('device',))
-    add_max_memory(estimate, in_parts=False)
+    work = estimate.group(_WORK)
+    add_fields(work, TrainSettings, only=('device',))
+    add_max_memory(work, in_parts=False)
     estimate.set_defaults(command=run.estimate)
 
     add_report(commands)

@@ -41,9 +41,9 @@ _OF_AN_IMAGE = (CheckpointError, InputError, MemoryError, OSError, RuntimeError,
 Told = Callable[[Iterable['Event']], Iterable['Event']]
 
 
-def add_scheduler(parser: argparse.ArgumentParser) -> None:
+def add_scheduler(group: argparse._ActionsContainer) -> None:
     """Where a Dask cluster is."""
-    parser.add_argument(
+    group.add_argument(
         '--scheduler',
         metavar='ADDRESS',
         help='let a Dask cluster do the work: the address of its scheduler '

@@ -29,7 +29,7 @@ _LEAST = 1 << 30
 _UNITS = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
 
 
-def add_max_memory(parser: argparse.ArgumentParser, *, in_parts: bool = True) -> None:
+def add_max_memory(group: argparse._ActionsContainer, *, in_parts: bool = True) -> None:
     """The option of the limit.
 
     With ``in_parts`` it decides which images are computed in parts.
@@ -42,7 +42,7 @@ def add_max_memory(parser: argparse.ArgumentParser, *, in_parts: bool = True) ->
         )
     else:
         usual, more = '(default: no limit)', 'What is needed is told before the work. '
-    parser.add_argument(
+    group.add_argument(
         '--max-memory',
         type=size_named,
         metavar='SIZE',

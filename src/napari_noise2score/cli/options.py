@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.calibration import add_calibration, calibration
 from napari_noise2score.cli.outputs import Place, file_named
+from napari_noise2score.cli.parser import Parser
 from napari_noise2score.cli.table import SUFFIXES
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.families import FAMILIES
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from napari_noise2score.noise.calibration.calibrate import Calibration
 
 
-def add_inputs(parser: argparse.ArgumentParser) -> None:
+TRAINING = 'training'
+"""Title of the group of these options in the help."""
+
+
+def add_inputs(group: argparse._ActionsContainer) -> None:
     """Input images."""
-    parser.add_argument(
+    group.add_argument(
         'images',
         nargs='+',
         type=Path,
@@ -32,23 +37,23 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         "PNG and NPY, a pattern such as 'data/*.png' all that match it, and a plate all fields of "
         'all its wells',
     )
-    parser.add_argument(
+    group.add_argument(
         '--recursive',
         action='store_true',
         help='of a folder, take the images of the folders in it as well; their results go into '
         'folders of the same names',
     )
-    add_reading(parser)
+    add_reading(group)
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
+def add_reading(group: argparse._ActionsContainer) -> None:
     """What is read of an input, and how."""
-    parser.add_argument(
+    group.add_argument(
         '--axes',
         help='one letter for each axis, such as TYX: T time, C channel, Z depth, Y rows, X '
         'columns, S colour, P positions (default: from the file)',
     )
-    parser.add_argument(
+    group.add_argument(
         '--scene',
         '--series',
         metavar='S',
@@ -57,7 +62,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
             'from 0, or all (default: all; of a TIFF that is no OME-TIFF, the largest image)'
         ),
     )
-    parser.add_argument(
+    group.add_argument(
         '--region',
         default='',
         metavar='R',
@@ -65,9 +70,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def add_output(group: argparse._ActionsContainer) -> None:
     """Where results go, and in which data type."""
-    parser.add_argument(
+    group.add_argument(
         '--output',
         type=Place.parse,
         required=True,
@@ -77,15 +82,15 @@ def add_output(parser: argparse.ArgumentParser) -> None:
             'folder is created if it does not exist'
         ),
     )
-    add_fields(parser, DenoiseSettings, only=('output',))
-    parser.add_argument(
+    add_fields(group, DenoiseSettings, only=('output',))
+    group.add_argument(
         '--report',
         type=file_named,
         metavar='R.json',
         help='report to write, with the settings, the noise and the checks; of a single image '
         'also as a page to look at and to print (R.html)',
     )
-    parser.add_argument(
+    group.add_argument(
         '--overwrite',
         action='store_true',
         help='denoise images again whose results are in the folder already, and replace these; '
@@ -93,22 +98,22 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         'are reported as failed',
     )
     add_table(
-        parser,
+        group,
         'denoised.csv and denoised.json in the folder of several results',
         ', memory, disk space and an estimate of the time, for which a small part of one image is '
         'denoised',
     )
 
 
-def add_table(parser: argparse.ArgumentParser, default: str, planned: str = '') -> None:
+def add_table(group: argparse._ActionsContainer, default: str, planned: str = '') -> None:
     """A table with a row for each image, and a list of what would be done."""
-    parser.add_argument(
+    group.add_argument(
         '--dry-run',
         action='store_true',
         help=f'only list what would be done, skipped or refused, with sizes{planned}; nothing is '
         'written',
     )
-    parser.add_argument(
+    group.add_argument(
         '--table',
         type=table_named,
         metavar='T.csv',
@@ -147,15 +152,15 @@ def noise_parameters() -> dict[str, Setting]:
     return {one.name: one for family in FAMILIES.values() for one in described(family)}
 
 
-def add_correction(parser: argparse.ArgumentParser, *, trains: bool) -> None:
+def add_correction(group: argparse._ActionsContainer, *, trains: bool) -> None:
     """How to correct; what gets a model of its own only for a command that ``trains``."""
     left = ('output',) if trains else ('output', 'model_per')
-    add_fields(parser, DenoiseSettings, leave_out=left)
+    add_fields(group, DenoiseSettings, leave_out=left)
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
+def add_training(parser: Parser) -> None:
     """How to train."""
-    group = parser.add_argument_group('training')
+    group = parser.group(TRAINING)
     group.add_argument(
         '--learn-from',
         default='',

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 def add_report(commands: Any) -> None:
     """The command ``report``."""
     parser = commands.add_parser(
-        'report', help='write what can be said of a clean image without ground truth, as a page'
+        'report',
+        help='write what can be said of a clean image without ground truth, as a page',
+        usage='%(prog)s NOISY [CLEAN] --output R.html [options]',
     )
     parser.add_argument(
         'noisy', type=Path, metavar='NOISY', help='the noisy image, or a folder of such images'

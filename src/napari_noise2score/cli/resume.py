@@ -27,12 +27,12 @@ PARTS = (
 """What is continued of a result, for the help."""
 
 
-def add_resume(parser: argparse.ArgumentParser, place: str, more: str = '') -> None:
+def add_resume(group: argparse._ActionsContainer, place: str, more: str = '') -> None:
     """The option that resumes a training.
 
     ``place`` names where its state is saved; ``more`` says what else is continued.
     """
-    parser.add_argument(
+    group.add_argument(
         '--resume',
         action='store_true',
         help=f'continue an interrupted training of the same images with the same settings. Its '
@@ -41,9 +41,9 @@ def add_resume(parser: argparse.ArgumentParser, place: str, more: str = '') -> N
     )
 
 
-def add_resume_of_parts(parser: argparse.ArgumentParser) -> None:
+def add_resume_of_parts(group: argparse._ActionsContainer) -> None:
     """The option that continues a result that was written part by part."""
-    parser.add_argument('--resume', action='store_true', help=f'continue {PARTS}')
+    group.add_argument('--resume', action='store_true', help=f'continue {PARTS}')
 
 
 def folder_beside(output: Path, *, is_folder: bool = False) -> Path:

@@ -101,8 +101,8 @@ class TrainSettings:
         in_form='Weights that the training begins with.',
         details='The pretrained weights were trained on synthetic images only. They give a '
         'preview at once, and a training from them never delivers a result with a larger '
-        'estimated error. From random weights, the network learns from these images only, which takes '
-        'longer. From a model, the training continues.',
+        'estimated error. From random weights, the network learns from these images only, which '
+        'takes longer. From a model, the training continues.',
         choices={
             StartFrom.WARM: 'Pretrained weights',
             StartFrom.SCRATCH: 'Random weights',
