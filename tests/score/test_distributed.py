@@ -14,8 +14,9 @@ from napari_noise2score.progress import finish
 from napari_noise2score.score import training_files
 from napari_noise2score.score.distributed import Team, team_of
 from napari_noise2score.score.gradient import CLIP
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.sampler import PlanesInMemory, SamplerState
+from napari_noise2score.score.sampler import SamplerState
 from napari_noise2score.score.train import train
 from napari_noise2score.score.training_files import SavedTraining
 from napari_noise2score.score.training_origin import TrainingOrigin

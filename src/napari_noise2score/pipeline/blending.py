@@ -25,11 +25,12 @@ from napari_noise2score.score.context import NAMES, PLANES
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import centre_of, local_mean
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start_with_context
 from napari_noise2score.score.probe import Probe, Resample, draw_probe
 from napari_noise2score.score.resampling import NoiseResampler
-from napari_noise2score.score.sampler import PlanesInMemory, some_patches
+from napari_noise2score.score.sampler import some_patches
 from napari_noise2score.score.train import beginning
 from napari_noise2score.score.transients import transients
 from napari_noise2score.settings import TrainSettings

@@ -12,7 +12,7 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
 from napari_noise2score.pipeline.prepared import PreparedChannel
-from napari_noise2score.score.sampler import NoisyPlanes
+from napari_noise2score.score.planes import NoisyPlanes
 
 _SIDE = 2048
 """Rows and columns of a part at most, as a plane of a usual camera."""

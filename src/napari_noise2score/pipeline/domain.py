@@ -22,10 +22,10 @@ from napari_noise2score.pipeline.blending import context_model, levels_of_slabs
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network.parts import LOCAL
+from napari_noise2score.score.planes import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
 
 if TYPE_CHECKING:
     from napari_noise2score.pipeline.selection import ChannelEvaluation

@@ -21,9 +21,9 @@ from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.score.sampler import PlanesInMemory
 
 Array = NDArray[np.float64]
 

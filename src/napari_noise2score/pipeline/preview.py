@@ -14,8 +14,8 @@ from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.progress import finish
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.sampler import PlanesInMemory
 
 
 def correct_plane(

@@ -23,8 +23,8 @@ from napari_noise2score.pipeline.neighbours import Neighbours
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.context import UNSTEADINESS, with_context
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.sampler import PlanesInMemory
 
 Plane = NDArray[np.float32]
 

@@ -23,10 +23,10 @@ from napari_noise2score.pipeline.blending import WithContext, levels_of_slabs, r
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.probe import Probe, draw_probe
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import PlanesInMemory
 
 PLACES, SIZE = 12, 128
 """Maximum number of places of a channel, and their height and width in pixels."""

@@ -26,8 +26,9 @@ from napari_noise2score.score.loss.base import Variance, weighted_mean
 from napari_noise2score.score.network.parts import local_mean
 from napari_noise2score.score.orientation import ORIENTATIONS, turned
 from napari_noise2score.score.perturbation import Perturbation
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.resampling import NoiseResampler
-from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler
+from napari_noise2score.score.sampler import PatchSampler
 from napari_noise2score.score.slabs import central_plane, without_context
 from napari_noise2score.score.transients import SHARE, transients
 

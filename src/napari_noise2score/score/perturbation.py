@@ -86,13 +86,6 @@ def noise_source(correlation: Correlation) -> NoiseSource:
     return MeasuredSource(correlation)
 
 
-def slab_noise(
-    source: NoiseSource, planes: int, shape: tuple[int, int], generator: torch.Generator
-) -> Tensor:
-    """Noise (P, Y, X), independent between planes."""
-    return torch.stack([source.draw(shape, generator) for _ in range(planes)])
-
-
 class Perturbation:
     """Draws the perturbation of a batch, for each patch with the noise of its image.
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.memory import LIMIT
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.pairs import PlanePair
+from napari_noise2score.score.planes import ReadPlanes
 
 CACHE_BYTES = 1 << 29
 """Size of a buffer, bytes."""
@@ -37,24 +36,6 @@ _FIRST = 8
 """Number of planes at the beginning."""
 _SOON = 1 << 22
 """Number of pixels at the beginning, if planes are denoised when they are read."""
-
-
-class ReadPlanes(Protocol):
-    """Planes (N, Y, X) that are read one by one."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(N, Y, X)."""
-        ...
-
-    @property
-    def costly(self) -> bool:
-        """Whether a plane is denoised when it is first read."""
-        ...
-
-    def plane(self, index: int) -> NDArray[np.float32]:
-        """Plane ``index``, (Y, X); NaN where there is no image."""
-        ...
 
 
 class PlaneBuffer:

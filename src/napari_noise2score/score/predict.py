@@ -20,8 +20,8 @@ from napari_noise2score.images.storage import allocate
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import Network
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.sharing import shared
 from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.tile_inputs import TileInputs

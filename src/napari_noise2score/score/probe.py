@@ -38,11 +38,12 @@ from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.context import PLANES
-from napari_noise2score.score.perturbation import noise_source, slab_noise
+from napari_noise2score.score.perturbation import noise_source
 from napari_noise2score.score.plane_buffer import PlaneBuffer
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.resampling import Resampled
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.score.sampler import Box, NoisyPlanes, PatchSampler
+from napari_noise2score.score.sampler import Box, PatchSampler
 from napari_noise2score.score.two_frames import two_frames
 
 Array = NDArray[np.float64]
@@ -217,8 +218,7 @@ def draw_probe(
     doubts: list[float] = []
     own: list[float] = []
     alone: dict[int, int] = {}
-    planes = 1 + PLANES if context else 1
-    half = planes // 2
+    half = PLANES // 2 if context else 0
     weights, slopes = torch.ones(2, places, size, size)
     witness = torch.full((places, size, size), torch.nan)
     light: list[LevelChange | None] = [None] * places
@@ -244,19 +244,20 @@ def draw_probe(
         else:
             one = sampler.slab(place)
         weights[at] = _image_weight(sampler, place, margin)
-        variance = torch.stack([_variance(image, plane) for plane in one])
-        own.append(_mean_inside(variance[half], weights[at], margin))
+        variance = _variance(image, one[half])
+        own.append(_mean_inside(variance, weights[at], margin))
         doubts.append(image.curve.doubt * own[-1])
         if resample is not None and image.correlation.is_white:
             alone[len(known)] = number
             trials += [(one, one[half])] * 2
             known.append(own[-1])
             continue
-        noise = variance**0.5 * slab_noise(sources[number], planes, (size, size), generator)
-        if context:
-            noise[[other for other in range(planes) if other != half]] = 0
-        trials += [(one + a * noise, (one - noise / a)[half]) for a in (strength, -strength)]
-        both = _mean_inside((variance + (noise / strength) ** 2)[half], weights[at], margin)
+        noise = variance**0.5 * sources[number].draw((size, size), generator)
+        for a in (strength, -strength):
+            put = one.clone()
+            put[half] += a * noise
+            trials.append((put, one[half] - noise / a))
+        both = _mean_inside(variance + (noise / strength) ** 2, weights[at], margin)
         known.append(both if image.recorruptible else math.nan)
     slabs, target = (torch.stack(part) for part in zip(*trials, strict=True))
     change = torch.zeros(len(known), size, size)

@@ -23,8 +23,8 @@ from napari_noise2score.noise.local_score import LocalScore
 from napari_noise2score.progress import relay
 from napari_noise2score.score.loss import LOSSES, Preconditioned, ScoreLoss
 from napari_noise2score.score.model import ScoreModel
+from napari_noise2score.score.planes import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.sampler import NoisyPlanes, PlanesInMemory
 
 Array = NDArray[np.float64]
 

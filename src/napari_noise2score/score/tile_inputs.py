@@ -14,7 +14,7 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.score.context import mirrored, with_context
 from napari_noise2score.score.network.parts import Network
-from napari_noise2score.score.sampler import NoisyPlanes
+from napari_noise2score.score.planes import NoisyPlanes
 
 _MIRRORED = 5
 """Distance from the box of a tile up to which filled values depend on the image, in radii of the

@@ -20,10 +20,11 @@ from napari_noise2score.score.device import choose_devices
 from napari_noise2score.score.distributed import team_of
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import centre_of
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.progress import TrainProgress
-from napari_noise2score.score.sampler import NoisyPlanes, some_patches
+from napari_noise2score.score.sampler import some_patches
 from napari_noise2score.score.threads import CHOOSER, ThreadTuner, usable_threads
 from napari_noise2score.score.training_files import SavedTraining
 from napari_noise2score.score.training_run import TrainingRun, follow

@@ -27,12 +27,13 @@ from napari_noise2score.score.network.choice import network_of
 from napari_noise2score.score.network.parts import Network, centre_of, channels_last
 from napari_noise2score.score.objective import TrainingObjective, resamplable
 from napari_noise2score.score.plane_buffer import PlaneBuffer
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.probe import PLACES, Probe, draw_probe, places_to_hold
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.risk import known
-from napari_noise2score.score.sampler import NoisyPlanes, PatchSampler, SamplerState, some_patches
+from napari_noise2score.score.sampler import PatchSampler, SamplerState, some_patches
 from napari_noise2score.score.training_origin import TrainingOrigin
 from napari_noise2score.score.training_state import TrainingState
 from napari_noise2score.settings import NetworkSettings, TrainSettings

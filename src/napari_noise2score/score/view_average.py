@@ -10,9 +10,9 @@ from torch import Tensor
 from napari_noise2score.score.denoiser import Denoiser
 from napari_noise2score.score.network.parts import channels_last
 from napari_noise2score.score.orientation import turned, turned_back
-from napari_noise2score.score.perturbation import noise_source, slab_noise
+from napari_noise2score.score.perturbation import noise_source
+from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.precision import Precision
-from napari_noise2score.score.sampler import NoisyPlanes
 from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.threads import quickest_threads
 
@@ -54,16 +54,16 @@ class ViewAverage:
         total = torch.zeros_like(central_plane(z))
         sigma_a = z.new_full((1, 1, 1, 1), self._sigma_a)
         image = torch.zeros(1, dtype=torch.long, device=z.device)
-        size, half = z.shape[2:], z.shape[1] // 2
+        (height, width), half = z.shape[2:], z.shape[1] // 2
         for view in self._views:
             input_ = z
             if self._sigma_a > 0:
-                u = slab_noise(self._source, 1, (size[0], size[1]), self._generator)
+                u = self._source.draw((height, width), self._generator)
                 input_ = z.clone()
-                input_[:, half] += self._sigma_a * u[0].to(z.device)  # not the context
+                input_[:, half] += self._sigma_a * u.to(z.device)  # not the context
             input_, orientation = turned(input_, view), torch.full_like(image, view)
             where = None if there is None else turned(there, view)
-            with quickest_threads(z.device, size[0] * size[1]):
+            with quickest_threads(z.device, height * width):
                 output = self._denoiser.output(input_, sigma_a, image, orientation, where)
             total += turned_back(output, view)
         return total / len(self._views)
