@@ -1,7 +1,7 @@
 """The result with context: its model, and how much of it is blended in.
 
-The share of each class of pixels is measured on the image itself (`blend`), unless the noise of
-the planes is not independent.
+The share of each class of pixels is measured on the image itself (`blend_measurement`), unless the
+noise of the planes is not independent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.axes import plane_words
 from napari_noise2score.images.region import held_bytes
-from napari_noise2score.pipeline.blend import NOTHING, Blend, measured_blend
+from napari_noise2score.pipeline.blend import NOTHING, Blend
+from napari_noise2score.pipeline.blend_measurement import Trials, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
 from napari_noise2score.score.context import NAMES, PLANES
@@ -170,7 +171,7 @@ def choose_blend(
     linked = _link(probe.slabs[::2], first[::2])
     if linked > _LINKED:
         return WithContext(beside, NOTHING, axis, linked)
-    blend = measured_blend(probe, first, second, events, resampled=white)
+    blend = measured_blend(Trials(probe, first, second, events, resampled=white))
     return WithContext(beside, blend, axis)
 
 
