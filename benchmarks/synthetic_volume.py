@@ -1,6 +1,6 @@
 """Slice by slice, and with the other slices as context, on a synthetic z-stack.
 
-``python benchmarks/volume.py --seconds 60``, and ``--seconds 0`` without a training;
+``python benchmarks/synthetic_volume.py --seconds 60``, and ``--seconds 0`` without a training;
 ``--no-redraw`` learns by perturbation alone, which few photons lead astray.
 """
 
