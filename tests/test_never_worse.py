@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_noise2score import DenoiseSettings, TrainSettings, denoise
+from napari_noise2score.analysis.training_gain import gain_words
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.noise.request import NoiseRequest
@@ -43,3 +45,20 @@ def test_what_is_learned_of_the_noise_is_not_delivered(noise, told):
     training = trained.report['training']
     assert training['flat_places']['harmed']
     assert training['steps_done'] < 60
+
+
+def test_noise_that_one_image_does_not_show_is_not_learned_from():
+    """A camera that interpolates every second pixel: correlated noise that is not normal."""
+    rng = np.random.default_rng(0)
+    scene = SCENES['nuclei']((SIZE, SIZE), np.random.default_rng(1))
+    truth = 100 * (scene - scene.min()) / np.ptp(scene)
+    raw = truth + SIGMA * rng.normal(size=(2, SIZE, SIZE))
+    around = ndimage.convolve(raw, np.array([[[0, 1, 0], [1, 0, 1], [0, 1, 0]]]) / 4)
+    frames = np.where(np.indices((SIZE, SIZE)).sum(0) % 2, raw, around).astype(np.float32)
+    training = TrainSettings(seconds=None, steps=30, batch=4, patch=48, device='cpu')
+    settings = DenoiseSettings(training=training, orientations=1)
+    one = denoise(frames[0], 'YX', settings)
+    assert one.report['training']['steps_done'] == 0
+    assert 'noise is not normal' in gain_words(one.report['training'])
+    two = denoise(frames, 'TYX', settings)
+    assert two.report['training']['steps_done'] == 30

@@ -25,6 +25,7 @@ class Trial:
             noisy=self.noise,
             paired=np.full(PLACES, paired),
             image=np.zeros(2 * PLACES, np.int64),
+            normal=np.zeros(PLACES, bool),
             witness=np.full((PLACES, SIZE, SIZE), np.nan, np.float32),
             risk=lambda clean: self.risks[-1],
         )
@@ -141,6 +142,7 @@ def test_nothing_is_delivered_before_an_evaluation():
     [
         (FlatPlaces(0.05, 0.0), 'added 5 % of the noise to flat places again'),
         (FlatPlaces(0.0, 0.02), 'moved flat places away from the image, by 2 % of the noise'),
+        (FlatPlaces(0.0, 0.0, 1.3), 'The distribution of the noise is not normal'),
         (FlatPlaces(), 'did not improve on the pretrained weights'),
     ],
 )

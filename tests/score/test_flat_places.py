@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_noise2score.score.flat_places import AWAY, RETURNED, FlatPlaces, flat_places
+from napari_noise2score.score.flat_places import AWAY, PEAKED, RETURNED, FlatPlaces, flat_places
 
 SHAPE = (6, 96, 96)
 ONE = np.zeros(6, np.int64)
@@ -64,6 +64,26 @@ def test_without_noise_or_with_blank_places_nothing_comes_back(scene):
     assert flat_places(holes, start, start + 0.1 * noise, ONE).returned == pytest.approx(
         0.1, rel=0.1
     )
+
+
+@pytest.mark.parametrize('width', [0, 0.8], ids=['white', 'correlated'])
+def test_normal_noise_is_told_from_that_of_a_camera_that_interpolates(scene, width):
+    """Whose noise is weaker at every second pixel."""
+    _, start, texture, noise = scene
+    noise = ndimage.gaussian_filter(noise, (0, width, width))
+    every = np.indices(SHAPE)[1:].sum(0) % 2
+    found, normal = (
+        flat_places(texture + each, start, start, ONE, normal=np.ones(6, bool))
+        for each in (noise * np.where(every, 1.4, 0.4), noise)
+    )
+    assert found.hopeless
+    assert found.harmed
+    assert abs(normal.peaked) < PEAKED / 3
+    # what is not taken for normal is not asked about
+    some = np.arange(6) < 2
+    noisy = np.where(some[:, None, None], noise, noise * np.where(every, 1.4, 0.4)) + texture
+    assert flat_places(noisy, start, start, ONE, normal=some).peaked < PEAKED
+    assert flat_places(noisy, start, start, ONE).peaked == 0
 
 
 def test_what_moves_away_from_the_image_is_told(scene):

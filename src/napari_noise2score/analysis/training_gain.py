@@ -17,6 +17,13 @@ def gain_words(training: dict[str, Any]) -> str | None:
     training : dict
         Record of the training, as in a `ScoreModel`.
     """
+    flat = training.get('flat_places', {})
+    if flat.get('peaked', 0.0) > flat.get('peaked_allowed', math.inf):
+        return (
+            'The distribution of the noise is not normal, and one image by itself does not show '
+            'it well enough to learn from, so the pretrained weights were applied. With two '
+            'frames of one scene a training is possible.'
+        )
     if not training['steps_done']:
         return None
     if training.get('start_risk', {}).get('impossible') is not None:
@@ -24,7 +31,6 @@ def gain_words(training: dict[str, Any]) -> str | None:
             'The error could not be estimated: it is below zero, so the noise model or its '
             'parameters do not fit the image. The initial weights of the training were applied.'
         )
-    flat = training.get('flat_places', {})
     if flat.get('harmed'):
         returned = flat['returned'] > flat['returned_allowed']
         harm = (

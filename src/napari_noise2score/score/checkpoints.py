@@ -62,10 +62,12 @@ class CheckpointSelection:
         Trials on which the networks are evaluated.
     good : bool
         Whether the first weights are good, so that others must be better.
+    trains : bool
+        Whether others will follow: only then it matters what they would learn from.
     """
 
-    def __init__(self, probe: Probe, *, good: bool) -> None:
-        self._probe, self._good = probe, good
+    def __init__(self, probe: Probe, *, good: bool, trains: bool = True) -> None:
+        self._probe, self._good, self._trains = probe, good, trains
         self._alone = ~probe.paired
         self.single = good and bool(self._alone.mean() > 0.5)
         """Whether most places are from single images: then the risk is only a check."""
@@ -120,7 +122,7 @@ class CheckpointSelection:
     def exhausted(self) -> bool:
         """Whether no further gain over good first weights is expected."""
         if self.single:
-            return self.refused >= _REFUSED
+            return self.refused >= _REFUSED or self.flat.hopeless
         # the first evaluation is that of the start
         undecided = self._evaluations > _UNDECIDED and not self.gained
         return undecided or self.since_best >= _PATIENCE
@@ -173,6 +175,7 @@ class CheckpointSelection:
             here,
             probe.image[::2][alone],
             probe.witness[alone],
+            probe.normal[alone] if self._trains else None,
         )
 
     def deliver(self, network: torch.nn.Module) -> Checkpoint:

@@ -79,11 +79,14 @@ class MeasuredSource:
         return self._normal.draw(shape, generator)
 
 
+def is_normal(correlation: Correlation) -> bool:
+    """Whether perturbations with this correlation are normal, whatever the noise is."""
+    return correlation.is_white or not correlation.fields
+
+
 def noise_source(correlation: Correlation) -> NoiseSource:
     """Source of perturbations with this correlation."""
-    if correlation.is_white or not correlation.fields:
-        return GaussianSource(correlation)
-    return MeasuredSource(correlation)
+    return (GaussianSource if is_normal(correlation) else MeasuredSource)(correlation)
 
 
 class Perturbation:

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
 from napari_noise2score.score.context import PLANES
-from napari_noise2score.score.perturbation import noise_source
+from napari_noise2score.score.perturbation import is_normal, noise_source
 from napari_noise2score.score.plane_buffer import PlaneBuffer
 from napari_noise2score.score.planes import NoisyPlanes
 from napari_noise2score.score.resampling import Resampled
@@ -96,6 +96,9 @@ class Probe:
         Number of different pixels of the images at the places.
     paired : (K,) bool
         Whether a place has two frames.
+    normal : (K,) bool
+        Whether a training takes the noise at a place for normal: there is neither another frame,
+        nor is the noise resampled, nor was it measured.
     margin : int
         Width of the border that is not compared, pixels.
     held : tuple of Box
@@ -117,6 +120,7 @@ class Probe:
     noise: float
     pixels: int
     paired: NDArray[np.bool_]
+    normal: NDArray[np.bool_]
     margin: int
     held: tuple[Box, ...]
     witness: NDArray[np.float32]
@@ -222,7 +226,7 @@ def draw_probe(
     weights, slopes = torch.ones(2, places, size, size)
     witness = torch.full((places, size, size), torch.nan)
     light: list[LevelChange | None] = [None] * places
-    paired = np.zeros(places, bool)
+    paired, normal = np.zeros(places, bool), np.zeros(places, bool)
     for number in chosen.tolist():
         image = images[number]
         pair = two_frames(sampler, number, margin) if image.pairs and not context else None
@@ -252,6 +256,7 @@ def draw_probe(
             trials += [(one, one[half])] * 2
             known.append(own[-1])
             continue
+        normal[at] = is_normal(image.correlation)
         noise = variance**0.5 * sources[number].draw((size, size), generator)
         for a in (strength, -strength):
             put = one.clone()
@@ -276,6 +281,7 @@ def draw_probe(
         float(np.mean(own)) or 1.0,
         _pixels(images, chosen, size - 2 * margin),
         paired,
+        normal,
         margin,
         tuple(held),
         witness.numpy(),

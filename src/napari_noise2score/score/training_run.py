@@ -177,7 +177,9 @@ class TrainingRun:
         self.team.equalise(network)
         self.learner = Learner(network, learning_rate)
         self.monitor = LossMonitor(self.loss_of.trivial, self.advice)
-        self.checkpoints = CheckpointSelection(self.probe, good=self.start is not None)
+        self.checkpoints = CheckpointSelection(
+            self.probe, good=self.start is not None, trains=self.settings.trains
+        )
         self.evaluations = 0
 
     def restart(self, number: int) -> None:
