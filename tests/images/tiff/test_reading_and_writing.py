@@ -144,6 +144,24 @@ def test_axes_that_the_file_does_not_tell_must_be_given(tmp_path):
         read_tiff(path, 'YX')
 
 
+@pytest.mark.filterwarnings('ignore:.*are stored as RGB:DeprecationWarning')
+@pytest.mark.parametrize('count', [3, 4])
+def test_planes_that_tifffile_took_for_colours_are_asked_about(tmp_path, count):
+    """It writes three or four frames as colours, unless it is told what they are."""
+    path, frames = tmp_path / 'a.tif', np.arange(count * 30, dtype=np.uint16).reshape(count, 5, 6)
+    tifffile.imwrite(path, frames)
+    with tifffile.TiffFile(path) as file:
+        assert file.series[0].axes == 'SYX'
+    with pytest.raises(InputError, match=r'does not say what its axes are .* such as TYX'):
+        read_tiff(path)
+    found = read_tiff(path, 'TYX')
+    assert found.axes == 'TYX'
+    assert found.notes == ()
+    np.testing.assert_array_equal(found.data, frames)
+    tifffile.imwrite(path, frames, photometric='rgb', metadata={'axes': 'SYX'})
+    assert read_tiff(path).axes == 'SYX'
+
+
 def test_what_is_no_tiff_is_refused(tmp_path):
     with pytest.raises(InputError, match='no such file'):
         read_tiff(tmp_path / 'missing.tif')

@@ -104,6 +104,7 @@ def read_tiff(
         notes += chosen.notes
         data, stated, more = _values(file, chosen.series, path, in_memory)
         data, stated = _relaid(data, stated, file, chosen.series)
+        stated = _without_guess(stated, file, chosen.series)
         acquisition, described = _acquisition(file, chosen.series, chosen.number)
         notes += more + described + _log_notes(logged, notes + more)
     if axes is None:
@@ -209,6 +210,17 @@ def _relaid(
     if not leading or math.prod(sides) * math.prod(plane) != math.prod(data.shape):
         return data, axes
     return data.reshape(*sides, *plane), ''.join(leading) + series.keyframe.axes
+
+
+def _without_guess(axes: str, file: TiffFile, series: TiffPageSeries) -> str:
+    """The axes, without colours (S) that nobody stated.
+
+    tifffile writes an array of three or four planes as colours unless it is told otherwise; most
+    are frames.
+    """
+    described = file.shaped_metadata or ()
+    guessed = series.kind == 'shaped' and not any('axes' in each for each in described)
+    return f'Q{axes[1:]}' if guessed and axes.startswith('S') else axes
 
 
 def _log_notes(logged: list[str], notes: tuple[str, ...]) -> tuple[str, ...]:
