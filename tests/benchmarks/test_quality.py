@@ -328,6 +328,16 @@ def test_parameters_three_ways(tmp_path):
     assert abs(gaussian[2]['photon-transfer fit sigma']['error']) < 10
 
 
+def test_the_noise_that_a_score_shows_beside_what_was_told(tmp_path):
+    output = tmp_path / 'assumed_variance.json'
+    options = ['--photons', '30', '--size', '64', '--steps', '1', '--output', output]
+    found = rows(run('assumed_variance.py', *options))
+    right, twice, half = records_of(output)
+    assert twice['truth'] < right['truth'] < half['truth']
+    assert set(right['shown']) == {'0', '1', '1.4'}
+    assert found['half the variance'][0] == f'{half["truth"]:.2f}'
+
+
 def test_trainings_of_several_seeds(stacks, tmp_path):
     output = tmp_path / 'trainings.json'
     found = rows(run('trainings.py', stacks, '--seeds', '2', '--steps', '1', '--output', output))

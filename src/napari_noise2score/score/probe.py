@@ -97,8 +97,8 @@ class Probe:
     paired : (K,) bool
         Whether a place has two frames.
     normal : (K,) bool
-        Whether a training takes the noise at a place for normal: there is neither another frame,
-        nor is the noise resampled, nor was it measured.
+        Whether a training takes the noise at a place for normal: it is not resampled, it was not
+        measured, and there is no other frame of the scene.
     margin : int
         Width of the border that is not compared, pixels.
     held : tuple of Box
@@ -256,7 +256,7 @@ def draw_probe(
             trials += [(one, one[half])] * 2
             known.append(own[-1])
             continue
-        normal[at] = is_normal(image.correlation)
+        normal[at] = not image.pairs and is_normal(image.correlation)
         noise = variance**0.5 * sources[number].draw((size, size), generator)
         for a in (strength, -strength):
             put = one.clone()

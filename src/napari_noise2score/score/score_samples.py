@@ -116,6 +116,7 @@ def sample_score(
     draws: int = 2,
     seed: int = 0,
     device: str = 'auto',
+    smoothing: float | None = None,
 ) -> Generator[PredictProgress, None, ScoreSamples]:
     """Sample the score in the centre of a few planes; about 4 s on a CPU core.
 
@@ -137,6 +138,9 @@ def sample_score(
         Seed of the random numbers.
     device : str
         ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
+    smoothing : float, optional
+        Standard deviation of the perturbation, noise standard deviations; that of the training if
+        not given.
     """
     rng = np.random.default_rng(seed)
     spread = np.unique(np.linspace(0, channel.shape[0] - 1, planes).round().astype(int))
@@ -150,7 +154,8 @@ def sample_score(
     whole = _blocks(~blank).min(axis=(1, 2))
     if not whole.any():
         whole = np.ones_like(whole)
-    smoothing = SAMPLED_AT.get(LOSSES[model.loss], 0.0)
+    if smoothing is None:
+        smoothing = SAMPLED_AT.get(LOSSES[model.loss], 0.0)
     extra = smoothing**2
     parts: dict[str, list[Array]] = {
         name: [] for name in ('z', 'moved', 'score', 'moved_score', 'level')
