@@ -49,7 +49,7 @@ def _own_share_of_the_processor() -> None:
 @pytest.fixture(scope='module')
 def one_pass() -> Iterator[None]:
     """Quicker results in a module where neither is the subject: one view of the image instead of
-    up to eight, and each plane by itself unless a context is requested.
+    up to four, and each plane by itself unless a context is requested.
     """
     from napari_noise2score.settings.choices import Context
 
@@ -59,7 +59,7 @@ def one_pass() -> Iterator[None]:
         return None if context is Context.AUTO else axis_of(context, *of, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('napari_noise2score.settings.denoising.MOST_VIEWS', 1)
+        patch.setattr('napari_noise2score.settings.denoising.VIEWS', 1)
         patch.setattr(Context, 'axis_of', requested)
         yield
 

@@ -112,7 +112,7 @@ def training_difference(
     score_map: ScoreMap,
     *,
     device: str = 'auto',
-    orientations: int = 8,
+    orientations: int = 4,
     start: ScoreModel | None = None,
 ) -> Generator[PredictProgress, None, Change]:
     """Apply the initial weights of a training to an image, and compare with its score map.

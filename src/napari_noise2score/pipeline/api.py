@@ -197,7 +197,7 @@ def score_image(
     image: Prepared,
     *,
     device: str = 'auto',
-    orientations: int = 8,
+    orientations: int = 4,
     sigma_a: float | None = None,
     foreign: bool = False,
     context: Context | str = Context.NONE,

@@ -61,7 +61,7 @@ def clean_levels(
     channel: PreparedChannel,
     *,
     device: str = 'auto',
-    orientations: int = 8,
+    orientations: int = 4,
     sigma_a: float = 0.0,
     only: range | None = None,
     window: Window | None = None,

@@ -160,7 +160,7 @@ def evaluate_channel(
     sigma_a: float | None,
     *,
     device: str = 'auto',
-    orientations: int = 8,
+    orientations: int = 4,
     beside: WithContext | None = None,
 ) -> Generator[PredictProgress, None, ChannelEvaluation]:
     """Apply a model to trials of a channel, and select ``sigma_a`` if it is not given.

@@ -141,7 +141,7 @@ def score_image_steps(
     prepared: Prepared,
     *,
     device: str = 'auto',
-    orientations: int = 8,
+    orientations: int = 4,
     sigma_a: float | None = None,
     foreign: bool = False,
     on_demand: bool = False,

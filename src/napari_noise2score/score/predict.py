@@ -59,7 +59,7 @@ def predict_clean(
     *,
     device: str = 'auto',
     tile: int = TILE,
-    orientations: int = 8,
+    orientations: int = 4,
     first_view: int = 0,
     sigma_a: float = 0.0,
     exact: bool = False,

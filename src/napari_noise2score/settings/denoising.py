@@ -18,8 +18,9 @@ from napari_noise2score.settings.tree import from_dict, to_dict
 if TYPE_CHECKING:
     from napari_noise2score.images.source import ImageSource
 
-MOST_VIEWS = 8
-"""Number of views of the image that are averaged after a training."""
+VIEWS, MOST_VIEWS = 4, 8
+"""Number of views of the image that are averaged after a training, and the largest number. More
+than four bring at most 0.02 dB, and take as much longer."""
 QUICK_PIXELS = 1 << 20
 """Maximum number of pixels of all views without a training: about a second on a CPU."""
 
@@ -166,8 +167,8 @@ class DenoiseSettings:
 
     def views(self, pixels: int) -> int:
         """Number of rotated and mirrored views that are averaged, for a number of pixels."""
-        most = MOST_VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
-        return self.orientations or min(max(1, most), MOST_VIEWS)
+        most = VIEWS if self.training.trains else QUICK_PIXELS // max(1, pixels)
+        return self.orientations or min(max(1, most), VIEWS)
 
     @property
     def left_in(self) -> float | None:
