@@ -66,7 +66,7 @@ def test_axes_that_do_not_fit(ready):
     layer = unwrapped(viewer.add_image(noisy_stack(), name='cells'))
     for axes in ('YX', 'QYX', 'TTX', 'TCZYX', '', 'TZC'):
         panel.layers.axes_of(layer).setCurrentText(axes)
-        panel.footer.clear()
+        panel.footer.begin_request()
         panel.train.native.click()
         assert 'axes' in panel.messages.text(), axes
         assert panel.status.text() == 'Not done; see below.'
@@ -96,7 +96,7 @@ def test_noise_numbers_that_make_no_sense(ready):
     ):
         panel.noise.family.value = family
         panel.noise.fields[family, name].value = text
-        panel.footer.clear()
+        panel.footer.begin_request()
         panel.train.native.click()
         assert words in panel.messages.text(), text
         assert panel.noise.fields[family, name].value == text
