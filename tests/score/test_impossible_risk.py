@@ -80,6 +80,7 @@ def test_a_single_image_of_an_impossible_risk_keeps_the_start():
     alone = SimpleNamespace(
         risk=lambda clean: risk(float(clean.mean())),
         paired=np.zeros(1, bool),
+        normal=np.zeros(1, bool),
         noisy=np.zeros((2, 64, 64), np.float32),
         image=np.zeros(2, np.int64),
         witness=np.full((1, 64, 64), np.nan, np.float32),
