@@ -128,9 +128,9 @@ def test_few_photons_at_once():
 
 def test_nothing_is_trained_and_few_views_are_taken():
     quick = DenoiseSettings(training=AT_ONCE)
-    assert [quick.views(pixels) for pixels in (1 << 25, 1 << 20, 1 << 18, 100)] == [1, 1, 4, 8]
+    assert [quick.views(pixels) for pixels in (1 << 25, 1 << 20, 1 << 19, 100)] == [1, 1, 2, 4]
     assert quick.left_in == 0
-    assert DenoiseSettings().views(1 << 25) == 8
+    assert DenoiseSettings().views(1 << 25) == 4
     assert DenoiseSettings().left_in is None
-    asked = DenoiseSettings(training=AT_ONCE, orientations=4, sigma_a=0.5)
-    assert (asked.views(100), asked.left_in) == (4, 0.5)
+    asked = DenoiseSettings(training=AT_ONCE, orientations=8, sigma_a=0.5)
+    assert (asked.views(100), asked.left_in) == (8, 0.5)
