@@ -64,6 +64,23 @@ def test_it_has_answers_pictures_and_plots(page):
     assert 'all 8 planes' in page
 
 
+@pytest.mark.parametrize(
+    ('asked', 'done', 'words'),
+    [
+        ({'seconds': 0, 'steps': None}, {}, ', without training;'),
+        ({'seconds': 60.0}, {'delivered_step': 90}, ', after training of up to 60 s;'),
+        ({'seconds': None, 'steps': 500}, {}, ', after training of up to 500 steps;'),
+        ({'seconds': 9, 'steps': 7}, {'delivered_step': 7}, ', after training of up to 9 s or 7'),
+        ({'seconds': 60}, {'delivered_step': 0}, ', a training of up to 60 s was not applied;'),
+    ],
+)
+def test_what_was_trained_is_stated_with_the_settings(findings, asked, done, words):
+    record = {'settings': {'training': asked}, 'training': done}
+    stated = replace(findings, record=record)
+    page = as_html(stated, verdict_of(stated))
+    assert words in page.partition('Which settings?')[2].partition('</div>')[0]
+
+
 def test_settings_are_in_words_and_tell_nothing_of_the_disk(findings):
     settings = {'training': {'seconds': 0}, 'context': 'time', 'orientations': None}
     record = {

@@ -87,8 +87,8 @@ def add_output(group: argparse._ActionsContainer) -> None:
         '--report',
         type=file_named,
         metavar='R.json',
-        help='report to write, with the settings, the noise and the checks; of a single image '
-        'also as a page to look at and to print (R.html)',
+        help='report to write, with the settings, the noise and the checks: R.json, or R.html for '
+        'a page to look at and to print of a single image, with R.json beside it',
     )
     group.add_argument(
         '--overwrite',

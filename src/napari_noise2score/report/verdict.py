@@ -319,6 +319,18 @@ def _recorded(verdict: Verdict, findings: Findings) -> None:
         )
 
 
+def _trained(record: Mapping[str, Any]) -> str:
+    asked = record.get('settings', {}).get('training', {})
+    seconds, steps = asked.get('seconds'), asked.get('steps')
+    if seconds == 0 or not (seconds or steps):
+        return 'without training'
+    limits = [f'{seconds:g} s'] if seconds else []
+    limits += [f'{steps} steps'] if steps else []
+    words = f'training of up to {" or ".join(limits)}'
+    done = record.get('training') or {}
+    return f'a {words} was not applied' if done.get('delivered_step') == 0 else f'after {words}'
+
+
 def _settings(findings: Findings) -> str:
     record: Mapping[str, Any] = findings.record
     if findings.clean is None:
@@ -328,16 +340,13 @@ def _settings(findings: Findings) -> str:
             'The file does not state how it was made. Ask for the settings and the version of the '
             'program, or denoise the noisy image again.'
         )
-    training = record.get('settings', {}).get('training', {})
     versions = record.get('versions', {})
-    seconds = training.get('seconds')
-    trained = 'without training' if not seconds else f'after training of up to {seconds:g} s'
     noise = dict.fromkeys(str(one.family) for one in findings.channels if one.family is not None)
     context = record.get('settings', {}).get('context', 'none')
     return (
-        f'napari-noise2score {versions.get("napari-noise2score", "?")}, {trained}; noise model '
-        f'{", ".join(noise) or "none"}; context {context}, correction {record.get("correction")}, '
-        f'seed {record.get("seed")}. All settings are listed below.'
+        f'napari-noise2score {versions.get("napari-noise2score", "?")}, {_trained(record)}; noise '
+        f'model {", ".join(noise) or "none"}; context {context}, correction '
+        f'{record.get("correction")}, seed {record.get("seed")}. All settings are listed below.'
     )
 
 
