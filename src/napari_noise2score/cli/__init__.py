@@ -32,7 +32,6 @@ from napari_noise2score.cli.denoise import apply as run_apply
 from napari_noise2score.cli.denoise import denoise as run_denoise
 from napari_noise2score.cli.memory_limit import add_max_memory
 from napari_noise2score.cli.options import (
-    TRAINING,
     add_correction,
     add_inputs,
     add_noise,
@@ -180,13 +179,13 @@ def _parser() -> argparse.ArgumentParser:
         'Several processes share a folder with --model-per image, or with apply and a model that '
         'was trained before; apply also gives images of later calls the same model.',
     )
-    add_inputs(denoise.group(_INPUT))
-    output = denoise.group(_OUTPUT)
+    add_inputs(denoise.add_argument_group(_INPUT))
+    output = denoise.add_argument_group(_OUTPUT)
     add_output(output)
     add_noise(denoise)
-    add_correction(denoise.group(_CORRECTION), trains=True)
+    add_correction(denoise.add_argument_group(_CORRECTION), trains=True)
     add_training(denoise)
-    work = denoise.group(_WORK)
+    work = denoise.add_argument_group(_WORK)
     place = 'OUT.resume (OUT/training.resume if OUT is a folder)'
     add_resume(work, place, f'. Also continues {PARTS}')
     add_max_memory(work)
@@ -210,8 +209,8 @@ def _parser() -> argparse.ArgumentParser:
         help='train on images and save the model',
         usage='%(prog)s IN [IN ...] --model M [options]',
     )
-    add_inputs(train.group(_INPUT))
-    output = train.group(_OUTPUT)
+    add_inputs(train.add_argument_group(_INPUT))
+    output = train.add_argument_group(_OUTPUT)
     output.add_argument(
         '--model', type=file_named, required=True, metavar='M', help='model file to write'
     )
@@ -223,9 +222,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_table(output, 'none')
     add_noise(train)
-    add_training(train)
-    add_fields(train.group(TRAINING), DenoiseSettings, only=('context',))
-    work = train.group(_WORK)
+    add_fields(add_training(train), DenoiseSettings, only=('context',))
+    work = train.add_argument_group(_WORK)
     add_resume(work, 'M.resume')
     add_max_memory(work, in_parts=False)
     train.set_defaults(command=run.train)
@@ -235,15 +233,15 @@ def _parser() -> argparse.ArgumentParser:
         help='denoise images with a trained model',
         usage='%(prog)s M IN [IN ...] --output OUT [options]',
     )
-    read = apply.group(_INPUT)
+    read = apply.add_argument_group(_INPUT)
     read.add_argument(
         'model', type=Path, metavar='M', help='a model file written by train or denoise'
     )
     add_inputs(read)
-    add_output(apply.group(_OUTPUT))
+    add_output(apply.add_argument_group(_OUTPUT))
     add_noise(apply)
-    add_correction(apply.group(_CORRECTION), trains=False)
-    work = apply.group(_WORK)
+    add_correction(apply.add_argument_group(_CORRECTION), trains=False)
+    work = apply.add_argument_group(_WORK)
     add_fields(work, TrainSettings, only=('device',))
     add_resume_of_parts(work)
     add_max_memory(work)
@@ -253,8 +251,8 @@ def _parser() -> argparse.ArgumentParser:
     estimate = commands.add_parser(
         'estimate', help='estimate the noise of images', usage='%(prog)s IN [IN ...] [options]'
     )
-    add_inputs(estimate.group(_INPUT))
-    output = estimate.group(_OUTPUT)
+    add_inputs(estimate.add_argument_group(_INPUT))
+    output = estimate.add_argument_group(_OUTPUT)
     add_table(output, 'none')
     output.add_argument(
         '--json', action='store_true', help='print the estimate and its evidence as JSON'
@@ -266,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         help='a trained model: estimate the noise in three ways and compare them',
     )
     add_noise(estimate)
-    work = estimate.group(_WORK)
+    work = estimate.add_argument_group(_WORK)
     add_fields(work, TrainSettings, only=('device',))
     add_max_memory(work, in_parts=False)
     estimate.set_defaults(command=run.estimate)

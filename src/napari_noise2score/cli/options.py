@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from napari_noise2score.cli.calibration import add_calibration, calibration
 from napari_noise2score.cli.outputs import Place, file_named
-from napari_noise2score.cli.parser import Parser
 from napari_noise2score.cli.table import SUFFIXES
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.families import FAMILIES
@@ -19,10 +18,6 @@ from napari_noise2score.settings.options import add_fields, add_option, read_fie
 
 if TYPE_CHECKING:
     from napari_noise2score.noise.calibration.calibrate import Calibration
-
-
-TRAINING = 'training'
-"""Title of the group of these options in the help."""
 
 
 def add_inputs(group: argparse._ActionsContainer) -> None:
@@ -158,9 +153,9 @@ def add_correction(group: argparse._ActionsContainer, *, trains: bool) -> None:
     add_fields(group, DenoiseSettings, leave_out=left)
 
 
-def add_training(parser: Parser) -> None:
-    """How to train."""
-    group = parser.group(TRAINING)
+def add_training(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """How to train; returns the group of these options."""
+    group = parser.add_argument_group('training')
     group.add_argument(
         '--learn-from',
         default='',
@@ -171,6 +166,7 @@ def add_training(parser: Parser) -> None:
         ),
     )
     add_fields(group, TrainSettings)
+    return group
 
 
 def noise_request(

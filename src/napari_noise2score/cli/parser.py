@@ -25,13 +25,6 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **{**options, 'allow_abbrev': False})
         self._given: Sequence[str] = ()
-        self._named: dict[str, argparse._ArgumentGroup] = {}
-
-    def group(self, title: str) -> argparse._ArgumentGroup:
-        """The group of options with this title in the help."""
-        if title not in self._named:
-            self._named[title] = self.add_argument_group(title)
-        return self._named[title]
 
     def parse_known_args(  # type: ignore[override]  # for more kinds of namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

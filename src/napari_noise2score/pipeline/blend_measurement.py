@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ _FEWEST = 500
 """Minimum number of pixels in which the share of a class is measured."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Trials:
     """What a blend is measured from: inputs, their estimates, and what was added to them.
 
@@ -80,18 +81,18 @@ class Trials:
         """The inputs that are summed over."""
         return slice(None, None, 2) if self.resampled else slice(None)
 
-    @property
+    @cached_property
     def contexts(self) -> list[Plane]:
         """What is beside each input."""
         return [context_in(slab) for slab in self.probe.slabs]
 
-    @property
+    @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """Pixels (2 K, S, S) that are compared, and have others beside them."""
         beside = np.stack([context[ERROR] > 0 for context in self.contexts])
         return np.asarray(beside & (np.repeat(self.probe.weight, 2, axis=0) > 0))
 
-    @property
+    @cached_property
     def untouched(self) -> NDArray[np.bool_]:
         """Pixels of `seen` that do not stand out because of what was added."""
         around = 2 * SQUARES[-1] - 1  # in which an event makes places stand out
