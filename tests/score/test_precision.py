@@ -44,7 +44,11 @@ class NoGradient(torch.autograd.Function):
 
 
 class Processor:
-    """Does convolutions; gets what is named wrong in bfloat16, as long as it is `broken`."""
+    """Does convolutions; gets what is named wrong in bfloat16, as long as it is `broken`.
+
+    Weights are in NCHW there: where the processor itself has no bfloat16, PyTorch has no gradient of
+    others.
+    """
 
     def __init__(self, monkeypatch) -> None:
         self.wrong, self.broken, self.seen = '', True, []
@@ -57,6 +61,8 @@ class Processor:
                 return right(x, weight, *more, **named) * torch.nan
             if low and self.broken and self.wrong == 'gradient':
                 weight = NoGradient.apply(weight)
+            if low:
+                weight = weight.contiguous()
             return right(x, weight, *more, **named)
 
         monkeypatch.setattr(F, 'conv2d', convolve)

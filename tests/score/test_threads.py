@@ -297,10 +297,17 @@ def test_what_a_network_gives_does_not_depend_on_its_threads(two_threads):
     np.testing.assert_allclose(*clean, atol=1e-4)
 
 
-def test_threads_that_wait_are_told_to_sleep_before_pytorch_is_loaded():
-    words = 'import napari_noise2score.pipeline.run, os; print(os.environ["GOMP_SPINCOUNT"])'
-    environment = {key: value for key, value in os.environ.items() if key != 'GOMP_SPINCOUNT'}
-    for given, expected in ({}, '30000'), ({'GOMP_SPINCOUNT': '7'}, '7'):
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        pytest.param('GOMP_SPINCOUNT', '30000', id='threads that wait go to sleep'),
+        pytest.param('THP_MEM_ALLOC_ENABLE', '1', id='memory comes in large pages'),
+    ],
+)
+def test_pytorch_is_told_before_it_is_loaded(name, value):
+    words = f'import napari_noise2score.pipeline.run, os; print(os.environ[{name!r}])'
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    for given, expected in ({}, value), ({name: '7'}, '7'):
         found = subprocess.run(
             [sys.executable, '-c', words],
             env=environment | given,

@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
         """``x`` (B, C, Y, X) plus the output of the block; 0 where ``there`` (B, 1, Y, X) is 0."""
         inner = cast(Tensor, self.first(F.relu(x)))
         inner = inner if there is None else inner * there
-        output = x + cast(Tensor, self.last(F.relu(inner)))
+        output = cast(Tensor, self.last(F.relu(inner, inplace=True))).add_(x)  # no copies
         return output if there is None else output * there
 
 
