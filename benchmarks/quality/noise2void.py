@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +30,31 @@ def noise2void(
     noisy: NDArray[np.uint8], training: TrainSettings
 ) -> tuple[NDArray[np.float32], int]:
     """Clean stack (T, Y, X), grey levels, and how many steps were made."""
+    with trained(noisy, training) as (predict, steps):
+        return predict(), steps
+
+
+Predict: TypeAlias = Callable[..., NDArray[np.float32]]
+"""A clean stack (T, Y, X), grey levels; with ``tile_size`` and ``tile_overlap`` in tiles."""
+
+
+@contextmanager
+def trained(noisy: NDArray[Any], training: TrainSettings) -> Iterator[tuple[Predict, int]]:
+    """A network that was trained on a stack (T, Y, X), which it denoises, and its steps."""
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         values = noisy.astype(np.float32)
         learner = _learner(training, noisy.shape, Path(folder))
         learner.train(train_data=values)
         last = Path(folder) / 'last.ckpt'  # its own checkpoints come every ten epochs
         learner.trainer.save_checkpoint(last)
-        steps = int(learner.trainer.global_step)
-        found, _ = learner.predict(values, checkpoint=last, batch_size=1, num_workers=0)
-    return np.reshape(found[0], noisy.shape).astype(np.float32), steps
+
+        def predict(**tiles: Any) -> NDArray[np.float32]:
+            found, _ = learner.predict(
+                values, checkpoint=last, batch_size=1, num_workers=0, **tiles
+            )
+            return np.reshape(found[0], noisy.shape).astype(np.float32)
+
+        yield predict, int(learner.trainer.global_step)
 
 
 def _learner(training: TrainSettings, shape: tuple[int, ...], folder: Path) -> Any:

@@ -371,3 +371,23 @@ def test_volumes_with_and_without_the_other_slices(tmp_path):
     noisy, alone, beside = records_of(output)
     assert noisy['psnr'] < alone['psnr'] < beside['psnr']
     assert float(found['mean'][2]) == pytest.approx(beside['psnr'], abs=0.006)
+
+
+def test_speed_before_and_after_a_training(tmp_path):
+    output = tmp_path / 'speed.json'
+    text = run('speed.py', '--frames', '2', '--size', '64', '--seconds', '0.1', '--output', output)
+    records = [one for one in json.loads(output.read_text())['records'] if 'seconds' in one]
+    assert [(one['program'], one['trained']) for one in records] == [
+        (program, trained)
+        for program in ('ours', 'ours, sees the other frames')
+        for trained in (False, True)
+    ]
+    for one in records:
+        assert one['pixels'] == 2 * 64 * 64
+        assert one['seconds'] > 0
+    alone, beside = (one['flops'] / one['views'] for one in records[::2])
+    assert 300e3 < alone < 400e3  # as counted by hand: 381 kFLOP a pixel
+    assert alone < beside < 2 * alone
+    share = float(rows(text)['ours'][-1].rstrip('%'))
+    assert 0 < share < 150
+    assert 'careamics' in text

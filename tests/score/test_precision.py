@@ -46,8 +46,8 @@ class NoGradient(torch.autograd.Function):
 class Processor:
     """Does convolutions; gets what is named wrong in bfloat16, as long as it is `broken`.
 
-    Weights are in NCHW there: where the processor itself has no bfloat16, PyTorch has no gradient of
-    others.
+    Weights are in NCHW there: where the processor itself has no bfloat16, PyTorch has no gradient
+    of others.
     """
 
     def __init__(self, monkeypatch) -> None:

@@ -44,7 +44,7 @@ class DenoiseSettings:
         Whether one model is trained on all images together, or one for each image, channel or time
         point. Each model is trained for the training time.
     orientations : int, optional
-        Number of rotated and mirrored views that are averaged, 1 to 8. The default is 8 with a
+        Number of rotated and mirrored views that are averaged, 1 to 8. The default is 4 with a
         training; without one, the views have `QUICK_PIXELS` pixels at most, for a quick result.
     sigma_a : float, optional
         Perturbation at inference, noise standard deviations, 0 to 2. By default it is selected by
