@@ -23,6 +23,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.settings import DenoiseSettings, StartFrom
+from napari_noise2score.settings.denoising import VIEWS
 
 BLOCK = 32
 """Side of the squares in which the difference is measured, pixels."""
@@ -112,7 +113,7 @@ def training_difference(
     score_map: ScoreMap,
     *,
     device: str = 'auto',
-    orientations: int = 4,
+    orientations: int = VIEWS,
     start: ScoreModel | None = None,
 ) -> Generator[PredictProgress, None, Change]:
     """Apply the initial weights of a training to an image, and compare with its score map.

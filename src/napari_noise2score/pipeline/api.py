@@ -35,6 +35,7 @@ from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop
 from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
+from napari_noise2score.settings.denoising import VIEWS
 
 
 def prepare(
@@ -197,7 +198,7 @@ def score_image(
     image: Prepared,
     *,
     device: str = 'auto',
-    orientations: int = 4,
+    orientations: int = VIEWS,
     sigma_a: float | None = None,
     foreign: bool = False,
     context: Context | str = Context.NONE,

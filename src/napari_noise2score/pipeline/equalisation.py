@@ -24,6 +24,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.settings.denoising import VIEWS
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def clean_levels(
     channel: PreparedChannel,
     *,
     device: str = 'auto',
-    orientations: int = 4,
+    orientations: int = VIEWS,
     sigma_a: float = 0.0,
     only: range | None = None,
     window: Window | None = None,

@@ -27,6 +27,7 @@ from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.probe import Probe, draw_probe
 from napari_noise2score.score.risk import Risk
+from napari_noise2score.settings.denoising import VIEWS
 
 PLACES, SIZE = 12, 128
 """Maximum number of places of a channel, and their height and width in pixels."""
@@ -41,7 +42,7 @@ which some forms of the correction are steep."""
 SIGMA_A = 0.5
 """Perturbation at inference that is compared with none, noise standard deviations."""
 
-VIEWS = 2
+TRIAL_VIEWS = 2
 """Maximum number of averaged views in a trial."""
 
 FEW_PHOTONS = 0.9
@@ -160,7 +161,7 @@ def evaluate_channel(
     sigma_a: float | None,
     *,
     device: str = 'auto',
-    orientations: int = 4,
+    orientations: int = VIEWS,
     beside: WithContext | None = None,
 ) -> Generator[PredictProgress, None, ChannelEvaluation]:
     """Apply a model to trials of a channel, and select ``sigma_a`` if it is not given.
@@ -188,7 +189,7 @@ def evaluate_channel(
     )
     places = _places(channel.shape, size)
     probe = draw([divided(channel)], places=places)
-    views = min(VIEWS, orientations)
+    views = min(TRIAL_VIEWS, orientations)
 
     def levels(slabs: NDArray[np.float32], strength: float) -> Levels:
         return levels_of_slabs(

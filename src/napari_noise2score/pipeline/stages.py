@@ -33,7 +33,7 @@ from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
-from napari_noise2score.pipeline.selection import VIEWS, ChannelEvaluation, evaluate_channel
+from napari_noise2score.pipeline.selection import TRIAL_VIEWS, ChannelEvaluation, evaluate_channel
 from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
@@ -42,6 +42,7 @@ from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning, train
 from napari_noise2score.score.training_files import TrainingFolder
 from napari_noise2score.settings import Context, DenoiseSettings, StartFrom, TrainSettings
+from napari_noise2score.settings.denoising import VIEWS
 
 _KEPT_BYTES = 1 << 28
 """Maximum size of clean levels that are kept although they are predicted on demand, bytes."""
@@ -141,7 +142,7 @@ def score_image_steps(
     prepared: Prepared,
     *,
     device: str = 'auto',
-    orientations: int = 4,
+    orientations: int = VIEWS,
     sigma_a: float | None = None,
     foreign: bool = False,
     on_demand: bool = False,
@@ -208,7 +209,7 @@ def score_image_steps(
             return PredictProgress(count, count)
 
         comparison = beaten_by_pretrained(
-            evaluations, device=device, orientations=min(VIEWS, orientations)
+            evaluations, device=device, orientations=min(TRIAL_VIEWS, orientations)
         )
         warning = yield from relay(comparison, at_the_end)
     notes = [warning, *(beside.warning for beside in others if beside is not None)]

@@ -27,6 +27,7 @@ from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.tile_inputs import TileInputs
 from napari_noise2score.score.tiling import Span, round_up, tiles
 from napari_noise2score.score.view_average import ViewAverage
+from napari_noise2score.settings.denoising import VIEWS
 
 TILE = 512
 """Height and width of the result of a tile, pixels."""
@@ -59,7 +60,7 @@ def predict_clean(
     *,
     device: str = 'auto',
     tile: int = TILE,
-    orientations: int = 4,
+    orientations: int = VIEWS,
     first_view: int = 0,
     sigma_a: float = 0.0,
     exact: bool = False,

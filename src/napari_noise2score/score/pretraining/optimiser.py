@@ -1,26 +1,19 @@
-"""The optimiser of the pretraining: Muon for the convolutions, Adam for what is left.
-
-Muon follows the nearest orthogonal matrix of the momentum, so that no direction of the features is
-left behind (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the
-step has the size of one of Adam's, Liu et al., "Muon is scalable for LLM training", 2025). From
-random weights it needs about half of the steps that Adam needs.
-"""
+"""The optimiser of the pretraining: Muon for the convolutions, Adam for what is left."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_noise2score.score.pretraining.muon import Muon
+
 _NARROWEST = 16
 """Features that a matrix has at least in both directions."""
 _ADAM_SHARE = 0.4
 """Learning rate of Adam relative to that of Muon."""
-_MOMENTUM, _BETAS = 0.95, (0.9, 0.99)
-
-log = logging.getLogger(__name__)
+_BETAS = 0.9, 0.99
 
 
 class Optimiser:
@@ -37,30 +30,19 @@ class Optimiser:
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
         self._matrices: list[tuple[nn.Parameter, nn.Parameter]] = []
         others: list[nn.Parameter] = []
-        muon = getattr(torch.optim, 'Muon', None)
-        if muon is None:
-            log.warning('PyTorch %s has no Muon; Adam is used, which is slower', torch.__version__)
         for weight in network.parameters():
-            if muon is not None and (matrix := _matrix(weight.data)) is not None:
-                self._matrices.append((weight, nn.Parameter(matrix)))
-            else:
+            matrix = _matrix(weight.data)
+            if matrix is None:
                 others.append(weight)
+            else:
+                self._matrices.append((weight, nn.Parameter(matrix)))
+        rate = _ADAM_SHARE * learning_rate
         self._parts: list[tuple[float, torch.optim.Optimizer]] = [
-            (
-                _ADAM_SHARE * learning_rate,
-                torch.optim.Adam(others, _ADAM_SHARE * learning_rate, betas=_BETAS),
-            )
+            (rate, torch.optim.Adam(others, rate, betas=_BETAS))
         ]
-        if muon is not None and self._matrices:
+        if self._matrices:
             matrices = [matrix for _, matrix in self._matrices]
-            found = muon(
-                matrices,
-                lr=learning_rate,
-                weight_decay=0.0,
-                momentum=_MOMENTUM,
-                adjust_lr_fn='match_rms_adamw',
-            )
-            self._parts.append((learning_rate, found))
+            self._parts.append((learning_rate, Muon(matrices, learning_rate)))
 
     def step(self, rate: float) -> None:
         """One step, with that share (0 to 1) of the largest learning rate."""

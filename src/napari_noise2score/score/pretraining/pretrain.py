@@ -134,8 +134,8 @@ def pretrain(
             optimiser.load_state_dict(kept['optimiser'])
         except (KeyError, ValueError) as error:
             raise CheckpointError(
-                f'{state}: was started with another optimiser (Adam, by an earlier version, or by '
-                'a PyTorch without Muon); give another file, or the weights with --init'
+                f'{state}: was started with another optimiser (Adam, by an earlier version); give '
+                'another file, or the weights with --init'
             ) from error
         step, smoothed, log = kept['step'], kept['loss'], kept['log']
     kind = SyntheticSequences if settings.network.context else SyntheticPairs
