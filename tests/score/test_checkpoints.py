@@ -63,6 +63,18 @@ def test_a_lower_risk_is_delivered():
     assert trial.checkpoints.first.value > trial.checkpoints.best.value
 
 
+def test_a_gain_of_the_size_of_rounding_is_none():
+    """At the same noise it may be as significant as any: it depends on the processor."""
+    trial = Trial()
+    trial.evaluate(0.3)
+    for number in range(1, 5):
+        trial.evaluate(0.3 - 1e-6 * number)
+    assert trial.checkpoints.best.beats(trial.checkpoints.first)
+    assert not trial.checkpoints.gained
+    assert trial.checkpoints.exhausted
+    assert trial.delivered() == 0
+
+
 def test_of_a_single_image_the_last_weights_are_delivered_if_no_judge_objects():
     """What a training gains there is less than the error of the risk."""
     trial = Trial(paired=False)
