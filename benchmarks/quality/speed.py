@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from noise2void import trained
 from numpy.typing import NDArray
+from peers import PEERS
 from results import Record, Results, add_output, settings_of, table
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,13 +34,15 @@ from napari_noise2score import (
     train_score,
 )
 from napari_noise2score.images.synthetic import synthetic_stack
+from napari_noise2score.pipeline.prepared import Prepared
+from napari_noise2score.score.context import PLANES
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.settings import Context
 
-NOISE2VOID = 'Noise2Void (CAREamics)'
+NOISE2VOID = PEERS['n2v']
 TILES = {'tile_size': (256, 256), 'tile_overlap': (48, 48)}
 FEATURES, SIDE = 64, 256
 """Of the convolution that is taken for the peak."""
@@ -78,16 +80,15 @@ def flops(model: ScoreModel, channels: int) -> float:
     return counter.get_total_flops() / SIDE**2
 
 
-def ours(noisy: NDArray[Any], context: Context, options: argparse.Namespace) -> Iterator[Record]:
+def ours(prepared: Prepared, context: Context, options: argparse.Namespace) -> Iterator[Record]:
     """Before and after a training."""
-    seconds_of = {False: 0.0, True: options.seconds}
-    prepared, estimate = timed(lambda: prepare(noisy, 'TYX', device=options.device))
+    pixels = prepared.source.size
     work = flops(warm_start(), 1)
     if context is not Context.NONE:
-        work += flops(warm_start_with_context(), 9)
-    for trains, seconds in seconds_of.items():
+        work += flops(warm_start_with_context(), 1 + PLANES)
+    for seconds in (0.0, options.seconds):
         training = TrainSettings(seconds=seconds, device=options.device)
-        views = DenoiseSettings(training=training).views(noisy.size)
+        views = DenoiseSettings(training=training).views(pixels)
         model = train_score(prepared, training, context=context)
 
         def result(model: ScoreModel = model, views: int = views) -> Any:
@@ -99,20 +100,19 @@ def ours(noisy: NDArray[Any], context: Context, options: argparse.Namespace) -> 
         _, spent = timed(result)
         yield {
             'program': 'ours' if context is Context.NONE else 'ours, sees the other frames',
-            'trained': trains,
+            'trained': training.trains,
             'views': views,
-            'estimate_seconds': estimate,
             'seconds': spent,
-            'pixels': noisy.size,
+            'pixels': pixels,
             'flops': work * views,
         }
 
 
 def noise2void(noisy: NDArray[Any], options: argparse.Namespace) -> Iterator[Record]:
     """In whole frames and in tiles; the faster of two."""
-    about = {'program': NOISE2VOID, 'trained': True, 'pixels': noisy.size}
-    if find_spec('careamics') is None:
-        yield {**about, 'missing': 'not installed: pip install careamics'}
+    about = {'program': NOISE2VOID.label, 'trained': True, 'pixels': noisy.size}
+    if NOISE2VOID.missing is not None:
+        yield {**about, 'missing': NOISE2VOID.missing}
         return
     training = TrainSettings(seconds=options.seconds, device=options.device)
     with trained(noisy, training) as (predict, _):
@@ -126,7 +126,7 @@ def render(records: Sequence[Record]) -> str:
     whole = [
         one['pixels'] / one['seconds']
         for one in records
-        if one['program'] == NOISE2VOID and one.get('tiles') is False
+        if one['program'] == NOISE2VOID.label and one.get('tiles') is False
     ]
     top = next((one['peak'] for one in records if 'peak' in one), None)
     rows: list[list[object]] = []
@@ -169,9 +169,10 @@ def main() -> None:
     noisy = stack.noisy.astype(np.uint16)
     results = Results(render, settings_of(options), options.device, options.output)
     results.add({'program': 'a convolution', 'peak': peak(options.device)})
+    prepared, estimate = timed(lambda: prepare(noisy, 'TYX', device=options.device))
     for context in (Context.NONE, Context.TIME):
-        for record in ours(noisy, context, options):
-            results.add(record)
+        for record in ours(prepared, context, options):
+            results.add({**record, 'estimate_seconds': estimate})
     for record in noise2void(noisy, options):
         results.add(record)
     results.show()

@@ -22,8 +22,7 @@ from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.pretraining.weights import starting_model
-from napari_noise2score.settings import DenoiseSettings, StartFrom
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS, DenoiseSettings, StartFrom
 
 BLOCK = 32
 """Side of the squares in which the difference is measured, pixels."""

@@ -34,8 +34,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop
-from napari_noise2score.settings import Context, DenoiseSettings, TrainSettings
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS, Context, DenoiseSettings, TrainSettings
 
 
 def prepare(

@@ -271,8 +271,7 @@ def beaten_by_pretrained(
         ours.append(evaluation.probe.risk(evaluation.clean))
         theirs.append(evaluation.probe.risk(clean))
     model, pretrained = (Risk.of_all(risks) for risks in (ours, theirs))
-    relevant = model.value - pretrained.value > _WORTH * abs(model.value)
-    if not relevant or not pretrained.beats(model):
+    if not pretrained.beats(model, by=_WORTH):
         return None
     return (
         'The model does not fit: the pretrained weights would give a better result on this '

@@ -24,7 +24,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS
 
 Array = NDArray[np.float64]
 

@@ -27,7 +27,7 @@ from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.score.probe import Probe, draw_probe
 from napari_noise2score.score.risk import Risk
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS
 
 PLACES, SIZE = 12, 128
 """Maximum number of places of a channel, and their height and width in pixels."""
@@ -251,5 +251,4 @@ def choose_form(risks: Mapping[Correction, Risk]) -> Correction:
     if not risks[DEFAULT_FORM].known:
         return DEFAULT_FORM
     best = min((form for form in risks if risks[form].known), key=lambda form: risks[form].value)
-    relevant = risks[best].value < (1 - _WORTH) * risks[DEFAULT_FORM].value
-    return best if relevant and risks[best].beats(risks[DEFAULT_FORM]) else DEFAULT_FORM
+    return best if risks[best].beats(risks[DEFAULT_FORM], by=_WORTH) else DEFAULT_FORM

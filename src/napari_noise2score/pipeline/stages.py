@@ -41,8 +41,7 @@ from napari_noise2score.score.pretraining.weights import starting_model
 from napari_noise2score.score.progress import TrainProgress
 from napari_noise2score.score.train import Stop, beginning, train
 from napari_noise2score.score.training_files import TrainingFolder
-from napari_noise2score.settings import Context, DenoiseSettings, StartFrom, TrainSettings
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS, Context, DenoiseSettings, StartFrom, TrainSettings
 
 _KEPT_BYTES = 1 << 28
 """Maximum size of clean levels that are kept although they are predicted on demand, bytes."""

@@ -25,7 +25,7 @@ _PATIENCE = 7
 """Number of consecutive evaluations without a lower risk after which a training from good weights
 ends."""
 _LEAST_GAIN = 1e-4
-"""Part of the risk that has to be gained; in decibels a two-thousandth."""
+"""Part of the risk that has to be gained, more than rounding; in decibels a two-thousandth."""
 _UNDECIDED = 4
 """Number of evaluations after which it ends if none had a clearly lower risk than the start."""
 _REFUSED = 2
@@ -117,11 +117,8 @@ class CheckpointSelection:
 
     @property
     def gained(self) -> bool:
-        """Whether the best weights have a risk that is clearly lower than the first, by more than
-        rounding: the risks are of the same noise, so the smallest gain may be significant.
-        """
-        more = self.first.value - self.best.value > _LEAST_GAIN * abs(self.first.value)
-        return more and self.best.beats(self.first)
+        """Whether the best weights have a risk that is clearly lower than the first."""
+        return self.best.beats(self.first, by=_LEAST_GAIN)
 
     @property
     def exhausted(self) -> bool:

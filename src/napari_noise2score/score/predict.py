@@ -27,7 +27,7 @@ from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.tile_inputs import TileInputs
 from napari_noise2score.score.tiling import Span, round_up, tiles
 from napari_noise2score.score.view_average import ViewAverage
-from napari_noise2score.settings.denoising import VIEWS
+from napari_noise2score.settings import VIEWS
 
 TILE = 512
 """Height and width of the result of a tile, pixels."""

@@ -86,15 +86,18 @@ class Risk:
         """Whether it is finite and not impossible."""
         return math.isfinite(self.value) and not self.impossible
 
-    def beats(self, other: Risk) -> bool:
+    def beats(self, other: Risk, by: float = 0.0) -> bool:
         """Whether it is lower at the same places by more than two standard errors.
 
-        An unknown or impossible risk is neither lower nor higher than another one.
+        And by more than the part ``by`` of the other one: at the same noise, the smallest
+        difference may be significant. An unknown or impossible risk is neither lower nor higher
+        than another one.
         """
         if not (self.known and math.isfinite(other.value)):
             return False
         gain = other.places - self.places
-        return bool(gain.mean() > _SIGNIFICANT * _standard_error(gain))
+        least = max(_SIGNIFICANT * _standard_error(gain), by * abs(other.value))
+        return bool(gain.mean() > least)
 
     def to_dict(self, *, trusted: bool = True) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known, or not ``trusted``.

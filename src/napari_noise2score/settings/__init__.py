@@ -14,13 +14,14 @@ from napari_noise2score.settings.choices import (
     Output,
     StartFrom,
 )
-from napari_noise2score.settings.denoising import DenoiseSettings
+from napari_noise2score.settings.denoising import VIEWS, DenoiseSettings
 from napari_noise2score.settings.network import NetworkSettings
 from napari_noise2score.settings.panel import PanelSettings
 from napari_noise2score.settings.pretraining import PretrainSettings
 from napari_noise2score.settings.training import TrainSettings
 
 __all__ = [
+    'VIEWS',
     'Context',
     'DenoiseSettings',
     'Device',
