@@ -17,6 +17,7 @@ from napari_noise2score._widget import worker
 from napari_noise2score._widget.layers import METADATA, unwrapped
 from napari_noise2score.cli import _parser, main
 from napari_noise2score.cli.options import settings_of
+from napari_noise2score.images.formats import write_image
 from napari_noise2score.noise.families import FAMILIES, parameters_of
 from tests.hooks import failing_after, seeing
 from tests.napari.helpers import NOISE, noisy_stack, panel_in
@@ -538,6 +539,24 @@ def test_active_layer_is_ticked_when_the_panel_opens(viewer, stack):
     viewer.layers.selection.active = first
     panel = panel_in(viewer)
     assert [layer.name for layer in panel.layers.layers()] == ['first']
+
+
+@pytest.mark.parametrize('ending', ['tif', 'ome.zarr'])
+def test_a_result_from_a_file_is_not_ticked_beside_its_image(viewer, stack, tmp_path, ending):
+    image, result = tmp_path / 'cells.tif', tmp_path / f'clean.{ending}'
+    write_image(image, stack, 'TYX')
+    write_image(result, stack, 'TYX', record={'seed': 0})
+    viewer.open([image], plugin='napari')
+    viewer.open([result], plugin='napari')
+    assert viewer.layers.selection.active.name.startswith('clean')
+    panel = panel_in(viewer)
+    assert [layer.name for layer in panel.layers.layers()] == ['cells']
+
+
+def test_a_result_alone_can_be_denoised_again(viewer, stack, tmp_path):
+    write_image(tmp_path / 'clean.tif', stack, 'TYX', record={'seed': 0})
+    viewer.open([tmp_path / 'clean.tif'], plugin='napari')
+    assert [layer.name for layer in panel_in(viewer).layers.layers()] == ['clean']
 
 
 def test_closing_the_dock_stops_the_training_and_keeps_its_result(

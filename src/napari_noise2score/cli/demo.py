@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.files import write_json, written_whole
+from napari_noise2score.images.formats import write_image
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import SyntheticStack, synthetic_stack
-from napari_noise2score.images.tiff import write_tiff
 from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
@@ -68,9 +68,9 @@ def run_demo(
     result = run(single(denoise_steps([source], DenoiseSettings(training=training))))
     before, after = psnr(sample.noisy, sample.truth), psnr(result.image, sample.truth)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tiff(folder / NOISY, sample.noisy, 'TYX')
-    write_tiff(folder / CLEAN, result.image, 'TYX')
-    write_tiff(folder / TRUTH, sample.truth, 'YX')
+    write_image(folder / NOISY, sample.noisy, 'TYX')
+    write_image(folder / CLEAN, result.image, 'TYX', record=result.report)
+    write_image(folder / TRUTH, sample.truth, 'YX')
     _write_comparison(folder / COMPARISON, sample, result)
     write_json(folder / REPORT, {**result.report, 'psnr': {'noisy': before, 'clean': after}})
     say(f'Noise found:  {result.corrected.families[0]}')

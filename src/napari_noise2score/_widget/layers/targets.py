@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.target import Target
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import KNOWN, guess_axes
+from napari_noise2score.images.formats import recipe_of
 from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.arrays import readable
@@ -34,6 +37,19 @@ def image_layers(viewer: Any) -> list[Any]:
 
     layers = (unwrapped(layer) for layer in viewer.layers)
     return [layer for layer in layers if isinstance(layer, Image)]
+
+
+def is_result(layer: Image) -> bool:
+    """Whether a layer is a result: of a panel, or from a local file that states it is one."""
+    if METADATA in layer.metadata:
+        return True
+    path = layer.source.path
+    if path is None or not Path(path).exists():
+        return False
+    try:
+        return recipe_of(path) is not None
+    except InputError:  # not an image that is read here
+        return False
 
 
 def full_data(layer: Image) -> Any:

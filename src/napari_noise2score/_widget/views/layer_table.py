@@ -22,6 +22,7 @@ from napari_noise2score._widget.layers import (
     METADATA,
     full_data,
     image_layers,
+    is_result,
     likely_axes,
     stated_axes,
     target_of,
@@ -150,7 +151,9 @@ class LayerTable(QTableWidget):
         return [row for row in self._rows if row[1].checkState() == Qt.CheckState.Checked]
 
     def _tick_default(self) -> None:
+        """Tick the active layer, or the lowest one; a result only if there is nothing else."""
         layers = [layer for layer, _, _ in self._rows]
+        layers = [layer for layer in layers if not is_result(layer)] or layers
         active = unwrapped(self._viewer.layers.selection.active)
         if not any(layer is active for layer in layers):
             active = layers[-1] if layers else None
