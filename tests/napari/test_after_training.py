@@ -59,6 +59,38 @@ def test_another_noise_changes_the_slice_in_sight_and_correct_the_layer(denoised
     np.testing.assert_array_equal(source.data, before)
 
 
+def test_another_context_needs_no_training(open_panel, idle):
+    viewer, panel = open_panel()
+    viewer.add_image(noisy_stack(8), name='cells', axis_labels=('t', 'y', 'x'))
+    panel.form.seconds.value = 0
+    panel.form.context.value = 'time'
+    panel.train.native.click()
+    idle(panel)
+    result = unwrapped(viewer.layers[1])
+    assert result.metadata[METADATA]['channels'][0]['context']['axis'] == 'T'
+    panel.form.context.value = 'none'
+    panel.correct.native.click()
+    idle(panel)
+    alone = unwrapped(viewer.layers[1])  # above its source
+    report = alone.metadata[METADATA]
+    assert report['channels'][0]['context'] is None
+    assert report['settings']['context'] == 'none'
+    assert np.abs(alone.data - result.data).max() > 1
+    panel.form.context.value = 'time'
+    panel.correct.native.click()
+    idle(panel)
+    np.testing.assert_allclose(unwrapped(viewer.layers[1]).data, result.data, atol=1e-3)
+
+
+def test_a_context_that_a_layer_does_not_have_is_an_error(denoised, idle):
+    viewer, panel, _, _ = denoised
+    panel.form.context.value = 'depth'
+    panel.correct.native.click()
+    idle(panel)
+    assert 'depth' in panel.messages.text()
+    assert len(viewer.layers) == 2
+
+
 def test_half_typed_numbers_change_nothing(denoised, qtbot):
     viewer, panel, _, _ = denoised
     panel.noise.family.value = 'gaussian'

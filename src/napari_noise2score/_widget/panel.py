@@ -77,9 +77,9 @@ _PAUSE_TIP = (
     'training time. Press again to continue.'
 )
 _CORRECT_TIP = (
-    'Correct the ticked layers again with the noise model and the correction chosen above, '
-    'without training. This takes about a second for layers that were used in the training; to '
-    'other layers, the model is applied first.'
+    'Correct the ticked layers again with the noise model, the correction and the context chosen '
+    'above, without training. This takes about a second for layers that were used in the '
+    'training; to other layers, and after a change of the context, the model is applied first.'
 )
 _COPY_TIP = (
     'Copy to the clipboard the command line that does the same for the files of the ticked layers.'

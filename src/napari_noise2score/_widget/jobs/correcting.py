@@ -73,8 +73,10 @@ def _correct_one(
 
     begin, number = time.perf_counter(), place[0]
     trained = latest.settings if scored is None else scored.settings
-    trained = replace(trained, training=replace(trained.training, device=settings.training.device))
-    if scored is None or not scored.is_valid_for(source):
+    training = replace(trained.training, device=settings.training.device)
+    trained = replace(trained, context=settings.context, training=training)
+    trained.context.axis_of(source.axes, source.shape)  # raises if there is no such axis
+    if scored is None or not (scored.is_valid_for(source) and scored.saw(trained.context)):
         again = _scored_again(
             source, scored, latest, trained, settings, place, on_demand=destination is not None
         )

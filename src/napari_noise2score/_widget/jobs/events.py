@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_noise2score.pipeline.results import Corrected, ScoreMap
     from napari_noise2score.score.model import ScoreModel
     from napari_noise2score.score.train import Stop
-    from napari_noise2score.settings import DenoiseSettings
+    from napari_noise2score.settings import Context, DenoiseSettings
 
 
 class Stage(StrEnum):
@@ -148,6 +148,21 @@ class Scored:
             getattr(scored, key) == getattr(source, key) for key in ('axes', 'shape', 'region')
         )
         return same and self.score_map.checksum == source.checksum()
+
+    def saw(self, context: Context) -> bool:
+        """Whether the score was computed with what a context requests.
+
+        Raises
+        ------
+        InputError
+            If the image does not have the axis that it requests.
+        """
+        source = self.score_map.prepared.source
+        now, then = (
+            requested.axis_of(source.axes, source.shape)
+            for requested in (context, self.settings.context)
+        )
+        return now == then
 
 
 @dataclass(frozen=True, slots=True)
