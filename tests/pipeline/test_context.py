@@ -20,12 +20,13 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 from napari_noise2score.pipeline import context_levels, neighbours
 from napari_noise2score.pipeline.blend import Blend
-from napari_noise2score.pipeline.blending import context_model
+from napari_noise2score.pipeline.blending import choose_blend, context_model
 from napari_noise2score.pipeline.context_levels import levels_of, with_neighbours
 from napari_noise2score.pipeline.neighbours import Light, Lights
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.progress import finish
 from napari_noise2score.score.context import MEAN, NAMES, UNSTEADINESS
+from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.settings import Context
 
@@ -312,6 +313,30 @@ def test_nothing_is_blended_in_where_nothing_is_known():
     blend = Blend.constant(1.0)
     plane, alone, beside = np.zeros((3, 8, 8), np.float32)
     assert blend.combined(plane, None, alone, beside) is alone
+
+
+def test_a_window_is_blended_as_in_the_whole_plane(still):
+    rng = np.random.default_rng(4)
+    movie = still[:5] + 3 * SIGMA * (rng.random((5, SIZE, SIZE)) > 0.99)
+    channel, window = of_channel(noisy(movie)), Window(slice(30, 62), slice(0, 40))
+    model = context_model(channel)
+    beside = finish(choose_blend(model, model, channel, device='cpu'))
+    assert beside.blend.once < 10
+    options = {'device': 'cpu', 'orientations': 1, 'only': range(2, 3)}
+    (whole,) = finish(levels_of(model, channel, beside, **options))
+    (part,) = finish(levels_of(model, channel, beside, window=window, **options))
+    np.testing.assert_allclose(part, whole[window.rows, window.columns], atol=1e-3)
+
+
+def test_a_frame_that_none_is_like_leaves_the_risk_known(still):
+    movie = np.repeat(20 + scene()[None], 3, 0)
+    movie[1] *= 20
+    result = denoise(noisy(movie), 'TYX', SETTINGS)
+    evaluation = result.score_map.evaluations[0]
+    slabs = PlanesInMemory.like(evaluation.channel, evaluation.probe.slabs)
+    assert any(slabs.context(number) is None for number in range(len(slabs.array)))
+    assert np.isfinite(evaluation.clean).all()
+    assert np.isfinite(result.report['risk'][result.report['correction']]['value'])
 
 
 def test_without_neighbours_levels_are_those_of_the_model(still):

@@ -56,6 +56,14 @@ def test_a_strong_correlation_is_measured_again():
     assert channel.fit.family.variance(50.0) ** 0.5 == pytest.approx(SIGMA, rel=0.04)
 
 
+def test_the_noise_does_not_depend_on_the_level():
+    low, high = (refined(noisy(0.3) + np.float32(level)) for level in (0, 20_000))
+    ours, theirs = (
+        (channel.correlation.along_rows, channel.fit.family.sigma) for channel in (low, high)
+    )
+    assert ours == pytest.approx(theirs, rel=0.02)
+
+
 def test_frames_that_show_the_correlation_are_believed():
     channel = refined(noisy(0.1, frames=3), 'TYX')
     assert channel.fit.compared

@@ -120,6 +120,17 @@ def test_from_python_stage_by_stage(context):
     assert more.training['start'] == {'sha256': model.digest}
 
 
+def test_a_model_of_a_file_continues_with_context(trained, tmp_path):
+    file = tmp_path / 'm.safetensors'
+    trained.model.save(file)
+    prepared = prepare(movie(), 'TYX', NOISE, device='cpu')
+    settings = replace(TRAINING, init=str(file))
+    named = train_score(prepared, settings, context='time')
+    given = train_score(prepared, TRAINING, start=ScoreModel.load(file), context='time')
+    alone = train_score(prepared, settings, context='none')
+    assert named.digest == given.digest != alone.digest
+
+
 def averaged(frames: np.ndarray) -> np.ndarray:
     """Each frame the mean of three, so that consecutive ones share noise."""
     return (frames[:-2] + frames[1:-1] + frames[2:]) / 3

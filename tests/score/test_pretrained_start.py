@@ -8,6 +8,7 @@ import torch
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.progress import finish
+from napari_noise2score.score.checkpoints import CheckpointSelection
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.train import train
@@ -41,6 +42,26 @@ def test_the_shipped_weights_are_not_changed_by_a_training():
     assert model.training['steps_done'] > 0
     assert warm_start().digest == before
     assert float(warm_start().network.centre) == 0
+
+
+def test_weights_are_evaluated_once_a_step(monkeypatch):
+    steps, evaluate = [], CheckpointSelection.evaluate
+
+    def counted(self, network, clean, step):
+        steps.append(step)
+        evaluate(self, network, clean, step)
+
+    monkeypatch.setattr(CheckpointSelection, 'evaluate', counted)
+    finish(train([noisy_planes()], replace(QUICK, steps=10)))
+    assert steps[0] == 0
+    assert len(steps) == len(set(steps)) > 3
+    finish(train([noisy_planes()], replace(QUICK, steps=0)))
+    assert steps[-1] == 0
+
+
+def test_a_loss_of_another_kind_of_network_is_refused():
+    with pytest.raises(InputError, match='trained with the loss preconditioned, and the loss pub'):
+        finish(train([noisy_planes()], replace(QUICK, loss='published')))
 
 
 def test_a_training_that_makes_it_worse_delivers_the_start():

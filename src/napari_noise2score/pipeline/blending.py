@@ -22,7 +22,7 @@ from napari_noise2score.pipeline.blend import NOTHING, Blend
 from napari_noise2score.pipeline.blend_measurement import Trials, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
-from napari_noise2score.score.context import NAMES, PLANES
+from napari_noise2score.score.context import PLANES, slab_places
 from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import centre_of, local_mean
@@ -52,10 +52,7 @@ _EVENTS, _LONG = 4, 64
 """Number of times that events are added to a place, and pairs of a long recording."""
 _LINKED = 0.15
 """Correlation of the noise of adjacent planes from which the others are not used."""
-_ADJACENT, _NEXT = (
-    tuple(index + (index >= PLANES // 2) for index in (NAMES.index(a), NAMES.index(b)))
-    for a, b in (('before 1', 'after 1'), ('before 2', 'after 2'))
-)
+_ADJACENT, _NEXT = slab_places('before 1', 'after 1'), slab_places('before 2', 'after 2')
 """Places in a slab of the planes at a distance of one, and of two."""
 
 
@@ -165,12 +162,12 @@ def choose_blend(
     probe = _with_events(probe, events)
     slabs = PlanesInMemory.like(channel, probe.slabs)
     first = yield from predict_clean(alone, slabs.alone, device=device, orientations=1)
-    second = yield from predict_clean(beside, slabs, device=device, orientations=1)
     assert channel.neighbours is not None  # only then there is something to blend in
     axis = channel.neighbours.axis
     linked = _link(probe.slabs[::2], first[::2])
     if linked > _LINKED:
         return WithContext(beside, NOTHING, axis, linked)
+    second = yield from predict_clean(beside, slabs, device=device, orientations=1)
     blend = measured_blend(Trials(probe, first, second, events, resampled=white))
     return WithContext(beside, blend, axis)
 

@@ -20,6 +20,9 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.predict import PredictProgress
 from napari_noise2score.settings import Context
 
+_BLENDED = 16
+"""Pixels to each side on which the blend of a pixel depends, at least."""
+
 
 def with_neighbours(prepared: Prepared, context: Context) -> Prepared:
     """An image whose channels have the neighbours that a ``context`` requests.
@@ -65,8 +68,11 @@ def levels_of(
         steps = clean_levels(model, alone, only=only, window=window, **options)
         return (yield from steps)
     only = range(channel.shape[0]) if only is None else only
-    part = channel if window is None else channel.part(window)
-    result = allocate((len(only), *part.shape[1:]), np.float32)
+    whole = Window.whole(channel.shape)
+    wanted = whole if window is None else window
+    wide = wanted.wider(_BLENDED, channel.shape)
+    part, window = (channel, None) if wide == whole else (channel.part(wide), wide)
+    result = allocate((len(only), *wanted.shape), np.float32)
     for place, index in enumerate(only):
         both = []
         for number, (each, seen) in enumerate(((model, alone), (beside.model, channel))):
@@ -82,5 +88,6 @@ def levels_of(
             )
             both.append((yield from relay(steps, of_all))[0])
         context = part.context(index)
-        result[place] = beside.blend.combined(part.plane(index), context, *both)
+        combined = beside.blend.combined(part.plane(index), context, *both)
+        result[place] = combined[wanted.within(wide)]
     return result

@@ -8,7 +8,6 @@ no other effect: the coordinate removes them.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.score.network.parts import LOCAL
 from napari_noise2score.score.planes import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start_at
 from napari_noise2score.score.risk import Risk
 
 if TYPE_CHECKING:
@@ -78,9 +77,11 @@ class TrainingDomain:
     gaussian: bool
 
     @classmethod
-    def of(cls, channel: PreparedChannel) -> TrainingDomain:
-        """The domain of a channel, from a few of its planes."""
-        means = local_means(channel)
+    def of(
+        cls, channel: PreparedChannel, means: NDArray[np.float64] | None = None
+    ) -> TrainingDomain:
+        """The domain of a channel, from its `local_means`; measured here if they are not given."""
+        means = local_means(channel) if means is None else means
         return cls(
             _range(means),
             _range(channel.table.variance_at(means)),
@@ -183,7 +184,8 @@ def misfits(model: ScoreModel, prepared: Prepared) -> list[str]:
 
 def _of(channel: PreparedChannel, known: Sequence[TrainingDomain]) -> list[str]:
     warnings = []
-    own, means = TrainingDomain.of(channel), local_means(channel)
+    means = local_means(channel)
+    own = TrainingDomain.of(channel, means)
     low, high = _span([domain.levels for domain in known])
     for side, share in (
         ('darker', float((means < low - LEVEL).mean())),
@@ -255,8 +257,7 @@ def beaten_by_pretrained(
     ours, theirs = [], []
     for evaluation in evaluations:
         planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.slabs)
-        start = copy.deepcopy(warm_start())
-        start.network.centre.fill_(float(np.median(evaluation.probe.noisy)))
+        start = warm_start_at(float(np.median(evaluation.probe.noisy)))
         beside = evaluation.beside
         if beside is not None:
             beside = replace(beside, model=context_model(evaluation.channel))

@@ -23,7 +23,7 @@ from napari_noise2score.progress import finish, relay
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start
+from napari_noise2score.score.pretraining.weights import warm_start_at
 from napari_noise2score.settings import VIEWS
 
 Array = NDArray[np.float64]
@@ -120,8 +120,12 @@ def level_by_warm_start(
 
     Both are in the unit-noise coordinate of the channel; NaN where the plane is NaN.
     """
+    seen = np.isfinite(plane)
+    if not seen.any():
+        return plane
+    model = warm_start_at(float(np.median(plane[seen])))
     single = PlanesInMemory.like(channel, plane[None, None])
-    (level,) = finish(predict_clean(warm_start(), single, device=device, orientations=1))
+    (level,) = finish(predict_clean(model, single, device=device, orientations=1))
     return np.asarray(level)
 
 

@@ -210,7 +210,7 @@ def evaluate_channel(
     evaluation = evaluated[-1] if risks[-1].beats(risks[0]) else evaluated[0]
     if resample is None or not probe.noise < FEW_PHOTONS:
         return evaluation
-    if not channel.pairs and places == PLACES:
+    if not probe.paired.any() and places == PLACES:
         return replace(evaluation, resampled=ResampledPixels.of(probe, evaluation.clean[1::2]))
     alone = divided(replace(channel, pairs=()))
     drawn = draw([alone], places=PLACES)

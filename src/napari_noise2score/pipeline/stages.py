@@ -105,8 +105,10 @@ def _beginning(
 ) -> tuple[Sequence[Prepared], ScoreModel | None]:
     """The images as a training sees them, with neighbours or without, and what it begins with."""
     beside = [_beside(image, context) for image in prepared]
-    sees = start is not None and start.network.settings.context
     new = start is None and settings.init == StartFrom.WARM
+    if not new:
+        start = start or starting_model(settings.init)
+    sees = start is not None and start.network.settings.context
     if not settings.trains or not (sees or new):
         return prepared, start
     if sees:

@@ -103,6 +103,11 @@ class CheckpointSelection:
         self.since_best, self.refused = state['since_best'], state['refused']
 
     @property
+    def step(self) -> int | None:
+        """Step of the last evaluation; None if there was none."""
+        return None if self._last is None else self._last.step
+
+    @property
     def first(self) -> Risk:
         """Risk at the first evaluation; at least one is required."""
         return _there(self._first).risk

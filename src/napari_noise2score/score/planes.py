@@ -16,7 +16,7 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.level_table import VarianceCurve
 from napari_noise2score.noise.pairs import PlanePair
-from napari_noise2score.score.context import context_in
+from napari_noise2score.score.context import ERROR, context_in
 
 
 class ReadPlanes(Protocol):
@@ -125,6 +125,8 @@ class PlanesInMemory:
     def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
         """The context of a plane: the other planes of its slab, if there are any."""
         context = context_in(self.array[index]) if self.array.shape[1] > 1 else None
+        if context is not None and np.isnan(context[ERROR]).all():
+            return None
         return context if window is None or context is None else context[:, *window]
 
     def patch_context(

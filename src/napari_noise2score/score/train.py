@@ -18,6 +18,7 @@ import torch
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.score.device import choose_devices
 from napari_noise2score.score.distributed import team_of
+from napari_noise2score.score.loss import LOSSES
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import centre_of
 from napari_noise2score.score.planes import NoisyPlanes
@@ -94,7 +95,8 @@ def train(
     TrainingError
         If the loss is not finite in float32 either, or nothing was learned after restarts.
     InputError
-        If there are no images, or no such device.
+        If there are no images, or no such device, or the initial weights predict something else
+        than the loss trains.
 
     Notes
     -----
@@ -106,6 +108,7 @@ def train(
     if not images:
         raise InputError('0 images are given; a training needs at least one')
     start = start or starting_model(settings.init)
+    _check_loss(settings, start)
     stop = stop or _Never()
     state = None if saved is None else saved.state
     if state is not None and state.finished:
@@ -178,6 +181,20 @@ def beginning(
     start = start or starting_model(settings.init)
     if start is None:
         return None
+    _check_loss(settings, start)
     network = copy.deepcopy(start.network)
     network.centre.fill_(centre_of(some_patches(images, settings.patch, settings.seed)))
     return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
+
+
+def _check_loss(settings: TrainSettings, start: ScoreModel | None) -> None:
+    """Raise if the output of the initial network means something else than the loss trains."""
+    if start is None:
+        return
+    trained, given = LOSSES[settings.loss].parameterisation, start.parameterisation
+    if type(trained) is not type(given):
+        raise InputError(
+            f'the initial weights were trained with the loss {start.loss}, and the loss '
+            f'{settings.loss} trains a network whose output means something else; give the loss '
+            'of the weights, or start from random weights (init scratch, --init scratch)'
+        )

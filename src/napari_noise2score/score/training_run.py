@@ -245,7 +245,7 @@ class TrainingRun:
         """Load the selected weights into the running average; returns the outcome of the
         training.
         """
-        if step or self.start is None:
+        if self.checkpoints.step != step:
             self.evaluate(step)
         best = self.checkpoints.deliver(self.learner.average)
         risk, trusted = best.risk, not self.checkpoints.flat.harmed
