@@ -172,3 +172,12 @@ def _untrained(words: list[str]) -> Iterator[str]:
         before = word
     if words[0] in ('denoise', 'train', 'apply'):
         yield from ('--device', 'cpu')
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/first-steps.md'])
+def test_the_cpu_build_of_torch_is_the_one_that_the_constraints_keep(page):
+    """Another version would be replaced by the build with CUDA."""
+    constraints = (ROOT / 'constraints.txt').read_text().split()
+    named = re.findall(r'pip install (torch\S*)', (ROOT / page).read_text())
+    assert named
+    assert set(named) <= set(constraints)

@@ -68,6 +68,8 @@ def test_maps_of_pixels_are_used_until_the_numbers_are_changed(opened, idle, qtb
     idle(panel)
     assert 'Read noise per pixel: median' in box.words.text()
     assert panel.settings().noise.maps.shape == (96, 96)
+    panel.copy.native.click()  # single numbers would be another noise model
+    assert 'with --dark and --flat' in panel.messages.text()
     edit = panel.noise.fields['poisson-gaussian', 'read_noise'].native
     edit.selectAll()
     qtbot.keyClicks(edit, '5')

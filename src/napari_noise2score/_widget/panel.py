@@ -82,7 +82,8 @@ _CORRECT_TIP = (
     'training; to other layers, and after a change of the context, the model is applied first.'
 )
 _COPY_TIP = (
-    'Copy to the clipboard the command line that does the same for the files of the ticked layers.'
+    'Copy to the clipboard the command line that trains with these settings on the files of the '
+    'ticked layers, as Train does.'
 )
 _PRELOAD_AFTER = 250
 """Time from the opening of the panel to the loading of PyTorch, ms."""

@@ -95,8 +95,9 @@ class DenoiseSettings:
         in_form='What the network sees beside a plane: the other frames (time), the other slices '
         '(depth), or nothing (none). Automatic chooses by the axes.',
         details='With the other planes, places that do not change get much cleaner at once. '
-        'What stands out in a single plane is kept; a message says how much of a weak event '
-        'is. None is quicker, and right if every plane must be a measurement of its own.',
+        'What stands out in a single plane is hardly weakened; a message says how much of a weak '
+        'event is kept. None is quicker, and right if every plane must be a measurement of its '
+        'own.',
         choices={
             Context.AUTO: 'Automatic',
             Context.NONE: 'None',
@@ -146,12 +147,12 @@ class DenoiseSettings:
         label='Data type',
         help='Data type of the result: float32, or source for that of the input, rounded and '
         'clipped to its range.',
-        in_form='Data type of the result: real numbers, or the type of the layer, rounded and '
+        in_form='Data type of the result: 32-bit float, or the type of the layer, rounded and '
         'clipped to its range.',
         details='The type of the input needs less memory and disk space; the panel shows how many '
         'values were clipped.',
         choices={
-            Output.FLOAT: '32-bit real numbers',
+            Output.FLOAT: '32-bit float',
             Output.SOURCE: 'As the layer',
         },
         option='dtype',

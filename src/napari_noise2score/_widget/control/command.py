@@ -25,8 +25,8 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings, place: st
     ------
     InputError
         If there is no layer, if the axes or regions differ (the command uses one for all), if the
-        training continues from a model that is not saved in a file, or if ``place`` is not
-        acceptable for these layers.
+        training continues from a model that is not saved in a file, if the noise model has maps of
+        pixels, or if ``place`` is not acceptable for these layers.
     """
     if not targets:
         raise InputError('No layer is chosen; tick at least one Image layer.')
@@ -47,6 +47,12 @@ def command_line(targets: Sequence[Target], settings: DenoiseSettings, place: st
     if settings.training.init == StartFrom.UNSAVED:
         raise InputError(
             'The training starts from a model that is not saved in a file; save the model first.'
+        )
+    if settings.noise.maps is not None:
+        raise InputError(
+            'The noise model has maps of pixels. A command measures them on calibration frames: '
+            'run "napari-noise2score denoise" with --dark and --flat. Or type a number of the '
+            'noise model, so that it applies to all pixels.'
         )
     output = 'denoised.tif' if len(targets) == 1 else 'denoised'
     if place:
