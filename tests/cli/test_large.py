@@ -238,7 +238,7 @@ def large_planes(monkeypatch) -> None:
     monkeypatch.setattr(tiff_writing, 'SIDE', 32)
     monkeypatch.setattr(tiff_writing, 'PART', 1)
     monkeypatch.setattr(layout, 'USUAL', layout.Sizes(chunk=32, shard=1))
-    monkeypatch.setattr('napari_noise2score.pipeline.selection.SIZE', 32)
+    monkeypatch.setattr('napari_noise2score.score.probe._LARGEST', 32)
 
 
 @pytest.mark.parametrize('output', OUTPUTS[::2])

@@ -20,9 +20,10 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
 from napari_noise2score.pipeline import context_levels, neighbours
 from napari_noise2score.pipeline.blend import Blend
-from napari_noise2score.pipeline.blending import choose_blend, context_model
+from napari_noise2score.pipeline.blending import choose_blend
 from napari_noise2score.pipeline.context_levels import levels_of, with_neighbours
 from napari_noise2score.pipeline.neighbours import Light, Lights
+from napari_noise2score.pipeline.pretrained import context_model
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.progress import finish
 from napari_noise2score.score.context import MEAN, NAMES, UNSTEADINESS

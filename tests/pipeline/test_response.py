@@ -9,8 +9,9 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.blend import Blend
-from napari_noise2score.pipeline.blending import WithContext, context_model
+from napari_noise2score.pipeline.blending import WithContext
 from napari_noise2score.pipeline.context_levels import with_neighbours
+from napari_noise2score.pipeline.pretrained import context_model
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.progress import finish
 from napari_noise2score.score.pretraining.weights import warm_start

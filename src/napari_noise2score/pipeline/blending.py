@@ -6,7 +6,6 @@ noise of the planes is not independent.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -22,32 +21,21 @@ from napari_noise2score.pipeline.blend import NOTHING, Blend
 from napari_noise2score.pipeline.blend_measurement import Trials, measured_blend
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.pipeline.pretrained import context_model, resampler
 from napari_noise2score.score.context import PLANES, slab_places
-from napari_noise2score.score.device import choose_device
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.network.parts import centre_of, local_mean
+from napari_noise2score.score.network.parts import local_mean
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start_with_context
-from napari_noise2score.score.probe import Probe, Resample, draw_probe
-from napari_noise2score.score.resampling import NoiseResampler
-from napari_noise2score.score.sampler import some_patches
-from napari_noise2score.score.train import beginning
+from napari_noise2score.score.probe import Probe, draw_probe, place_size
 from napari_noise2score.score.transients import transients
-from napari_noise2score.settings import TrainSettings
 
 Plane = NDArray[np.float32]
 
-PLACES, SIZE = 16, 128
-"""Places on which the shares are measured, and their height and width in pixels."""
+PLACES, _FEWEST_PLACES = 16, 4
+"""Maximum and minimum number of places on which the shares are measured."""
 _STRENGTH = 0.25
 """Perturbation of the risk, noise standard deviations."""
-_SMALLEST = 16
-"""Minimum height and width of a place; a smaller image is mirrored up to it."""
-_FEWEST_PLACES = 4
-"""Minimum number of places."""
-_PATCH = 64
-"""Height and width of the patches from which the level of an image is measured."""
 _EVENTS, _LONG = 4, 64
 """Number of times that events are added to a place, and pairs of a long recording."""
 _LINKED = 0.15
@@ -99,14 +87,6 @@ class WithContext:
         return {'axis': self.axis, 'sha256': self.model.digest, **self.blend.to_dict()}
 
 
-def context_model(channel: PreparedChannel) -> ScoreModel:
-    """The pretrained weights with context, ready to be applied to a channel."""
-    start = warm_start_with_context()
-    network = copy.deepcopy(start.network)
-    network.centre.fill_(centre_of(some_patches([divided(channel)], _PATCH, 0)))
-    return ScoreModel(network, start.loss, start.training)
-
-
 def model_beside(model: ScoreModel, channel: PreparedChannel) -> ScoreModel:
     """The model that sees what is beside the planes of a channel: a model itself if it was trained
     to, else the pretrained weights with context.
@@ -146,7 +126,7 @@ def choose_blend(
         After each trial.
     """
     multiple = beside.network.size_multiple
-    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
+    size = place_size(channel.shape, multiple)
     white, generator = channel.correlation.is_white, torch.Generator().manual_seed(0)
     probe = draw_probe(
         [divided(channel)],
@@ -221,14 +201,6 @@ def _link(slabs: Plane, alone: Plane) -> float:
 def _high(values: Plane) -> Plane:
     """Values (K, 1, S, S) without their local mean."""
     return np.asarray(values - local_mean(torch.from_numpy(values)).numpy())
-
-
-def resampler(channel: PreparedChannel, device: str) -> Resample:
-    """Resampling of pixels with the pretrained weights, independent of what is evaluated."""
-    start = beginning([divided(channel)], TrainSettings(seconds=0.0))
-    assert start is not None  # these settings start from the pretrained weights
-    denoiser = start.denoiser([channel], choose_device(device))
-    return NoiseResampler(denoiser, alone=True).draw_from_cpu
 
 
 def levels_of_slabs(

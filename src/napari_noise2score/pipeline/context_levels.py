@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.pipeline.blending import WithContext
-from napari_noise2score.pipeline.equalisation import clean_levels
 from napari_noise2score.pipeline.neighbours import Neighbours
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
 from napari_noise2score.progress import relay
 from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.settings import Context
+from napari_noise2score.score.predict import PredictProgress, predict_clean
+from napari_noise2score.settings import VIEWS, Context
 
+_DRAWS = 4
+"""Minimum number of realisations of equalised noise that are averaged in a result."""
 _BLENDED = 16
 """Pixels to each side on which the blend of a pixel depends, at least."""
 
@@ -39,6 +40,62 @@ def with_neighbours(prepared: Prepared, context: Context) -> Prepared:
         for channel in prepared.channels
     )
     return replace(prepared, channels=tuple(channels))
+
+
+def clean_levels(
+    model: ScoreModel,
+    channel: PreparedChannel,
+    *,
+    device: str = 'auto',
+    orientations: int = VIEWS,
+    sigma_a: float = 0.0,
+    only: range | None = None,
+    window: Window | None = None,
+) -> Generator[PredictProgress, None, NDArray[np.float32]]:
+    """Clean level of every plane of a channel, or of some, from `predict_clean`.
+
+    With a ``window``, only its rows and columns are predicted.
+
+    If its noise was equalised, each view uses another realisation, and there are at least four
+    views: the result is the mean over the possible values of the noisy pixels.
+    """
+    if channel.even is None:
+        return (
+            yield from predict_clean(
+                model,
+                channel,
+                device=device,
+                orientations=orientations,
+                sigma_a=sigma_a,
+                only=only,
+                window=window,
+            )
+        )
+    draws, total = max(orientations, _DRAWS), None
+    for number in range(draws):
+        equal = replace(channel, even=channel.even.drawn(number))
+        steps = predict_clean(
+            model,
+            equal,
+            device=device,
+            orientations=1,
+            first_view=number,
+            sigma_a=sigma_a,
+            only=only,
+            window=window,
+        )
+
+        def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
+            return PredictProgress(number * tile.total + tile.done, draws * tile.total)
+
+        level = yield from relay(steps, of_all)
+        level /= draws
+        if total is None:
+            total = level
+        else:
+            total += level
+    assert total is not None  # there is a draw
+    return total
 
 
 def levels_of(

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.noise.patterns.shared import NO_OFFSETS
-from napari_noise2score.pipeline.blending import context_model, levels_of_slabs
+from napari_noise2score.pipeline.blending import levels_of_slabs
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.pipeline.pretrained import context_model
 from napari_noise2score.score.network.parts import LOCAL
 from napari_noise2score.score.planes import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress

@@ -8,23 +8,16 @@ iterations are averaged.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
 from napari_noise2score.noise.pixels.even_noise import local_mean
 from napari_noise2score.noise.pixels.even_planes import EvenPlanes, even_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
-from napari_noise2score.progress import finish, relay
-from napari_noise2score.score.model import ScoreModel
-from napari_noise2score.score.planes import PlanesInMemory
-from napari_noise2score.score.predict import PredictProgress, predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start_at
-from napari_noise2score.settings import VIEWS
+from napari_noise2score.pipeline.pretrained import clean_by_pretrained
 
 Array = NDArray[np.float64]
 
@@ -32,8 +25,6 @@ _ROUNDS = 5
 """Number of iterations for a plane."""
 _SETTLING = 2
 """Number of first iterations that are not part of the mean."""
-_DRAWS = 4
-"""Minimum number of realisations that are averaged in a result."""
 
 
 def equalised(prepared: Prepared, device: str = 'auto') -> Prepared:
@@ -55,101 +46,6 @@ def equalised(prepared: Prepared, device: str = 'auto') -> Prepared:
         return prepared
     channels = (_equalised(c, device) if _concerned(c) else c for c in prepared.channels)
     return replace(prepared, channels=tuple(channels))
-
-
-def clean_levels(
-    model: ScoreModel,
-    channel: PreparedChannel,
-    *,
-    device: str = 'auto',
-    orientations: int = VIEWS,
-    sigma_a: float = 0.0,
-    only: range | None = None,
-    window: Window | None = None,
-) -> Generator[PredictProgress, None, NDArray[np.float32]]:
-    """Clean level of every plane of a channel, or of some, from `predict_clean`.
-
-    With a ``window``, only its rows and columns are predicted.
-
-    If its noise was equalised, each view uses another realisation, and there are at least four
-    views: the result is the mean over the possible values of the noisy pixels.
-    """
-    if channel.even is None:
-        return (
-            yield from predict_clean(
-                model,
-                channel,
-                device=device,
-                orientations=orientations,
-                sigma_a=sigma_a,
-                only=only,
-                window=window,
-            )
-        )
-    draws, total = max(orientations, _DRAWS), None
-    for number in range(draws):
-        equal = replace(channel, even=channel.even.drawn(number))
-        steps = predict_clean(
-            model,
-            equal,
-            device=device,
-            orientations=1,
-            first_view=number,
-            sigma_a=sigma_a,
-            only=only,
-            window=window,
-        )
-
-        def of_all(tile: PredictProgress, number: int = number) -> PredictProgress:
-            return PredictProgress(number * tile.total + tile.done, draws * tile.total)
-
-        level = yield from relay(steps, of_all)
-        level /= draws
-        if total is None:
-            total = level
-        else:
-            total += level
-    assert total is not None  # there is a draw
-    return total
-
-
-def level_by_warm_start(
-    channel: PreparedChannel, plane: NDArray[np.float32], device: str
-) -> NDArray[np.float32]:
-    """Clean level (Y, X) of one plane (Y, X) from the pretrained weights, with a single view.
-
-    Both are in the unit-noise coordinate of the channel; NaN where the plane is NaN.
-    """
-    seen = np.isfinite(plane)
-    if not seen.any():
-        return plane
-    model = warm_start_at(float(np.median(plane[seen])))
-    single = PlanesInMemory.like(channel, plane[None, None])
-    (level,) = finish(predict_clean(model, single, device=device, orientations=1))
-    return np.asarray(level)
-
-
-def clean_by_warm_start(
-    channel: PreparedChannel, plane: NDArray[np.float32], device: str
-) -> Array:
-    """Clean values of one plane from the pretrained weights, with a single view.
-
-    Parameters
-    ----------
-    channel : PreparedChannel
-        The channel of the plane.
-    plane : (Y, X) float32
-        The plane in the unit-noise coordinate of the channel; NaN where it is blank.
-    device : str
-        ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``.
-
-    Returns
-    -------
-    (Y, X) float64
-        Grey levels; a typical one where the plane is blank.
-    """
-    clean = channel.table.clean_value(level_by_warm_start(channel, plane, device))
-    return np.where(np.isnan(clean), channel.table.base, clean)
 
 
 def _concerned(channel: PreparedChannel) -> bool:
@@ -206,7 +102,7 @@ def _clean(channel: PreparedChannel, device: str, index: int) -> Array:
         even = even_noise(values, clean, maps, family, (index, turn, 1))
         even = np.where(raw < channel.rail, even, values)
         plane = channel.coordinate.forward(even).astype(np.float32)
-        estimate = clean_by_warm_start(channel, plane, device)
+        estimate = clean_by_pretrained(channel, plane, device)
         if turn >= _SETTLING:
             estimates.append(estimate)
         clean = np.mean(estimates, axis=0) if estimates else estimate

@@ -19,8 +19,9 @@ from napari_noise2score.noise.estimate.binning import neighbour_mean
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.patterns.offsets import first_offsets, offsets_of, unknown_of
 from napari_noise2score.noise.patterns.shared import Offsets, PlaneOffsets
-from napari_noise2score.pipeline.equalisation import clean_by_warm_start, equalised
+from napari_noise2score.pipeline.equalisation import equalised
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.pipeline.pretrained import clean_by_pretrained
 
 _ROUNDS = 12
 """Maximum number of iterations for a plane."""
@@ -105,7 +106,7 @@ def _clean(
 ) -> NDArray[np.float64]:
     """Clean estimate of a plane from which these offsets are subtracted, (Y, X) grey levels."""
     levelled_channel = replace(channel, offsets=PlaneOffsets(lambda _: offsets))
-    return clean_by_warm_start(channel, levelled_channel.plane(index), device)
+    return clean_by_pretrained(channel, levelled_channel.plane(index), device)
 
 
 def _apart(one: Offsets, other: Offsets) -> float:

@@ -17,10 +17,10 @@ from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.residual_correlation import from_residual
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.request import NoiseRequest
-from napari_noise2score.pipeline.equalisation import level_by_warm_start
 from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import Refine, model_noise
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.pipeline.pretrained import level_by_pretrained
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def by_pretrained(device: str = 'auto') -> Refine:
         plane = _central_window(channel, channel.shape[0] // 2)
 
         def denoise(noisy: Array) -> Array:
-            level = level_by_warm_start(channel, noisy.astype(np.float32), device)
+            level = level_by_pretrained(channel, noisy.astype(np.float32), device)
             return level.astype(np.float64)
 
         usable = np.isfinite(plane) & (plane < channel.coordinate.forward(channel.rail))

@@ -19,18 +19,19 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.families import NoiseFamily
 from napari_noise2score.noise.level_bias import LevelBias
 from napari_noise2score.noise.local_score import Correction, LocalScore
-from napari_noise2score.pipeline.blending import WithContext, levels_of_slabs, resampler
+from napari_noise2score.pipeline.blending import WithContext, levels_of_slabs
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.prepared import PreparedChannel
+from napari_noise2score.pipeline.pretrained import resampler
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.probe import Probe, draw_probe
+from napari_noise2score.score.probe import Probe, draw_probe, place_size
 from napari_noise2score.score.risk import Risk
 from napari_noise2score.settings import VIEWS
 
-PLACES, SIZE = 12, 128
-"""Maximum number of places of a channel, and their height and width in pixels."""
+PLACES = 12
+"""Maximum number of places of a channel."""
 
 _FEWEST_PLACES = 4
 """Minimum number of places; a small image is used so many times, each time with other noise."""
@@ -49,8 +50,6 @@ FEW_PHOTONS = 0.9
 """Mean noise variance in the unit-noise coordinate below which levels are corrected with the noisy
 values: the variance is below one at a few photons per pixel."""
 
-_SMALLEST = 16
-"""Minimum height and width of a place; a smaller image is mirrored up to it."""
 _WORTH = 0.01
 """Minimum advantage of another form, relative to the risk."""
 DEFAULT_FORM = Correction.STABILISED
@@ -177,7 +176,7 @@ def evaluate_channel(
     """
     generator, seen = torch.Generator().manual_seed(0), beside is not None
     multiple = (beside.model if beside else model).network.size_multiple
-    size = min(SIZE, max(_SMALLEST, min(channel.shape[1:]))) // multiple * multiple
+    size = place_size(channel.shape, multiple)
     resample = resampler(channel, device) if channel.correlation.is_white else None
     draw = partial(
         draw_probe,

@@ -13,7 +13,6 @@ from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.blending import (
     WithContext,
     choose_blend,
-    context_model,
     model_beside,
     trainable,
 )
@@ -30,6 +29,7 @@ from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.origin import origin_of
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
+from napari_noise2score.pipeline.pretrained import context_model
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap

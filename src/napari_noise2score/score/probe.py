@@ -57,6 +57,8 @@ STRENGTH = 0.25
 PLACES = 64
 """Number of places of a probe."""
 
+_SMALLEST, _LARGEST = 16, 128
+"""Height and width of a place that is not held back; a smaller image is mirrored up to 16."""
 _HELD = 1 / 16
 """Maximum share of the pixels that are excluded from a training."""
 _FEWEST = 4
@@ -168,6 +170,11 @@ def places_to_hold(images: Sequence[NoisyPlanes], size: int, most: int = PLACES)
     """
     pixels = sum(math.prod(image.shape) / (2 if image.pairs else 1) for image in images)
     return min(most, max(_FEWEST, int(_HELD * pixels / size**2)))
+
+
+def place_size(shape: Sequence[int], multiple: int) -> int:
+    """Height and width of a place of an image (..., Y, X), pixels; a multiple of a number."""
+    return min(_LARGEST, max(_SMALLEST, min(shape[-2:]))) // multiple * multiple
 
 
 def draw_probe(
