@@ -75,6 +75,7 @@ def test_another_context_needs_no_training(open_panel, idle):
     report = alone.metadata[METADATA]
     assert report['channels'][0]['context'] is None
     assert report['settings']['context'] == 'none'
+    assert alone.name.endswith(', context none)')
     assert np.abs(alone.data - result.data).max() > 1
     panel.form.context.value = 'time'
     panel.correct.native.click()

@@ -108,6 +108,8 @@ def _denoised(
                 break
             if isinstance(event, Denoised):
                 clean = event.corrected
-                name = result_name(target.source.name, clean.families, clean.correction)
+                name = result_name(
+                    target.source.name, clean.families, clean.correction, settings.context
+                )
                 return layer_data(target, clean.image, name, event.report)
     return None

@@ -37,7 +37,7 @@ from napari_noise2score._widget.stored_run import StoredRun
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily
-from napari_noise2score.settings import DenoiseSettings, StartFrom
+from napari_noise2score.settings import Context, DenoiseSettings, StartFrom
 
 log = logging.getLogger(__name__)
 
@@ -381,7 +381,8 @@ class Controller:
     def _handle_result(self, result: Result) -> None:
         self._show_estimates()  # not shown yet if there was no training
         target, corrected = self._targets[result.number], result.corrected
-        name = result_name(target.source.name, corrected.families, corrected.correction)
+        context = Context(result.report['settings']['context'])
+        name = result_name(target.source.name, corrected.families, corrected.correction, context)
         self.store.store_score(target.layer, result.scored)
         self.events.result_ready.emit(target, result.saved or corrected.image, name, result.report)
         self._added += 1

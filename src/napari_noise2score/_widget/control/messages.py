@@ -22,6 +22,7 @@ from napari_noise2score.noise.families import (
     parameters_of,
 )
 from napari_noise2score.noise.local_score import Correction
+from napari_noise2score.settings import Context
 
 _MOST_PLACES = 6
 """Maximum number of decimal places; a smaller number is written with its power of ten."""
@@ -240,13 +241,22 @@ def preview_name(source: str) -> str:
     return f'{source} preview'
 
 
-def result_name(source: str, families: Sequence[NoiseFamily], correction: Correction) -> str:
-    """Name of a result: its source, the noise model and the correction."""
+def result_name(
+    source: str,
+    families: Sequence[NoiseFamily],
+    correction: Correction,
+    context: Context = Context.AUTO,
+) -> str:
+    """Name of a result: its source, the noise model, the correction, and *none* as context."""
     if not families:
         return f'{source} (constant, unchanged)'
-    labels = ' + '.join(dict.fromkeys(family.label for family in families))
+    words = [' + '.join(dict.fromkeys(family.label for family in families))]
     one_formula = all(isinstance(family, Gaussian) for family in families)
-    return f'{source} denoised ({labels if one_formula else f"{labels}, {correction}"})'
+    if not one_formula:
+        words.append(str(correction))
+    if context is Context.NONE:
+        words.append('context none')
+    return f'{source} denoised ({", ".join(words)})'
 
 
 def result_notes(
