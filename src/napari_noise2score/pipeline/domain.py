@@ -24,7 +24,7 @@ from napari_noise2score.pipeline.pretrained import context_model
 from napari_noise2score.score.network.parts import LOCAL
 from napari_noise2score.score.planes import NoisyPlanes, PlanesInMemory
 from napari_noise2score.score.predict import PredictProgress
-from napari_noise2score.score.pretraining.weights import warm_start_at
+from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.score.risk import Risk
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def beaten_by_pretrained(
     ours, theirs = [], []
     for evaluation in evaluations:
         planes = PlanesInMemory.like(evaluation.channel, evaluation.probe.slabs)
-        start = warm_start_at(float(np.median(evaluation.probe.noisy)))
+        start = warm_start().at_level(float(np.median(evaluation.probe.noisy)))
         beside = evaluation.beside
         if beside is not None:
             beside = replace(beside, model=context_model(evaluation.channel))

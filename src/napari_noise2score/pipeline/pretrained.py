@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +13,7 @@ from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import centre_of
 from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.predict import predict_clean
-from napari_noise2score.score.pretraining.weights import warm_start_at, warm_start_with_context
+from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.score.probe import Resample
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import some_patches
@@ -38,7 +36,7 @@ def level_by_pretrained(
     seen = np.isfinite(plane)
     if not seen.any():
         return plane
-    model = warm_start_at(float(np.median(plane[seen])))
+    model = warm_start().at_level(float(np.median(plane[seen])))
     single = PlanesInMemory.like(channel, plane[None, None])
     (level,) = finish(predict_clean(model, single, device=device, orientations=1))
     return np.asarray(level)
@@ -69,10 +67,16 @@ def clean_by_pretrained(
 
 def context_model(channel: PreparedChannel) -> ScoreModel:
     """The pretrained weights with context, ready to be applied to a channel."""
-    start = warm_start_with_context()
-    network = copy.deepcopy(start.network)
-    network.centre.fill_(centre_of(some_patches([divided(channel)], _PATCH, 0)))
-    return ScoreModel(network, start.loss, start.training)
+    return ready_for(channel, warm_start_with_context())
+
+
+def ready_for(channel: PreparedChannel, model: ScoreModel) -> ScoreModel:
+    """A model, ready to be applied to a channel: pretrained weights have seen no image, so they
+    take the level of the channel as their zero.
+    """
+    if not model.pretrained:
+        return model
+    return model.at_level(centre_of(some_patches([divided(channel)], _PATCH, 0)))
 
 
 def resampler(channel: PreparedChannel, device: str) -> Resample:

@@ -29,7 +29,7 @@ from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.levels import LevelsOnDemand
 from napari_noise2score.pipeline.origin import origin_of
 from napari_noise2score.pipeline.prepared import Prepared, PreparedChannel
-from napari_noise2score.pipeline.pretrained import context_model
+from napari_noise2score.pipeline.pretrained import context_model, ready_for
 from napari_noise2score.pipeline.record import describe, versions
 from napari_noise2score.pipeline.response import Response, measure_responses
 from napari_noise2score.pipeline.results import Denoised, Levels, ScoreMap
@@ -169,7 +169,8 @@ def score_image_steps(
             'one for each is needed, or one for all'
         )
     prepared = with_neighbours(prepared, context)
-    for number, (channel, own) in enumerate(zip(prepared.channels, models, strict=True)):
+    ready = map(ready_for, prepared.channels, models)
+    for number, (channel, own) in enumerate(zip(prepared.channels, ready, strict=True)):
 
         def of_channel(tile: PredictProgress, number: int = number) -> PredictProgress:
             return PredictProgress(number, count)

@@ -5,11 +5,12 @@ It is saved as safetensors, which contains numbers and text but never code.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ class ScoreModel:
     def parameterisation(self) -> Parameterisation:
         """Meaning of the output of the network."""
         return LOSSES[self.loss].parameterisation
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it was trained on clean images, and has seen no noisy one yet."""
+        return 'pretraining' in self.training
+
+    def at_level(self, level: float) -> ScoreModel:
+        """A copy that takes a level, in the unit-noise coordinate, as its zero.
+
+        Far from its zero, in noise standard deviations, a network has seen no image.
+        """
+        network = copy.deepcopy(self.network)
+        network.centre.fill_(level)
+        return replace(self, network=network)
 
     def denoiser(
         self,

@@ -5,7 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from napari_noise2score import NoiseRequest, prepare, score_image
 from napari_noise2score.errors import CheckpointError
+from napari_noise2score.images.synthetic import SCENES
+from napari_noise2score.noise.families import Gaussian
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.pretraining import weights
 from napari_noise2score.score.pretraining.weights import (
@@ -58,6 +61,23 @@ def test_a_start_has_a_name_or_is_a_file(tmp_path):
     assert mine.digest == warm_start().digest
     with pytest.raises(CheckpointError, match='no such file'):
         starting_model(str(tmp_path / 'other'))
+
+
+@pytest.mark.parametrize('level', [200.0, 5000.0])
+def test_they_can_be_applied_to_an_image_of_any_level(level):
+    scene = 30 * SCENES['filaments']((64, 64), np.random.default_rng(3))
+    noisy = scene + np.random.default_rng(0).normal(size=scene.shape)
+    low, high = (
+        score_image(
+            warm_start(),
+            prepare(noisy + zero, 'YX', NoiseRequest.exactly(Gaussian(1.0)), device='cpu'),
+            device='cpu',
+            orientations=1,
+        )
+        for zero in (0.0, level)
+    )
+    np.testing.assert_allclose(high.clean[0], low.clean[0] + level, atol=0.01)
+    assert float(warm_start().network.centre) == 0
 
 
 def test_weights_are_ordinary_numbers():

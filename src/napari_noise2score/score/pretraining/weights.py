@@ -6,7 +6,6 @@ is told in docs/warm-start.md; ``napari-noise2score pretrain`` makes them again,
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from functools import cache
 from pathlib import Path
@@ -63,17 +62,6 @@ def warm_start(file: Path = FILE) -> ScoreModel:
         If the installed file is not the one that was released.
     """
     return _released(file, SHA256)
-
-
-def warm_start_at(level: float) -> ScoreModel:
-    """A copy of the pretrained weights that takes a level of an image as its zero.
-
-    Far from zero, in noise standard deviations, they have seen no image.
-    """
-    start = warm_start()
-    network = copy.deepcopy(start.network)
-    network.centre.fill_(level)
-    return ScoreModel(network, start.loss, start.training)
 
 
 @cache
