@@ -7,7 +7,7 @@ from napari_noise2score.cli import expected_time
 from napari_noise2score.cli.expected_time import ExpectedTime
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
-from napari_noise2score.pipeline import equalisation, schedule
+from napari_noise2score.pipeline import context_levels, schedule
 from napari_noise2score.score.pretraining.weights import warm_start
 from napari_noise2score.settings import DenoiseSettings, TrainSettings
 
@@ -18,7 +18,7 @@ class Clock:
     def __init__(self, monkeypatch) -> None:
         self.now = 0.0
         monkeypatch.setattr(expected_time.time, 'perf_counter', lambda: self.now)
-        levels, prepare = equalisation.predict_clean, schedule.prepare_image
+        levels, prepare = context_levels.predict_clean, schedule.prepare_image
 
         def predicted(*args, orientations=8, **more):
             found = yield from levels(*args, orientations=1, **more)
@@ -29,7 +29,7 @@ class Clock:
             self.now += 1000
             return prepare(*args, **more)
 
-        monkeypatch.setattr(equalisation, 'predict_clean', predicted)
+        monkeypatch.setattr(context_levels, 'predict_clean', predicted)
         monkeypatch.setattr(schedule, 'prepare_image', prepared)
 
 
