@@ -12,7 +12,7 @@ from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 from napari_noise2score.noise.patterns.shared import Offsets, PlaneOffsets
-from napari_noise2score.pipeline import equalisation, large_planes, selection
+from napari_noise2score.pipeline import context_levels, large_planes
 from napari_noise2score.pipeline.clean_image import CleanImage
 from napari_noise2score.pipeline.correct import ImageCorrection, plan_correction
 from napari_noise2score.pipeline.divided_planes import divided
@@ -20,6 +20,7 @@ from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.prepared import Prepared
 from napari_noise2score.pipeline.stages import score_image_steps
 from napari_noise2score.progress import finish
+from napari_noise2score.score import probe
 from napari_noise2score.score.pretraining.weights import warm_start
 
 SHAPE = 150, 170
@@ -40,7 +41,7 @@ def prepared() -> Prepared:
 @pytest.fixture(scope='module')
 def plan(prepared):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, 'SIZE', 32)
+        patch.setattr(probe, '_LARGEST', 32)
         steps = score_image_steps(
             warm_start(), prepared, device='cpu', orientations=1, sigma_a=0.3, on_demand=True
         )
@@ -50,10 +51,10 @@ def plan(prepared):
 @pytest.fixture(scope='module')
 def small_tiles():
     """Tiles of 64 pixels, so that a small plane has many."""
-    real = equalisation.predict_clean
+    real = context_levels.predict_clean
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            equalisation, 'predict_clean', lambda *args, **more: real(*args, tile=64, **more)
+            context_levels, 'predict_clean', lambda *args, **more: real(*args, tile=64, **more)
         )
         yield
 
