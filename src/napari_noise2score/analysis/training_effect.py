@@ -6,7 +6,6 @@ the training on the images.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -103,9 +102,7 @@ def start_of(model: ScoreModel, start: ScoreModel | None = None) -> ScoreModel:
             f'{init}: the file has changed since this model was trained from it; train the '
             'model again'
         )
-    with_same_centre = copy.deepcopy(start)
-    with_same_centre.network.centre.copy_(model.network.centre)
-    return with_same_centre
+    return start.at_level(float(model.network.centre))
 
 
 def training_difference(

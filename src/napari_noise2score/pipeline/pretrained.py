@@ -17,8 +17,6 @@ from napari_noise2score.score.pretraining.weights import warm_start, warm_start_
 from napari_noise2score.score.probe import Resample
 from napari_noise2score.score.resampling import NoiseResampler
 from napari_noise2score.score.sampler import some_patches
-from napari_noise2score.score.train import beginning
-from napari_noise2score.settings import TrainSettings
 
 Array = NDArray[np.float64]
 
@@ -81,7 +79,5 @@ def ready_for(channel: PreparedChannel, model: ScoreModel) -> ScoreModel:
 
 def resampler(channel: PreparedChannel, device: str) -> Resample:
     """Resampling of pixels with the pretrained weights, independent of what is evaluated."""
-    start = beginning([divided(channel)], TrainSettings(seconds=0.0))
-    assert start is not None  # these settings start from the pretrained weights
-    denoiser = start.denoiser([channel], choose_device(device))
+    denoiser = ready_for(channel, warm_start()).denoiser([channel], choose_device(device))
     return NoiseResampler(denoiser, alone=True).draw_from_cpu

@@ -6,7 +6,6 @@ a progress bar on the command line.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Generator, Sequence
@@ -182,9 +181,9 @@ def beginning(
     if start is None:
         return None
     _check_loss(settings, start)
-    network = copy.deepcopy(start.network)
-    network.centre.fill_(centre_of(some_patches(images, settings.patch, settings.seed)))
-    return ScoreModel(network.eval().requires_grad_(False), loss=settings.loss, training={})
+    ready = start.at_level(centre_of(some_patches(images, settings.patch, settings.seed)))
+    network = ready.network.eval().requires_grad_(False)
+    return ScoreModel(network, loss=settings.loss, training={})
 
 
 def _check_loss(settings: TrainSettings, start: ScoreModel | None) -> None:

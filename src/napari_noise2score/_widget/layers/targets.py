@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.axes import KNOWN, guess_axes
-from napari_noise2score.images.formats import recipe_of
 from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.arrays import readable
@@ -46,6 +45,8 @@ def is_result(layer: Image) -> bool:
     path = layer.source.path
     if path is None or not Path(path).exists():
         return False
+    from napari_noise2score.images.formats import recipe_of  # many formats, for few layers
+
     try:
         return recipe_of(path) is not None
     except InputError:  # not an image that is read here

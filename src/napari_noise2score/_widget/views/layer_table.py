@@ -152,12 +152,12 @@ class LayerTable(QTableWidget):
 
     def _tick_default(self) -> None:
         """Tick the active layer, or the lowest one; a result only if there is nothing else."""
-        layers = [layer for layer, _, _ in self._rows]
-        layers = [layer for layer in layers if not is_result(layer)] or layers
         active = unwrapped(self._viewer.layers.selection.active)
-        if not any(layer is active for layer in layers):
-            active = layers[-1] if layers else None
-        self.tick([active])
+        lowest_first = [layer for layer, _, _ in self._rows][::-1]
+        layers = sorted(lowest_first, key=lambda layer: layer is not active)
+        # files are opened until one is no result, and none if there is no choice
+        images = layers if len(layers) < 2 else (one for one in layers if not is_result(one))
+        self.tick([next(iter(images), layers[0])] if layers else [])
 
     def _inserted(self, event: Any = None) -> None:
         ticked = self.layers()
