@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from napari_noise2score.score.cores import usable_cores
+from tests.quick import few_trials, small_batches
 
 # Tests may run in several processes (pytest -n): these share the processor, as the threads of
 # PyTorch and NumPy would not by themselves. Before anything loads those.
@@ -47,9 +48,24 @@ def _own_share_of_the_processor() -> None:
 
 
 @pytest.fixture(scope='module')
-def one_pass() -> Iterator[None]:
-    """Quicker results in a module where neither is the subject: one view of the image instead of
-    up to four, and each plane by itself unless a context is requested.
+def with_few_trials() -> Iterator[None]:
+    """Quicker results in a module whose subject is not how good they are said to be."""
+    with few_trials():
+        yield
+
+
+@pytest.fixture(scope='module')
+def with_small_batches() -> Iterator[None]:
+    """Quicker trainings in a module whose subject is not what is learned."""
+    with small_batches():
+        yield
+
+
+@pytest.fixture(scope='module')
+def one_pass(with_few_trials: None, with_small_batches: None) -> Iterator[None]:
+    """Quicker results in a module where none of this is the subject: few trials, small batches,
+    one view of the image instead of up to four, and each plane by itself unless a context is
+    requested.
     """
     from napari_noise2score.settings.choices import Context
 

@@ -21,6 +21,9 @@ SETTINGS = replace(WITH_CONTEXT, context='none')
 """The share of the other frames is measured with noise that is drawn, and depends on rounding."""
 
 
+pytestmark = pytest.mark.usefixtures('with_few_trials')
+
+
 @pytest.fixture(scope='module')
 def usual():
     return denoise(frames(3), 'TYX', SETTINGS)

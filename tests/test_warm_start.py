@@ -21,6 +21,9 @@ EXACTLY = DenoiseSettings(
 SIZE = 96
 
 
+pytestmark = pytest.mark.usefixtures('with_few_trials')
+
+
 def letters() -> np.ndarray:
     """Lines of made-up letters, one or two pixels wide, dark on bright."""
     rng = np.random.default_rng(3)

@@ -24,6 +24,9 @@ GAIN = 'napari_noise2score.analysis.training_gain.gain_words'
 GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 
 
+pytestmark = pytest.mark.usefixtures('one_pass')
+
+
 @pytest.fixture(scope='module')
 def frames() -> np.ndarray:
     return synthetic_stack('puncta', frames=3, size=64, seed=1).noisy

@@ -26,12 +26,15 @@ GREY = {'photometric': 'minisblack', 'metadata': {'axes': 'YX'}}
 STEPS = 6
 CALL = ['--steps', str(STEPS), '--device', 'cpu', '--save-every', '0.001']
 
-KILLED = """
+KILLED = f"""
 import sys
+sys.path.append({str(Path(__file__).parents[2])!r})
+from tests.quick import small_batches
 from napari_noise2score.cli import main
 from napari_noise2score.score import training_files
 training_files._SELDOM = 0
-sys.exit(main(sys.argv[1:]))
+with small_batches():
+    sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -305,3 +308,14 @@ def test_the_help_says_where_the_state_is(command, place, capsys):
     text = capsys.readouterr().out
     assert '--resume' in text
     assert place in text
+
+
+def test_for_a_result_at_a_url_no_training_is_saved(steps, capsys):
+    call = ['denoise', 'a.tif', *CALL, '--output', 'memory://resume/out.ome.zarr']
+    steps.interrupt(2, call)
+    assert names() == set()
+    said(capsys)
+    assert main([*call, '--resume']) == 0
+    assert any('--resume has no effect for a result at a URL' in line for line in said(capsys))
+    assert steps.done == STEPS
+    assert names() == set()

@@ -31,7 +31,9 @@ from napari_noise2score.images.unfinished import UnfinishedImage
 # workers cannot import this module
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-CHANNELS = 3
+pytestmark = pytest.mark.usefixtures('with_few_trials', 'with_small_batches')
+
+CHANNELS = 2
 QUICK = ['--seconds', '0', '--device', 'cpu']
 ALONE = [*QUICK, '--context', 'none']
 DENOISE = ['denoise', 'stack.ome.tif', *QUICK, '--output']
@@ -41,7 +43,10 @@ DENOISE = ['denoise', 'stack.ome.tif', *QUICK, '--output']
 def workers():
     """Two workers of this machine."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address='127.0.0.1:0'
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address='127.0.0.1:0',
+        preload=str(Path(__file__).with_name('in_worker.py')),
     ) as cluster:
         yield cluster
 

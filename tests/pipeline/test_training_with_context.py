@@ -42,6 +42,9 @@ TRAINING = TrainSettings(seconds=None, steps=2, batch=4, device='cpu')
 SETTINGS = DenoiseSettings(NOISE, training=TRAINING, orientations=1)
 
 
+pytestmark = pytest.mark.usefixtures('with_few_trials')
+
+
 def movie(frames: int = FRAMES) -> np.ndarray:
     made = synthetic_stack('nuclei', frames=frames, size=SIZE, photons=50, noise=CAMERA, seed=1)
     return made.noisy
