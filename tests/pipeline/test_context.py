@@ -18,12 +18,13 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.noise.families import Gaussian, PoissonGaussian
-from napari_noise2score.pipeline import context_levels, neighbours
+from napari_noise2score.pipeline import context_levels, neighbours, selection
 from napari_noise2score.pipeline.blend import Blend
 from napari_noise2score.pipeline.blending import choose_blend
 from napari_noise2score.pipeline.context_levels import levels_of, with_neighbours
 from napari_noise2score.pipeline.neighbours import Light, Lights
 from napari_noise2score.pipeline.pretrained import context_model
+from napari_noise2score.pipeline.results import Denoised
 from napari_noise2score.pipeline.run import denoise_steps, single
 from napari_noise2score.progress import finish
 from napari_noise2score.score.context import MEAN, NAMES, UNSTEADINESS
@@ -37,6 +38,8 @@ SETTINGS = DenoiseSettings(
     GAUSSIAN, training=TrainSettings(seconds=0, device='cpu'), context=Context.AUTO, orientations=1
 )
 ALONE = replace(SETTINGS, context=Context.NONE)
+
+pytestmark = pytest.mark.usefixtures('with_few_trials')
 
 
 def scene(size: int = SIZE) -> np.ndarray:
@@ -59,10 +62,17 @@ def still() -> np.ndarray:
     return np.repeat(scene()[None], FRAMES, 0)
 
 
-@pytest.mark.parametrize('axis', 'TZ')
-def test_planes_that_do_not_change_get_much_cleaner(still, axis):
-    together, alone = (denoise(noisy(still), f'{axis}YX', s).image for s in (SETTINGS, ALONE))
-    assert error(together, still) < 0.6 * error(alone, still)
+@pytest.fixture(scope='module')
+def along_time(still) -> Denoised:
+    """Frames that do not change, which help each other."""
+    return denoise(noisy(still), 'TYX', SETTINGS)
+
+
+def test_planes_that_do_not_change_get_much_cleaner(still, along_time):
+    alone = error(denoise(noisy(still), 'TYX', ALONE).image, still)
+    along_depth = denoise(noisy(still), 'ZYX', SETTINGS)
+    for together in (along_time, along_depth):
+        assert error(together.image, still) < 0.6 * alone
 
 
 @pytest.mark.parametrize('height', [1.3, 2.0, -2.0])
@@ -168,8 +178,8 @@ def test_empty_frames_leave_no_gap(still):
     assert channel.context(5) is None
 
 
-def test_a_record_says_what_was_seen(still):
-    report = denoise(noisy(still), 'TYX', SETTINGS).report
+def test_a_record_says_what_was_seen(still, along_time):
+    report = along_time.report
     (record,) = [channel['context'] for channel in report['channels']]
     assert record['axis'] == 'T'
     assert record['sha256'] == warm_start_with_context().digest
@@ -280,7 +290,7 @@ def test_fewer_large_planes_are_averaged(monkeypatch, still):
 
 def test_a_part_of_a_channel_has_the_context_of_the_part(still):
     channel, window = of_channel(noisy(still)), Window(slice(10, 50), slice(20, 70))
-    whole, part = channel.context(7), channel.context(7, window)
+    whole, part = channel.context(7), channel.part(window).context(7)
     assert part.shape == (len(NAMES), 40, 50)
     for number in range(len(NAMES)):
         expected = whole[number][10:50, 20:70]
@@ -329,7 +339,8 @@ def test_a_window_is_blended_as_in_the_whole_plane(still):
     np.testing.assert_allclose(part, whole[window.rows, window.columns], atol=1e-3)
 
 
-def test_a_frame_that_none_is_like_leaves_the_risk_known(still):
+def test_a_frame_that_none_is_like_leaves_the_risk_known(still, monkeypatch):
+    monkeypatch.setattr(selection, 'PLACES', 12)  # so that one of them is in that frame
     movie = np.repeat(20 + scene()[None], 3, 0)
     movie[1] *= 20
     result = denoise(noisy(movie), 'TYX', SETTINGS)
@@ -346,3 +357,12 @@ def test_without_neighbours_levels_are_those_of_the_model(still):
     found = finish(levels_of(warm_start(), channel, None, **options))
     expected = finish(context_levels.clean_levels(warm_start(), channel, **options))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_without_context_neighbours_that_are_there_are_not_seen(still):
+    """A score map has an image with its neighbours; it may be used again."""
+    prepared = with_neighbours(
+        prepare(noisy(still[:3]), 'TYX', GAUSSIAN, device='cpu'), Context.TIME
+    )
+    assert prepared.channels[0].neighbours is not None
+    assert with_neighbours(prepared, Context.NONE).channels[0].neighbours is None

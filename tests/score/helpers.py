@@ -39,7 +39,7 @@ class ArrayPlanes:
     def plane(self, index: int) -> NDArray[np.float32]:
         return self.array[index]
 
-    def context(self, index: int, window: Window | None = None) -> None:
+    def context(self, index: int) -> None:
         """There is none."""
 
     def beside(self, index: int) -> tuple[None, None]:

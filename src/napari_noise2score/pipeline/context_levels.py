@@ -26,17 +26,15 @@ _BLENDED = 16
 
 
 def with_neighbours(prepared: Prepared, context: Context) -> Prepared:
-    """An image whose channels have the neighbours that a ``context`` requests.
+    """An image whose channels have the neighbours that a ``context`` requests, and no others.
 
     For parameters and errors see `Context.axis_of`.
     """
     axis = context.axis_of(prepared.source.axes, prepared.source.shape)
-    if axis is None:
-        return prepared
     channels = (
         replace(channel, neighbours=Neighbours.of_channel(channel, axis))
-        if len(channel.series(0, axis)) > 1
-        else channel
+        if axis is not None and len(channel.series(0, axis)) > 1
+        else channel.alone
         for channel in prepared.channels
     )
     return replace(prepared, channels=tuple(channels))
@@ -147,4 +145,5 @@ def levels_of(
         context = part.context(index)
         combined = beside.blend.combined(part.plane(index), context, *both)
         result[place] = combined[wanted.within(wide)]
+        channel.neighbours.forget_context()
     return result

@@ -57,10 +57,10 @@ class DividedPlanes:
         plane, number = divmod(index, len(self._windows))
         return self._channel.part(self._windows[number]).plane(plane)
 
-    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
-        """What the network sees beside part ``index``, or beside a window of it."""
+    def context(self, index: int) -> NDArray[np.float32] | None:
+        """What the network sees beside part ``index``."""
         plane, number = divmod(index, len(self._windows))
-        return self._channel.part(self._windows[number]).context(plane, window)
+        return self._channel.part(self._windows[number]).context(plane)
 
     def patch_context(
         self, index: int, window: Window, without: int | None = None

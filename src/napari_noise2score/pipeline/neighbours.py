@@ -132,7 +132,8 @@ def _light(first: NDArray[np.float64], second: NDArray[np.float64]) -> Light:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """The planes beside each other of a channel; the last ones that were read are kept.
+    """The planes beside each other of a channel; the last ones that were read are kept, and the
+    last context, which the network and the blend of its result both need.
 
     Attributes
     ----------
@@ -148,6 +149,9 @@ class Neighbours:
     reach: int = REACH
     lights: Lights | None = None
     _kept: OrderedDict[int, Plane] = field(default_factory=OrderedDict, init=False, repr=False)
+    _last: list[tuple[tuple[int, int | None], Plane | None]] = field(
+        default_factory=list, init=False, repr=False
+    )
 
     @classmethod
     def of_channel(cls, channel: Neighbour, axis: str) -> Neighbours:
@@ -167,18 +171,30 @@ class Neighbours:
         """The same for a part of the rows and columns."""
         return Neighbours(self.axis, self.reach, self.lights)
 
-    def context(
-        self,
-        channel: Neighbour,
-        index: int,
-        window: Window | None = None,
-        without: int | None = None,
-    ) -> Plane | None:
-        """Context of a plane or of a window of it, as `context_of` returns it.
+    def forget_context(self) -> None:
+        """Let go of the context that is kept: of large planes it takes much memory."""
+        self._last.clear()
+
+    def forget(self) -> None:
+        """Let go of all that is kept."""
+        self.forget_context()
+        self._kept.clear()
+
+    def context(self, channel: Neighbour, index: int, without: int | None = None) -> Plane | None:
+        """Context of a plane, as `context_of` returns it.
 
         None if there are no other planes, or no image in the plane. One of the others may be left
         out, with the number ``without``.
         """
+        wanted = index, without
+        for known, context in tuple(self._last):  # other threads may ask for others
+            if known == wanted:
+                return context
+        context = self._context(channel, index, without)
+        self._last[:] = [(wanted, context)]
+        return context
+
+    def _context(self, channel: Neighbour, index: int, without: int | None) -> Plane | None:
         series = channel.series(index, self.axis)
         place = series.index(index)
         near = range(max(0, place - self.reach), min(len(series), place + self.reach + 1))
@@ -194,8 +210,6 @@ class Neighbours:
             other = self._plane(channel, series[at]) if at != place else own
             if at == place or _equal(own, other) or not np.isfinite(other).any():
                 continue
-            if window is not None:
-                other = other[*window]
             light = self.lights.from_to(series, place, at) if self.lights else Light()
             if not light.same:
                 if not _CHANGE[0] < light.light < _CHANGE[1]:

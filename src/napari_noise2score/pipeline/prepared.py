@@ -267,13 +267,12 @@ class PreparedChannel:
         """Numbers of the planes along an axis that have the same position on the others."""
         return self.channel.series(index, axis)
 
-    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
-        """What the network sees beside plane ``index``, or beside a window of it.
+    def context(self, index: int) -> NDArray[np.float32] | None:
+        """What the network sees beside plane ``index``, as `context_of` returns it.
 
-        As `context_of` returns it; None if there is nothing. The other planes are read whole: of
-        large planes, read a `part`.
+        None if there is nothing. The other planes are read whole: of large planes, read a `part`.
         """
-        return None if self.neighbours is None else self.neighbours.context(self, index, window)
+        return None if self.neighbours is None else self.neighbours.context(self, index)
 
     def patch_context(
         self, index: int, window: Window, without: int | None = None
@@ -284,7 +283,7 @@ class PreparedChannel:
         part = self.part(window)
         if part.neighbours is None:
             return None
-        return part.neighbours.context(part, index, without=without)
+        return part.neighbours.context(part, index, without)
 
     def beside(self, index: int) -> tuple[int | None, int | None]:
         """Numbers of the planes before and after a plane along the axis of the neighbours."""

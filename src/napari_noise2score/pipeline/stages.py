@@ -204,6 +204,8 @@ def score_image_steps(
             return PredictProgress(number * tile.total + tile.done, tile.total * count)
 
         levels.append((yield from relay(steps, of_all)))
+        if channel.neighbours is not None:
+            channel.neighbours.forget()
     warning = None
     if foreign and evaluations:
 

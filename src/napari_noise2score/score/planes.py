@@ -40,10 +40,10 @@ class ReadPlanes(Protocol):
 class Planes(ReadPlanes, Protocol):
     """Planes of one channel in the unit-noise coordinate, read one by one."""
 
-    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
-        """What a network with context sees beside a plane, or beside a window of it.
+    def context(self, index: int) -> NDArray[np.float32] | None:
+        """What a network with context sees beside a plane, (`context.PLANES`, Y, X).
 
-        (`context.PLANES`, Y, X); None if there is nothing.
+        None if there is nothing. It is not to be changed.
         """
         ...
 
@@ -122,18 +122,19 @@ class PlanesInMemory:
         plane: NDArray[np.float32] = self.array[index, self.array.shape[1] // 2]
         return plane
 
-    def context(self, index: int, window: Window | None = None) -> NDArray[np.float32] | None:
+    def context(self, index: int) -> NDArray[np.float32] | None:
         """The context of a plane: the other planes of its slab, if there are any."""
         context = context_in(self.array[index]) if self.array.shape[1] > 1 else None
         if context is not None and np.isnan(context[ERROR]).all():
             return None
-        return context if window is None or context is None else context[:, *window]
+        return context
 
     def patch_context(
         self, index: int, window: Window, without: int | None = None
     ) -> NDArray[np.float32] | None:
         """The same for a window; no other plane is known by a number, so all of them are seen."""
-        return self.context(index, window)
+        context = self.context(index)
+        return None if context is None else context[:, *window]
 
     def beside(self, index: int) -> tuple[None, None]:
         """No other plane is known by a number."""

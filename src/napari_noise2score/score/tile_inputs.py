@@ -66,8 +66,10 @@ class TileInputs:
     def _context_of(self, index: int, seen: Window) -> Plane | None:
         inside = seen.common(self._here)
         assert inside is not None  # a tile has pixels of the plane
-        context = self._beside.context(index, inside.within(self._here))
-        return mirrored(context, seen.shape)
+        context = self._beside.context(index)
+        if context is None:
+            return None
+        return mirrored(context[:, *inside.within(self._here)], seen.shape)
 
     def _read_plane(self, number: int) -> tuple[Plane, Plane]:
         """The box of a plane, filled and padded, and its mask: 0 where there is no image."""
