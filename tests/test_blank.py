@@ -14,7 +14,7 @@ from napari_noise2score.analysis.training_effect import training_difference
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.noise.families import PoissonGaussian
+from napari_noise2score.noise.families import Bernoulli, Gamma, PoissonGaussian
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.api import denoise
@@ -43,6 +43,9 @@ BRIEF = TrainSettings(
     init='scratch',
     network=NetworkSettings(8, 2, 1),
 )
+
+
+pytestmark = pytest.mark.usefixtures('with_few_trials')
 
 
 def scene(side: int = SIDE) -> np.ndarray:
@@ -400,3 +403,34 @@ def test_a_correction_stays_within_what_the_data_can_mean():
         assert np.quantile(beyond, 0.9) < 20
         assert clean.min() >= noisy[0].min() - 50
         assert clean.max() <= noisy[0].max() + 300
+
+
+@pytest.mark.parametrize('place', [0, 3])
+def test_a_frame_that_is_a_drawing_is_left_as_it_is(place):
+    stack = frames(4)
+    stack[place] = np.where(scene() > 160, 255, 0)
+    result = denoise(stack, 'TYX', SETTINGS).image
+    np.testing.assert_array_equal(result[place], stack[place])
+    rest = np.delete(result, place, axis=0)
+    assert error(rest, scene()) < 0.5 * error(np.delete(stack, place, axis=0), scene())
+
+
+def test_a_channel_that_is_a_mask_is_left_as_it_is():
+    mask = np.where(scene() > 160, 255, 0)
+    stack = np.stack([frames(2), np.stack([mask, mask]).astype(np.uint16)], axis=1)
+    result = denoise(stack, 'TCYX', SETTINGS)
+    np.testing.assert_array_equal(result.image[:, 1], stack[:, 1])
+    assert error(result.image[:, 0], scene()) < 0.5 * error(stack[:, 0], scene())
+    with pytest.raises(InputError, match='no noise was detected: the image is constant'):
+        denoise(stack[:, 1], 'TYX', SETTINGS)
+
+
+@pytest.mark.parametrize('fill', [np.nan, -1.0, -np.inf])
+@pytest.mark.parametrize('noise', [Bernoulli(), Gamma(12.0)], ids=str)
+def test_padding_is_no_value_of_the_noise(noise, fill):
+    clean = scene() / 400 if isinstance(noise, Bernoulli) else scene()
+    frame = noise.sample(clean, np.random.default_rng(1)).astype(np.float32)
+    frame[:, :PAD] = fill
+    result = denoise(frame, 'YX', replace(SETTINGS, noise=NoiseRequest.exactly(noise)))
+    np.testing.assert_array_equal(result.image[:, :PAD], frame[:, :PAD])
+    assert error(result.image[:, PAD:], clean[:, PAD:]) < error(frame[:, PAD:], clean[:, PAD:])

@@ -114,3 +114,30 @@ def test_a_dark_half_without_any_photon_is_no_misfit():
     assert isinstance(fit, NoiseFit)
     assert fit.family.gain == pytest.approx(1, rel=0.1)
     assert not any('variance of the noise in the image differs' in text for text in fit.warnings)
+
+
+@pytest.mark.parametrize('value', [-1e6, -1e10, 1e9, float(np.finfo(np.float32).min)])
+def test_what_a_border_is_filled_with_changes_nothing(value):
+    stack = frames(4).astype(np.float32) / 1000
+    with_zeros, filled = (estimate_noise(padded(stack, 45, np.float32(v))) for v in (0, value))
+    assert filled.family.parameters() == pytest.approx(with_zeros.family.parameters(), rel=1e-3)
+    assert filled.family.name == with_zeros.family.name
+
+
+def drawing() -> np.ndarray:
+    """A bright disc on black, as a segmentation mask."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    return np.where((y - 90) ** 2 + (x - 120) ** 2 < 40**2, 255, 0).astype(np.uint16)
+
+
+@pytest.mark.parametrize('place', [0, 2, 4])
+def test_a_frame_without_any_noise_counts_for_nothing(place):
+    stack = frames(4)
+    fit = estimate_noise(np.insert(stack, place, drawing(), axis=0))
+    assert fit.family == estimate_noise(stack).family
+
+
+def test_a_mask_alone_is_refused():
+    for image in (drawing(), np.stack([drawing(), drawing().T])):
+        with pytest.raises(InputError, match='no noise'):
+            estimate_noise(image)

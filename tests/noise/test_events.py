@@ -85,11 +85,31 @@ def test_a_part_of_the_plane_lies_where_it_was_cut_out():
     assert taken(found, np.arange(50, 60), np.arange(70, 80)) == 1  # nothing is known there
 
 
-def test_blank_places_are_no_events():
-    frames = movie(3)
-    for frame in frames.values():
-        frame[:, :40] = np.nan
+@pytest.mark.parametrize('columns', [6, 60, 150])
+def test_blank_places_are_no_events(columns):
+    frames = movie(8)
+    for number, frame in frames.items():
+        frame[:, : columns + number % 2] = np.nan
     assert unchanged_share(without_events(pairs_of(frames), frames, White())) > 0.85
+
+
+@pytest.mark.parametrize('place', [np.s_[:, :6], np.s_[:6], np.s_[100:, 120:], np.s_[3, 5]])
+def test_blank_places_hide_no_event(place):
+    frames = movie()
+    for frame in frames.values():
+        frame[place] = np.nan
+    rows, columns = np.arange(60, 65), np.arange(60, 65)
+    frames[5][np.ix_(rows, columns)] += 2
+    found = without_events(pairs_of(frames), frames, White())
+    assert [taken(found[k], rows, columns) for k in (4, 5)] == [0, 0]
+    assert unchanged_share(found) > 0.85
+
+
+def test_a_frame_that_is_blank_everywhere():
+    frames = movie(6)
+    frames[3][:] = np.nan
+    found = without_events(pairs_of(frames), frames, White())
+    assert unchanged_share(found) > 0.85
 
 
 def test_without_pairs_nothing_is_said():

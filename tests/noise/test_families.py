@@ -166,3 +166,18 @@ def test_values_that_cannot_come_from_the_family_are_refused(family, values, tex
 def test_powers_that_no_noise_of_photons_has_are_refused(power, text):
     with pytest.raises(InputError, match=text):
         Tweedie(power, 1.0)
+
+
+@pytest.mark.parametrize(
+    ('power', 'dispersion'), [(1.2, 0.05), (1.8, 0.05), (1.95, 0.05), (1.98, 0.05), (1.99, 0.25)]
+)
+def test_outcomes_of_many_pulses_are_those_that_are_drawn(power, dispersion):
+    """In the coordinate too, which is steep near 0: near a power of 2 pulses are skewed."""
+    family, light = Tweedie(power, dispersion), 500.0
+    forward = family.coordinate(1000.0).forward
+    values, probability = family.outcomes(light)
+    drawn = forward(family.sample(np.full(200_000, light), np.random.default_rng(0)))
+    mean = float(probability @ forward(values))
+    variance = float(probability @ (forward(values) - mean) ** 2)
+    assert mean == pytest.approx(drawn.mean(), abs=0.02)
+    assert variance == pytest.approx(drawn.var(), rel=0.03)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from napari_noise2score.noise.families import PoissonGaussian
@@ -24,3 +25,16 @@ def test_levels_are_brought_to_the_light_of_the_other_frame_patch_by_patch():
     np.testing.assert_allclose(before, level.detach(), atol=1e-3)
     np.testing.assert_allclose(slope[0, 0, 0], change.slope(plain), rtol=0.03)
     assert not LightChanges([None, None], CPU).some
+
+
+@pytest.mark.parametrize('read_noise', [10.0, 50.0, 100.0, 400.0])
+def test_dark_levels_keep_their_slope_under_strong_read_noise(read_noise):
+    """Near the offset the levels of a table are closer than single precision can tell."""
+    table = PoissonGaussian(1.0, 100.0, read_noise).level_table(2000.0)
+    change = FramePair(0, 1, 30.0, 0.7).change(table)
+    dark = table.mean[0] - np.linspace(0, 3, 8)
+    level = torch.from_numpy(dark.astype(np.float32)).reshape(1, 1, 1, -1)
+    light = LightChanges([change], CPU)
+    np.testing.assert_allclose(light.brought(level)[0, 0, 0], change(dark), atol=0.02)
+    _, slope = light.taken_back(light.brought(level))
+    np.testing.assert_allclose(slope[0, 0, 0], 0.7, rtol=0.02)

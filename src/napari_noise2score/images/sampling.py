@@ -20,7 +20,7 @@ from napari_noise2score.images.footprint import (
 )
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.blank import blank_as_nan, single_valued
+from napari_noise2score.noise.blank import blank_as_nan, blank_everywhere
 from napari_noise2score.noise.estimate.blind import SMALLEST
 
 _PLANES = 24
@@ -40,9 +40,10 @@ def sample_planes(
 ) -> tuple[list[list[int]], list[NDArray[Any]]]:
     """Some planes of a channel, grouped into consecutive frames.
 
-    Planes of a single value are skipped. Of large planes only the central part is read, so that a
-    sample has about 2^25 pixels at most, and 2^22 of each plane. If planes are very large, and
-    there are no frames to compare, the sample is blocks that are spread over the planes.
+    Planes that are blank everywhere are skipped. Of large planes only the central part is read,
+    so that a sample has about 2^25 pixels at most, and 2^22 of each plane. If planes are very
+    large, and there are no frames to compare, the sample is blocks that are spread over the
+    planes.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def sample_planes(
     numbers : list of list of int
         Numbers of the planes; those in one list are consecutive frames.
     stacks : list of array, (T, Y, X)
-        Their grey levels. Both are empty if every plane has a single value.
+        Their grey levels. Both are empty if every plane is blank everywhere.
     """
     count, frames = channel.shape[0], channel.frames
     if frames == 1 and not in_place and is_large(channel.shape):
@@ -72,7 +73,7 @@ def sample_planes(
     for group in (group for start in range(step) for group in groups[start::step]):
         if len(places) == most:
             break
-        varied = ((i, plane) for i in group if not single_valued(plane := centre.raw_plane(i)))
+        varied = ((i, plane) for i in group if not blank_everywhere(plane := centre.raw_plane(i)))
         chosen = list(islice(varied, share))
         if chosen:
             places.append([index for index, _ in chosen])
@@ -86,7 +87,7 @@ def _spread_blocks(channel: Channel) -> tuple[list[list[int]], list[NDArray[Any]
     stacks: list[NDArray[Any]] = []
     for plane, block in _spread_places(channel.shape):
         values = channel.window(plane, block)
-        if not single_valued(values):
+        if not blank_everywhere(values):
             numbers.append([plane])
             stacks.append(values[None])
             if len(stacks) == SAMPLE_BLOCKS:

@@ -68,6 +68,7 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
     if even is None:
         return mask
     top = plane.max() if mask is None else plane[~mask].max()
+    found = []
     for value, size in _likely(plane, even):
         place = _large(even & (plane == value), size)
         if not place.any():
@@ -79,7 +80,12 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
         if own is not None:
             mask = np.zeros(plane.shape, bool) if mask is None else mask
             mask[near] |= own
-    return mask if mask is not None and mask.any() else None
+            found.append(value)
+    if mask is None or not mask.any():
+        return None
+    if found and np.isin(plane[~mask], found).all():  # a mask or a drawing: all of it is even
+        mask[:] = True
+    return mask
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:
@@ -89,6 +95,12 @@ def _box(mask: Mask) -> tuple[slice, ...]:
         inside = np.flatnonzero(mask.any(axis=1 - axis))
         box.append(slice(max(0, inside[0] - _MORE), inside[-1] + 1 + _MORE))
     return tuple(box)
+
+
+def blank_everywhere(plane: NDArray[np.generic]) -> bool:
+    """Whether a plane has no place with noise: a single value, a mask, a drawing."""
+    mask = blank(plane)
+    return mask is not None and bool(mask.all())
 
 
 def single_valued(plane: NDArray[np.generic]) -> bool:

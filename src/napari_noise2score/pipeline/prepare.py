@@ -329,8 +329,9 @@ def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFami
 
 def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
     try:
-        for values in sample:
-            family.check_values(values)
+        for plane in (plane for stack in sample for plane in stack):
+            values = blank_as_nan(plane)
+            family.check_values(values[np.isfinite(values)])
     except InputError as error:
         raise InputError(f'{name}: {error}') from error
 

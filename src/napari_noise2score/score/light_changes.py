@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_noise2score.noise.pairs import LevelChange
+
+_STEPS = 200
+"""Least distance of two nodes, steps of single precision."""
 
 
 class LightChanges:
@@ -28,7 +32,7 @@ class LightChanges:
             if change is None
             else [
                 torch.from_numpy(np.asarray(side, np.float32)).to(device)
-                for side in (change.first, change.second)
+                for side in _apart(change.first, change.second)
             ]
             for change in changes
         ]
@@ -62,6 +66,23 @@ class LightChanges:
             before.append(level_before)
             slope.append(1 / inverse)
         return torch.stack(before), torch.stack(slope)
+
+
+def _apart(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes that are so far apart that single precision has their slopes: where read noise is
+    much larger than the gain, those near the offset are not.
+    """
+    highest = max(np.abs(first).max(), np.abs(second).max())
+    least = _STEPS * np.spacing(np.float32(highest))
+    kept = [0]
+    for node in range(1, len(first)):
+        steps = first[node] - first[kept[-1]], second[node] - second[kept[-1]]
+        if min(steps) >= least:
+            kept.append(node)
+    places = kept if len(kept) > 1 else [0, len(first) - 1]
+    return first[places], second[places]
 
 
 def _on_line(at: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.noise.arrays import as_numpy, check_array, readable
-from napari_noise2score.noise.blank import single_valued
+from napari_noise2score.noise.blank import blank, single_valued
 from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.frame_differences import from_frames
 from napari_noise2score.noise.estimate.intensity_unit import IntensityUnit
@@ -29,6 +29,7 @@ from napari_noise2score.noise.pairs import FramePair
 from napari_noise2score.noise.photon_transfer import PhotonTransfer, PhotonTransferLine
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 SMALLEST = 9
 """Smallest height and width, pixels, from which noise can be estimated."""
@@ -102,18 +103,24 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     varied = [[n for n, frame in enumerate(s) if not single_valued(frame)] for s in stacks]
     numbers = [_unrepeated(stack, own) for stack, own in zip(stacks, varied, strict=True)]
     repeated = sum(map(len, varied)) - sum(map(len, numbers))
+    masks = [[blank(stack[n]) for n in own] for stack, own in zip(stacks, numbers, strict=True)]
+    numbers, masks = _with_image(numbers, masks)
     there = [place for place, own in enumerate(numbers) if own]
     if not there:
         raise InputError(_NO_NOISE)
     unit = IntensityUnit.of(
-        [stacks[place][number] for place in there for number in numbers[place]]
+        [
+            stacks[place][number] if mask is None else stacks[place][number][~mask]
+            for place in there
+            for number, mask in zip(numbers[place], masks[place], strict=True)
+        ]
     )
-    usable = [UsableFrames(stacks[place], numbers[place], unit) for place in there]
+    usable = [UsableFrames(stacks[at], numbers[at], unit, masks[at]) for at in there]
     counts = _fewer(usable)
     counted = [f for frames, count in zip(usable, counts, strict=True) for f in frames[:count]]
     values = ValueRange(counted, unit.last(stacks[0].dtype))
     saturation, clipped = values.rail
-    blank = 1 - values.count / sum(frame.size for frame in counted)
+    empty = 1 - values.count / sum(frame.size for frame in counted)
 
     evidence, pairs = _evidence(usable, counts, saturation)
     if evidence.level.size == 0 or not evidence.variance.max() > 0:
@@ -145,7 +152,7 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
         repeated,
         clipped,
         tuple(numbered),
-        blank,
+        empty,
         cut,
         rounded=whole and _is_rounding(fitted, points),
     )
@@ -222,6 +229,21 @@ def _unrepeated(stack: NDArray[Any], numbers: Sequence[int]) -> list[int]:
     for number in numbers:
         seen.setdefault(stack[number].tobytes(), number)
     return sorted(seen.values())
+
+
+def _with_image(
+    numbers: Sequence[list[int]], masks: Sequence[list[Mask | None]]
+) -> tuple[list[list[int]], list[list[Mask | None]]]:
+    """The frames, and their blank places, without those that are blank everywhere."""
+    kept = [
+        [
+            (number, mask)
+            for number, mask in zip(*field, strict=True)
+            if mask is None or not mask.all()
+        ]
+        for field in zip(numbers, masks, strict=True)
+    ]
+    return [[n for n, _ in field] for field in kept], [[m for _, m in field] for field in kept]
 
 
 def _fewer(fields: Sequence[UsableFrames]) -> list[int]:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from napari_noise2score.noise.estimate.binning import neighbour_mean
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.level_table import LevelTable
 from napari_noise2score.noise.pairs import PlanePair, StillBlocks
 
@@ -70,16 +71,23 @@ def without_events(
     corner : (int, int)
         First row and column of that part.
     """
-    units = [_unit(frames[pair.first], frames[pair.second], pair, table) for pair in pairs]
+    there = [_there(frames[pair.first], frames[pair.second]) for pair in pairs]
+    units = [
+        _unit(frames[pair.first], frames[pair.second], mask, pair, table)
+        for pair, mask in zip(pairs, there, strict=True)
+    ]
     calm = [np.ones(unit.shape, bool) for unit in units]
+    always = np.logical_and.reduce(there) if there else None
     for width in WINDOWS if units else ():
         bound = _STANDS_OUT_SMALL if width <= _SMALL else _STANDS_OUT
         away = [np.zeros(unit.shape, bool) for unit in units]
         square = np.zeros(units[0].shape, np.float32)
-        root = np.sqrt(ndimage.uniform_filter(np.ones_like(units[0]), width, mode='constant'))
+        root: Array | None = None
         before: tuple[PlanePair, Array] | None = None
-        for number, (pair, unit) in enumerate(zip(pairs, units, strict=True)):
-            mean = _window_means(unit, width, root)
+        for number, (pair, unit, mask) in enumerate(zip(pairs, units, there, strict=True)):
+            if root is None or not np.array_equal(mask, there[number - 1]):
+                root = _root_of_share(mask, width)
+            mean = _window_means(unit, width, mask, root)
             square += np.minimum(
                 mean**2, bound**2
             )  # a single large difference is detected separately
@@ -90,7 +98,7 @@ def without_events(
                 away[number - 1] |= bent
                 away[number] |= bent
             before = pair, mean
-        often = _often(square, len(units))
+        often = _often(square, len(units), always)
         for mask, here in zip(calm, away, strict=True):
             mask &= ~_widened(here | often, width)
     return tuple(
@@ -107,8 +115,15 @@ def unchanged_share(pairs: Sequence[PlanePair]) -> float | None:
     return float(np.mean(shares))
 
 
-def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Array:
-    """Difference of two frames in its own standard deviations, (Y, X)."""
+def _there(first: Array, second: Array) -> Mask:
+    """Where both frames have an image."""
+    return np.asarray(np.isfinite(first) & np.isfinite(second))
+
+
+def _unit(first: Array, second: Array, there: Mask, pair: PlanePair, table: LevelTable) -> Array:
+    """Difference of two frames in its own standard deviations, (Y, X); 0 where one is blank."""
+    if not there.all():  # running sums would take NaN to all pixels that follow
+        first, second = filled(first), filled(second)
     if pair.change is None:
         variance = 2 * table.variance_at(neighbour_mean((first + second) / 2))
         brought = first
@@ -120,20 +135,26 @@ def _unit(first: Array, second: Array, pair: PlanePair, table: LevelTable) -> Ar
         variance = slope**2 * table.variance_at(before) + table.variance_at(level)
     least = 1e-2 * float(np.nan_to_num(variance).max())  # a plane may be blank everywhere
     unit = (brought - second) / np.sqrt(np.maximum(variance, least))
-    # the difference of blank places is 0
-    return np.where(np.isfinite(unit), unit, 0).astype(np.float32)
+    return np.where(there & np.isfinite(unit), unit, 0).astype(np.float32)
 
 
-def _window_means(unit: Array, width: int, root: Array) -> Array:
-    """Means over windows in their own standard errors.
+def _root_of_share(there: Mask, width: int) -> Array:
+    """Square root of the share of each window that is image, at least that of one pixel."""
+    share = ndimage.uniform_filter(there.astype(np.float32), width, mode='constant')
+    return np.asarray(np.sqrt(np.maximum(share, 1 / width**2)))
 
-    ``root`` is the square root of the share of the window that is inside the plane.
+
+def _window_means(unit: Array, width: int, there: Mask, root: Array) -> Array:
+    """Means over windows in their own standard errors, with the root of their share of image.
 
     The standard errors are larger than those of white noise if the noise is correlated or stronger
     than its model.
     """
     mean = width * ndimage.uniform_filter(unit, width, mode='constant') / root
-    scale = 1.4826 * float(np.median(np.abs(mean - np.median(mean))))
+    inside = mean[there]
+    if not inside.size:
+        return np.zeros_like(mean)
+    scale = 1.4826 * float(np.median(np.abs(inside - np.median(inside))))
     return np.asarray(mean / max(scale, 1.0))
 
 
@@ -142,13 +163,17 @@ def _follow(one: PlanePair, other: PlanePair) -> bool:
     return one.second == other.first and one.change is None and other.change is None
 
 
-def _often(square: Array, count: int) -> Mask:
-    """Places where the differences of all ``count`` pairs are larger than noise."""
-    if count < _FEWEST:
+def _often(square: Array, count: int, always: Mask | None) -> Mask:
+    """Places where the differences of all ``count`` pairs are larger than noise.
+
+    Compared with those places that are ``always`` image.
+    """
+    if count < _FEWEST or always is None or not always.any():
         return np.zeros(square.shape, bool)
     # neighbouring differences are correlated by -1/2, so their squares by 1/4
     independent = stats.chi2(count / 1.5)
-    return np.asarray(square > np.median(square) * independent.isf(_CHANCE) / independent.median())
+    usual = np.median(square[always])
+    return np.asarray(square > usual * independent.isf(_CHANCE) / independent.median())
 
 
 def _widened(mask: Mask, width: int) -> Mask:

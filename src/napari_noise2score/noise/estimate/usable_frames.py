@@ -8,7 +8,6 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.noise.blank import blank
 from napari_noise2score.noise.estimate.intensity_unit import IntensityUnit
 from napari_noise2score.noise.estimate.outliers import away_from
 from napari_noise2score.noise.photon_transfer import PhotonTransferLine
@@ -38,6 +37,8 @@ class UsableFrames(Sequence[Array]):
         Numbers of its frames that are used.
     unit : IntensityUnit
         The unit.
+    blanks : sequence of (Y, X) bool or None
+        Their blank places, from `blank`.
     lowest : float, optional
         A clipped value in the unit, which does not count as image.
     """
@@ -47,10 +48,11 @@ class UsableFrames(Sequence[Array]):
         stack: NDArray[Any],
         numbers: Sequence[int],
         unit: IntensityUnit,
+        blanks: Sequence[NDArray[np.bool_] | None],
         lowest: float | None = None,
     ) -> None:
         self._stack, self._numbers, self._unit, self._lowest = stack, numbers, unit, lowest
-        self._blank: dict[int, NDArray[np.bool_] | None] = {}
+        self._blanks = blanks
         self.shape = (stack.shape[1], stack.shape[2])
 
     def __len__(self) -> int:
@@ -65,18 +67,14 @@ class UsableFrames(Sequence[Array]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         raw = self._stack[self._numbers[index]]
-        if index not in self._blank:
-            self._blank[index] = blank(raw)
-        none, values = self._blank[index], self._unit.within(raw)
+        none, values = self._blanks[index], self._unit.within(raw)
         if none is not None:
             values = np.where(none, np.nan, values)
         return values if self._lowest is None else _without(values, self._lowest)
 
     def without(self, lowest: float) -> UsableFrames:
         """The same frames without the value at which many pixels are clipped."""
-        frames = UsableFrames(self._stack, self._numbers, self._unit, lowest)
-        frames._blank = self._blank
-        return frames
+        return UsableFrames(self._stack, self._numbers, self._unit, self._blanks, lowest)
 
 
 def _without(values: Array, lowest: float) -> Array:

@@ -114,8 +114,12 @@ class Tweedie(NoiseFamily):
         if self.power == 2:
             values, probability = gamma_outcomes(1 / self.dispersion)
             return x * values, probability
-        if x ** (2 - self.power) / (self.dispersion * (2 - self.power)) > COUNTED:
+        many = x ** (2 - self.power) / (self.dispersion * (2 - self.power)) > COUNTED
+        if many and self.power == 1:
             return x + float(self.variance(x)) ** 0.5 * NODES, WEIGHTS
+        if many:  # a Gamma law of the same variance: near a power of 2 many pulses are skewed too
+            values, probability = gamma_outcomes(x ** (2 - self.power) / self.dispersion)
+            return x * values, probability
         if self.power == 1:
             number, probability = counts(x / self.dispersion)
             return self.dispersion * number, probability

@@ -33,9 +33,12 @@ _MOSTLY = 0.85
 def local_mean(values: Array, variance: Array) -> Array:
     """Mean around each pixel, weighted by one over the variance, (Y, X).
 
-    NaN does not count; a pixel without valid neighbours gets the mean of all.
+    NaN does not count; a pixel without valid neighbours gets the mean of all, and 0 if there are
+    none.
     """
     there = np.isfinite(values)
+    if not there.any():
+        return np.zeros_like(values)
     weight = np.where(there, 1 / variance, 0.0)
     centre = float(np.average(np.where(there, values, 0.0), weights=weight))
     total = ndimage.gaussian_filter(weight * np.where(there, values - centre, 0.0), _WIDTH)
