@@ -87,7 +87,7 @@ def _own_list_of_recent_models(tmp_path_factory: Any, monkeypatch: pytest.Monkey
     file = tmp_path_factory.mktemp('settings') / 'recent.json'
     monkeypatch.setattr('napari_noise2score._widget.control.recent.default_file', lambda: file)
     last = file.with_name('last.safetensors')
-    for module in ('autosave', 'views.model_box'):
+    for module in ('autosave', 'views.model_box', 'jobs.models'):
         monkeypatch.setattr(f'napari_noise2score._widget.{module}.default_file', lambda: last)
 
 

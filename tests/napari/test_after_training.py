@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score._widget.layers.live_view import view_of
 from napari_noise2score._widget.views.report_pages import ask_pages
+from napari_noise2score.images.source import ImageSource
 from tests.napari.helpers import noisy_stack
 
 
@@ -258,3 +261,45 @@ def test_pages_of_layers_with_one_name_are_two_files(monkeypatch, tmp_path):
     monkeypatch.setattr(f'{views}.ask_folder', lambda *asked: tmp_path)
     pages = ask_pages(None, ['a b', 'a/b', 'c'])
     assert [page.name for page in pages] == ['a_b.html', 'a_b-2.html', 'c.html']
+
+
+def test_what_training_changed_needs_a_result_of_these_values(denoised, idle, monkeypatch):
+    """The values are compared beside the viewer: they may be on a slow disk."""
+    _, panel, source, _ = denoised
+    threads, checksum = set(), ImageSource.checksum
+
+    def of_thread(image):
+        threads.add(threading.current_thread())
+        return checksum(image)
+
+    monkeypatch.setattr(ImageSource, 'checksum', of_thread)
+    source.data = noisy_stack(3, seed=4)
+    panel.controller.show_change(panel.layers.targets())
+    idle(panel)
+    assert 'no up-to-date result; press Train first' in panel.messages.text()
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_a_result_is_placed_as_its_layer_is_when_it_comes(denoised, qtbot, idle):
+    viewer, panel, source, _ = denoised
+    panel.noise.family.value = 'gaussian'
+    panel.noise.fields['gaussian', 'sigma'].value = '40'
+    panel.noise.edited.emit()
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=10_000)
+    source.scale, source.translate = (1, 0.5, 0.5), (0, 7, 3)
+    panel.correct.native.click()
+    idle(panel)
+    result = unwrapped(viewer.layers[2])
+    np.testing.assert_array_equal(result.scale, source.scale)
+    np.testing.assert_array_equal(result.translate, source.translate)
+
+
+def test_the_slice_in_sight_with_layers_of_different_units(open_panel):
+    viewer, panel = open_panel()
+    placed = {'scale': (0.5, 0.1, 0.1), 'units': ('um', 'um', 'um')}
+    layer = unwrapped(viewer.add_image(noisy_stack(5), name='cells', **placed))
+    viewer.add_image(noisy_stack(5), name='other', scale=(500, 100, 100), units=('nm',) * 3)
+    viewer.dims.set_current_step(0, 3)
+    (target,) = (one for one in panel.layers.targets() if one.layer is layer)
+    assert list(view_of(viewer, target).place.values()) == [3]

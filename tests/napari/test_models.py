@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 
 from napari_noise2score._widget import autosave
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score._widget.layers.live_view import view_of
 from napari_noise2score._widget.reader import get_reader
 from napari_noise2score._widget.views import model_box
 from napari_noise2score.score.model import ScoreModel
@@ -374,3 +376,51 @@ def test_a_disk_that_is_full_costs_no_training(open_panel, idle, stack, monkeypa
     assert 'Error' not in panel.messages.text()
     assert len(viewer.layers) == 2
     assert panel.correct.enabled
+
+
+def test_the_preview_is_of_the_model_that_correct_applies(open_panel, qtbot, idle, saved):
+    viewer, panel = open_panel()
+    layer = unwrapped(viewer.add_image(noisy_stack(), name='cells'))
+    train(panel, idle, seconds=0)
+    targets, settings = panel.layers.targets(), panel.settings(trains=False)
+    views = [view_of(viewer, target) for target in targets]
+    panel.model.open(saved)
+    idle(panel)
+    assert not panel.controller.preview(targets, settings, views)
+    panel.correct.native.click()
+    idle(panel)
+    assert panel.controller.store.score_of(layer).score_map.models == (
+        panel.controller.store.model.model,
+    )
+    assert panel.controller.preview(targets, settings, views)
+
+
+def test_an_error_of_a_file_goes_with_the_next_request(
+    open_panel, idle, saved, tmp_path, monkeypatch
+):
+    _, panel = open_panel()
+    wrong = tmp_path / 'wrong.safetensors'
+    wrong.write_bytes(b'nothing')
+    choose(monkeypatch, wrong)
+    panel.model.load.click()
+    idle(panel)
+    assert 'Error' in panel.messages.text()
+    choose(monkeypatch, saved)
+    panel.model.load.click()
+    idle(panel)
+    assert panel.status.text() == 'The model was loaded.'
+    assert 'Error' not in panel.messages.text()
+
+
+def test_the_training_that_was_kept_by_itself_is_a_model_without_a_file(
+    open_panel, idle, saved, monkeypatch
+):
+    """The next training writes other weights to that file."""
+    file = autosave.default_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(saved, file)
+    _, panel = open_panel()
+    panel.model.open(file)
+    idle(panel)
+    assert panel.controller.store.init == StartFrom.UNSAVED
+    assert 'In use: the last training, not saved yet' in panel.model.words.text()

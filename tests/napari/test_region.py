@@ -26,6 +26,14 @@ def test_a_shape_is_the_rectangle_around_it_in_pixels_of_the_layer(open_panel, s
     assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
 
 
+def test_a_shape_in_other_units_than_the_layer(open_panel):
+    viewer, _ = open_panel()
+    placed = {'scale': (1, 0.5, 0.25), 'units': ('pixel', 'um', 'um')}
+    layer = unwrapped(viewer.add_image(np.zeros((3, 90, 100)), **placed))
+    shapes = shapes_of(viewer, scale=(500, 250), units=('nm', 'nm'))
+    assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
+
+
 def test_the_menu_of_shapes_follows_the_layers(open_panel):
     viewer, panel = open_panel()
     menu = panel.region.where

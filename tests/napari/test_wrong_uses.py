@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+from weakref import ref
 
 import numpy as np
 import pytest
 
 from napari_noise2score._widget.layers import METADATA, unwrapped
+from napari_noise2score._widget.views.region_box import PART, WHOLE
 from napari_noise2score.images import storage
 from napari_noise2score.noise.local_score import Correction
 from tests.napari.helpers import noisy_stack
@@ -227,4 +230,65 @@ def test_a_gpu_that_is_not_there(ready, idle):
     assert absent in panel.messages.text().lower()
     assert 'Error' in panel.messages.text()
     panel.form.device.value = 'auto'
+    works()
+
+
+@pytest.mark.parametrize('region', [False, True])
+def test_a_result_of_data_that_a_layer_no_longer_has(ready, idle, region):
+    """It is no result of the layer any more, and stands in the way of nothing."""
+    viewer, panel, works = ready
+    layer = unwrapped(viewer.add_image(noisy_stack(4), name='cells'))
+    if region:
+        panel.region.frames.value = '2-3'
+        panel.region.clean.value = PART
+    panel.train.native.click()
+    idle(panel)
+    old = unwrapped(viewer.layers[1])
+    assert [pair.result for pair in panel.results.pairs([layer])] == [old]
+    panel.region.frames.value, panel.region.clean.value = '', WHOLE
+    for data in (noisy_stack(3, 48), noisy_stack(1)[0]):
+        layer.data = data
+        assert panel.results.pairs([layer]) == []
+        assert not panel.compare.split.enabled
+        panel.layers.tick([layer])
+        panel.train.native.click()
+        idle(panel)
+        assert 'Error' not in panel.messages.text()
+        (pair,) = panel.results.pairs([layer])
+        assert pair.result.data.shape == data.shape
+        assert not old.visible
+        viewer.layers.remove(pair.result)
+    works()
+
+
+def test_a_plane_of_other_data_is_not_shown(ready, idle):
+    viewer, panel, works = ready
+    layer = unwrapped(viewer.add_image(noisy_stack(2), name='cells'))
+    (target,) = panel.layers.targets()
+    clean = np.zeros((64, 64), np.float32)
+    index = (0, slice(0, 64), slice(0, 64))
+    panel.results.show_plane(target, index, clean)
+    assert [one.name for one in viewer.layers] == ['cells', 'cells preview']
+    layer.data = noisy_stack(2, 48)
+    panel.results.show_plane(target, index, clean)
+    (target,) = panel.layers.targets()
+    panel.results.show_plane(target, (1, slice(0, 48), slice(0, 48)), clean[:48, :48])
+    (preview,) = (one for one in viewer.layers if one.name == 'cells preview')
+    assert preview.data.shape == (2, 48, 48)
+    assert not np.asarray(preview.data[1]).any()
+    works()
+
+
+def test_nothing_holds_a_layer_that_was_removed(ready, idle):
+    viewer, panel, works = ready
+    layer = unwrapped(viewer.add_image(noisy_stack(2), name='cells'))
+    panel.noise.estimate.native.click()
+    idle(panel)
+    panel.train.native.click()
+    idle(panel)
+    known = ref(panel.controller.store.score_of(layer).score_map.clean[0])
+    viewer.layers.clear()
+    del layer
+    gc.collect()
+    assert known() is None
     works()

@@ -194,6 +194,7 @@ class Noise2ScorePanel(QWidget):
         self.offer.accepted.connect(self._continue)
         self.offer.declined.connect(lambda: self.interrupted.decline())
         self.footer.told.connect(self.help.follow_error)
+        self.model.requested.connect(self.footer.begin_request)
         self.destroyed.connect(self.interrupted.close)
         self.destroyed.connect(self.controller.close)
 
@@ -201,6 +202,7 @@ class Noise2ScorePanel(QWidget):
         events = self.controller.events
         events.status_changed.connect(self._show_status)
         events.error_reported.connect(self.footer.show_error)
+        events.error_withdrawn.connect(self.footer.withdraw)
         events.notes_reported.connect(self.footer.show_notes)
         events.request_answered.connect(self.footer.answer)
         events.loss_changed.connect(self._show_loss)
@@ -215,6 +217,8 @@ class Noise2ScorePanel(QWidget):
 
     def _show_status(self, status: Status) -> None:
         self.footer.show_status(status)
+        if status.run.idle:
+            self.live.stop_watching()
         if (status.run.phase, status.has_model) != self._shown:
             self._shown = status.run.phase, status.has_model
             self._refresh()

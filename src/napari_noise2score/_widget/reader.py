@@ -57,7 +57,7 @@ def open_model(path: str | Sequence[str]) -> list[tuple[Any, ...]]:
         )
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     name = Path(path if isinstance(path, str) else path[0])
-    getattr(panel, '__wrapped__', panel).controller.load(name)
+    getattr(panel, '__wrapped__', panel).model.open(name)
     if not known:
         show_info(f'{name.name} is loaded into the Noise2Score panel of "{viewer.title}".')
     return [(None,)]

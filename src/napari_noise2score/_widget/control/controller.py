@@ -68,6 +68,7 @@ class Controller:
         self._estimates: list[Estimated] = []
         self._targets: Sequence[Target] = ()
         self._added = self._failed = 0
+        self._preview_error = ''
 
     @property
     def run(self) -> RunnerStatus:
@@ -162,16 +163,7 @@ class Controller:
         """Show the effect of the training on corrected layers."""
         if not self._may_begin(targets):
             return
-        images = []
-        for target in targets:
-            score = self.store.score_of(target.layer)
-            if score is not None and score.is_valid_for(target.source):
-                images.append((target.source, score))
-        if len(images) < len(targets):
-            self.events.error_reported.emit(
-                'Some ticked layers have no up-to-date result; press Train first.'
-            )
-            return
+        images = [(target.source, self.store.score_of(target.layer)) for target in targets]
         self._begin(
             JobKind.COMPARING,
             'Comparing with the pretrained weights',
@@ -211,11 +203,14 @@ class Controller:
     def preview(
         self, targets: Sequence[Target], settings: DenoiseSettings, views: Sequence[View]
     ) -> bool:
-        """Correct the displayed part of layers from their scores; False if none has a score.
+        """Correct the displayed part of layers from the scores from which `correct` does; False
+        if none has such a score.
 
         A new job or a new preview ends a preview.
         """
-        scored = [self.store.score_of(target.layer) for target in targets]
+        latest = self.store.model
+        layers = [target.layer for target in targets]
+        scored = [None if latest is None else self.store.score_by(latest, one) for one in layers]
         if not self.run.idle or not any(scored):
             return False
         sources = [target.source for target in targets]
@@ -226,8 +221,10 @@ class Controller:
                 self.events.plane_ready.emit(targets[event.number], event.index, event.values)
 
         def end(reason: FinishReason, error: Exception | None) -> None:
+            self.events.error_withdrawn.emit(self._preview_error)
+            self._preview_error = '' if error is None else error_words(error)
             if error is not None:
-                self.events.error_reported.emit(error_words(error))
+                self.events.error_reported.emit(self._preview_error)
 
         self._previews.start(
             JobKind.PREVIEWING,
@@ -402,9 +399,9 @@ class Controller:
         self._added += 1
 
     def _finished(self, reason: FinishReason, error: Exception | None) -> None:
-        self._targets = ()
+        estimates, self._targets, self._estimates = tuple(self._estimates), (), []
         if self.run.job is JobKind.ESTIMATING and reason is FinishReason.COMPLETED:
-            self.events.noise_estimated.emit(tuple(self._estimates), True)
+            self.events.noise_estimated.emit(estimates, True)
         words = end_words(self.run, self._added, self._failed, self.store.model is not None)
         self._show(*words)
         if error is not None:

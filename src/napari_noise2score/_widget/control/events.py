@@ -41,6 +41,7 @@ class Events(SignalGroup):
 
     status_changed = Signal(Status)
     error_reported = Signal(str)
+    error_withdrawn = Signal(str, description='An error that was reported and is gone.')
     notes_reported = Signal(tuple, description='Sentences for the user about a result.')
     request_answered = Signal(tuple, description='Sentences for the user on the present request.')
     loss_changed = Signal(list, description='The latest training: pairs of seconds and loss.')

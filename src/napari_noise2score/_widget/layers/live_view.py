@@ -15,7 +15,7 @@ from superqt.utils import QSignalDebouncer
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import View
 from napari_noise2score._widget.layers.following import follow
-from napari_noise2score._widget.layers.targets import offset
+from napari_noise2score._widget.layers.targets import in_units, offset
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 
@@ -35,7 +35,9 @@ def view_of(viewer: Any, target: Target) -> View:
     layer, axes = target.layer, target.source.axes
     letters = [letter for letter in axes if not (layer.rgb and letter == 'S')]
     first = offset(target)
-    point = np.asarray(layer.world_to_data(viewer.dims.point)) - first
+    units = getattr(viewer.dims, 'units', None)  # since napari 0.9
+    world = in_units(viewer.dims.point, units, getattr(layer, 'units', None))
+    point = np.asarray(layer.world_to_data(world)) - first
     place = {
         letter: round(float(at))
         for letter, at in zip(letters, point, strict=True)
@@ -103,9 +105,13 @@ class LiveView:
         self._follows = False
 
     def watch(self, targets: Sequence[Target]) -> None:
-        """Store the displayed parts of these layers from now on."""
+        """Store the displayed parts of these layers, until `stop_watching`."""
         self._targets = targets
         self._store_views()
+
+    def stop_watching(self) -> None:
+        """Let go of the layers: they may be removed and their memory is needed."""
+        self._targets = ()
 
     def unwatch(self, layer: Any) -> None:
         """Show no further previews of a layer until the viewer moves."""

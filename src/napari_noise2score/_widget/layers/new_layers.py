@@ -121,8 +121,16 @@ def add_preview(
 def turn_into_result(
     preview: Image, target: Target, image: NDArray[Any], name: str, report: dict[str, Any]
 ) -> None:
-    """Turn a layer from `add_preview` into a result; this is faster than a new layer."""
+    """Turn a layer from `add_preview` into a result; this is faster than a new layer.
+
+    It is placed as its source is now.
+    """
     preview.data = _colours(target, image) if target.layer.rgb else image
+    _, state, _ = target.layer.as_layer_data_tuple()
+    for place in _PLACED:
+        if place in state:
+            setattr(preview, place, state[place])
+    preview.translate = first_pixel(target)
     preview.name = name
     preview.metadata = _metadata(target, report)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -25,6 +26,7 @@ from napari_noise2score._widget.layers.targets import (
     full_data,
     target_of,
 )
+from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Part, Region
 from napari_noise2score.images.source import ImageSource
 from napari_noise2score.noise.families import NoiseFamily, family_from_dict
@@ -47,10 +49,20 @@ class Pair:
 
     @classmethod
     def of(cls, layer: Any, result: Any) -> Pair:
-        """The pair of two layers, from the report in the metadata of the clean one."""
+        """The pair of two layers, from the report in the metadata of the clean one.
+
+        Raises
+        ------
+        InputError
+            If the two layers do not fit: one of them has had another shape since.
+        """
         report = result.metadata[METADATA]
         whole, region = target_of(layer, report['axes']), Region.parse(report['region'])
-        return cls(Target(whole.layer, whole.source.part(region), region), result)
+        pair = cls(Target(whole.layer, whole.source.part(region), region), result)
+        shapes = pair.target.source.shape, pair.clean.shape
+        if shapes[0] != shapes[1]:
+            raise InputError(f'{layer.name} and {result.name} have the shapes {shapes}')
+        return pair
 
     @property
     def clean(self) -> ImageSource:
@@ -104,8 +116,9 @@ class ResultLayers:
             turn_into_result(preview, target, image, name, report)
             result = preview
         self._previews.pop(target.layer, None)
-        for earlier in self.pairs([target.layer]):  # it would hide the new one
-            earlier.result.visible = False
+        earlier = self._result_of(target.layer)
+        if earlier is not None:  # it would hide the new one
+            earlier.visible = False
         self._results[target.layer] = ref(result)
 
     def add_map(self, target: Target, image: Any, name: str, report: dict[str, Any]) -> None:
@@ -116,7 +129,12 @@ class ResultLayers:
     def show_plane(
         self, target: Target, index: tuple[int | slice, ...], values: NDArray[np.floating]
     ) -> None:
-        """Show a plane in the preview of a layer, which is added if there is none."""
+        """Show a plane in the preview of a layer, which is added if there is none.
+
+        Nothing is shown of a layer that has had another shape since the target was made.
+        """
+        if not _still_fits(target):
+            return
         if self._preview_of(target) is None:
             self._add_preview(target)
         put_plane(self._previews[target.layer], index, values)
@@ -132,14 +150,20 @@ class ResultLayers:
                 self._previews.pop(target.layer, None)
 
     def pairs(self, layers: Sequence[Any]) -> list[Pair]:
-        """The layers whose result is in the viewer, each with its result."""
+        """The layers whose result is in the viewer and fits them, each with its result."""
         pairs = []
         for layer in layers:
-            known = self._results.get(layer)
-            result = None if known is None else known()
-            if result is not None and result in self._viewer.layers:
-                pairs.append(Pair.of(layer, result))
+            result = self._result_of(layer)
+            if result is not None:
+                with suppress(InputError):  # it is of data that the layer no longer has
+                    pairs.append(Pair.of(layer, result))
         return pairs
+
+    def _result_of(self, layer: Any) -> Any:
+        """The last result of a layer, if it is in the viewer, or None."""
+        known = self._results.get(layer)
+        result = None if known is None else known()
+        return result if result is not None and result in self._viewer.layers else None
 
     def _add_preview(self, target: Target) -> None:
         """Add a preview that shows the last result, if there is one, otherwise the noisy image."""
@@ -151,11 +175,24 @@ class ResultLayers:
         self._previews[target.layer] = add_preview(self._viewer, target, name, base, below)
 
     def _preview_of(self, target: Target) -> Any:
-        """The preview of a target in the viewer, or None; that of another region is removed."""
+        """The preview of a target in the viewer, or None; that of another region or shape is
+        removed.
+        """
         preview = self._previews.get(target.layer)
         if preview is None or preview not in self._viewer.layers:
             return None
-        if preview.metadata[METADATA]['region'] != str(target.region):
+        planes = slice(-1 if preview.rgb else None)  # colours may have alpha
+        same_shape = full_data(preview).shape[planes] == target.source.shape[planes]
+        if preview.metadata[METADATA]['region'] != str(target.region) or not same_shape:
             self._viewer.layers.remove(preview)
             return None
         return preview
+
+
+def _still_fits(target: Target) -> bool:
+    """Whether the layer of a target still has the shape from which the target was made."""
+    try:
+        now = target_of(target.layer, target.source.axes).source.part(target.region)
+    except InputError:
+        return False
+    return now.shape == target.source.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,22 @@ def target_of(layer: Image, axes: str) -> Target:
         colours = Region({'S': (0, COLOURS)})
         data = Part(data, colours.slices(axes, data.shape, str(layer.name)))
     return Target(layer, ImageSource(data, axes, str(layer.name)))
+
+
+def in_units(
+    points: Any, given: Sequence[Any] | None, wanted: Sequence[Any] | None
+) -> NDArray[np.float64]:
+    """World coordinates (..., axes) in the units of a layer; the last axes correspond.
+
+    napari 0.9 has the coordinates of the viewer in the smallest unit of its layers. Coordinates
+    are not changed if units are not known, or measure different things (pixels and nanometres).
+    """
+    changed = np.array(points, float)
+    pairs = zip(reversed(given or ()), reversed(wanted or ()), strict=False)
+    for axis, (unit, other) in enumerate(pairs, 1):
+        if axis <= changed.shape[-1] and unit.dimensionality == other.dimensionality:
+            changed[..., -axis] *= (1 * unit).to(other).magnitude
+    return changed
 
 
 def offset(target: Target) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_noise2score._widget.autosave import default_file
@@ -19,6 +20,7 @@ from napari_noise2score.score.model_header import SUFFIX
 _NONE = 'There is no model yet. Press Train, load a model, or drop a model file on the viewer.'
 _SAVE_TIP = 'Save the model in use in a file, to apply it to other images or to continue from it.'
 _LAST = 'Last training (autosaved)'
+_HERE = 'trained here, not saved yet'
 _LOAD_TIP = (
     'Load a model from a file: Correct then applies it to the ticked layers. Dropping the file '
     'on the viewer does the same.'
@@ -51,6 +53,9 @@ class ModelBox(QWidget):
     parent : QWidget, optional
         Qt parent.
     """
+
+    requested = Signal()
+    """A model is about to be loaded, saved or exported."""
 
     def __init__(
         self,
@@ -85,7 +90,8 @@ class ModelBox(QWidget):
         """Show the description of the model in use."""
         self._path = trained.path
         card = card_of(trained.model)
-        name = trained.path.name if trained.path is not None else 'trained here, not saved yet'
+        unsaved = 'the last training, not saved yet' if trained.loaded else _HERE
+        name = trained.path.name if trained.path is not None else unsaved
         lines = [f'{heading}: {card[heading]}' for heading in _SHOWN if heading in card]
         self.words.setText('\n'.join([f'In use: {name}', *lines]))
         rest = [f'{heading}: {text}' for heading, text in card.items() if heading not in _SHOWN]
@@ -110,7 +116,7 @@ class ModelBox(QWidget):
         for path, name in named.items():
             action = self.menu.addAction(name)
             action.setToolTip(str(path))
-            action.triggered.connect(lambda _=False, path=path: self._controller.load(path))
+            action.triggered.connect(lambda _=False, path=path: self.open(path))
         self.menu.setToolTipsVisible(True)
         if not named:
             self.menu.addAction('None yet').setEnabled(False)
@@ -118,18 +124,25 @@ class ModelBox(QWidget):
     def _load(self) -> None:
         path = ask_open(self, 'Load model', self._folder(), _MODELS)
         if path is not None:
-            self._controller.load(path)
+            self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Load a model."""
+        self.requested.emit()
+        self._controller.load(path)
 
     def _save(self) -> None:
         suggested = self._path or self._folder() / f'model{SUFFIX}'
         path = ask_save(self, 'Save model', suggested, _MODELS)
         if path is not None:
+            self.requested.emit()
             self._controller.save(path)
 
     def _export(self) -> None:
         name = self._path.stem if self._path is not None else 'model'
         path = ask_save(self, 'Export model', self._folder() / f'{name}.zip', _PACKAGES)
         if path is not None:
+            self.requested.emit()
             self._controller.export(path)
 
     def _folder(self) -> Path:

@@ -20,6 +20,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.fields import Setting, described
 from napari_noise2score.noise.calibration.calibrate import Calibration
 from napari_noise2score.noise.digits import digits
+from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.families import FAMILIES, PoissonGaussian
 from napari_noise2score.noise.pixels.maps import PixelMaps
 from napari_noise2score.noise.request import AUTO, NoiseRequest
@@ -50,7 +51,7 @@ class NoiseForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._fits: list[Estimated] = []
+        self._fits: list[NoiseFit] = []  # not the estimates, which hold their images
         self._shown: str | None = None
         chosen, correlation = described(NoiseRequest())
         self.family = widget_for(chosen, chosen.value)
@@ -121,7 +122,7 @@ class NoiseForm(QWidget):
         self.words.setVisible(bool(text))
         if not fills:
             return
-        self._fits = list(estimates)
+        self._fits = [estimate.fit for estimate in estimates]
         self._draw()
         for edit in self.fields.values():
             edit.value = ''
@@ -170,7 +171,7 @@ class NoiseForm(QWidget):
         if not self._fits:
             return
         try:
-            family = NoiseRequest(name).resolve(self._fits[0].fit)
+            family = NoiseRequest(name).resolve(self._fits[0])
         except InputError:  # no photon noise in the image: the field of the gain stays empty
             return
         for parameter, text in family.words(5).items():
@@ -181,7 +182,7 @@ class NoiseForm(QWidget):
         if not self._fits:
             self.chart.show_curves(None)
             return
-        fit = self._fits[0].fit
+        fit = self._fits[0]
         try:
             family = self.request().resolve(fit)
         except InputError:  # a number is not complete yet: the curve stays
@@ -190,7 +191,7 @@ class NoiseForm(QWidget):
 
     def _family_chosen(self, name: str) -> None:
         if name == AUTO:
-            name = self._fits[0].fit.family.name if len(self._fits) == 1 else ''
+            name = self._fits[0].family.name if len(self._fits) == 1 else ''
         self._show_fields(name)
         self._draw()
 

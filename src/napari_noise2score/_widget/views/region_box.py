@@ -12,6 +12,7 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.layers.targets import in_units
 from napari_noise2score._widget.views.form import form_of, layer_menu
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
@@ -140,7 +141,9 @@ def _in_layer(shapes: Any, layer: Any, corners: NDArray[np.float64]) -> NDArray[
     """Corners in pixels of a layer; 0 on axes that the shapes do not have."""
     count = max(shapes.ndim, layer.ndim)
     places = np.zeros((len(corners), count))
-    places[:, count - shapes.ndim :] = [shapes.data_to_world(corner) for corner in corners]
+    world = [shapes.data_to_world(corner) for corner in corners]
+    units = (getattr(one, 'units', None) for one in (shapes, layer))
+    places[:, count - shapes.ndim :] = in_units(world, *units)
     return np.array([layer.world_to_data(place[count - layer.ndim :]) for place in places])
 
 

@@ -82,6 +82,12 @@ class StatusBar(QFrame):
         self.told.emit(page_of_error(text))
         show_error(text)
 
+    def withdraw(self, text: str) -> None:
+        """Remove an error that is gone."""
+        if (line := f'Error: {text}') in self._of_request:
+            self._of_request.remove(line)
+            self._show_messages()
+
     def refuse(self, text: str) -> None:
         """Show why a request cannot be carried out."""
         self.status.setText('Not done; see below.')
