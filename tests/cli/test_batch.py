@@ -442,3 +442,13 @@ def test_a_training_has_a_table_and_can_be_planned(data, capsys):
     assert [row['status'] for row in found] == ['done', 'done']
     assert found[0]['noise'][0]['family'] == 'poisson-gaussian'
     assert len(found[0]['model']) == 64
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names of files are text elsewhere')
+def test_a_name_that_is_no_text_is_a_row_too(data, apply):
+    name = os.fsdecode(b'cells_5\xb5m.tif')
+    shutil.copy(next(data.iterdir()), data / name)
+    assert apply() == 0
+    assert Path('out', name).is_file()
+    assert 'cells_5?m.tif' in Path('out/denoised.csv').read_text('utf-8')
+    assert apply() == 0  # once more: all are skipped

@@ -145,3 +145,27 @@ def test_a_file_that_is_no_recipe(folder, capsys):
     assert '0.tif: does not state how it was made' in err
     assert 'none.json: is no report in JSON' in err
     assert 'none.tif: no such file' in err
+
+
+def test_a_scene_of_a_file_is_found_again(folder, capsys):
+    path = folder / 'two.ome.tif'
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for seed in range(2):
+            image = noisy(CLEAN, seed).astype(np.uint16)
+            file.write(image, metadata={'axes': 'YX'}, photometric='minisblack')
+    result, report = folder / 'result.tif', folder / 'r.json'
+    call = ['denoise', str(path), '--scene', '1', '--output', str(result), '--report', str(report)]
+    assert main([*call, *QUICK, '--seconds', '0']) == 0
+    again = folder / 'again.tif'
+    assert main(['replay', str(report), '--output', str(again)]) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(result))
+    path.unlink()
+    assert main(['replay', str(report), '--output', str(folder / 'more.tif')]) != 0
+    assert 'two.ome.tif' in capsys.readouterr().err
+
+
+def test_a_parameter_below_zero_is_one_word(folder):
+    _, report = denoised(folder, '--seconds', '0', '--offset=-1.5e-05')
+    again = folder / 'again.tif'
+    assert main(['replay', str(report), '--output', str(again)]) == 0
+    assert again.is_file()

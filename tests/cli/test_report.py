@@ -1,6 +1,7 @@
 """``report``, and ``--report R.html``."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,3 +116,28 @@ def test_one_page_of_many_images_is_refused_before_the_work(folder, capsys):
     assert main([*call, '--report', str(folder / 'r.html')]) == 2
     assert 'is the report of one image, but there are 2' in capsys.readouterr().err
     assert not (folder / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('axes', 'sides', 'output', 'more'),
+    [
+        ('ZCYX', (2, 3), 'out.ome.zarr', []),
+        ('ZCYX', (2, 2), 'out.ome.zarr', []),
+        ('TCYX', (2, 1), 'out.tif', []),
+        ('TCYX', (2, 2), 'one.tif', ['--region', 'C1:2']),
+    ],
+)
+def test_the_planes_of_a_page_belong_together(tmp_path, monkeypatch, axes, sides, output, more):
+    """A file has its own order of axes, and not those of length 1."""
+    monkeypatch.chdir(tmp_path)
+    light = 1 + np.arange(np.prod(sides)).reshape(sides)  # so that no two planes are alike
+    stack = np.array([[noisy(CLEAN * by, int(by)) for by in row] for row in light])
+    tifffile.imwrite('in.tif', stack.astype(np.float32), photometric='minisblack')
+    call = ['denoise', 'in.tif', '--axes', axes, '--output', output, *QUICK, *NOISE, *more]
+    assert main([*call, '--report', 'r.html']) == 0
+    both = ['in.tif', output, '--axes', axes, *more, *NOISE, '--device', 'cpu']
+    assert main(['report', *both, '--output', 'again.html']) == 0
+    own, again = (json.loads(Path(f'{name}.json').read_text()) for name in ('r', 'again'))
+    assert own['channels'] == again['channels']
+    for channel in own['channels']:  # other planes would leave much more than noise
+        assert 0.5 < channel['result']['removed']['whole_variance'] < 1.2

@@ -1,10 +1,13 @@
 """Scenes of files: paths of their own, names, and which images a file stands for."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_noise2score import InputError, list_scenes, read_image
+from napari_noise2score.cli.inputs import files_of
 from napari_noise2score.images.formats import choose_scenes, image_name
 from napari_noise2score.images.scenes import name_for_file, number_of, split_scene
 
@@ -119,3 +122,35 @@ def test_a_single_image_keeps_its_path(tmp_path):
     assert choose_scenes(tmp_path / 'a.npy').paths == (tmp_path / 'a.npy',)
     with pytest.raises(InputError, match=r'a\.npy: has no image number 1'):
         choose_scenes(tmp_path / 'a.npy', '1')
+
+
+def test_a_single_image_in_several_files_is_read_once(tmp_path, monkeypatch, capsys):
+    """Each file holds a plane of one stack."""
+    whole = tmp_path / 'a.ome.tif'
+    tifffile.imwrite(whole, FRAMES, metadata={'axes': 'TYX'}, **GREY)
+    with tifffile.TiffFile(whole) as file:
+        xml = file.ome_metadata
+    whole.unlink()
+    begin, _, end = xml.partition('<TiffData')
+    planes = [
+        f'<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="s{n}.ome.tif">'
+        f'urn:uuid:00000000-0000-0000-0000-00000000000{n}</UUID></TiffData>'
+        for n in range(3)
+    ]
+    rest = end.partition('</Pixels>')[2]
+    for number, frame in enumerate(FRAMES):
+        uuid = f'UUID="urn:uuid:00000000-0000-0000-0000-00000000000{number}"'
+        start = re.sub('UUID="[^"]*"', uuid, begin)
+        own = f'{start}{"".join(planes)}</Pixels>{rest}'
+        part = tmp_path / f's{number}.ome.tif'
+        tifffile.imwrite(part, frame, description=own, metadata=None, **GREY)
+    assert choose_scenes(tmp_path / 's0.ome.tif').paths == (tmp_path / 's0.ome.tif',)
+    assert choose_scenes(tmp_path / 's1.ome.tif').paths == ()
+    found, wrong = files_of([tmp_path])
+    assert (found, wrong) == ([tmp_path / 's0.ome.tif'], [])
+    assert 's2.ome.tif: is part of an image that begins in another' in capsys.readouterr().err
+    np.testing.assert_array_equal(read_image(found[0]).data, FRAMES)
+    named, _ = files_of([tmp_path / 's1.ome.tif'])  # named by itself
+    np.testing.assert_array_equal(read_image(named[0]).data, FRAMES)
+    (tmp_path / 's0.ome.tif').rename(tmp_path / 'renamed.ome.tif')
+    assert choose_scenes(tmp_path / 'renamed.ome.tif').paths == (tmp_path / 'renamed.ome.tif',)

@@ -1,12 +1,13 @@
 """The list of the parts of an unfinished image."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_noise2score.errors import CheckpointError
-from napari_noise2score.images.unfinished import UnfinishedImage
+from napari_noise2score.images.unfinished import UnfinishedImage, folder_of
 
 VALUES = np.arange(4.0)
 
@@ -47,3 +48,13 @@ def test_without_the_first_line_nothing_is_continued(parts):
     parts.write_bytes(b'[' + parts.read_bytes())
     with pytest.raises(CheckpointError, match=r'parts\.jsonl, is damaged'):
         continued(parts)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='links need a right there')
+def test_what_is_unfinished_is_on_the_disk_where_it_will_be(tmp_path):
+    """A file cannot be given a name on another disk."""
+    (tmp_path / 'big').mkdir()
+    link = tmp_path / 'out.tif'
+    link.symlink_to(tmp_path / 'big' / 'result.tif')
+    assert folder_of(link).parent == tmp_path / 'big'
+    assert folder_of(tmp_path / 'other.tif').parent == tmp_path

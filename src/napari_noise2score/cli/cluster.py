@@ -20,7 +20,7 @@ from napari_noise2score.cli.images import Images, scene_within
 from napari_noise2score.cli.parts import ResultInParts, begin_parts
 from napari_noise2score.cli.results import Results
 from napari_noise2score.errors import CheckpointError, InputError, TrainingError
-from napari_noise2score.files import temporary
+from napari_noise2score.files import real, temporary
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, url_of
 from napari_noise2score.settings import ModelPer, StartFrom
 from napari_noise2score.settings.devices import ALL_GPUS, device_names
@@ -276,7 +276,7 @@ class ClusterWork:
 
     def _folder_for(self, output: Path) -> Path:
         """A hidden folder beside an output, in which workers write."""
-        parent = output.absolute().parent
+        parent = real(output).absolute().parent
         if parent not in self._folders:
             parent.mkdir(parents=True, exist_ok=True)
             self._folders[parent] = temporary(parent)

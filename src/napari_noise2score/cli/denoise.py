@@ -32,6 +32,7 @@ from napari_noise2score.cli.resume import Resumption
 from napari_noise2score.cli.table import Table
 from napari_noise2score.cli.tasks import DoneBefore, Task, claimed
 from napari_noise2score.errors import InputError
+from napari_noise2score.images.ome_zarr import url_of
 from napari_noise2score.images.space import check_space
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 
@@ -309,4 +310,8 @@ def _resumption(
             )
         return None
     place = names.saved_trainings(options)
+    if url_of(place) is not None:
+        if options.resume:
+            note('--resume has no effect for a result at a URL: no training is saved there')
+        return None
     return Resumption(place, settings.training, resume=options.resume)

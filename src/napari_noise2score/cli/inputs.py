@@ -77,7 +77,7 @@ def files_of(
             except InputError as error:
                 wrong.append((match, error))
     if not found:
-        raise wrong[0][1]
+        raise wrong[0][1] if wrong else InputError(f'no image begins in these files; {NEEDED}')
     return found, wrong
 
 
@@ -165,7 +165,9 @@ def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[Path]:
         if wanted is not None or split_scene(path)[1] is not None:
             raise
         return [path]
-    if scenes.note and (told or len(scenes.paths) > 1):
+    if not scenes.paths and told:  # named by itself, it stands for the whole image
+        return [path]
+    if scenes.note and (told or len(scenes.paths) != 1):
         note(f'{named(path)}: {scenes.note}')
     return list(scenes.paths)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_noise2score.cli.console import note
+from napari_noise2score.cli.inputs import existing_image
 from napari_noise2score.cli.outputs import file_named
 from napari_noise2score.errors import InputError
-from napari_noise2score.images.ome_zarr import named, url_of
+from napari_noise2score.images.ome_zarr import named
 from napari_noise2score.settings import DenoiseSettings, ModelPer, StartFrom
 from napari_noise2score.settings.options import option_words
 
@@ -78,9 +79,10 @@ def _own_image(path: Path, recipe: Mapping[str, Any]) -> Path:
             'it'
         )
     image = Path(recipe['file'])
-    if not image.exists() and url_of(image) is None:
-        raise InputError(f'{image}: is no longer there; name the images to denoise')
-    return image
+    try:
+        return existing_image(image)
+    except InputError as error:
+        raise InputError(f'{image}: is no longer there; name the images to denoise') from error
 
 
 def recipe_in(path: Path) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def replay_words(
     if model is None and not _was_together(recipe) and settings.model_per is ModelPer.ALL:
         words += ['--model-per', ModelPer.IMAGE.value]  # the same again, for each image
     for name, value in settings.noise.parameters.items():
-        words += ['--' + name.replace('_', '-'), repr(float(value))]
+        words.append(f'--{name.replace("_", "-")}={float(value)!r}')  # one word: -1e-05 is none
     return words
 
 

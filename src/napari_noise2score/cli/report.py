@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.calibration import calibration
 from napari_noise2score.cli.console import note, say
 from napari_noise2score.cli.images import Images
-from napari_noise2score.cli.inputs import files_of, other_inputs, subfolder
+from napari_noise2score.cli.inputs import existing_image, files_of, other_inputs, subfolder
 from napari_noise2score.cli.memory_limit import add_max_memory
 from napari_noise2score.cli.options import add_noise, add_reading, noise_request
 from napari_noise2score.cli.outputs import Output, result_name, tried
@@ -156,36 +157,46 @@ def _reading(options: argparse.Namespace, path: Path) -> argparse.Namespace:
 
 
 def _result_for(noisy: ImageSource, clean: Path, options: argparse.Namespace) -> ImageSource:
-    """The clean image; the region is read of it unless it has the size of the region already.
-
-    A file that says nothing of its axes has those of the noisy image.
-    """
-    from napari_noise2score.images.formats import image_name, read_image
+    """The clean image; the region is read of it unless it has the size of the region already."""
     from napari_noise2score.images.region import Region
-    from napari_noise2score.images.source import ImageSource
 
-    if not clean.exists():
-        raise InputError(f'{named(clean)}: no such file; a clean image is needed')
-    image = read_image(clean, options.axes)
-    if image.axes != noisy.axes and len(image.axes) == len(noisy.axes):
-        note(f'{named(clean)}: read with the axes of the noisy image, {noisy.axes}')
-        image = read_image(clean, noisy.axes)
-    source = ImageSource(image.data, image.axes, image_name(clean))
+    try:
+        existing_image(clean)
+    except InputError as error:
+        raise InputError(f'{named(clean)}: no such file; a clean image is needed') from error
+    source = _read_like(noisy, clean)
     region = Region.parse(options.region)
     return source if source.shape == noisy.shape else source.part(region)
+
+
+def _read_like(noisy: ImageSource, clean: Path) -> ImageSource:
+    """A clean image with the axes of the noisy one.
+
+    They are in the order of the noisy image, and its axes of length 1 may be missing in the file.
+    A file that states nothing of its axes, or others, has those of the noisy image.
+    """
+    from napari_noise2score.images.formats import image_name, read_image
+    from napari_noise2score.images.rearranged import with_axes_of
+    from napari_noise2score.images.source import ImageSource
+
+    with suppress(InputError):  # it states no axes
+        image = read_image(clean)
+        source = ImageSource(image.data, image.axes, image_name(clean))
+        if (found := with_axes_of(noisy, source)) is not None:
+            return found
+        note(f'{named(clean)}: read with the axes of the noisy image, {noisy.axes}')
+    image = read_image(clean, noisy.axes)
+    return ImageSource(image.data, image.axes, image_name(clean))
 
 
 def write_page(
     page: Path, task: Task, images: Images, options: argparse.Namespace, record: Mapping[str, Any]
 ) -> None:
     """Write the report of a result that was just written as a page."""
-    from napari_noise2score.images.formats import image_name, read_image
-    from napari_noise2score.images.source import ImageSource
     from napari_noise2score.report.writing import report_steps
 
     noisy = images.at(images.files.index(task.file)).source
-    image = read_image(task.targets[0], noisy.axes)
-    clean = ImageSource(image.data, image.axes, image_name(task.targets[0]))
+    clean = _read_like(noisy, task.targets[0])
     request = noise_request(options, calibration(options))
     finish(report_steps(page, noisy, clean, request, record, options.device))
 

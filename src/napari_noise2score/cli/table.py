@@ -220,7 +220,11 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if path.suffix.lower() != '.csv':
         write_json(path, {'images': rows})
         return
-    with written_whole(path) as part, part.open('w', encoding='utf-8', newline='') as stream:
+    with (
+        written_whole(path) as part,
+        # a name of a file may have bytes that are no text
+        part.open('w', encoding='utf-8', errors='replace', newline='') as stream,
+    ):
         writer = csv.DictWriter(stream, COLUMNS, extrasaction='ignore')
         writer.writeheader()
         writer.writerows({name: _cell(row.get(name)) for name in COLUMNS} for row in rows)

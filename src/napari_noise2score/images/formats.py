@@ -137,7 +137,7 @@ class Scenes:
     ----------
     paths : tuple of Path
         One for each image; the path itself if it has a single image, or leaves the choice to the
-        reading.
+        reading. None if no image begins in the file, but it is part of one.
     note : str
         Which images there are, and which are left out; empty for a single image.
     """
@@ -176,8 +176,10 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
     else:
         if wanted is None and _kind(file) == 'tiff':
             numbers = tiff.own_scenes(file)
-            if not numbers:
+            if numbers is None:
                 return Scenes((whole,))
+            if not numbers:
+                return Scenes((), 'is part of an image that begins in another file')
         names = list(list_scenes(file))
         paths = [file / str(number) for number in range(len(names))]
     chosen = None if wanted in (None, ALL) else _number(str(wanted), names, whole)

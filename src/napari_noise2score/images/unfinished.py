@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.errors import CheckpointError
-from napari_noise2score.files import give_name, note_written, temporary
+from napari_noise2score.files import give_name, note_written, real, temporary
 
 SUFFIX = '.unfinished'
 """End of the name of the folder."""
@@ -192,8 +192,11 @@ def _whole_lines(content: bytes) -> list[Any]:
 
 
 def folder_of(path: Path) -> Path:
-    """The folder in which an image is unfinished."""
-    return path.with_name(path.name + SUFFIX)
+    """The folder in which an image is unfinished: on the disk where it will be, if the name is a
+    link to another one.
+    """
+    there = real(path)
+    return there.with_name(there.name + SUFFIX)
 
 
 def bytes_there(path: Path) -> int:

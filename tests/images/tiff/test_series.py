@@ -190,3 +190,26 @@ def test_a_file_that_an_ome_set_lacks_is_named(tmp_path):
     assert not half.data[3:].any()
     lazy = read_tiff(tmp_path / 's0.ome.tif', in_memory=0)
     np.testing.assert_array_equal(lazy.data, half.data)
+
+
+def test_sizes_are_those_of_the_image_of_this_name(tmp_path):
+    """The other image of the set is in a file that is missing: it is not counted."""
+    pixels = (
+        '<Pixels ID="Pixels:{0}" DimensionOrder="XYZCT" Type="uint16" SizeX="20" SizeY="24" '
+        'SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="{1}"><Channel ID="Channel:{0}:0" '
+        'Name="{2}"/><TiffData IFD="0" PlaneCount="1"><UUID FileName="q{0}.ome.tif">'
+        'urn:uuid:0000000{0}-0000-0000-0000-000000000000</UUID></TiffData></Pixels>'
+    )
+    images = ''.join(
+        f'<Image ID="Image:{n}" Name="{name}">{pixels.format(n, size, channel)}</Image>'
+        for n, (name, size, channel) in enumerate([('A', 0.1, 'red'), ('B', 0.5, 'blue')])
+    )
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        f'UUID="urn:uuid:00000001-0000-0000-0000-000000000000">{images}</OME>'
+    )
+    path = tmp_path / 'q1.ome.tif'
+    tifffile.imwrite(path, SNAPSHOT, description=xml, metadata=None, **GREY)
+    acquisition = read_tiff(path).acquisition
+    assert acquisition.spacing['X'].size == 0.5
+    assert [channel.name for channel in acquisition.channels] == ['blue']

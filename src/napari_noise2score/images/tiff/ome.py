@@ -24,8 +24,11 @@ _UNWRITTEN = {'cm': 'µm', 'in': 'µm'}
 """Replacement of units that readers of OME-TIFF do not expect."""
 
 
-def stated(xml: str, number: int) -> Acquisition:
+def stated(xml: str, number: int, name: str = '') -> Acquisition:
     """Metadata of image ``number``, counted from 0, from OME-XML.
+
+    If that has another ``name``, those of the only image of this name: images of which the files
+    are missing are not counted.
 
     Raises
     ------
@@ -34,11 +37,16 @@ def stated(xml: str, number: int) -> Acquisition:
     """
     root = ET.fromstring(xml)
     images = [
-        pixels_element for image in _all(root, 'Image') for pixels_element in _all(image, 'Pixels')
+        (image.get('Name', ''), pixels_element)
+        for image in _all(root, 'Image')
+        for pixels_element in _all(image, 'Pixels')
     ]
     if not images:
         return Acquisition()
-    pixels = images[number if number < len(images) else 0]
+    own, pixels = images[number if number < len(images) else 0]
+    named = [other for known, other in images if name and known == name]
+    if own != name and len(named) == 1:
+        (pixels,) = named
     channels = tuple(_channel(element.attrib) for element in _all(pixels, 'Channel'))
     known = any(channel != ChannelInfo() for channel in channels)
     return Acquisition(_spacing(pixels.attrib), channels if known else ())

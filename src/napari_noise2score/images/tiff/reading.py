@@ -33,6 +33,8 @@ from napari_noise2score.images.unchanged import Unchanged
 
 IN_MEMORY = 1 << 28
 """Bytes of the largest image that is read at once; a larger one is read when it is indexed."""
+ELSEWHERE = re.compile(r'<(?:\w+:)?BinaryOnly\b')
+"""OME-XML that is in another file."""
 _FLAGS = (
     'shaped lsm mmstack ome imagej ndtiff fluoview stk sis svs scn qpi ndpi bif avs eer philips '
     'scanimage nih mdgel'
@@ -174,9 +176,9 @@ def _acquisition(
     counts = {axis: shape[axis] for axis in 'TZC' if axis in shape}
     resolution = Resolution.of(series.keyframe)
     xml = _ome_xml(file)
-    if xml is not None:
+    if xml is not None and not ELSEWHERE.search(xml):
         try:
-            return ome.stated(xml, number), ()
+            return ome.stated(xml, number, str(series.name)), ()
         except ParseError as error:
             note = f'its OME-XML is damaged and is read as far as possible ({error})'
             return ome.rescued(xml)[0], (note,)

@@ -10,11 +10,11 @@ from pathlib import Path
 from tifffile import TiffFile, TiffPageSeries
 
 from napari_noise2score.images.tiff.guard import captured_log, readable
-from napari_noise2score.images.tiff.reading import opened
+from napari_noise2score.images.tiff.reading import ELSEWHERE, opened
 from napari_noise2score.images.tiff.series import images_of
 
 _IMAGE = re.compile(r'<(?:\w+:)?Image\b')
-_ELSEWHERE = re.compile(r'<(?:\w+:)?BinaryOnly\b')
+_FILE = re.compile(r'\bFileName="([^"<>]*)"')
 
 
 def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -31,8 +31,9 @@ def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
         return tuple(str(series.name) for series in images_of(candidates, path))
 
 
-def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """Numbers of the images of an OME-TIFF that begin in this file; empty for a single image.
+def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Numbers of the images of an OME-TIFF that begin in this file; None for a single image in a
+    single file.
 
     The others are in other files of its set. In a TIFF of another kind several images are often a
     preview or a label, so they do not count.
@@ -46,15 +47,18 @@ def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...]:
     with readable(path), captured_log(), ExitStack() as stack:
         file = stack.enter_context(TiffFile(path))
         xml = file.pages.first.description
-        if len(_IMAGE.findall(xml)) < 2 and not _ELSEWHERE.search(xml):
-            return ()
+        others = {*_FILE.findall(xml)} - {path.name}
+        if len(_IMAGE.findall(xml)) < 2 and not others and not ELSEWHERE.search(xml):
+            return None
         _, candidates, _ = opened(path, stack)
         images = images_of(candidates, path)
-        if len(images) < 2 or any(image.kind != 'ome' for image in images):
-            return ()
+        if any(image.kind != 'ome' for image in images):
+            return None
         return tuple(n for n, image in enumerate(images) if _begins_in(image, path))
 
 
 def _begins_in(image: TiffPageSeries, path: Path) -> bool:
-    file = str(image.keyframe.parent.filehandle.path)
+    """Whether the first page of an image that is there is in this file."""
+    first = next((page for page in image.pages if page is not None), image.keyframe)
+    file = str(first.parent.filehandle.path)
     return os.path.realpath(file) == os.path.realpath(path)
