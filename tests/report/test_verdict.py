@@ -8,10 +8,13 @@ from scipy import ndimage
 
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.families import Poisson
 from napari_noise2score.progress import finish
 from napari_noise2score.report.findings import measure_steps
+from napari_noise2score.report.sample import Pair
+from napari_noise2score.report.units import units_of
 from napari_noise2score.report.verdict import verdict_of
-from tests.report.scenes import SIDE, almost_clean, measured, noisy, truth
+from tests.report.scenes import NOISE, SIDE, almost_clean, measured, noisy, truth
 
 CLEAN = truth()
 NOISY = noisy(CLEAN)
@@ -130,6 +133,82 @@ def test_frames_that_were_mixed_are_found():
         assert ('along time the frames were mixed' in verdict.blurred) is mixed
 
 
+MIXED = 'The frames were mixed'
+
+
+@pytest.mark.parametrize(
+    'units', [lambda x: (x - 90) / 400, lambda x: 10 * x], ids=['less', 'more']
+)
+def test_mixed_frames_are_found_in_other_units(units):
+    movie = np.stack([noisy(CLEAN[:96, :96], seed) for seed in range(16)])
+    findings = measured(movie, units(ndimage.uniform_filter1d(movie, 5, axis=0)))
+    response = findings.channels[0].result.response
+    assert response.own('steady') == pytest.approx(0.2, abs=0.03)
+    assert response.beside('steady') == pytest.approx(0.8, abs=0.1)
+    assert any(MIXED in text for text in verdict_of(findings).doubtful)
+
+
+@pytest.mark.parametrize('value', [0, np.nan])
+def test_mixed_frames_are_found_beside_an_empty_one(value):
+    movie = np.stack([noisy(CLEAN[:96, :96], seed) for seed in range(16)])
+    result = ndimage.uniform_filter1d(movie, 5, axis=0)
+    movie[7] = result[7] = value
+    findings = measured(movie, result)
+    assert findings.channels[0].result.response.own('steady') == pytest.approx(0.2, abs=0.06)
+    assert any(MIXED in text for text in verdict_of(findings).doubtful)
+
+
+@pytest.mark.parametrize('left_in', [False, True])
+def test_row_noise_that_was_removed_is_no_structure(left_in):
+    rng = np.random.default_rng(2)
+    clean = np.broadcast_to(CLEAN, (4, SIDE, SIDE))
+    plain = np.stack([noisy(CLEAN, seed) for seed in range(4)])
+    offsets = 8 * rng.normal(size=(4, SIDE, 1))
+    result = almost_clean(clean, plain) + (offsets if left_in else 0)
+    noisy_image, clean_image = (
+        ImageSource(values, 'TYX', name)
+        for values, name in ((plain + offsets, 'noisy.tif'), (result, 'clean.tif'))
+    )
+    findings = finish(measure_steps(noisy_image, clean_image, device='cpu'))
+    assert findings.channels[0].prepared.rows.detected
+    found = verdict_of(findings)
+    assert not any('What was removed is alike' in text for text in found.doubtful)
+    if not left_in:
+        assert not any('times the noise power' in text for text in found.doubtful)
+        assert found.invented.startswith('Nothing was found.')
+
+
+def test_a_place_is_named_by_its_row_and_column_in_the_image():
+    side = 1200
+    image = noisy(np.full((side, side), 160.0))
+    result = almost_clean(np.full((side, side), 160.0), image)
+    result[320:336, 480:496] += 60
+    (place, *_) = measured(image, result).channels[0].result.places
+    assert abs(place.row - 320) < 16
+    assert abs(place.column - 480) < 16
+
+
+def test_the_noise_model_is_that_with_which_it_was_made():
+    findings = measured(NOISY[:96, :96], GOOD[:96, :96])
+    used = {'family': 'poisson', 'gain': 5.0, 'offset': 100.0}
+    found = verdict_of(replace(findings, record={'channels': [{'noise': used}, {'noise': None}]}))
+    assert str(Poisson(5.0, 100.0)) in found.settings
+    assert str(NOISE) not in found.settings
+
+
+def test_dim_images_with_correlated_noise_have_the_same_units():
+    """A broad smoothing leaves much of such noise: a regression on the noisy image is too low."""
+    rng = np.random.default_rng(4)
+    noise = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 1.2)
+    noise *= 10 / noise.std()
+    dim = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 12)
+    clean = 200 + 4 * dim / dim.std()
+    for scale, same in ((1.0, True), (0.8, False), (1.25, False)):
+        result = 200 + scale * (clean - 200)
+        pair = Pair(0, clean + noise, result, np.full(clean.shape, 100.0))
+        assert units_of([pair]).same is same
+
+
 def test_images_of_different_shapes_are_refused():
     source = ImageSource(NOISY, 'YX', 'noisy.tif')
     other = ImageSource(NOISY[1:], 'YX', 'clean.tif')
@@ -168,6 +247,7 @@ def test_a_processed_noisy_image_is_no_witness():
     [
         ({'value': 0.05, 'standard_error': 0.01}, True),
         ({'value': 1.2, 'standard_error': None}, False),
+        ({'value': 0.45, 'standard_error': 0.01, 'noise': 0.32}, False),
         ({'value': None, 'standard_error': None, 'impossible': -0.14}, False),
         ({'value': None, 'standard_error': None, 'doubtful': 0.05}, False),
     ],
@@ -179,3 +259,5 @@ def test_the_estimated_error_of_a_record_is_told_if_it_is_known(risk, good):
     words = 'could not be estimated' if risk['value'] is None else 'Estimated error of the clean'
     assert any(words in text for text in found.good) == good
     assert any(words in text for text in found.doubtful) != good
+    if risk['standard_error'] is None:
+        assert not any('+-' in text for text in found.good + found.doubtful if words in text)

@@ -30,7 +30,7 @@ def test_below_zero_by_more_than_its_error_is_impossible():
     }
     by_chance = risk(-0.0015)
     assert by_chance.known
-    assert set(by_chance.to_dict()) == {'value', 'standard_error'}
+    assert set(by_chance.to_dict()) == {'value', 'standard_error', 'noise'}
 
 
 def test_its_error_is_that_of_the_noise_variance_too():

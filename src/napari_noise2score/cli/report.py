@@ -97,7 +97,9 @@ def report(options: argparse.Namespace) -> int:
             try:
                 opened = noisy.at(number)
                 opened.tell()
-                result = None if clean is None else _result_for(opened.source, clean, options)
+                result = (
+                    None if clean is None else _result_for(opened.source, file, clean, options)
+                )
                 record = recipe if recipe is not None else {} if clean is None else stated(clean)
                 steps = report_steps(page, opened.source, result, request, record, options.device)
                 verdict: Verdict = run(steps)
@@ -156,24 +158,41 @@ def _reading(options: argparse.Namespace, path: Path) -> argparse.Namespace:
     )
 
 
-def _result_for(noisy: ImageSource, clean: Path, options: argparse.Namespace) -> ImageSource:
-    """The clean image; the region is read of it unless it has the size of the region already."""
+def _result_for(
+    noisy: ImageSource, file: Path, clean: Path, options: argparse.Namespace
+) -> ImageSource:
+    """The clean image; the region is read of it unless it has the size of the region already.
+
+    ``file`` is that of the noisy image.
+    """
     from napari_noise2score.images.region import Region
 
     try:
         existing_image(clean)
     except InputError as error:
         raise InputError(f'{named(clean)}: no such file; a clean image is needed') from error
-    source = _read_like(noisy, clean)
+    overruled = None if options.axes is None or stated(clean) else _stated_axes(file)
+    source = _read_like(noisy, clean, overruled)
     region = Region.parse(options.region)
     return source if source.shape == noisy.shape else source.part(region)
 
 
-def _read_like(noisy: ImageSource, clean: Path) -> ImageSource:
+def _stated_axes(path: Path) -> str | None:
+    """Axes that a file states; None if it states none."""
+    from napari_noise2score.images.formats import read_image
+
+    try:
+        return str(read_image(path).axes)
+    except InputError:
+        return None
+
+
+def _read_like(noisy: ImageSource, clean: Path, overruled: str | None = None) -> ImageSource:
     """A clean image with the axes of the noisy one.
 
     They are in the order of the noisy image, and its axes of length 1 may be missing in the file.
-    A file that states nothing of its axes, or others, has those of the noisy image.
+    A file that states nothing of its axes, or others, has those of the noisy image; so has one
+    that states those that were ``overruled``.
     """
     from napari_noise2score.images.formats import image_name, read_image
     from napari_noise2score.images.rearranged import with_axes_of
@@ -182,7 +201,8 @@ def _read_like(noisy: ImageSource, clean: Path) -> ImageSource:
     with suppress(InputError):  # it states no axes
         image = read_image(clean)
         source = ImageSource(image.data, image.axes, image_name(clean))
-        if (found := with_axes_of(noisy, source)) is not None:
+        found = None if image.axes == overruled else with_axes_of(noisy, source)
+        if found is not None:
             return found
         note(f'{named(clean)}: read with the axes of the noisy image, {noisy.axes}')
     image = read_image(clean, noisy.axes)

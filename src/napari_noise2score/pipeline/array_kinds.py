@@ -77,7 +77,9 @@ def _xarray(image: Any) -> ArrayKind:
     inner = ArrayKind.of(image.data)
 
     def wrap(clean: Any) -> Any:
-        return image.copy(data=inner.wrap(clean))
+        result = image.copy(data=inner.wrap(clean))
+        result.encoding = {}  # how the noisy values were stored: rounded, in other chunks
+        return result
 
     return ArrayKind(inner.data, axes, inner.lazy, wrap)
 

@@ -232,23 +232,24 @@ def _of_channel(
                 warnings.append(f'{model.fit.rows.sentence}.')
         warnings += model.notes
         if clean is not None:
-            result = _of_result(noisy, clean, model)
+            result = _of_result(clean, model)
     return ChannelFindings(noisy, clean, model, processing, result, list(dict.fromkeys(warnings)))
 
 
-def _of_result(noisy: Channel, clean: Channel, model: PreparedChannel) -> ResultFindings | None:
-    family = model.family
-    pairs = [p for p in pairs_of(noisy, clean, family) if np.isfinite(p.residual).any()]
+def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
+    noisy = model.channel
+    pairs = [p for p in pairs_of(model, clean) if np.isfinite(p.residual).any()]
     if not pairs:
         return None
     units = units_of(pairs)
     if not units.same:
-        pairs = list(pairs_of(noisy, clean, family, units.conversion))
+        pairs = list(pairs_of(model, clean, units.conversion))
+    window = window_of(noisy)
     return ResultFindings(
         units=units,
         agreement=agreement(pairs),
         spectra=spectra(pairs, model.correlation),
-        places=worst_places(pairs),
-        response=response_of(noisy, clean),
+        places=worst_places(pairs, (window.rows.start, window.columns.start)),
+        response=response_of(noisy, clean, units.conversion),
         unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in pairs),
     )

@@ -83,7 +83,8 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
         yield name, f'{stated["name"]}, {stated["dtype"]}, CRC-32 {stated["crc32"]}'
     for channel in findings.channels:
         if channel.family is not None:
-            yield f'noise {channel.noisy.words}'.strip(), str(channel.family)
+            words = f'noise {channel.noisy.words}'.strip()
+            yield f'{words}, as measured for this report', str(channel.family)
     shown = {k: v for k, v in findings.record.items() if k not in _LEFT_OUT}
     for image in findings.record.get('trained_on') or []:
         yield 'trained on', ' '.join(filter(None, (image.get('name'), image.get('region'))))

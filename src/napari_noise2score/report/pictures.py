@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_noise2score.noise.arrays import central
 from napari_noise2score.report.findings import ChannelFindings
 from napari_noise2score.report.places import SIDE
-from napari_noise2score.report.sample import AS_IT_IS, Pair, numbers_of, pair_of
+from napari_noise2score.report.sample import AS_IT_IS, Pair, numbers_of, pair_of, window_of
 
 Array = NDArray[np.float64]
 
@@ -47,16 +47,16 @@ class Row:
 
 def rows_of(channel: ChannelFindings) -> list[Row]:
     """The rows of pictures of a channel."""
-    if channel.family is None:
+    model = channel.prepared
+    if model is None:
         return []
     clean = channel.clean if channel.clean is not None else channel.noisy
     conversion = AS_IT_IS if channel.result is None else channel.result.units.conversion
 
     def pair_at(number: int) -> Pair:
-        assert channel.family is not None
-        return pair_of(channel.noisy, clean, channel.family, number, conversion)
+        return pair_of(model, clean, number, conversion)
 
-    numbers = numbers_of(channel.noisy)
+    numbers, window = numbers_of(channel.noisy), window_of(channel.noisy)
     middle = pair_at(numbers[len(numbers) // 2])
     low, high = _limits(middle)
     rows = [_row(channel, middle, 'Plane', _centre(middle), (low, high), enlarged=False)]
@@ -64,7 +64,9 @@ def rows_of(channel: ChannelFindings) -> list[Row]:
     if channel.result is not None:
         for place in channel.result.places:
             pair = pair_at(place.plane)
-            where = _around(pair, place.row, place.column)
+            where = _around(
+                pair, place.row - window.rows.start, place.column - window.columns.start
+            )
             title = (
                 f'Differs most, {place.power**0.5:.1f} times the noise: row {place.row}, column '
                 f'{place.column},'

@@ -27,7 +27,7 @@ class Place:
     Attributes
     ----------
     plane, row, column : int
-        Number of the plane, and the first row and column of the place in the part looked at.
+        Number of the plane, and the first row and column of the place in it.
     power : float
         Mean square of what was removed there, relative to the noise.
     far : float
@@ -45,8 +45,11 @@ class Place:
         return asdict(self)
 
 
-def worst_places(pairs: Sequence[Pair]) -> list[Place]:
-    """The places that stand out most, at most `MOST`, the worst first."""
+def worst_places(pairs: Sequence[Pair], corner: tuple[int, int] = (0, 0)) -> list[Place]:
+    """The places that stand out most, at most `MOST`, the worst first.
+
+    ``corner`` is the first row and column of the pairs in their planes.
+    """
     every: list[tuple[Array, Array]] = [_blocks(pair.residual) for pair in pairs]
     powers = np.concatenate([power[np.isfinite(power)] for power, _ in every])
     if powers.size < 10:
@@ -65,8 +68,8 @@ def worst_places(pairs: Sequence[Pair]) -> list[Place]:
                 power = float(blocks[0][row, column])
                 place = Place(
                     pair.number,
-                    int(row) * SIDE,
-                    int(column) * SIDE,
+                    corner[0] + int(row) * SIDE,
+                    corner[1] + int(column) * SIDE,
                     power,
                     float(far[row, column]),
                 )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score.images.source import Channel
-from napari_noise2score.report.sample import window_of
+from napari_noise2score.noise.blank import blank_everywhere
+from napari_noise2score.report.sample import AS_IT_IS, Conversion, window_of
 
 Array = NDArray[np.float64]
 
@@ -61,15 +62,24 @@ class Response:
         }
 
 
-def response_of(noisy: Channel, clean: Channel) -> Response | None:
-    """The response of a movie or volume; None if it has too few planes."""
+def response_of(
+    noisy: Channel, clean: Channel, conversion: Conversion = AS_IT_IS
+) -> Response | None:
+    """The response of a movie or volume; None if it has too few planes.
+
+    Planes that are blank everywhere are as if they had not been recorded. The grey levels of the
+    clean planes are converted.
+    """
     axis = next((a for a in 'TZ' if len(noisy.series(0, a)) >= _FEWEST), None)
     if axis is None:
         return None
     numbers = list(noisy.series(0, axis))
     first = max(0, (len(numbers) - _PLANES) // 2)
-    numbers = numbers[first : first + _PLANES]
-    window = window_of(noisy, _SIDE)
+    window, (scale, _) = window_of(noisy, _SIDE), conversion
+    some = numbers[first : first + _PLANES]
+    numbers = [n for n in some if not blank_everywhere(noisy.window(n, window))]
+    if len(numbers) < _FEWEST:
+        return None
     before, after = (
         np.stack([_squares(one.window(n, window).astype(np.float64)) for n in numbers])
         for one in (noisy, clean)
@@ -78,7 +88,7 @@ def response_of(noisy: Channel, clean: Channel) -> Response | None:
     y, c = before[:, usable], after[:, usable]
     if y.shape[1] < 20:
         return None
-    y, c = y - y.mean(axis=0), c - c.mean(axis=0)
+    y, c = y - y.mean(axis=0), (c - c.mean(axis=0)) / scale
     spread = (y**2).mean(axis=0)
     steady = spread <= np.quantile(spread, _UNSTEADY)
     parts = [_fitted(y[:, mask], c[:, mask]) for mask in (steady, ~steady)]

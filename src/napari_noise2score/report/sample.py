@@ -13,7 +13,8 @@ from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.source import Channel
 from napari_noise2score.noise.arrays import central
 from napari_noise2score.noise.blank import blank
-from napari_noise2score.noise.families import NoiseFamily
+from napari_noise2score.noise.patterns.offsets import offsets_of
+from napari_noise2score.pipeline.prepared import PreparedChannel
 
 Array = NDArray[np.float64]
 
@@ -56,32 +57,40 @@ class Pair:
 
 
 def pairs_of(
-    noisy: Channel, clean: Channel, family: NoiseFamily, conversion: Conversion = AS_IT_IS
+    model: PreparedChannel, clean: Channel, conversion: Conversion = AS_IT_IS
 ) -> Iterator[Pair]:
     """The planes to look at; see `pair_of`."""
-    for number in numbers_of(noisy):
-        yield pair_of(noisy, clean, family, number, conversion)
+    for number in numbers_of(model.channel):
+        yield pair_of(model, clean, number, conversion)
 
 
 def pair_of(
-    noisy: Channel,
-    clean: Channel,
-    family: NoiseFamily,
-    number: int,
-    conversion: Conversion = AS_IT_IS,
+    model: PreparedChannel, clean: Channel, number: int, conversion: Conversion = AS_IT_IS
 ) -> Pair:
-    """A plane of a noisy channel and of a clean one, whose grey levels are converted."""
-    window, (scale, offset) = window_of(noisy), conversion
-    raw = noisy.window(number, window)
-    plane = raw.astype(np.float64)
+    """A plane of a noisy channel and of a clean one, whose grey levels are converted.
+
+    What pixels, rows, columns and waves of the camera add is no part of the image: it is
+    subtracted from the noisy plane, as far as it is not in the clean one too.
+    """
+    window, (scale, offset) = window_of(model.channel), conversion
+    part = model.part(window)
+    raw = part.channel.raw_plane(number)
+    plane = part.measured(raw).astype(np.float64)
     result = (clean.window(number, window).astype(np.float64) - offset) / scale
     places = blank(raw)
     if places is not None:
         plane[places] = np.nan
     result[~np.isfinite(plane)] = np.nan
-    variance = np.asarray(family.variance(result), np.float64)
+    excess = part.excess
+    variance = model.family.variance(result) + (0.0 if excess is None else excess)
     usual = float(np.nanmedian(variance)) if np.isfinite(variance).any() else 1.0
-    return Pair(number, plane, result, np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30)))
+    variance = np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30))
+    if model.rows.detected:
+        there = np.isfinite(plane) & np.isfinite(result)
+        residual = np.where(there, plane - result, 0.0)
+        weight = np.where(there, 1 / variance, 0.0)
+        plane = plane - offsets_of(residual, weight, model.rows, model.correlation.kernel).plane
+    return Pair(number, plane, result, variance)
 
 
 def numbers_of(channel: Channel) -> list[int]:

@@ -63,9 +63,13 @@ def units_of(pairs: Sequence[Pair]) -> Units:
         spread_x, spread_y = (np.std(np.concatenate(v)) if x.size else 0.0 for v in (noisy, clean))
         if not spread_x > 0 or 0.1 < spread_y / spread_x < 10:
             return Units(1.0, 0.0, True)
-    scale = float(np.cov(x, y)[0, 1] / x.var())
+    common = float(np.cov(x, y, bias=True)[0, 1])
+    scale = common / float(x.var())
     if not scale > 0:
         return Units(1.0, 0.0, True)
     offset = float(y.mean() - scale * x.mean())
     step = abs(scale * float(x.mean()) + offset - float(x.mean())) / max(float(x.std()), 1e-30)
-    return Units(scale, offset, abs(scale - 1) < _SAME and step < 0.25)
+    # noise that is left in x makes the one too small, what y has lost of the image the other
+    # too large: correlated noise is not smoothed away
+    within = scale - _SAME < 1 < float(y.var()) / common + _SAME
+    return Units(scale, offset, within and step < 0.25)

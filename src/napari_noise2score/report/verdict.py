@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_noise2score.images.axes import plane_words
 from napari_noise2score.noise.digits import percent
+from napari_noise2score.noise.families import family_from_dict
 from napari_noise2score.report.findings import ChannelFindings, Findings, ResultFindings
 from napari_noise2score.report.spectra import Spectra
 
@@ -144,7 +145,7 @@ def _blurred(verdict: Verdict, result: ResultFindings, where: str) -> str:
         worst = min(lost, key=lambda i: found.most[i])
         verdict._doubt(
             f'{where}Details that the noisy image shows clearly were weakened: those of about '
-            f'{_size(found, worst)} pixels to {100 * found.most[worst]:.0f} % of their contrast '
+            f'{_size(found, worst)} pixels to {percent(found.most[worst])} of their contrast '
             'at most.',
             'Smooth less: check the noise parameters (too strong a noise was assumed?), or use '
             'another method.',
@@ -157,14 +158,17 @@ def _blurred(verdict: Verdict, result: ResultFindings, where: str) -> str:
             f'{_size(found, first)} pixels.'
         )
     finest = visible[-1]
+    unsaid = 'The noisy image does not show finer details clearly enough to tell.'
+    if found.least[finest] > 1 + _STRONGER:
+        return f'No: details of about {_size(found, finest)} pixels have more contrast. {unsaid}'
     verdict.good.append(
         f'{where}All details that the noisy image shows clearly (down to about '
         f'{_size(found, finest)} pixels) have their contrast.'
     )
+    least, most = (percent(min(share[finest], 1.0)) for share in (found.least, found.most))
     return (
-        f'No: of details down to about {_size(found, finest)} pixels '
-        f'{percent(found.least[finest])} to {percent(min(found.most[finest], 1.0))} of the '
-        'contrast is left. The noisy image does not show finer details clearly enough to tell.'
+        f'No: of details down to about {_size(found, finest)} pixels {least} to {most} of the '
+        f'contrast is left. {unsaid}'
     )
 
 
@@ -304,12 +308,14 @@ def _recorded(verdict: Verdict, findings: Findings) -> None:
     if risk and risk['value'] is None:
         verdict.doubtful.append('The error of the clean image could not be estimated.')
     elif risk:
-        error = risk.get('standard_error') or 0.0
+        power = risk.get('noise') or 1.0  # of few photons it is below 1
+        share, error = risk['value'] / power, risk.get('standard_error')
+        doubt = '' if error is None else f' +- {error / power:.3f}'
         sentence = (
-            f'Estimated error of the clean image: {risk["value"]:.3f} +- {error:.3f} of the noise '
-            'power (1 is the noisy image).'
+            f'Estimated error of the clean image: {share:.3f}{doubt} of the noise power (1 is the '
+            'noisy image).'
         )
-        (verdict.good if risk['value'] < 1 else verdict.doubtful).append(sentence)
+        (verdict.good if share < 1 else verdict.doubtful).append(sentence)
     for warning in findings.record.get('warnings', []):
         if not any(warning in known for known in verdict.doubtful):
             verdict.doubtful.append(f'Noticed when it was made: {warning}')
@@ -341,7 +347,9 @@ def _settings(findings: Findings) -> str:
             'program, or denoise the noisy image again.'
         )
     versions = record.get('versions', {})
-    noise = dict.fromkeys(str(one.family) for one in findings.channels if one.family is not None)
+    used = [one['noise'] for one in record.get('channels', []) if one.get('noise')]
+    measured = [one.family for one in findings.channels if one.family is not None]
+    noise = dict.fromkeys(map(str, [family_from_dict(one) for one in used] or measured))
     context = record.get('settings', {}).get('context', 'none')
     return (
         f'napari-noise2score {versions.get("napari-noise2score", "?")}, {_trained(record)}; noise '

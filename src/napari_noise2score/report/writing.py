@@ -53,6 +53,6 @@ def report_steps(
     verdict = verdict_of(findings)
     text = as_html(findings, verdict)
     with written_whole(page) as part:
-        part.write_text(text, encoding='utf-8')
+        part.write_text(text, encoding='utf-8', errors='replace')
     write_json(page.with_suffix(VALUES), as_json(findings, verdict))
     return verdict

@@ -102,13 +102,15 @@ class Risk:
     def to_dict(self, *, trusted: bool = True) -> dict[str, float | None]:
         """Plain representation for JSON; None where the risk is not known, or not ``trusted``.
 
+        With ``'noise'``, the risk of the noisy image itself.
+
         If all places are the same, as in an image of their size, there is no standard error. The
         value of an impossible risk is in ``'impossible'``, that of one that is not trusted in
         ``'doubtful'``.
         """
         if self.known and trusted:
             error = None if np.ptp(self.places) == 0 else self.error
-            return {'value': self.value, 'standard_error': error}
+            return {'value': self.value, 'standard_error': error, 'noise': self.noise}
         unknown: dict[str, float | None] = {'value': None, 'standard_error': None}
         if self.impossible:
             return {**unknown, 'impossible': self.value}
