@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from napari_noise2score import DenoiseSettings, InputError, TrainSettings, calibrate
+from napari_noise2score.cluster.parcel import packed
 from napari_noise2score.cluster.planes import compute, computed_on
 from napari_noise2score.cluster.stored_image import StoredImage
 from napari_noise2score.images.ome_zarr import read_ome_zarr
@@ -19,7 +20,9 @@ from napari_noise2score.images.synthetic import synthetic_stack
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.results import Denoised
-from napari_noise2score.pipeline.run import denoise_steps
+from napari_noise2score.pipeline.run import denoise_steps, single
+from napari_noise2score.progress import finish
+from napari_noise2score.score.network.parts import Network
 
 SIZE = 48
 
@@ -207,3 +210,20 @@ def test_a_region_is_opened_as_a_part(tmp_path):
     _, source = stored.open()
     assert isinstance(source, ImageSource)
     np.testing.assert_array_equal(source.channels()[0].raw_plane(0), image[1, :, 5:9])
+
+
+def test_all_networks_of_a_parcel_are_on_the_cpu(monkeypatch):
+    """A worker may have no GPU, and one network may be there several times, with another zero."""
+    moved, to = [], Network.to
+
+    def told(network, where):
+        moved.append((network.settings.context, where))
+        return to(network, where)
+
+    source = ImageSource(frames(3), 'TYX')
+    training = TrainSettings(seconds=0, device='cpu')
+    result = finish(single(denoise_steps([source], DenoiseSettings(training=training))))
+    monkeypatch.setattr(Network, 'to', told)
+    packed(result.score_map, source)
+    assert (False, 'cpu') in moved
+    assert (True, 'cpu') in moved

@@ -105,6 +105,18 @@ def test_blank_places_hide_no_event(place):
     assert unchanged_share(found) > 0.85
 
 
+def test_what_flickers_is_seen_where_each_frame_has_another_blank_part():
+    frames = movie(60)
+    rows, columns = np.arange(60, 69), np.arange(40, 49)
+    for k, frame in frames.items():
+        frame[np.ix_(rows, columns)] += 0.5 * (k // 2 % 2)
+        start = 96 + 24 * (k % 4)  # no row of the lower half is in all frames
+        frame[start : start + 24] = np.nan
+    found = without_events(pairs_of(frames), frames, White())
+    there = np.mean([taken(pair, rows, columns) for pair in found])
+    assert there < 0.2 < 0.8 < unchanged_share(found)
+
+
 def test_a_frame_that_is_blank_everywhere():
     frames = movie(6)
     frames[3][:] = np.nan

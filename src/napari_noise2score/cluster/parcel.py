@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.score.network.parts import Network
 
 _IMAGE = 'image'
 
@@ -49,7 +50,11 @@ class _Packer(pickle.Pickler):
         return None
 
     def reducer_override(self, value: object) -> Any:
-        """Blank places are found again: those of many planes are large."""
+        """Blank places are found again: those of many planes are large. Networks go to the CPU:
+        a worker may have no GPU.
+        """
+        if isinstance(value, Network):
+            value.to('cpu')
         return (BlankPlaces, ()) if isinstance(value, BlankPlaces) else NotImplemented
 
 

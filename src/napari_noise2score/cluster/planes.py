@@ -148,8 +148,6 @@ def _planes(
     """Compute all planes, which the workers write into the ``target`` if there is one."""
     source = correction.source
     score_map = replace(correction.plan.score_map, evaluations=())
-    for model in score_map.distinct:
-        model.network.to('cpu')  # a worker may have no GPU
     plan = replace(correction.plan, score_map=score_map)
     own = None if target is None else (target.writer, target.folder)
     shared = pickle.dumps((stored, packed((plan, correction.dtype, own), source)))

@@ -80,7 +80,8 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
         if own is not None:
             mask = np.zeros(plane.shape, bool) if mask is None else mask
             mask[near] |= own
-            found.append(value)
+            if own.any():
+                found.append(value)
     if mask is None or not mask.any():
         return None
     if found and np.isin(plane[~mask], found).all():  # a mask or a drawing: all of it is even

@@ -166,6 +166,8 @@ class CheckpointSelection:
     def _better(self, checkpoint: Checkpoint, best: Checkpoint) -> bool:
         if self.single:
             return not self.refused
+        if not self._good and not best.risk.known:
+            return checkpoint.risk.known
         return checkpoint.risk.known and checkpoint.risk.value < best.risk.value
 
     def _flat(self, clean: NDArray[np.float32]) -> FlatPlaces:

@@ -77,7 +77,7 @@ def without_events(
         for pair, mask in zip(pairs, there, strict=True)
     ]
     calm = [np.ones(unit.shape, bool) for unit in units]
-    always = np.logical_and.reduce(there) if there else None
+    counts = np.sum(there, axis=0) if there else np.zeros(0, int)
     for width in WINDOWS if units else ():
         bound = _STANDS_OUT_SMALL if width <= _SMALL else _STANDS_OUT
         away = [np.zeros(unit.shape, bool) for unit in units]
@@ -98,7 +98,7 @@ def without_events(
                 away[number - 1] |= bent
                 away[number] |= bent
             before = pair, mean
-        often = _often(square, len(units), always)
+        often = _often(square, counts)
         for mask, here in zip(calm, away, strict=True):
             mask &= ~_widened(here | often, width)
     return tuple(
@@ -163,17 +163,18 @@ def _follow(one: PlanePair, other: PlanePair) -> bool:
     return one.second == other.first and one.change is None and other.change is None
 
 
-def _often(square: Array, count: int, always: Mask | None) -> Mask:
-    """Places where the differences of all ``count`` pairs are larger than noise.
+def _often(square: Array, counts: NDArray[np.intp]) -> Mask:
+    """Places where the differences are larger than noise over all pairs that are image there.
 
-    Compared with those places that are ``always`` image.
+    ``square`` is their sum of squares, and ``counts`` their number.
     """
-    if count < _FEWEST or always is None or not always.any():
+    enough = counts >= _FEWEST
+    if not enough.any():
         return np.zeros(square.shape, bool)
     # neighbouring differences are correlated by -1/2, so their squares by 1/4
-    independent = stats.chi2(count / 1.5)
-    usual = np.median(square[always])
-    return np.asarray(square > usual * independent.isf(_CHANCE) / independent.median())
+    independent = stats.chi2(np.maximum(counts, 1) / 1.5)
+    usual = np.median((square / independent.median())[enough])
+    return np.asarray(enough & (square > usual * independent.isf(_CHANCE)))
 
 
 def _widened(mask: Mask, width: int) -> Mask:
