@@ -11,11 +11,12 @@ import pytest
 def few_trials() -> Iterator[None]:
     """The risk and the response of a result are measured at two places of an image at most.
 
-    With small images these trials are most of the work. The result is the same, but where the
-    form of the correction or the perturbation is chosen by the risk.
+    With small images these trials are most of the work. What is chosen by the risk, the form of
+    the correction and the perturbation, may differ.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('napari_noise2score.pipeline.selection.PLACES', 2)
+        patch.setattr('napari_noise2score.pipeline.selection._FEWEST_PLACES', 1)
         patch.setattr('napari_noise2score.pipeline.response._PLACES', 1)
         patch.setattr('napari_noise2score.pipeline.response._FEWEST_PLACES', 1)
         yield

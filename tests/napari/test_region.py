@@ -23,7 +23,7 @@ def test_a_shape_is_the_rectangle_around_it_in_pixels_of_the_layer(open_panel, s
     viewer, _ = open_panel()
     layer = unwrapped(viewer.add_image(np.zeros((3, 90, 100)), scale=scale, translate=(0, 7, -3)))
     shapes = shapes_of(viewer, scale=scale[1:], translate=(7, -3))
-    assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
+    assert boxes_of(shapes, target_of(layer, 'TYX'), viewer) == [{'Y': (10, 74), 'X': (20, 84)}]
 
 
 def test_a_shape_in_other_units_than_the_layer(open_panel):
@@ -31,7 +31,16 @@ def test_a_shape_in_other_units_than_the_layer(open_panel):
     placed = {'scale': (1, 0.5, 0.25), 'units': ('pixel', 'um', 'um')}
     layer = unwrapped(viewer.add_image(np.zeros((3, 90, 100)), **placed))
     shapes = shapes_of(viewer, scale=(500, 250), units=('nm', 'nm'))
-    assert boxes_of(shapes, target_of(layer, 'TYX')) == [{'Y': (10, 74), 'X': (20, 84)}]
+    assert boxes_of(shapes, target_of(layer, 'TYX'), viewer) == [{'Y': (10, 74), 'X': (20, 84)}]
+
+
+def test_layers_without_a_common_unit_are_drawn_in_one(open_panel):
+    viewer, _ = open_panel()
+    layer = unwrapped(viewer.add_image(np.zeros((90, 100)), scale=(0.5, 0.25), units=('um', 'um')))
+    viewer.add_image(np.zeros((90, 100)), units=('pixel', 'pixel'))
+    shapes = shapes_of(viewer, scale=(0.5, 0.25), units=('nm', 'nm'))
+    assert viewer.dims.units is None
+    assert boxes_of(shapes, target_of(layer, 'YX'), viewer) == [{'Y': (10, 74), 'X': (20, 84)}]
 
 
 def test_the_menu_of_shapes_follows_the_layers(open_panel):

@@ -60,9 +60,11 @@ def test_the_report_is_the_same_from_panel_command_line_and_python(frames, tmp_p
     path, file = tmp_path / 'in.tif', tmp_path / 'r.json'
     tifffile.imwrite(path, frames[0], photometric='minisblack', metadata={'axes': 'YX'})
     source = ImageSource(frames[0], 'YX', path.name)
+    usual = TrainSettings(seconds=None, steps=1, device='cpu', seed=5)  # as the command has them
+    settings = replace(STEPS, training=usual)
     with using(1):  # threads add up numbers in another order
-        python = denoise(frames[0], 'YX', STEPS, name=path.name).report
-        events = list(jobs.train_job([source], STEPS, threading.Event()))
+        python = denoise(frames[0], 'YX', settings, name=path.name).report
+        events = list(jobs.train_job([source], settings, threading.Event()))
         call = ['denoise', str(path), '--output', str(tmp_path / 'o.tif'), '--report', str(file)]
         assert main([*call, '--steps', '1', '--device', 'cpu', '--seed', '5']) == 0
     (result,) = (event for event in events if isinstance(event, jobs.Result))
@@ -75,9 +77,9 @@ def test_the_report_is_the_same_from_panel_command_line_and_python(frames, tmp_p
     assert command == expected
     assert expected['seed'] == 5
     with using(1):
-        again = jobs.correct_job([(source, result.scored)], trained, STEPS)
+        again = jobs.correct_job([(source, result.scored)], trained, settings)
         (corrected,) = (event for event in again if isinstance(event, jobs.Result))
-        other = jobs.correct_job([(source, None)], trained, STEPS)
+        other = jobs.correct_job([(source, None)], trained, settings)
         (foreign,) = (event for event in other if isinstance(event, jobs.Result))
     assert json.loads(json.dumps(without_times(corrected.report))) == expected
     assert set(foreign.report) == set(python)

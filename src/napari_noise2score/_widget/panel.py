@@ -114,7 +114,7 @@ class Noise2ScorePanel(QWidget):
         self.reading = WrappedText('How the layers are read')
         self.model = ModelBox(self.controller)
         self.noise = NoiseForm()
-        self.region = RegionBox()
+        self.region = RegionBox(viewer)
         self.save = SaveField(self.layers.layers)
         self.form = SettingsForm(preferences(), further=[self.save.row])
         self.train = PushButton(text='Train', tooltip=_TRAIN_TIP)

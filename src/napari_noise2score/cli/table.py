@@ -175,7 +175,12 @@ def gained(training: Mapping[str, Any]) -> float | None:
 
 
 def _key(row: Mapping[str, Any]) -> str:
-    return str(row.get('output') or row.get('input'))
+    return _as_text(str(row.get('output') or row.get('input')))
+
+
+def _as_text(value: str) -> str:
+    """Words as they are in a file: the name of an image may have bytes that are no text."""
+    return value.encode('utf-8', 'replace').decode()
 
 
 def _merged(
@@ -222,7 +227,6 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         return
     with (
         written_whole(path) as part,
-        # a name of a file may have bytes that are no text
         part.open('w', encoding='utf-8', errors='replace', newline='') as stream,
     ):
         writer = csv.DictWriter(stream, COLUMNS, extrasaction='ignore')

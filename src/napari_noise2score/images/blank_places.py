@@ -205,18 +205,24 @@ class UnchangedPlaces:
 
 
 def constant_channel_message(channel: Channel) -> str:
-    """A sentence for a channel whose planes all have a single value, or none."""
-    what = _value_words(_values_of(channel), 'constant ({})')
+    """A sentence for a channel whose planes are blank everywhere."""
+    what = _nothing_words(channel)
     return f'{channel.words or "The image"} is {what} and is returned as it is.'
 
 
 def constant_image_message(channels: Sequence[Channel]) -> str:
-    """Error message for an image in which all channels are constant."""
+    """Error message for an image in which all channels are blank everywhere."""
     several = len(channels) > 1
     each = ', '.join(f'{c.words}: {_value_words(_values_of(c))}' for c in channels[:_LISTED])
-    one = _value_words(_values_of(channels[0]), 'constant ({})')
-    what = f'constant in every channel ({each})' if several else one
+    what = f'constant in every channel ({each})' if several else _nothing_words(channels[0])
     return f'no noise was detected: the image is {what}; a noisy, unprocessed image is needed'
+
+
+def _nothing_words(channel: Channel) -> str:
+    """What a channel without noise is: a constant, or of a few values, as a mask is."""
+    values = _values_of(channel)
+    several = sum(np.isfinite(value) for value in values) > 1
+    return _value_words(values, 'without noise ({})' if several else 'constant ({})')
 
 
 def _values_of(channel: Channel) -> set[float]:

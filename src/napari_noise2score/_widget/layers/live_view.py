@@ -123,7 +123,9 @@ class LiveView:
 
     def _store_views(self) -> None:
         for target in self._targets:
-            self._views[target.layer] = view_of(self._viewer, target)
+            layer = target.layer
+            if layer.ndim == len(target.source.axes) - bool(layer.rgb):  # it may have other data
+                self._views[layer] = view_of(self._viewer, target)
 
     def _moved(self, event: Any = None) -> None:
         if not self._is_idle():

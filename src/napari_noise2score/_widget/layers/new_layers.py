@@ -81,7 +81,11 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     _, state, kind = layer.as_layer_data_tuple()
     properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
-    properties |= {'translate': first_pixel(target), 'multiscale': isinstance(image, list)}
+    properties |= {'multiscale': isinstance(image, list)}
+    if layer.ndim == len(target.source.axes) - bool(layer.rgb):
+        properties['translate'] = first_pixel(target)
+    else:  # the layer has got other data since
+        properties = {key: value for key, value in properties.items() if key not in _PLACED}
     fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
@@ -126,11 +130,12 @@ def turn_into_result(
     It is placed as its source is now.
     """
     preview.data = _colours(target, image) if target.layer.rgb else image
-    _, state, _ = target.layer.as_layer_data_tuple()
-    for place in _PLACED:
-        if place in state:
-            setattr(preview, place, state[place])
-    preview.translate = first_pixel(target)
+    if preview.ndim == target.layer.ndim:  # it may have got other data in the meantime
+        _, state, _ = target.layer.as_layer_data_tuple()
+        for place in _PLACED:
+            if place in state:
+                setattr(preview, place, state[place])
+        preview.translate = first_pixel(target)
     preview.name = name
     preview.metadata = _metadata(target, report)
 

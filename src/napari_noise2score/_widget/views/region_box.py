@@ -39,13 +39,19 @@ _CLEAN_TIP = (
 class RegionBox:
     """Choice of a region, by a Shapes layer of the viewer and by frames.
 
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer, or napari's proxy of it.
+
     Attributes
     ----------
     form : magicgui.widgets.Container
         The widgets.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
         self.where = layer_menu(Shapes, 'where', 'Learn from', _WHOLE, _WHERE_TIP)
         self.frames = LineEdit(name='frames', label='Frames', tooltip=_FRAMES_TIP)
         self.frames.native.setPlaceholderText(_ALL)
@@ -67,7 +73,8 @@ class RegionBox:
             If the region is not valid, or outside of the layer.
         """
         frames = self._frames(target)
-        boxes = [{}] if self.where.value is None else boxes_of(self.where.value, target)
+        shapes = self.where.value
+        boxes = [{}] if shapes is None else boxes_of(shapes, target, self._viewer)
         if not frames and boxes == [{}]:
             if self.clean.value == PART:
                 raise InputError(
@@ -105,8 +112,9 @@ class RegionBox:
         return {letter: (first, last + 1)}
 
 
-def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
-    """The pixels of a layer whose centres are inside the upright rectangle around each shape.
+def boxes_of(shapes: Any, target: Target, viewer: Any) -> list[dict[str, tuple[int, int]]]:
+    """The pixels of a layer whose centres are inside the upright rectangle around each shape, as
+    it is drawn in a viewer.
 
     Raises
     ------
@@ -121,7 +129,7 @@ def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
     axes, shape = target.source.axes, target.source.shape
     different = []
     for corners in shapes.data:
-        places = _in_layer(shapes, target.layer, np.asarray(corners, float))
+        places = _in_layer(shapes, target.layer, np.asarray(corners, float), viewer)
         box = {}
         for letter in 'YX':
             axis = axes.index(letter)
@@ -137,13 +145,16 @@ def boxes_of(shapes: Any, target: Target) -> list[dict[str, tuple[int, int]]]:
     return different
 
 
-def _in_layer(shapes: Any, layer: Any, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def _in_layer(
+    shapes: Any, layer: Any, corners: NDArray[np.float64], viewer: Any
+) -> NDArray[np.float64]:
     """Corners in pixels of a layer; 0 on axes that the shapes do not have."""
     count = max(shapes.ndim, layer.ndim)
     places = np.zeros((len(corners), count))
-    world = [shapes.data_to_world(corner) for corner in corners]
-    units = (getattr(one, 'units', None) for one in (shapes, layer))
-    places[:, count - shapes.ndim :] = in_units(world, *units)
+    world = np.array([shapes.data_to_world(corner) for corner in corners])
+    if getattr(viewer.dims, 'units', None) is not None:  # else all are drawn in one unit
+        world = in_units(world, shapes.units, layer.units)
+    places[:, count - shapes.ndim :] = world
     return np.array([layer.world_to_data(place[count - layer.ndim :]) for place in places])
 
 

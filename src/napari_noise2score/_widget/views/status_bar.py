@@ -87,6 +87,8 @@ class StatusBar(QFrame):
         if (line := f'Error: {text}') in self._of_request:
             self._of_request.remove(line)
             self._show_messages()
+            errors = [text for text in self._of_request if text.startswith('Error: ')]
+            self.told.emit(page_of_error(errors[-1].removeprefix('Error: ')) if errors else '')
 
     def refuse(self, text: str) -> None:
         """Show why a request cannot be carried out."""

@@ -14,6 +14,8 @@ from napari_noise2score.images.tiff.reading import ELSEWHERE, opened
 from napari_noise2score.images.tiff.series import images_of
 
 _IMAGE = re.compile(r'<(?:\w+:)?Image\b')
+_SETS = 'ome', 'mmstack'
+"""Kinds of images that may be in several files, as tifffile names them."""
 _FILE = re.compile(r'\bFileName="([^"<>]*)"')
 
 
@@ -47,14 +49,23 @@ def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
     with readable(path), captured_log(), ExitStack() as stack:
         file = stack.enter_context(TiffFile(path))
         xml = file.pages.first.description
-        others = {*_FILE.findall(xml)} - {path.name}
-        if len(_IMAGE.findall(xml)) < 2 and not others and not ELSEWHERE.search(xml):
+        single, there = len(_IMAGE.findall(xml)) < 2, _first_of_set(xml, path)
+        if single and there is None and not ELSEWHERE.search(xml):
             return None
+        if single and there is not None:  # without opening all files of the set
+            return (0,) if there.name == path.name else ()
         _, candidates, _ = opened(path, stack)
         images = images_of(candidates, path)
-        if any(image.kind != 'ome' for image in images):
+        if any(image.kind not in _SETS for image in images):
             return None
         return tuple(n for n, image in enumerate(images) if _begins_in(image, path))
+
+
+def _first_of_set(xml: str, path: Path) -> Path | None:
+    """The first file of a set of files that is there; None if only this file is."""
+    named = dict.fromkeys(name for name in _FILE.findall(xml) if name)
+    there = [path.with_name(name) for name in named if path.with_name(name).exists()]
+    return there[0] if [one.name for one in there] not in ([], [path.name]) else None
 
 
 def _begins_in(image: TiffPageSeries, path: Path) -> bool:
