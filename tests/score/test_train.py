@@ -219,3 +219,10 @@ def test_the_clock_stands_still_while_the_caller_has_the_training():
     time.sleep(2)
     second = next(steps)
     assert second.seconds - first.seconds < 2
+
+
+def test_a_tiny_image_is_learned_from_too():
+    """The pixels that are held back for the risk would be all of it."""
+    planes = ArrayPlanes(smooth_image(1, 20) + np.random.default_rng(1).normal(size=(1, 20, 20)))
+    model = finish(train([planes], quick(3, patch=64)))
+    assert model.training['final_loss'] > 0

@@ -98,6 +98,9 @@ class PatchSampler:
         Source of the random numbers, on the CPU.
     held : sequence of Box
         Pixels that are excluded from the training.
+    most_held : float
+        Share of a plane that a box may exclude: of a tiny plane it would be all of it, and such a
+        box is ignored.
     context : bool
         Whether a patch is in the middle of its context, and not a plane alone.
     in_memory : int
@@ -112,6 +115,7 @@ class PatchSampler:
         size: int,
         generator: torch.Generator,
         held: Sequence[Box] = (),
+        most_held: float = 1.0,
         in_memory: int = CACHE_BYTES,
         buffer: PlaneBuffer | None = None,
         context: bool = False,
@@ -124,7 +128,9 @@ class PatchSampler:
         self._weights = torch.tensor([float(np.prod(image.shape)) for image in images])
         self._held: dict[tuple[int, int], list[tuple[Bools, Bools]]] = {}
         for box in held:
-            self._held.setdefault((box.image, box.plane), []).append(self._rows_and_columns(box))
+            rows, columns = self._rows_and_columns(box)
+            if rows.mean() * columns.mean() <= most_held:
+                self._held.setdefault((box.image, box.plane), []).append((rows, columns))
 
     @property
     def state(self) -> SamplerState:

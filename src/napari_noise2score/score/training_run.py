@@ -88,6 +88,8 @@ class TrainingRun:
             settings.patch,
             self.generator,
             self.probe.held,
+            # without good first weights something has to be learned of tiny images too
+            most_held=0.5 if start is None else 1.0,
             buffer=buffer,
             context=context,
         )
