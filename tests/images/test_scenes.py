@@ -1,6 +1,8 @@
 """Scenes of files: paths of their own, names, and which images a file stands for."""
 
 import re
+import shutil
+from html import escape
 
 import numpy as np
 import pytest
@@ -124,33 +126,48 @@ def test_a_single_image_keeps_its_path(tmp_path):
         choose_scenes(tmp_path / 'a.npy', '1')
 
 
-def test_a_single_image_in_several_files_is_read_once(tmp_path, monkeypatch, capsys):
-    """Each file holds a plane of one stack."""
-    whole = tmp_path / 'a.ome.tif'
-    tifffile.imwrite(whole, FRAMES, metadata={'axes': 'TYX'}, **GREY)
+def in_parts(folder, names):
+    """An OME-TIFF of one stack, a plane in each file."""
+    whole = folder / 'whole.ome.tif'
+    tifffile.imwrite(whole, FRAMES[: len(names)], metadata={'axes': 'TYX'}, **GREY)
     with tifffile.TiffFile(whole) as file:
         xml = file.ome_metadata
     whole.unlink()
     begin, _, end = xml.partition('<TiffData')
     planes = [
-        f'<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="s{n}.ome.tif">'
+        f'<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="{escape(name)}">'
         f'urn:uuid:00000000-0000-0000-0000-00000000000{n}</UUID></TiffData>'
-        for n in range(3)
+        for n, name in enumerate(names)
     ]
     rest = end.partition('</Pixels>')[2]
-    for number, frame in enumerate(FRAMES):
+    for number, name in enumerate(names):
         uuid = f'UUID="urn:uuid:00000000-0000-0000-0000-00000000000{number}"'
         start = re.sub('UUID="[^"]*"', uuid, begin)
         own = f'{start}{"".join(planes)}</Pixels>{rest}'
-        part = tmp_path / f's{number}.ome.tif'
-        tifffile.imwrite(part, frame, description=own, metadata=None, **GREY)
-    assert choose_scenes(tmp_path / 's0.ome.tif').paths == (tmp_path / 's0.ome.tif',)
-    assert choose_scenes(tmp_path / 's1.ome.tif').paths == ()
+        tifffile.imwrite(folder / name, FRAMES[number], description=own, metadata=None, **GREY)
+
+
+@pytest.mark.parametrize('name', ['s', 'A&B '])
+def test_a_single_image_in_several_files_is_read_once(tmp_path, capsys, name):
+    """Each file holds a plane of one stack."""
+    first, second, third = (tmp_path / f'{name}{n}.ome.tif' for n in range(3))
+    in_parts(tmp_path, [first.name, second.name, third.name])
+    assert choose_scenes(first).paths == (first,)
+    assert choose_scenes(second).paths == ()
     found, wrong = files_of([tmp_path])
-    assert (found, wrong) == ([tmp_path / 's0.ome.tif'], [])
-    assert 's2.ome.tif: is part of an image that begins in another' in capsys.readouterr().err
+    assert (found, wrong) == ([first], [])
+    assert f'{third}: is part of an image that begins in another' in capsys.readouterr().err
     np.testing.assert_array_equal(read_image(found[0]).data, FRAMES)
-    named, _ = files_of([tmp_path / 's1.ome.tif'])  # named by itself
+    named, _ = files_of([second])  # named by itself
     np.testing.assert_array_equal(read_image(named[0]).data, FRAMES)
-    (tmp_path / 's0.ome.tif').rename(tmp_path / 'renamed.ome.tif')
-    assert choose_scenes(tmp_path / 'renamed.ome.tif').paths == (tmp_path / 'renamed.ome.tif',)
+    renamed = first.rename(tmp_path / 'renamed.ome.tif')
+    assert choose_scenes(renamed).paths == (renamed,)
+
+
+def test_a_copy_of_an_image_is_an_image(tmp_path):
+    """Bio-Formats writes the name of the file into files of a single image too."""
+    in_parts(tmp_path, ['a.ome.tif'])
+    copy = tmp_path / 'copy.ome.tif'
+    shutil.copy(tmp_path / 'a.ome.tif', copy)
+    assert choose_scenes(copy).paths == (copy,)
+    np.testing.assert_array_equal(np.squeeze(read_image(copy).data), FRAMES[0])

@@ -20,6 +20,7 @@ from napari_noise2score.pipeline.levelling import levelled
 from napari_noise2score.pipeline.prepare import model_noise
 from napari_noise2score.pipeline.preview import correct_plane
 from napari_noise2score.progress import finish
+from napari_noise2score.report.findings import measure_steps
 from napari_noise2score.score.predict import predict_clean
 from napari_noise2score.score.pretraining.weights import warm_start
 
@@ -180,3 +181,16 @@ def test_row_noise_is_taken_off_beside_the_maps(camera, measured):
     assert channel.rows.detected
     left = channel.offsets.of(0).rows - (rows - rows.mean())[:, 0]
     assert left.var() < 0.4 * rows.var()
+
+
+def test_a_report_knows_the_maps_too(camera, measured):
+    """Offsets of pixels that were removed are no structure of the image."""
+    noisy, request = ImageSource(camera.noisy, 'YX'), measured.request()
+    clean = camera.clean + 0.1 * (camera.noisy - camera.offset + OFFSET - camera.clean)
+    for image, unchanged in ((clean, False), (camera.noisy.astype(float), True)):
+        steps = measure_steps(noisy, ImageSource(image, 'YX'), request, device='cpu')
+        (channel,) = finish(steps).channels
+        assert channel.result.unchanged is unchanged
+        if not unchanged:
+            assert 0.7 < channel.result.agreement.whole_variance < 1.1
+            assert not channel.result.places

@@ -178,6 +178,21 @@ def test_row_noise_that_was_removed_is_no_structure(left_in):
         assert found.invented.startswith('Nothing was found.')
 
 
+@pytest.mark.parametrize('scale', [0.1, 2.2])
+def test_units_are_measured_beside_row_noise(scale):
+    offsets = 8 * np.random.default_rng(2).normal(size=(4, SIDE, 1))
+    plain = np.stack([noisy(CLEAN, seed) for seed in range(4)])
+    result = scale * almost_clean(np.broadcast_to(CLEAN, (4, SIDE, SIDE)), plain)
+    noisy_image, clean_image = (
+        ImageSource(values, 'TYX', name)
+        for values, name in ((plain + offsets, 'noisy.tif'), (result, 'clean.tif'))
+    )
+    (channel,) = finish(measure_steps(noisy_image, clean_image, device='cpu')).channels
+    assert channel.prepared.rows.detected
+    assert channel.result.units.scale == pytest.approx(scale, rel=0.03)
+    assert 0.7 < channel.result.agreement.whole_variance < 1.1
+
+
 def test_a_place_is_named_by_its_row_and_column_in_the_image():
     side = 1200
     image = noisy(np.full((side, side), 160.0))

@@ -172,6 +172,8 @@ def _result_for(
     except InputError as error:
         raise InputError(f'{named(clean)}: no such file; a clean image is needed') from error
     overruled = None if options.axes is None or stated(clean) else _stated_axes(file)
+    if overruled == noisy.axes:
+        overruled = None
     source = _read_like(noisy, clean, overruled)
     region = Region.parse(options.region)
     return source if source.shape == noisy.shape else source.part(region)

@@ -238,12 +238,11 @@ def _of_channel(
 
 def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
     noisy = model.channel
-    pairs = [p for p in pairs_of(model, clean) if np.isfinite(p.residual).any()]
-    if not pairs:
+    as_they_are = [p for p in pairs_of(model, clean, None) if np.isfinite(p.residual).any()]
+    if not as_they_are:
         return None
-    units = units_of(pairs)
-    if not units.same:
-        pairs = list(pairs_of(model, clean, units.conversion))
+    units = units_of(as_they_are)
+    pairs = list(pairs_of(model, clean, units.conversion))
     window = window_of(noisy)
     return ResultFindings(
         units=units,
@@ -251,5 +250,5 @@ def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
         spectra=spectra(pairs, model.correlation),
         places=worst_places(pairs, (window.rows.start, window.columns.start)),
         response=response_of(noisy, clean, units.conversion),
-        unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in pairs),
+        unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in as_they_are),
     )

@@ -57,7 +57,7 @@ class Pair:
 
 
 def pairs_of(
-    model: PreparedChannel, clean: Channel, conversion: Conversion = AS_IT_IS
+    model: PreparedChannel, clean: Channel, conversion: Conversion | None = AS_IT_IS
 ) -> Iterator[Pair]:
     """The planes to look at; see `pair_of`."""
     for number in numbers_of(model.channel):
@@ -65,27 +65,32 @@ def pairs_of(
 
 
 def pair_of(
-    model: PreparedChannel, clean: Channel, number: int, conversion: Conversion = AS_IT_IS
+    model: PreparedChannel, clean: Channel, number: int, conversion: Conversion | None = AS_IT_IS
 ) -> Pair:
     """A plane of a noisy channel and of a clean one, whose grey levels are converted.
 
     What pixels, rows, columns and waves of the camera add is no part of the image: it is
-    subtracted from the noisy plane, as far as it is not in the clean one too.
+    subtracted from the noisy plane, as far as it is not in the clean one too. If the conversion is
+    not known yet, None, this cannot be told, and nothing is subtracted.
     """
-    window, (scale, offset) = window_of(model.channel), conversion
+    window, (scale, offset) = window_of(model.channel), conversion or AS_IT_IS
     part = model.part(window)
     raw = part.channel.raw_plane(number)
-    plane = part.measured(raw).astype(np.float64)
+    plane = raw.astype(np.float64)
     result = (clean.window(number, window).astype(np.float64) - offset) / scale
     places = blank(raw)
     if places is not None:
         plane[places] = np.nan
     result[~np.isfinite(plane)] = np.nan
+    if part.maps is not None and conversion is not None:
+        even = np.where(np.isfinite(plane), part.measured(raw), np.nan)
+        if np.nansum((even - result) ** 2) < np.nansum((plane - result) ** 2):
+            plane = even
     excess = part.excess
     variance = model.family.variance(result) + (0.0 if excess is None else excess)
     usual = float(np.nanmedian(variance)) if np.isfinite(variance).any() else 1.0
     variance = np.maximum(variance, _LEAST_VARIANCE * max(usual, 1e-30))
-    if model.rows.detected:
+    if model.rows.detected and conversion is not None:
         there = np.isfinite(plane) & np.isfinite(result)
         residual = np.where(there, plane - result, 0.0)
         weight = np.where(there, 1 / variance, 0.0)

@@ -28,7 +28,7 @@ class Units:
     scale, offset : float
         1 and 0 for the same grey levels.
     same : bool
-        Whether they are the same, up to 5 %.
+        Whether they are the same, up to 5 % and what noise may feign.
     """
 
     scale: float

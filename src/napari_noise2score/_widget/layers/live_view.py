@@ -15,6 +15,7 @@ from superqt.utils import QSignalDebouncer
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import View
 from napari_noise2score._widget.layers.following import follow
+from napari_noise2score._widget.layers.new_layers import has_axes_of
 from napari_noise2score._widget.layers.targets import in_units, offset
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
@@ -123,9 +124,8 @@ class LiveView:
 
     def _store_views(self) -> None:
         for target in self._targets:
-            layer = target.layer
-            if layer.ndim == len(target.source.axes) - bool(layer.rgb):  # it may have other data
-                self._views[layer] = view_of(self._viewer, target)
+            if has_axes_of(target):
+                self._views[target.layer] = view_of(self._viewer, target)
 
     def _moved(self, event: Any = None) -> None:
         if not self._is_idle():

@@ -82,10 +82,8 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
     properties |= {'multiscale': isinstance(image, list)}
-    if layer.ndim == len(target.source.axes) - bool(layer.rgb):
-        properties['translate'] = first_pixel(target)
-    else:  # the layer has got other data since
-        properties = {key: value for key, value in properties.items() if key not in _PLACED}
+    rest = {key: value for key, value in properties.items() if key not in _PLACED}
+    properties = {**rest, **_placed(target)}
     fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
@@ -130,12 +128,8 @@ def turn_into_result(
     It is placed as its source is now.
     """
     preview.data = _colours(target, image) if target.layer.rgb else image
-    if preview.ndim == target.layer.ndim:  # it may have got other data in the meantime
-        _, state, _ = target.layer.as_layer_data_tuple()
-        for place in _PLACED:
-            if place in state:
-                setattr(preview, place, state[place])
-        preview.translate = first_pixel(target)
+    for name_of_place, value in _placed(target).items():
+        setattr(preview, name_of_place, value)
     preview.name = name
     preview.metadata = _metadata(target, report)
 
@@ -177,9 +171,6 @@ def add_map(
     from napari.layers import Image
 
     layer = target.layer
-    _, state, _ = layer.as_layer_data_tuple()
-    placed = {key: state[key] for key in _PLACED if key in state}
-    placed['translate'] = first_pixel(target)
     if layer.rgb:
         most = np.abs(image).argmax(axis=-1)[..., None]
         image = np.take_along_axis(image, most, axis=-1)[..., 0]
@@ -190,10 +181,24 @@ def add_map(
         metadata=_metadata(target, report),
         colormap='PiYG',
         contrast_limits=(-min(top, _SHOWN), min(top, _SHOWN)),
-        **placed,
+        **_placed(target),
     )
     _insert_above(viewer, layer, above, result)
     return result
+
+
+def has_axes_of(target: Target) -> bool:
+    """Whether the layer of a target has as many axes as when the target was made."""
+    return bool(target.layer.ndim == len(target.source.axes) - bool(target.layer.rgb))
+
+
+def _placed(target: Target) -> dict[str, Any]:
+    """Position of a result, which is that of its layer; nothing if that has got other axes."""
+    if not has_axes_of(target):
+        return {}
+    _, state, _ = target.layer.as_layer_data_tuple()
+    placed = {key: state[key] for key in _PLACED if key in state}
+    return {**placed, 'translate': first_pixel(target)}
 
 
 def _insert_above(viewer: Any, source: Image, above: Image | None, result: Image) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
+from html import unescape
 from pathlib import Path
 
 from tifffile import TiffFile, TiffPageSeries
@@ -16,7 +17,8 @@ from napari_noise2score.images.tiff.series import images_of
 _IMAGE = re.compile(r'<(?:\w+:)?Image\b')
 _SETS = 'ome', 'mmstack'
 """Kinds of images that may be in several files, as tifffile names them."""
-_FILE = re.compile(r'\bFileName="([^"<>]*)"')
+_PART = re.compile(r'<(?:\w+:)?UUID\s+FileName="([^"<>]*)"\s*>\s*([^<>\s]*)\s*<')
+_SELF = re.compile(r'<(?:\w+:)?OME\b[^<>]*\bUUID="([^"<>]*)"')
 
 
 def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -49,11 +51,12 @@ def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
     with readable(path), captured_log(), ExitStack() as stack:
         file = stack.enter_context(TiffFile(path))
         xml = file.pages.first.description
-        single, there = len(_IMAGE.findall(xml)) < 2, _first_of_set(xml, path)
-        if single and there is None and not ELSEWHERE.search(xml):
-            return None
-        if single and there is not None:  # without opening all files of the set
-            return (0,) if there.name == path.name else ()
+        parts = _parts_of_set(xml, path)
+        if len(_IMAGE.findall(xml)) < 2 and not ELSEWHERE.search(xml):
+            if set(parts) <= {path}:
+                return None
+            if path in parts:  # without opening all files of the set
+                return (0,) if parts[0] == path else ()
         _, candidates, _ = opened(path, stack)
         images = images_of(candidates, path)
         if any(image.kind not in _SETS for image in images):
@@ -61,11 +64,16 @@ def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
         return tuple(n for n, image in enumerate(images) if _begins_in(image, path))
 
 
-def _first_of_set(xml: str, path: Path) -> Path | None:
-    """The first file of a set of files that is there; None if only this file is."""
-    named = dict.fromkeys(name for name in _FILE.findall(xml) if name)
-    there = [path.with_name(name) for name in named if path.with_name(name).exists()]
-    return there[0] if [one.name for one in there] not in ([], [path.name]) else None
+def _parts_of_set(xml: str, path: Path) -> list[Path]:
+    """The files of a set that are there, in order; the file itself by its UUID, as it may have got
+    another name.
+    """
+    own = _SELF.search(xml)
+    parts = []
+    for name, uuid in _PART.findall(xml):
+        is_own = own is not None and uuid == own[1]
+        parts.append(path if is_own else path.parent / unescape(name))
+    return [one for one in dict.fromkeys(parts) if one == path or one.is_file()]
 
 
 def _begins_in(image: TiffPageSeries, path: Path) -> bool:

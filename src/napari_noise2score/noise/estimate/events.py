@@ -88,9 +88,8 @@ def without_events(
             if root is None or not np.array_equal(mask, there[number - 1]):
                 root = _root_of_share(mask, width)
             mean = _window_means(unit, width, mask, root)
-            square += np.minimum(
-                mean**2, bound**2
-            )  # a single large difference is detected separately
+            # a single large difference is detected separately
+            square += np.where(mask, np.minimum(mean**2, bound**2), 0)
             away[number] |= np.abs(mean) > bound
             if before is not None and _follow(before[0], pair):
                 # two differences that share a frame: their variance is 1 + 1 + 2 / 2
@@ -172,9 +171,13 @@ def _often(square: Array, counts: NDArray[np.intp]) -> Mask:
     if not enough.any():
         return np.zeros(square.shape, bool)
     # neighbouring differences are correlated by -1/2, so their squares by 1/4
-    independent = stats.chi2(np.maximum(counts, 1) / 1.5)
-    usual = np.median((square / independent.median())[enough])
-    return np.asarray(enough & (square > usual * independent.isf(_CHANCE)))
+    kinds, which = np.unique(counts, return_inverse=True)
+    independent = stats.chi2(np.maximum(kinds, 1) / 1.5)
+    median, most = (
+        values[which.reshape(counts.shape)]
+        for values in (independent.median(), independent.isf(_CHANCE))
+    )
+    return np.asarray(enough & (square > np.median((square / median)[enough]) * most))
 
 
 def _widened(mask: Mask, width: int) -> Mask:
