@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.blocks import Window, grid, is_large
 from napari_noise2score.images.source import Channel
-from napari_noise2score.noise.blank import blank
+from napari_noise2score.noise.blank import blank, single_valued
 from napari_noise2score.noise.digits import digits
 
 Mask = NDArray[np.bool_]
@@ -219,10 +219,10 @@ def constant_image_message(channels: Sequence[Channel]) -> str:
 
 
 def _nothing_words(channel: Channel) -> str:
-    """What a channel without noise is: a constant, or of a few values, as a mask is."""
-    values = _values_of(channel)
-    several = sum(np.isfinite(value) for value in values) > 1
-    return _value_words(values, 'without noise ({})' if several else 'constant ({})')
+    """What a channel without noise is: constant, or with planes of a few values, as masks are."""
+    planes = (channel.raw_plane(index) for index in range(min(channel.shape[0], _VALUES + 1)))
+    form = 'constant ({})' if all(map(single_valued, planes)) else 'without noise ({})'
+    return _value_words(_values_of(channel), form)
 
 
 def _values_of(channel: Channel) -> set[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from napari_noise2score.report.agreement import Agreement, agreement
 from napari_noise2score.report.places import Place, worst_places
 from napari_noise2score.report.processing import Processing, processing_of
 from napari_noise2score.report.response import Response, response_of
-from napari_noise2score.report.sample import numbers_of, pairs_of, window_of
+from napari_noise2score.report.sample import Pair, numbers_of, pairs_of, window_of
 from napari_noise2score.report.spectra import Spectra, spectra
 from napari_noise2score.report.units import Units, units_of
 
@@ -238,11 +238,11 @@ def _of_channel(
 
 def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
     noisy = model.channel
-    as_they_are = [p for p in pairs_of(model, clean, None) if np.isfinite(p.residual).any()]
+    as_they_are = _with_image(pairs_of(model, clean, None))
     if not as_they_are:
         return None
     units = units_of(as_they_are)
-    pairs = list(pairs_of(model, clean, units.conversion))
+    pairs = _with_image(pairs_of(model, clean, units.conversion))
     window = window_of(noisy)
     return ResultFindings(
         units=units,
@@ -252,3 +252,8 @@ def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
         response=response_of(noisy, clean, units.conversion),
         unchanged=all(np.array_equal(p.noisy, p.clean, equal_nan=True) for p in as_they_are),
     )
+
+
+def _with_image(pairs: Iterable[Pair]) -> list[Pair]:
+    """The planes that are not blank everywhere."""
+    return [pair for pair in pairs if np.isfinite(pair.residual).any()]
