@@ -137,7 +137,7 @@ class Scenes:
     ----------
     paths : tuple of Path
         One for each image; the path itself if it has a single image, or leaves the choice to the
-        reading. None if no image begins in the file, but it is part of one.
+        reading. Empty if no image begins in the file, but it is part of one.
     note : str
         Which images there are, and which are left out; empty for a single image.
     """

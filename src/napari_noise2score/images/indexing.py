@@ -86,3 +86,11 @@ def places_of(index: Any, shape: tuple[int, ...]) -> tuple[list[range], set[int]
             wanted.append(range(place, place + 1))
             single.add(axis)
     return wanted, single
+
+
+def slice_of(places: range) -> slice:
+    """The slice that selects these places."""
+    if not places:
+        return slice(0)
+    stop = None if places.step < 0 and places.stop < 0 else places.stop
+    return slice(places.start, stop, places.step)

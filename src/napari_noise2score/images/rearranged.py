@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.indexing import IndexedArray
+from napari_noise2score.images.indexing import IndexedArray, slice_of
 from napari_noise2score.images.source import ImageSource
 
 
@@ -34,8 +34,7 @@ class Rearranged(IndexedArray):
         for axis, part in zip(self._order, wanted, strict=True):
             if axis is not None:
                 places[axis] = part
-        values = np.asarray(self._data[tuple(_slice(part) for part in places)])
-        values = values[tuple(slice(None, None, _turned(part)) for part in places)]
+        values = np.asarray(self._data[tuple(slice_of(part) for part in places)])
         kept = [axis for axis in self._order if axis is not None]
         left = [axis for axis in range(values.ndim) if axis not in kept]
         values = values.transpose([*kept, *left]).reshape([values.shape[axis] for axis in kept])
@@ -43,16 +42,6 @@ class Rearranged(IndexedArray):
         values = np.expand_dims(values, tuple(new))
         some = (slice(len(part)) if n in new else slice(None) for n, part in enumerate(wanted))
         return np.asarray(values[tuple(some)])
-
-
-def _slice(part: range) -> slice:
-    """Places in increasing order."""
-    up = part if part.step > 0 else part[::-1]
-    return slice(up.start, up.start + len(up) * up.step, up.step)
-
-
-def _turned(part: range) -> int:
-    return 1 if part.step > 0 else -1
 
 
 def with_axes_of(other: ImageSource, image: ImageSource) -> ImageSource | None:

@@ -39,6 +39,8 @@ _SPECKS = 3
 """Minimum number of single pixels of another value to measure their rate."""
 _ROUND_A_SPECK = 7
 _MOST_VALUES, _ROUNDS = 32, 12
+_LOOKED_AT = 4096
+"""Pixels of a plane whose values are counted first, about."""
 _JUMP, _NEAR = 4.0, 0.1
 """Noise standard deviations that separate a jump from a saturation, and the minimum share of the
 surrounding pixels below that distance in a saturation."""
@@ -100,6 +102,9 @@ def _box(mask: Mask) -> tuple[slice, ...]:
 
 def blank_everywhere(plane: NDArray[np.generic]) -> bool:
     """Whether a plane has no place with noise: a single value, a mask, a drawing."""
+    some = plane.reshape(-1)[:: max(1, plane.size // _LOOKED_AT)]
+    if len(np.unique(some[np.isfinite(some)])) > _MOST_VALUES:
+        return False  # no more values than that are blank ones
     mask = blank(plane)
     return mask is not None and bool(mask.all())
 

@@ -330,10 +330,18 @@ def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFami
 def _check(family: NoiseFamily, sample: list[NDArray[Any]], name: str) -> None:
     try:
         for plane in (plane for stack in sample for plane in stack):
-            values = blank_as_nan(plane)
-            family.check_values(values[np.isfinite(values)])
+            _check_plane(family, plane)
     except InputError as error:
         raise InputError(f'{name}: {error}') from error
+
+
+def _check_plane(family: NoiseFamily, plane: NDArray[Any]) -> None:
+    """The blank places, which take long to find, are looked for if anything is refused."""
+    try:
+        family.check_values(plane[np.isfinite(plane)])
+    except InputError:
+        values = blank_as_nan(plane)
+        family.check_values(values[np.isfinite(values)])
 
 
 def _check_precision(family: NoiseFamily, most: float, base: float, channel: Channel) -> None:

@@ -242,7 +242,9 @@ def _of_result(clean: Channel, model: PreparedChannel) -> ResultFindings | None:
     if not as_they_are:
         return None
     units = units_of(as_they_are)
-    pairs = _with_image(pairs_of(model, clean, units.conversion))
+    pairs = as_they_are
+    if not units.same or model.rows.detected or model.maps is not None:
+        pairs = _with_image(pairs_of(model, clean, units.conversion))
     window = window_of(noisy)
     return ResultFindings(
         units=units,

@@ -166,9 +166,9 @@ class CheckpointSelection:
     def _better(self, checkpoint: Checkpoint, best: Checkpoint) -> bool:
         if self.single:
             return not self.refused
-        if not self._good and not best.risk.known:
-            return checkpoint.risk.known
-        return checkpoint.risk.known and checkpoint.risk.value < best.risk.value
+        first_known = not self._good and not best.risk.known
+        lower = first_known or checkpoint.risk.value < best.risk.value
+        return checkpoint.risk.known and lower
 
     def _flat(self, clean: NDArray[np.float32]) -> FlatPlaces:
         """Effect on flat places, in the first of the two inputs of a place."""

@@ -147,11 +147,11 @@ class Controller:
         """
         if not self._may_begin(targets):
             return
-        latest, score_by = self.store.model, self.store.score_by
+        latest = self.store.model
         if latest is None:
             self.events.error_reported.emit('There is no trained model yet; press Train first.')
             return
-        images = [(target.source, score_by(latest, target.layer)) for target in targets]
+        images = [(target.source, self.store.score_in_use(target.layer)) for target in targets]
         self._begin(
             JobKind.CORRECTING,
             'Correcting',
@@ -208,9 +208,7 @@ class Controller:
 
         A new job or a new preview ends a preview.
         """
-        latest = self.store.model
-        layers = [target.layer for target in targets]
-        scored = [None if latest is None else self.store.score_by(latest, one) for one in layers]
+        scored = [self.store.score_in_use(target.layer) for target in targets]
         if not self.run.idle or not any(scored):
             return False
         sources = [target.source for target in targets]

@@ -70,15 +70,16 @@ class ModelStore:
         """The score of a layer, if it has one."""
         return self._scores.get(layer)
 
-    def score_by(self, trained: Trained, layer: Any) -> Scored | None:
-        """The score of a layer for a correction with this model; None if a new one is needed.
+    def score_in_use(self, layer: Any) -> Scored | None:
+        """The score of a layer for a correction with the model in use; None if there is none, or
+        a new score is needed.
 
         A loaded model accepts only scores that it has predicted itself.
         """
-        scored = self.score_of(layer)
-        if scored is not None and trained.loaded:
-            return scored if trained.model in scored.score_map.models else None
-        return scored
+        scored, latest = self.score_of(layer), self._model
+        if latest is None or scored is None:
+            return None
+        return scored if not latest.loaded or latest.model in scored.score_map.models else None
 
     def begin_history(self) -> None:
         """Delete the loss curve of the last training."""

@@ -15,8 +15,7 @@ from superqt.utils import QSignalDebouncer
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.jobs import View
 from napari_noise2score._widget.layers.following import follow
-from napari_noise2score._widget.layers.new_layers import has_axes_of
-from napari_noise2score._widget.layers.targets import in_units, offset
+from napari_noise2score._widget.layers.targets import has_axes_of, in_units, offset
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 

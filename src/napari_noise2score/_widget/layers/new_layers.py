@@ -13,6 +13,7 @@ from napari_noise2score._widget.layers.targets import (
     COLOURS,
     METADATA,
     full_data,
+    has_axes_of,
     offset,
     unwrapped,
 )
@@ -79,11 +80,10 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     """Data, properties and type of the layer that `add_result` adds."""
     layer = target.layer
     _, state, kind = layer.as_layer_data_tuple()
-    properties = {key: value for key, value in state.items() if key not in _NOT_COPIED}
+    apart = *_NOT_COPIED, *_PLACED
+    properties = {key: value for key, value in state.items() if key not in apart}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
-    properties |= {'multiscale': isinstance(image, list)}
-    rest = {key: value for key, value in properties.items() if key not in _PLACED}
-    properties = {**rest, **_placed(target)}
+    properties |= {'multiscale': isinstance(image, list), **_placed(target)}
     fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
@@ -128,8 +128,8 @@ def turn_into_result(
     It is placed as its source is now.
     """
     preview.data = _colours(target, image) if target.layer.rgb else image
-    for name_of_place, value in _placed(target).items():
-        setattr(preview, name_of_place, value)
+    for key, value in _placed(target).items():
+        setattr(preview, key, value)
     preview.name = name
     preview.metadata = _metadata(target, report)
 
@@ -185,11 +185,6 @@ def add_map(
     )
     _insert_above(viewer, layer, above, result)
     return result
-
-
-def has_axes_of(target: Target) -> bool:
-    """Whether the layer of a target has as many axes as when the target was made."""
-    return bool(target.layer.ndim == len(target.source.axes) - bool(target.layer.rgb))
 
 
 def _placed(target: Target) -> dict[str, Any]:

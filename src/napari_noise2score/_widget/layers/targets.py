@@ -104,6 +104,11 @@ def in_units(
     return changed
 
 
+def has_axes_of(target: Target) -> bool:
+    """Whether the layer of a target has as many axes as when the target was made."""
+    return bool(target.layer.ndim == len(target.source.axes) - bool(target.layer.rgb))
+
+
 def offset(target: Target) -> NDArray[np.float64]:
     """First pixel of the denoised part along each axis of the layer."""
     letters = target.source.axes[: target.layer.ndim]

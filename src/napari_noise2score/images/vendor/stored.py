@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.images.indexing import IndexedArray
+from napari_noise2score.images.indexing import IndexedArray, slice_of
 from napari_noise2score.images.vendor.guard import readable
 
 
@@ -36,18 +36,10 @@ class DelayedArray(IndexedArray):
         InputError
             If the file is damaged there.
         """
-        index = tuple(_slice(places) for places in wanted)
+        index = tuple(slice_of(places) for places in wanted)
         with readable(self._path):
             part = self._array[index]
             if hasattr(part, 'compute'):
                 # Some libraries below a reader cannot be used by several threads.
                 part = part.compute(scheduler='synchronous')
             return np.asarray(part, self.dtype)
-
-
-def _slice(places: range) -> slice:
-    """The slice that selects these places."""
-    if not places:
-        return slice(0)
-    stop = None if places.step < 0 and places.stop < 0 else places.stop
-    return slice(places.start, stop, places.step)

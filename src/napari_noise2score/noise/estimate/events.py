@@ -21,7 +21,7 @@ difference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,14 +71,16 @@ def without_events(
     corner : (int, int)
         First row and column of that part.
     """
+    if not pairs:
+        return ()
     there = [_there(frames[pair.first], frames[pair.second]) for pair in pairs]
     units = [
         _unit(frames[pair.first], frames[pair.second], mask, pair, table)
         for pair, mask in zip(pairs, there, strict=True)
     ]
     calm = [np.ones(unit.shape, bool) for unit in units]
-    counts = np.sum(there, axis=0) if there else np.zeros(0, int)
-    for width in WINDOWS if units else ():
+    limits = _Limits.of(sum((mask.astype(int) for mask in there), np.zeros(units[0].shape, int)))
+    for width in WINDOWS:
         bound = _STANDS_OUT_SMALL if width <= _SMALL else _STANDS_OUT
         away = [np.zeros(unit.shape, bool) for unit in units]
         square = np.zeros(units[0].shape, np.float32)
@@ -97,7 +99,7 @@ def without_events(
                 away[number - 1] |= bent
                 away[number] |= bent
             before = pair, mean
-        often = _often(square, counts)
+        often = limits.passed(square)
         for mask, here in zip(calm, away, strict=True):
             mask &= ~_widened(here | often, width)
     return tuple(
@@ -162,22 +164,40 @@ def _follow(one: PlanePair, other: PlanePair) -> bool:
     return one.second == other.first and one.change is None and other.change is None
 
 
-def _often(square: Array, counts: NDArray[np.intp]) -> Mask:
-    """Places where the differences are larger than noise over all pairs that are image there.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Limits:
+    """Where the differences of all pairs that are image at a pixel are larger than noise.
 
-    ``square`` is their sum of squares, and ``counts`` their number.
+    Attributes
+    ----------
+    enough : (Y, X) bool
+        Where there are enough pairs to tell.
+    median, most : (Y, X) float
+        Of the sum of squares of so many differences: the median, and what is passed by chance.
     """
-    enough = counts >= _FEWEST
-    if not enough.any():
-        return np.zeros(square.shape, bool)
-    # neighbouring differences are correlated by -1/2, so their squares by 1/4
-    kinds, which = np.unique(counts, return_inverse=True)
-    independent = stats.chi2(np.maximum(kinds, 1) / 1.5)
-    median, most = (
-        values[which.reshape(counts.shape)]
-        for values in (independent.median(), independent.isf(_CHANCE))
-    )
-    return np.asarray(enough & (square > np.median((square / median)[enough]) * most))
+
+    enough: Mask
+    median: Array
+    most: Array
+
+    @classmethod
+    def of(cls, counts: NDArray[np.intp]) -> _Limits:
+        """Those for so many pairs at each pixel."""
+        kinds, which = np.unique(counts, return_inverse=True)
+        # neighbouring differences are correlated by -1/2, so their squares by 1/4
+        independent = stats.chi2(np.maximum(kinds, 1) / 1.5)
+        median, most = (
+            values[which.reshape(counts.shape)]
+            for values in (independent.median(), independent.isf(_CHANCE))
+        )
+        return cls(counts >= _FEWEST, median, most)
+
+    def passed(self, square: Array) -> Mask:
+        """Places whose sum of squares is too large."""
+        if not self.enough.any():
+            return np.zeros(square.shape, bool)
+        usual = np.median((square / self.median)[self.enough])
+        return np.asarray(self.enough & (square > usual * self.most))
 
 
 def _widened(mask: Mask, width: int) -> Mask:
