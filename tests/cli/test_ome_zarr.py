@@ -136,6 +136,24 @@ def test_models_estimates_and_differences(cells, capsys):
     assert attributes('change.zarr')['noise2score']['largest_change']
 
 
+def test_a_result_whose_difference_is_missing_is_made_again_with_it(cells, capsys):
+    steps = ['--steps', '2', '--device', 'cpu']
+    call = ['denoise', str(cells), '--output', 'two.zarr', '--difference', 'change.zarr', *steps]
+    assert main(call) == 0
+    capsys.readouterr()
+    assert main(call) == 0
+    assert 'skipped' in capsys.readouterr().err
+    shutil.rmtree('change.zarr')
+    before = Path('two.zarr').stat().st_ino
+    assert main(call) == 0
+    assert attributes('change.zarr')['noise2score']['largest_change']
+    assert Path('two.zarr').stat().st_ino != before
+    shutil.rmtree('change.zarr')
+    capsys.readouterr()
+    shutil.copytree(cells, 'change.zarr')  # now it is somebody else's
+    assert 'change.zarr: exists already, and is not a result' in refused(capsys, *call)
+
+
 def test_several_images_go_into_a_folder_each_as_it_came(cells, frames, capsys):
     Path('data').mkdir()
     shutil.copytree(cells, 'data/b.zarr')

@@ -135,7 +135,7 @@ def test_folders_are_made_and_stay_only_if_they_are_of_use(tmp_path):
 def test_an_existing_file_is_not_touched_by_the_trial(tmp_path):
     path = tmp_path / 'o.tif'
     path.write_text('old')
-    with tried(outputs_of(output=path), [], overwrite=True):
+    with tried(outputs_of(output=path, replaced=[path]), []):
         assert files(tmp_path) == ['o.tif']
     assert path.read_text() == 'old'
 

@@ -171,7 +171,7 @@ class ClusterWork:
         image: Any = result.image
         output, unfinished = task.targets[0], None
         if is_ome_zarr(output) and isinstance(image, CleanImage):
-            in_parts = ResultInParts(task, result, given.settings, given.resume, given.replaces)
+            in_parts = ResultInParts(task, result, given.settings, given.resume)
             unfinished = in_parts.unfinished(output)
         try:
             if unfinished is not None:

@@ -198,7 +198,6 @@ class _Call:
             self.names.model_out,
             options.report,
             lambda path, record: write_page(path, tasks[0], images, options, record),
-            replaces=self.again,
             resume=options.resume if continues else None,
             learn_from=getattr(options, 'learn_from', ''),
         )
@@ -280,16 +279,16 @@ def _write_clean(
         if names.model_out is None
         else [(names.model_out, bytes_of_model(start, settings.training))]
     )
-    written = names.outputs(options, todo)
+    written = names.outputs(options, todo, done.replaced)
     if options.dry_run:
-        check_outputs(written, names.inputs, overwrite=call.again)
+        check_outputs(written, names.inputs)
         tasks = call.tasks(images, goals, done, batch, sizes)
         plan = Plan(settings, model, sizes, several_models=not call.together, limit=call.limit)
         tell_plan(plan, [(task.file, task.targets[0]) for task in tasks], images, batch)
         return batch.status()
     if call.resumption is not None:
         written += call.resumption.outputs
-    with tried(written, names.inputs, overwrite=call.again):
+    with tried(written, names.inputs):
         tasks = call.tasks(images, goals, done, batch, sizes)
         call.work(tasks, images, batch)
         return batch.status()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,20 @@ class Names:
         check_names(names.outputs(options, range(len(files))), inputs)
         return names
 
-    def outputs(self, options: argparse.Namespace, numbers: Sequence[int]) -> list[Output]:
-        """What is written if the images of these numbers are denoised."""
+    def outputs(
+        self,
+        options: argparse.Namespace,
+        numbers: Sequence[int],
+        replaced: Collection[Path] = (),
+    ) -> list[Output]:
+        """What is written if the images of these numbers are denoised.
+
+        ``replaced`` are those outputs that are replaced if they are there.
+        """
         goals = zip(*(self.goals[number] for number in numbers), strict=True)
         roles = dict(zip(('output', 'difference'), map(list, goals), strict=False))
         others = {'model_out': self.model_out, 'report': options.report} if numbers else {}
-        return outputs_of(**roles, **others, table=self.tables)
+        return outputs_of(replaced=replaced, **roles, **others, table=self.tables)
 
     def saved_trainings(self, options: argparse.Namespace) -> Path:
         """The folder in which the trainings of the call are saved."""

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,32 +207,36 @@ class Output:
         Its name.
     role : str
         What it is for, as on the command line.
+    replaced : bool
+        Whether an OME-Zarr that is a result of this program, and any TIFF, is replaced.
     """
 
     path: Path
     role: str
+    replaced: bool = False
 
 
-def outputs_of(**paths: Path | Sequence[Path] | None) -> list[Output]:
-    """Outputs by the options that name them; nothing for those that are not given."""
+def outputs_of(
+    *, replaced: Collection[Path] = (), **paths: Path | Sequence[Path] | None
+) -> list[Output]:
+    """Outputs by the options that name them; nothing for those that are not given.
+
+    ``replaced`` are those that are replaced if they are there.
+    """
     return [
-        Output(path, f'--{role.replace("_", "-")}')
+        Output(path, f'--{role.replace("_", "-")}', path in replaced)
         for role, given in paths.items()
         for path in ([given] if isinstance(given, Path) else given or [])
     ]
 
 
-def check_outputs(
-    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
-) -> None:
+def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> None:
     """Raise if two outputs are one file, one is an input, or one is known not to be writable.
 
     Parameters
     ----------
     outputs, inputs
         As of `tried`.
-    overwrite : bool
-        Whether an OME-Zarr that is a result of this program, and any TIFF, may be replaced.
 
     Raises
     ------
@@ -241,15 +245,13 @@ def check_outputs(
     """
     check_names(outputs, [path for path in inputs if path is not None])
     for output in outputs:
-        words = _obstacle(output.path, overwrite)
+        words = _obstacle(output)
         if words is not None:
             raise InputError(f'{named(output.path)}: {words}')
 
 
 @contextmanager
-def tried(
-    outputs: Sequence[Output], inputs: Iterable[Path | None], *, overwrite: bool = False
-) -> Iterator[None]:
+def tried(outputs: Sequence[Output], inputs: Iterable[Path | None]) -> Iterator[None]:
     """Raise before any work is done if a file could not be written at the end of it.
 
     Makes the folders that are missing, and takes those away at the end that are still empty.
@@ -260,15 +262,13 @@ def tried(
         What is going to be written.
     inputs : iterable of Path or None
         What is read, and so must not be written; None counts for nothing.
-    overwrite : bool
-        As of `check_outputs`.
 
     Raises
     ------
     InputError
         If two outputs are one file, one is an input, or one cannot be written.
     """
-    check_outputs(outputs, inputs, overwrite=overwrite)
+    check_outputs(outputs, inputs)
     made: list[Path] = []
     try:
         for output in outputs:
@@ -286,9 +286,10 @@ def tried(
                 folder.rmdir()
 
 
-def _obstacle(path: Path, overwrite: bool) -> str | None:
+def _obstacle(output: Output) -> str | None:
     """What is known to keep an output from being written; None if nothing is."""
-    if overwrite and is_ome_zarr(path) and url_of(path) is None and path.is_dir():
+    path = output.path
+    if output.replaced and is_ome_zarr(path) and url_of(path) is None and path.is_dir():
         if record_of(path) is None:
             return 'exists, and is not a result of this program: it is not overwritten'
         return zarr_obstacle(temporary(path.parent))
@@ -297,7 +298,7 @@ def _obstacle(path: Path, overwrite: bool) -> str | None:
     store = inside_zarr(path)
     if store is not None:
         return inside_words(store)
-    return obstacle(path) or (None if overwrite else _foreign(path))
+    return obstacle(path) or (None if output.replaced else _foreign(path))
 
 
 def _foreign(path: Path) -> str | None:

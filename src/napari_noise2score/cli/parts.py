@@ -39,15 +39,12 @@ class ResultInParts:
     resume : bool or None
         Whether to go on from the parts of an earlier run. None if no later run could go on, as it
         would have another model; nothing is left behind after an interruption then.
-    replaces : bool
-        Whether an OME-Zarr that exists is replaced.
     """
 
     task: Task
     result: Denoised
     settings: DenoiseSettings
     resume: bool | None
-    replaces: bool
 
     def written(self, path: Path) -> Generator[Progress, None, None]:
         """Write the image; yields after each part.
@@ -61,7 +58,7 @@ class ResultInParts:
         from napari_noise2score.pipeline.results import Progress
 
         begin, task = time.perf_counter(), self.task
-        replaced = self.replaces and is_ome_zarr(path) and path.is_dir()
+        replaced = task.before.replaces and is_ome_zarr(path) and path.is_dir()
         unfinished = self.unfinished(path)
         try:
             if unfinished is not None:

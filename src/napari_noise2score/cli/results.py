@@ -55,8 +55,6 @@ class Results:
         Where the report goes.
     page : callable
         Writes the report of a single image as a page, given the path and the record.
-    replaces : bool
-        Whether an OME-Zarr that exists is replaced.
     resume : bool or None
         Whether results that are written in parts go on from those of an earlier run; see
         `ResultInParts`.
@@ -71,7 +69,6 @@ class Results:
     model_out: Path | None
     report: Path | None
     page: Callable[[Path, dict[str, Any]], None]
-    replaces: bool
     resume: bool | None = None
     learn_from: str = ''
     _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -120,7 +117,7 @@ class Results:
         task = self.tasks[number]
         for path, part in zip(task.targets, done.written, strict=True):
             if isinstance(part, Path):
-                self._write(path, partial(move, part))
+                self._write(path, partial(move, part), replaces=task.before.replaces)
             else:
                 self._lost(path, part)
         self._gains += done.gains
@@ -196,15 +193,16 @@ class Results:
             )
 
         clean, *maps = task.targets
+        replaces = task.before.replaces
         image: Any = result.image
         if isinstance(image, CleanImage):
             yield from self._in_parts(clean, task, result)
         else:
-            self._write(clean, lambda path: write(path, image))
+            self._write(clean, lambda path: write(path, image), replaces=replaces)
         for path in maps:
             with losing_one_output(partial(self._lost, path)):
                 change = yield from change_of(result, self.settings)
-                self._write(path, partial(write, values=change))
+                self._write(path, partial(write, values=change), replaces=replaces)
         self._record(result.number, result.report, self._pace.seconds)
 
     def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
@@ -236,7 +234,7 @@ class Results:
     ) -> Generator[Progress, None, None]:
         """Write an image that is computed meanwhile; if that fails, the others still are."""
         with losing_one_output(partial(self._lost, path)):
-            parts = ResultInParts(task, result, self.settings, self.resume, self.replaces)
+            parts = ResultInParts(task, result, self.settings, self.resume)
             for progress in parts.written(path):
                 self.claims.renew()
                 yield progress
@@ -260,9 +258,12 @@ class Results:
         now = time.perf_counter()
         self._due = now + _SELDOM * (now - begin)
 
-    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Write one file; if it cannot be written, the others still are."""
-        old = self.replaces and is_ome_zarr(path) and path.is_dir()
+    def _write(self, path: Path, write: Callable[[Path], None], *, replaces: bool = False) -> None:
+        """Write one file; if it cannot be written, the others still are.
+
+        An OME-Zarr that is there already is replaced only if ``replaces``.
+        """
+        old = replaces and is_ome_zarr(path) and path.is_dir()
         aside = moved_aside(path) if old else nullcontext()
         with losing_one_output(partial(self._lost, path)), aside:
             write(path)

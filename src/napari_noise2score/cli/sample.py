@@ -72,7 +72,7 @@ def write_sample(options: argparse.Namespace) -> int:
             )
         for text in check_writable_as(path, sample.axes, image.dtype, image.shape):
             note(text)
-    with tried(outputs_of(output=paths), [], overwrite=options.overwrite):
+    with tried(outputs_of(output=paths, replaced=paths if options.overwrite else ()), []):
         for path, image in zip(paths, images, strict=True):
             _write(path, image, sample)
     say(_words(sample, *paths))

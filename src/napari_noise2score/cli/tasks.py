@@ -51,11 +51,14 @@ class Before:
         The outputs, as of `stamp`.
     crc32 : callable
         Reads the image; returns the checksum of its grey levels, empty if it cannot be read.
+    replaces : bool
+        Whether outputs that are there are replaced, also an OME-Zarr of this program.
     """
 
     origin: Origin
     stamp: Stamp
     crc32: Callable[[], str]
+    replaces: bool
 
     def is_done(self, targets: Sequence[Path]) -> bool:
         """Whether the outputs are there, made from and with the same; see `origin.is_done`."""
@@ -98,6 +101,7 @@ class DoneBefore:
 
     In a folder, results are compared with what they would be made from and with now. An output
     that is named as one file is a wish to have it made: a TIFF is replaced, an OME-Zarr is not.
+    If some outputs of an image are missing, all of them are made again.
 
     Parameters
     ----------
@@ -116,6 +120,8 @@ class DoneBefore:
     ----------
     known : dict of Path to Before
         The images and their outputs at the start.
+    replaced : set of Path
+        Outputs that are replaced if they are there.
     """
 
     def __init__(
@@ -128,19 +134,21 @@ class DoneBefore:
         again: bool,
     ) -> None:
         self.known: dict[Path, Before] = {}
+        self.replaced: set[Path] = set()
         self._output, self._again = options.output.path, again
         self._origins = Origins(options, settings, model, trains=trains)
 
     def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
-        crc32 = partial(self._origins.crc32, file)
-        before = Before(self._origins.of(file), stamp(targets), crc32)
-        self.known[file] = before
         named_file = targets[0] == self._output and not is_ome_zarr(targets[0])
-        if self._again or named_file:
-            return True
+        looks = not (self._again or named_file)
+        crc32 = partial(self._origins.crc32, file)
+        before = Before(self._origins.of(file), stamp(targets), crc32, self._again or looks)
+        self.known[file] = before
+        if before.replaces:
+            self.replaced.update(targets)
         try:
-            finished = before.is_done(targets)
+            finished = looks and before.is_done(targets)
         except InputError as error:
             batch.leave_out(file, error)
             return False
