@@ -99,6 +99,13 @@ def test_images_in_other_files_of_a_set_are_left_to_these(tmp_path):
         )
         np.testing.assert_array_equal(read_image(scenes.paths[0]).data, FRAMES[number])
     assert len(choose_scenes(parts[0], 'all').paths) == 3
+    own = [part / str(number) for number, part in enumerate(parts)]
+    whole.unlink()
+    assert files_of([tmp_path], scene='all')[0] == own
+    assert files_of(parts, scene='all')[0] == own
+    assert files_of(parts[:1], scene='all')[0] == [parts[0] / str(n) for n in range(3)]
+    assert files_of([tmp_path], scene='1')[0] == [own[1]]
+    assert files_of([parts[0], parts[2]], scene='1')[0] == [parts[0] / '1']
 
 
 def test_of_another_tiff_the_largest_image_counts_unless_all_are_wanted(tmp_path):
@@ -160,6 +167,11 @@ def test_a_single_image_in_several_files_is_read_once(tmp_path, capsys, name):
     np.testing.assert_array_equal(read_image(found[0]).data, FRAMES)
     named, _ = files_of([second])  # named by itself
     np.testing.assert_array_equal(read_image(named[0]).data, FRAMES)
+    assert files_of([second, third])[0] == [second]
+    capsys.readouterr()
+    assert files_of([first, second, third])[0] == [first]
+    assert f'{second}, {third}: left out, because' in capsys.readouterr().err
+    assert files_of([tmp_path], scene='all')[0] == [first]
     renamed = first.rename(tmp_path / 'renamed.ome.tif')
     assert choose_scenes(renamed).paths == (renamed,)
 

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import dask.array
+import distributed
 import numpy as np
 import pytest
 import xarray
@@ -121,6 +122,18 @@ def test_dask_gives_dask_with_a_chunk_for_each_plane(noisy, whole):
     image = denoise(dask.array.from_array(noisy), 'TCYX', AT_ONCE).image
     assert image.chunks == ((1,) * 3, (1,) * 2, (48,), (48,))
     np.testing.assert_array_equal(image.compute(), whole)
+
+
+def test_a_dask_result_is_computed_by_the_workers_of_a_cluster(noisy, whole):
+    image = denoise(dask.array.from_array(noisy), 'TCYX', AT_ONCE).image
+    np.testing.assert_array_equal(image[:1].compute(), whole[:1])  # kept here, not sent
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=''
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        np.testing.assert_array_equal(client.compute(image).result(timeout=120), whole)
 
 
 def test_zarr_gives_an_array_that_is_computed_when_it_is_read(noisy, whole):

@@ -7,6 +7,7 @@ import glob
 import os
 import stat
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_noise2score.cli.console import note
@@ -24,6 +25,8 @@ from napari_noise2score.images.unfinished import SUFFIX as UNFINISHED
 from napari_noise2score.settings import StartFrom
 
 _MAGIC = frozenset('*?[')
+_LISTED = 4
+"""Most files that a line names."""
 
 
 def files_of(
@@ -38,7 +41,8 @@ def files_of(
     A folder stands for the images in it except PNG and NPY, sorted by name, without hidden ones; a
     pattern such as ``data/*.tif`` for those that match it; a plate or a file of several scenes for
     the fields or scenes that are wanted. What is found in these ways is told.
-    An OME-Zarr, which is a folder or a URL, counts as one file.
+    An OME-Zarr, which is a folder or a URL, counts as one file. An image in several files of an
+    OME-TIFF stands for itself once, also if all of them are named.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ def files_of(
         If there is no file at all.
     """
     outputs = {path.resolve() for path in besides}
-    found: list[Path] = []
+    found: list[_Image] = []
     wrong: list[tuple[Path, InputError]] = []
     for path in named:
         try:
@@ -78,7 +82,7 @@ def files_of(
                 wrong.append((match, error))
     if not found:
         raise wrong[0][1] if wrong else InputError(f'no image begins in these files; {NEEDED}')
-    return found, wrong
+    return _once(found), wrong
 
 
 def other_inputs(options: argparse.Namespace, *names: str) -> list[Path]:
@@ -154,7 +158,53 @@ def _fields(path: Path, scene: str | None, told: bool = False) -> list[Path]:
     return found
 
 
-def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image of the command line.
+
+    Attributes
+    ----------
+    path : Path
+        Its path, with the scene.
+    begin : tuple of Path
+        The files in which it begins, if these may be others; see `images.formats.Scenes`.
+    """
+
+    path: Path
+    begin: tuple[Path, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        return split_scene(self.path)[0].resolve()
+
+    @property
+    def elsewhere(self) -> frozenset[Path]:
+        """The files in which it begins, if it does not begin in its own."""
+        begin = frozenset(one.resolve() for one in self.begin)
+        return frozenset() if self.file in begin else begin
+
+
+def _once(images: Sequence[_Image]) -> list[Path]:
+    """The images, but those in several files of a set once: by the file in which they begin."""
+    files = {image.file for image in images}
+    found: list[Path] = []
+    left: list[Path] = []
+    seen: set[tuple[frozenset[Path], str | None]] = set()
+    for image in images:
+        elsewhere = image.elsewhere
+        key = elsewhere, split_scene(image.path)[1]
+        if elsewhere and (elsewhere <= files or key in seen):
+            left.append(image.path)
+            continue
+        seen.add(key)
+        found.append(image.path)
+    if left:
+        names = ', '.join(map(str, left[:_LISTED])) + (' ...' if len(left) > _LISTED else '')
+        note(f'{names}: left out, because the image is named by another of its files too')
+    return found
+
+
+def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[_Image]:
     """The images of a file; what cannot be read is left to the reading, which says why."""
     from napari_noise2score.images.formats import choose_scenes
     from napari_noise2score.images.ome_zarr import named
@@ -164,12 +214,13 @@ def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[Path]:
     except InputError:
         if wanted is not None or split_scene(path)[1] is not None:
             raise
-        return [path]
+        return [_Image(path)]
     if not scenes.paths and told:  # named by itself, it stands for the whole image
-        return [path]
+        return [_Image(path, scenes.begin)]
     if scenes.note and (told or len(scenes.paths) != 1):
         note(f'{named(path)}: {scenes.note}')
-    return list(scenes.paths)
+    begin = scenes.begin or (split_scene(path)[0],) * len(scenes.paths)
+    return [_Image(one, (first,)) for one, first in zip(scenes.paths, begin, strict=False)]
 
 
 def existing_image(path: Path) -> Path:

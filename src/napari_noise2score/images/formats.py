@@ -140,10 +140,14 @@ class Scenes:
         reading. Empty if no image begins in the file, but it is part of one.
     note : str
         Which images there are, and which are left out; empty for a single image.
+    begin : tuple of Path
+        The file in which each of these images begins, if they are in several files; without
+        ``paths``, the files in which images begin of which this one has a part.
     """
 
     paths: tuple[Path, ...]
     note: str = ''
+    begin: tuple[Path, ...] = ()
 
 
 def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Scenes:
@@ -168,25 +172,32 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
     if inner is not None:
         return Scenes((file / str(_number(inner, list_scenes(file), file)),))
     numbers: Sequence[int] | None = None
+    begin: Sequence[Path] | None = None
     if is_zarr(path):
         series = ome_zarr.series_of(path)
         if len(series) < 2:
             return Scenes(tuple(series) or (whole,))
         paths, names = list(series), list(series.values())
     else:
+        begin = tiff.beginnings(file) if _kind(file) == 'tiff' else None
         if wanted is None and _kind(file) == 'tiff':
-            numbers = tiff.own_scenes(file)
-            if numbers is None:
+            if begin is None:
                 return Scenes((whole,))
+            numbers = [number for number, first in enumerate(begin) if first == file]
             if not numbers:
-                return Scenes((), 'is part of an image that begins in another file')
+                words = 'is part of an image that begins in another file'
+                return Scenes((), words, tuple(begin))
         names = list(list_scenes(file))
         paths = [file / str(number) for number in range(len(names))]
     chosen = None if wanted in (None, ALL) else _number(str(wanted), names, whole)
     if len(names) == 1:
-        return Scenes((whole,))
+        return Scenes((whole,), begin=tuple(begin or ()))
     numbers = [chosen] if chosen is not None else numbers or range(len(names))
-    return Scenes(tuple(paths[n] for n in numbers), _scenes_words(numbers, names, chosen))
+    return Scenes(
+        tuple(paths[n] for n in numbers),
+        _scenes_words(numbers, names, chosen),
+        tuple(begin[n] for n in numbers) if begin is not None else (),
+    )
 
 
 def _number(wanted: str, names: Sequence[str], path: Path) -> int:

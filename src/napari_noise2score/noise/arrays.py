@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def _advice(kind: str) -> str:
 def as_numpy(part: Any) -> NDArray[Any]:
     """A part of any array as a NumPy array of numbers; booleans become 0 and 1 in ``uint8``."""
     if hasattr(part, 'compute'):  # dask
-        part = part.compute()
+        part = part.compute(scheduler='synchronous') if _in_task() else part.compute()
     if hasattr(part, 'detach'):  # torch: no gradient, in the memory of the processor
         part = part.detach().cpu()
         if str(part.dtype) == 'torch.bfloat16':
@@ -94,6 +95,19 @@ def as_numpy(part: Any) -> NDArray[Any]:
     if values.dtype.kind == 'V':
         return values.astype(np.float32)
     return values.view(np.uint8) if values.dtype.kind == 'b' else values
+
+
+def _in_task() -> bool:
+    """Whether a worker of a dask cluster computes this: it must not wait for other workers."""
+    if 'distributed' not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 class _Converted:

@@ -51,10 +51,22 @@ class CleanImage(IndexedArray):
     def __init__(self, correction: ImageCorrection) -> None:
         super().__init__(correction.shape, correction.dtype)
         self._correction = correction
+        self.axes = correction.source.axes
+        self._begin()
+
+    def _begin(self) -> None:
         self._planes: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self.axes = correction.source.axes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the planes that are kept: another process computes its own."""
+        own = ('_planes', '_bytes', '_lock')
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
 
     @property
     def correction(self) -> ImageCorrection:

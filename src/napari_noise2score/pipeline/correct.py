@@ -205,6 +205,10 @@ class ImageCorrection:
         self.folder: Path | None = None
         self._begun = 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the estimates of large planes: their files belong to this process."""
+        return {**vars(self), '_large': OrderedDict()}
+
     @property
     def source(self) -> ImageSource:
         """The noisy image."""

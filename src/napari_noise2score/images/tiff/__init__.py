@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_noise2score.images.tiff.reading import TiffImage, read_tiff
 from napari_noise2score.images.tiff.record import record_of
-from napari_noise2score.images.tiff.scenes import own_scenes, tiff_scenes
+from napari_noise2score.images.tiff.scenes import beginnings, tiff_scenes
 from napari_noise2score.images.tiff.writing import (
     SUFFIXES,
     check_writable_as,
@@ -15,8 +15,8 @@ from napari_noise2score.images.tiff.writing import (
 __all__ = [
     'SUFFIXES',
     'TiffImage',
+    'beginnings',
     'check_writable_as',
-    'own_scenes',
     'read_tiff',
     'record_of',
     'tiff_scenes',

@@ -35,12 +35,11 @@ def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
         return tuple(str(series.name) for series in images_of(candidates, path))
 
 
-def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
-    """Numbers of the images of an OME-TIFF that begin in this file; None for a single image in a
-    single file.
+def beginnings(path: str | os.PathLike[str]) -> tuple[Path, ...] | None:
+    """The file in which each image of an OME-TIFF begins, which may be another one of its set;
+    None for a single image in a single file.
 
-    The others are in other files of its set. In a TIFF of another kind several images are often a
-    preview or a label, so they do not count.
+    In a TIFF of another kind several images are often a preview or a label, so they do not count.
 
     Raises
     ------
@@ -56,12 +55,12 @@ def own_scenes(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
             if set(parts) <= {path}:
                 return None
             if path in parts:  # without opening all files of the set
-                return (0,) if parts[0] == path else ()
+                return (parts[0],)
         _, candidates, _ = opened(path, stack)
         images = images_of(candidates, path)
         if any(image.kind not in _SETS for image in images):
             return None
-        return tuple(n for n, image in enumerate(images) if _begins_in(image, path))
+        return tuple(_beginning(image, path) for image in images)
 
 
 def _parts_of_set(xml: str, path: Path) -> list[Path]:
@@ -76,8 +75,8 @@ def _parts_of_set(xml: str, path: Path) -> list[Path]:
     return [one for one in dict.fromkeys(parts) if one == path or one.is_file()]
 
 
-def _begins_in(image: TiffPageSeries, path: Path) -> bool:
-    """Whether the first page of an image that is there is in this file."""
+def _beginning(image: TiffPageSeries, path: Path) -> Path:
+    """The file of the first page of an image that is there; the path itself if it is that."""
     first = next((page for page in image.pages if page is not None), image.keyframe)
-    file = str(first.parent.filehandle.path)
-    return os.path.realpath(file) == os.path.realpath(path)
+    file = Path(first.parent.filehandle.path)
+    return path if os.path.realpath(file) == os.path.realpath(path) else file
