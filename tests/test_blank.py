@@ -8,12 +8,14 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_noise2score.analysis.noise_parameters import compare_parameters
 from napari_noise2score.analysis.training_effect import training_difference
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.noise.blank import blank_everywhere
 from napari_noise2score.noise.families import Bernoulli, Gamma, PoissonGaussian
 from napari_noise2score.noise.local_score import Correction
 from napari_noise2score.noise.request import NoiseRequest
@@ -191,7 +193,7 @@ def test_a_time_point_that_is_trained_for_itself_may_be_empty():
         (
             np.array([0, 255])[:, None, None] * np.ones((64, 64)),
             'CYX',
-            r'constant in every channel \(C 0: constant 0, C 1: constant 255\)',
+            r'without noise in every channel \(C 0: constant \(0\), C 1: constant \(255\)\)',
         ),
     ],
 )
@@ -425,6 +427,35 @@ def test_a_channel_that_is_a_mask_is_left_as_it_is():
         InputError, match=r'no noise was detected: the image is without noise \(0, 255\)'
     ):
         denoise(stack[:, 1], 'TYX', SETTINGS)
+
+
+@pytest.mark.parametrize('kind', ['tiles', 'labels', 'smooth'])
+def test_a_channel_without_noise_is_left_as_it_is(kind):
+    rows, columns = np.indices((SIDE, SIDE))
+    tiles = (rows // 8 * (SIDE // 8) + columns // 8) * 7
+    texture = ndimage.gaussian_filter(np.random.default_rng(2).normal(size=(SIDE, SIDE)), 1.8)
+    labels, _ = ndimage.label(texture > 0.15)
+    smooth = 1000 + 900 * np.sin(rows / 30) * np.cos(columns / 40)
+    values = {'tiles': tiles, 'labels': labels, 'smooth': smooth}[kind].astype(np.float32)
+    assert len(np.unique(values)) > 40
+    stack = np.stack([frames(2).astype(np.float32), np.stack([values, values])], axis=1)
+    result = denoise(stack, 'TCYX', SETTINGS)
+    np.testing.assert_array_equal(result.image[:, 1], stack[:, 1])
+    assert error(result.image[:, 0], scene()) < 0.5 * error(stack[:, 0], scene())
+    assert any('C 1 is without noise' in text for text in result.report['warnings'])
+    with pytest.raises(InputError, match='no noise was detected'):
+        denoise(stack[:, 1], 'TYX', SETTINGS)
+
+
+def test_images_that_have_equal_neighbours_are_no_labels():
+    rng = np.random.default_rng(0)
+    beads = ndimage.gaussian_filter((rng.random((SIDE, SIDE)) > 0.995) * 1.0, 2)
+    dim = rng.poisson(0.02 + 90 * beads / beads.max())
+    large = np.kron(frames(1)[0, :24, :24], np.ones((4, 4), int))
+    rounded = np.round(scene() + 0.05 * rng.normal(size=(SIDE, SIDE)))
+    for plane in (dim, large, rounded, ndimage.gaussian_filter(frames(1)[0], 3)):
+        assert len(np.unique(plane)) > 40
+        assert not blank_everywhere(plane)
 
 
 @pytest.mark.parametrize('fill', [np.nan, -1.0, -np.inf])

@@ -11,6 +11,10 @@ class InputError(ValueError):
     """Something given is not acceptable; the text says what was got and what would be."""
 
 
+class NoNoiseError(InputError):
+    """An image has no noise: it is constant, or was processed."""
+
+
 class TrainingError(Exception):
     """The training failed and has no usable score; the text says what to change."""
 

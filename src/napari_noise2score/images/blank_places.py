@@ -213,8 +213,8 @@ def constant_channel_message(channel: Channel) -> str:
 def constant_image_message(channels: Sequence[Channel]) -> str:
     """Error message for an image in which all channels are blank everywhere."""
     several = len(channels) > 1
-    each = ', '.join(f'{c.words}: {_value_words(_values_of(c))}' for c in channels[:_LISTED])
-    what = f'constant in every channel ({each})' if several else _nothing_words(channels[0])
+    each = ', '.join(f'{c.words}: {_nothing_words(c)}' for c in channels[:_LISTED])
+    what = f'without noise in every channel ({each})' if several else _nothing_words(channels[0])
     return f'no noise was detected: the image is {what}; a noisy, unprocessed image is needed'
 
 

@@ -41,9 +41,15 @@ _ROUND_A_SPECK = 7
 _MOST_VALUES, _ROUNDS = 32, 12
 _LOOKED_AT = 4096
 """Pixels of a plane whose values are counted first, about."""
+_LABELS_LOOKED_AT = 1 << 16
+"""Pixels of a plane of which it is asked whether they are labels, about."""
 _JUMP, _NEAR = 4.0, 0.1
 """Noise standard deviations that separate a jump from a saturation, and the minimum share of the
 surrounding pixels below that distance in a saturation."""
+_ALIKE, _OWN, _JUMPS = 0.8, 0.8, 0.5
+"""Least shares in a plane of labels: of pixels that are equal to the next one (of an image whose
+pixels were repeated 4 times in each direction, 0.75 are); of the pixels of a value that have a
+neighbour of the same value; and of steps between neighbours that are more than one."""
 _ALIEN = 0.01
 """Share of surrounding pixels with the value of a place, below which those that touch it belong to
 it."""
@@ -69,6 +75,8 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
     even = _even(plane)
     if even is None:
         return mask
+    if _has_labels(plane):
+        return np.ones(plane.shape, bool)
     top = plane.max() if mask is None else plane[~mask].max()
     found = []
     for value, size in _likely(plane, even):
@@ -103,8 +111,9 @@ def _box(mask: Mask) -> tuple[slice, ...]:
 def blank_everywhere(plane: NDArray[np.generic]) -> bool:
     """Whether a plane has no place with noise: a single value, a mask, a drawing."""
     some = plane.reshape(-1)[:: max(1, plane.size // _LOOKED_AT)]
-    if len(np.unique(some[np.isfinite(some)])) > _MOST_VALUES:
-        return False  # no more values than that are blank ones
+    many = len(np.unique(some[np.isfinite(some)])) > _MOST_VALUES
+    if many and np.mean(plane[:, 1:] == plane[:, :-1]) < _ALIKE:
+        return False  # of so many values only labels are everywhere
     mask = blank(plane)
     return mask is not None and bool(mask.all())
 
@@ -130,6 +139,32 @@ def _even(plane: NDArray[np.generic]) -> Mask | None:
                 place = _covered(line, _LEAST, axis)
                 mask = place if mask is None else mask | place
     return mask
+
+
+def _has_labels(plane: NDArray[np.generic]) -> bool:
+    """Whether a plane has the numbers of objects: many values, each with neighbours of its own.
+
+    An image that is rounded to whole numbers, with hardly any noise, has these too; but there the
+    steps between neighbours are single ones.
+    """
+    along, down = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
+    if along.mean() < _ALIKE or down.mean() < _ALIKE:
+        return False
+    with_own = np.zeros(plane.shape, bool)
+    for same, before, after in (
+        (along, np.s_[:, :-1], np.s_[:, 1:]),
+        (down, np.s_[:-1], np.s_[1:]),
+    ):
+        with_own[before] |= same
+        with_own[after] |= same
+    step = max(1, plane.size // _LABELS_LOOKED_AT)
+    values, code = np.unique(plane.ravel()[::step], return_inverse=True)
+    if len(values) <= _MOST_VALUES:
+        return False
+    share = np.bincount(code, with_own.ravel()[::step]) / np.bincount(code)
+    levels = plane.astype(np.float64)
+    steps = np.abs(np.concatenate([np.diff(levels, axis=axis).ravel() for axis in (0, 1)]))
+    return bool(share.mean() > _OWN and np.mean(steps[steps > 0] > 1) > _JUMPS)
 
 
 def _likely(plane: NDArray[np.generic], even: Mask) -> list[tuple[Any, int]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, NoNoiseError
 from napari_noise2score.images.blank_places import BlankPlaces
 from napari_noise2score.images.pixel_maps import maps_for
 from napari_noise2score.images.sampling import highest_level, sample_planes
@@ -73,6 +74,7 @@ def model_noise(
         correlation cannot be measured.
     constant_too : bool
         Whether an image may be constant in every channel; one of several images may be constant.
+        One of several channels that is constant, or has no noise, is returned as it is.
 
     Raises
     ------
@@ -80,9 +82,12 @@ def model_noise(
         If the noise is not given and cannot be estimated, or if every channel is constant.
     """
     noise = noise or NoiseRequest()
-    channels, constant = [], []
+    channels: list[PreparedChannel] = []
+    constant: list[Channel] = []
     for channel in source.channels(separate):
-        ready = _prepared(channel, noise, refine)
+        ready = None
+        with _may_lack_noise(channel):
+            ready = _prepared(channel, noise, refine)
         if ready is None:
             constant.append(channel)
         else:
@@ -91,6 +96,16 @@ def model_noise(
     if not constant_too:
         check_noisy([prepared])
     return prepared
+
+
+@contextmanager
+def _may_lack_noise(channel: Channel) -> Iterator[None]:
+    """That one of several channels has no noise is no error: it is returned as it is."""
+    try:
+        yield
+    except NoNoiseError:
+        if not channel.words:
+            raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,6 +305,8 @@ def _with_maps(
 def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit | None:
     """Blind noise estimate of one channel, from some of its planes; None if all are constant.
 
+    None also for one of several channels that has no noise.
+
     Parameters
     ----------
     channel : Channel
@@ -302,6 +319,13 @@ def estimate_channel(channel: Channel, refine: Refine | None = None) -> NoiseFit
     InputError
         If there is no noise, or the image is too small for an estimate.
     """
+    fit = None
+    with _may_lack_noise(channel):
+        fit = _estimated(channel, refine)
+    return fit
+
+
+def _estimated(channel: Channel, refine: Refine | None) -> NoiseFit | None:
     places, sample = sample_planes(channel)
     if not sample:
         return None
@@ -317,7 +341,7 @@ def _estimate(channel: Channel, sample: list[NDArray[Any]]) -> NoiseFit:
     try:
         return estimate_noise(sample)
     except InputError as error:
-        raise InputError(f'{channel.name}: {error}') from error
+        raise type(error)(f'{channel.name}: {error}') from error
 
 
 def _resolved(noise: NoiseRequest, fit: NoiseFit, channel: Channel) -> NoiseFamily:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_noise2score.errors import InputError
+from napari_noise2score.errors import InputError, NoNoiseError
 from napari_noise2score.noise.arrays import as_numpy, check_array, readable
 from napari_noise2score.noise.blank import blank, single_valued
 from napari_noise2score.noise.correlation import Correlation
@@ -40,6 +40,8 @@ _NO_NOISE = (
 )
 _ROUNDING = 1.25 / 12
 """Noise variance of whole numbers up to which it is that of their rounding (1 / 12)."""
+_LEAST_NOISE = 1e-6
+"""Smallest standard deviation of noise, of the range of grey levels."""
 _FEW_VALUES, _OF_PHOTONS = 8.0, 0.5
 """Grey levels of binary frames and the like, and grey levels per photon that are counted."""
 _FEWEST_LEVELS = 3
@@ -107,7 +109,7 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     numbers, masks = _with_image(numbers, masks)
     there = [place for place, own in enumerate(numbers) if own]
     if not there:
-        raise InputError(_NO_NOISE)
+        raise NoNoiseError(_NO_NOISE)
     unit = IntensityUnit.of(
         [
             stacks[place][number] if mask is None else stacks[place][number][~mask]
@@ -123,8 +125,8 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
     empty = 1 - values.count / sum(frame.size for frame in counted)
 
     evidence, pairs = _evidence(usable, counts, saturation)
-    if evidence.level.size == 0 or not evidence.variance.max() > 0:
-        raise InputError(_NO_NOISE)
+    if evidence.level.size == 0 or not _is_noise(evidence):
+        raise NoNoiseError(_NO_NOISE)
     line = photon_transfer_line(evidence)
     cut = 0.0
     if values.may_be_clipped_below:
@@ -156,6 +158,11 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
         cut,
         rounded=whole and _is_rounding(fitted, points),
     )
+
+
+def _is_noise(points: PhotonTransfer) -> bool:
+    """Whether the variance is more than the rounding to single precision gives."""
+    return bool(points.variance.max() > (_LEAST_NOISE * np.ptp(points.level)) ** 2)
 
 
 def _is_rounding(line: PhotonTransferLine, points: PhotonTransfer) -> bool:
