@@ -142,16 +142,17 @@ def predict_clean(
     done = 0
     while done < count:
         jobs = (one for place in range(done, count) for one in tiles_of(place))
-        averages = [
-            ViewAverage(
-                each.denoiser([planes], where, precision or Precision(where, reduced=reduced)),
-                planes,
-                views,
-                sigma_a,
-            )
-            for each, where in _copies(model, devices[: (count - done) * len(cuts)])
-        ]
+        averages: list[ViewAverage] = []
         try:
+            averages += (
+                ViewAverage(
+                    each.denoiser([planes], where, precision or Precision(where, reduced=reduced)),
+                    planes,
+                    views,
+                    sigma_a,
+                )
+                for each, where in _copies(model, devices[: (count - done) * len(cuts)])
+            )
             with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
                 for job, clean in finished:
                     _put(result[job.place], job, clean, cuts[job.order][1], wanted)
@@ -170,7 +171,7 @@ def predict_clean(
                 devices, precision = (torch.device('cpu'),), None
             where = ', '.join(map(str, devices))
             log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
-            del averages
+            averages.clear()
             free_memory()
     return result
 
