@@ -154,9 +154,9 @@ if sys.argv[1] == 'keep':
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 begin = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(50):
-    block = libc.malloc(4 << 20)
-    ctypes.memset(block, 1, 4 << 20)
+for _ in range(20):
+    block = libc.malloc(48 << 20)
+    ctypes.memset(block, 1, 48 << 20)
     libc.free(block)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begin)
 """

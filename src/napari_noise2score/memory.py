@@ -8,8 +8,9 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 _GROUPS = Path('/proc/self/cgroup')
@@ -19,8 +20,11 @@ _NO_MEMORY = ('out of memory', 'not enough memory', "can't allocate memory")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of the options in glibc's ``malloc.h``."""
-_LARGEST_KEPT = 32 << 20
-"""Bytes; ``DEFAULT_MMAP_THRESHOLD_MAX`` of glibc."""
+_LARGEST_KEPT = 256 << 20, 32 << 20
+"""Bytes of the largest block that is kept, the first that is accepted: the features of a large
+tile are 32 MiB and more, and older versions of glibc accept no more than that."""
+_ALL = 2**31 - 1
+"""Free memory that is kept at most: the largest number that ``mallopt`` takes."""
 _BEYOND = 1.1
 """Part of its limit from which a program is stopped."""
 _SELDOM = 0.1
@@ -87,25 +91,34 @@ def used() -> int:
 def give_back() -> None:
     """Give memory that is free in this process back to the system, where that can be asked for."""
     gc.collect()
-    if sys.platform == 'linux':
-        trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # of glibc
-        if trim is not None:
-            trim(0)
+    trim()
 
 
+def trim() -> None:
+    """As `give_back`, of what is free by now; in any thread."""
+    of_glibc = _of_glibc('malloc_trim')
+    if of_glibc is not None:
+        of_glibc(0)
+
+
+@cache
 def keep_freed() -> None:
     """Let this process use freed memory again instead of asking the system for it each time.
 
-    A network needs and frees the same memory many times a second. Glibc keeps what is freed, up to
-    a limit that it adapts, but not where ``MALLOC_TRIM_THRESHOLD_`` is set, as Dask does for its
-    workers: then a third of the processor time goes into new pages. Here the limit is the largest
-    that glibc adapts to. `give_back` returns the memory at the end.
+    A network needs and frees the same memory many times a second. Glibc keeps what is freed, but
+    not blocks of 32 MiB and more, and next to nothing where ``MALLOC_TRIM_THRESHOLD_`` is set, as
+    Dask does for its workers: then up to a third of the time goes into new pages. `give_back`
+    returns the memory at the end.
     """
-    if sys.platform == 'linux':
-        option = getattr(ctypes.CDLL(None), 'mallopt', None)  # of glibc
-        if option is not None:
-            option(_MMAP_THRESHOLD, _LARGEST_KEPT)
-            option(_TRIM_THRESHOLD, 2 * _LARGEST_KEPT)
+    option = _of_glibc('mallopt')
+    if option is not None:
+        any(option(_MMAP_THRESHOLD, size) for size in _LARGEST_KEPT)
+        option(_TRIM_THRESHOLD, _ALL)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; None if it has none of this name."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == 'linux' else None
 
 
 LIMIT = MemoryLimit()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
+from napari_noise2score.memory import keep_freed
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import Network
@@ -119,6 +120,7 @@ def predict_clean(
         If there is no such device.
     """
     devices = choose_devices(device)
+    keep_freed()
     reduced = False if exact else None
     views = [(first_view + number) % 8 for number in range(orientations)]
     only = range(planes.shape[0]) if only is None else only
