@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 _GROUPS = Path('/proc/self/cgroup')
@@ -20,9 +19,10 @@ _NO_MEMORY = ('out of memory', 'not enough memory', "can't allocate memory")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of the options in glibc's ``malloc.h``."""
-_LARGEST_KEPT = 256 << 20, 32 << 20
-"""Bytes of the largest block that is kept, the first that is accepted: the features of a large
-tile are 32 MiB and more, and older versions of glibc accept no more than that."""
+_LARGEST_KEPT = 256 << 20
+"""Bytes of the largest block that is kept: the features of a large tile are 32 MiB and more."""
+_USUAL = 32 << 20
+"""Bytes of the largest block that glibc keeps by itself; it keeps twice that in all."""
 _ALL = 2**31 - 1
 """Free memory that is kept at most: the largest number that ``mallopt`` takes."""
 _BEYOND = 1.1
@@ -95,25 +95,30 @@ def give_back() -> None:
 
 
 def trim() -> None:
-    """As `give_back`, of what is free by now; in any thread."""
-    of_glibc = _of_glibc('malloc_trim')
-    if of_glibc is not None:
-        of_glibc(0)
+    """As `give_back`, of what is free by now, in any thread; ends `keep_freed`."""
+    _keep(_USUAL, 2 * _USUAL)
+    give = _of_glibc('malloc_trim')
+    if give is not None:
+        give(0)
 
 
-@cache
 def keep_freed() -> None:
     """Let this process use freed memory again instead of asking the system for it each time.
 
     A network needs and frees the same memory many times a second. Glibc keeps what is freed, but
     not blocks of 32 MiB and more, and next to nothing where ``MALLOC_TRIM_THRESHOLD_`` is set, as
-    Dask does for its workers: then up to a third of the time goes into new pages. `give_back`
-    returns the memory at the end.
+    Dask does for its workers: then up to a third of the time goes into new pages. `trim` and
+    `give_back` end this and return the memory.
     """
+    _keep(_LARGEST_KEPT, _ALL)
+
+
+def _keep(block: int, free: int) -> None:
+    """The largest block of memory that is kept when it is freed, and how much in all, bytes."""
     option = _of_glibc('mallopt')
     if option is not None:
-        any(option(_MMAP_THRESHOLD, size) for size in _LARGEST_KEPT)
-        option(_TRIM_THRESHOLD, _ALL)
+        option(_MMAP_THRESHOLD, block) or option(_MMAP_THRESHOLD, _USUAL)  # as old versions take
+        option(_TRIM_THRESHOLD, free)
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

@@ -219,8 +219,9 @@ def _scenes(path: Path, wanted: str | None, *, told: bool) -> list[_Image]:
         return [_Image(path, scenes.begin)]
     if scenes.note and (told or len(scenes.paths) != 1):
         note(f'{named(path)}: {scenes.note}')
-    begin = scenes.begin or (split_scene(path)[0],) * len(scenes.paths)
-    return [_Image(one, (first,)) for one, first in zip(scenes.paths, begin, strict=False)]
+    if not scenes.begin:
+        return [_Image(one) for one in scenes.paths]
+    return [_Image(one, (first,)) for one, first in zip(scenes.paths, scenes.begin, strict=False)]
 
 
 def existing_image(path: Path) -> Path:

@@ -189,6 +189,8 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
                 return Scenes((), words, tuple(begin))
         names = list(list_scenes(file))
         paths = [file / str(number) for number in range(len(names))]
+    if begin is not None and len(begin) != len(names):
+        begin = None  # of a set whose other files are not looked into
     chosen = None if wanted in (None, ALL) else _number(str(wanted), names, whole)
     if len(names) == 1:
         return Scenes((whole,), begin=tuple(begin or ()))
