@@ -453,7 +453,10 @@ def test_images_that_have_equal_neighbours_are_no_labels():
     dim = rng.poisson(0.02 + 90 * beads / beads.max())
     large = np.kron(frames(1)[0, :24, :24], np.ones((4, 4), int))
     rounded = np.round(scene() + 0.05 * rng.normal(size=(SIDE, SIDE)))
-    for plane in (dim, large, rounded, ndimage.gaussian_filter(frames(1)[0], 3)):
+    masked = np.where(np.hypot(*(np.indices((SIDE, SIDE)) - SIDE / 2)) < SIDE / 4, large, 0)
+    twice = np.kron(frames(1)[0, 24:72, 24:72], np.ones((2, 2), int))
+    twice[:, : 2 * SIDE // 3] = 0
+    for plane in (dim, large, masked, twice, rounded, ndimage.gaussian_filter(frames(1)[0], 3)):
         assert len(np.unique(plane)) > 40
         assert not blank_everywhere(plane)
 

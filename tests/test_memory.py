@@ -148,16 +148,16 @@ def test_the_memory_of_this_process_is_measured():
 
 PAGES = """
 import ctypes, resource, sys
-from napari_noise2score.memory import keep_freed
-if sys.argv[1] == 'keep':
-    keep_freed()
+from contextlib import nullcontext
+from napari_noise2score.memory import keeping_freed
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 begin = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    block = libc.malloc(48 << 20)
-    ctypes.memset(block, 1, 48 << 20)
-    libc.free(block)
+with keeping_freed() if sys.argv[1] == 'keep' else nullcontext():
+    for _ in range(20):
+        block = libc.malloc(48 << 20)
+        ctypes.memset(block, 1, 48 << 20)
+        libc.free(block)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begin)
 """
 

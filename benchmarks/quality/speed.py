@@ -5,8 +5,8 @@
 
 The stack is synthetic. A prediction is all that comes after the training, with the default number
 of views: what the other frames say is weighted, the form of the correction selected, and the
-clean image computed; the faster of two counts. What a training gives does not matter here, so it is
-short. Noise2Void comes first: later the process would use its memory as ours asks for it, which
+clean image computed; the faster of two counts. What a training gives does not matter here, so it
+is short. Noise2Void comes first: later the process would use its memory as ours asks for it, which
 makes Noise2Void faster than it is by itself. The share of the peak is that of the convolutions
 which cannot be avoided, those of all pixels in all views; the peak is a convolution of 64 features
 alone, the faster of before and after.

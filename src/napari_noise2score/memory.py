@@ -6,6 +6,7 @@ import ctypes
 import gc
 import re
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -95,22 +96,43 @@ def give_back() -> None:
 
 
 def trim() -> None:
-    """As `give_back`, of what is free by now, in any thread; ends `keep_freed`."""
-    _keep(_USUAL, 2 * _USUAL)
+    """As `give_back`, of what is free by now, in any thread; takes some milliseconds."""
     give = _of_glibc('malloc_trim')
     if give is not None:
         give(0)
 
 
-def keep_freed() -> None:
+class _Users:
+    """How many parts of the program use `keeping_freed` now."""
+
+    def __init__(self) -> None:
+        self.count, self.lock = 0, threading.Lock()
+
+
+_USERS = _Users()
+
+
+@contextmanager
+def keeping_freed() -> Iterator[None]:
     """Let this process use freed memory again instead of asking the system for it each time.
 
     A network needs and frees the same memory many times a second. Glibc keeps what is freed, but
     not blocks of 32 MiB and more, and next to nothing where ``MALLOC_TRIM_THRESHOLD_`` is set, as
-    Dask does for its workers: then up to a third of the time goes into new pages. `trim` and
-    `give_back` end this and return the memory.
+    Dask does for its workers: then up to a third of the time goes into new pages. When the last
+    part of the program has ended this, the memory is given back.
     """
-    _keep(_LARGEST_KEPT, _ALL)
+    with _USERS.lock:
+        _USERS.count += 1
+        if _USERS.count == 1:
+            _keep(_LARGEST_KEPT, _ALL)
+    try:
+        yield
+    finally:
+        with _USERS.lock:
+            _USERS.count -= 1
+            if not _USERS.count:
+                _keep(_USUAL, 2 * _USUAL)
+                trim()
 
 
 def _keep(block: int, free: int) -> None:

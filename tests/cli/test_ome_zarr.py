@@ -13,6 +13,7 @@ import zarr
 from napari_noise2score.cli import main
 from napari_noise2score.cli.inputs import files_of
 from napari_noise2score.cli.outputs import Place, result_name, targets
+from napari_noise2score.cli.results import Results
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.acquisition import Acquisition, ChannelInfo, Spacing
 from napari_noise2score.images.ome_zarr import read_ome_zarr, write_ome_zarr
@@ -152,6 +153,19 @@ def test_a_result_whose_difference_is_missing_is_made_again_with_it(cells, capsy
     capsys.readouterr()
     shutil.copytree(cells, 'change.zarr')  # now it is somebody else's
     assert 'change.zarr: exists already, and is not a result' in refused(capsys, *call)
+
+
+def test_what_appears_at_the_place_of_a_result_meanwhile_is_kept(cells, monkeypatch, capsys):
+    real = Results.check_input
+
+    def then_appears(self, number):
+        real(self, number)
+        shutil.copytree(cells, 'out.zarr')  # by somebody else
+
+    monkeypatch.setattr(Results, 'check_input', then_appears)
+    assert main(['denoise', str(cells), '--output', 'out.zarr', *AT_ONCE]) == 1
+    assert 'out.zarr: exists already' in capsys.readouterr().err
+    assert list(snapshot(Path('out.zarr')).values()) == list(snapshot(cells).values())
 
 
 def test_several_images_go_into_a_folder_each_as_it_came(cells, frames, capsys):

@@ -17,7 +17,6 @@ from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
 
 from napari_noise2score._widget.jobs import Event, Job, MakeJob, Update, warm_up
-from napari_noise2score.memory import trim
 
 INTERVAL = 0.1
 """Minimum time between two updates, s."""
@@ -176,7 +175,6 @@ def background_job(job: Job, flags: Flags) -> Generator[Event, None, Ending]:
         return Ending(error)
     finally:
         job.close()
-        trim()
     return Ending()
 
 

@@ -232,7 +232,7 @@ def _estimated(options: argparse.Namespace, source: ImageSource) -> _Found:
     lines = []
     for place, fit in fits:
         if fit is None:
-            lines.append(f'{place_prefix(place)}constant, no noise')
+            lines.append(f'{place_prefix(place)}no noise')
             continue
         lines.append(f'{place_prefix(place)}{fit.family}')
         for name, error in fit.errors.items():

@@ -178,6 +178,10 @@ class _Image:
         return split_scene(self.path)[0].resolve()
 
     @property
+    def scene(self) -> str | None:
+        return split_scene(self.path)[1]
+
+    @property
     def elsewhere(self) -> frozenset[Path]:
         """The files in which it begins, if it does not begin in its own."""
         begin = frozenset(one.resolve() for one in self.begin)
@@ -186,14 +190,20 @@ class _Image:
 
 def _once(images: Sequence[_Image]) -> list[Path]:
     """The images, but those in several files of a set once: by the file in which they begin."""
-    files = {image.file for image in images}
+    there: dict[Path, set[str | None]] = {}
+    for image in images:
+        there.setdefault(image.file, set()).add(image.scene)
     found: list[Path] = []
     left: list[Path] = []
     seen: set[tuple[frozenset[Path], str | None]] = set()
     for image in images:
-        elsewhere = image.elsewhere
-        key = elsewhere, split_scene(image.path)[1]
-        if elsewhere and (elsewhere <= files or key in seen):
+        elsewhere, scene = image.elsewhere, image.scene
+        key = elsewhere, scene
+        named = all(
+            file in there and (scene is None or not there[file].isdisjoint([scene, None]))
+            for file in elsewhere
+        )
+        if elsewhere and (named or key in seen):
             left.append(image.path)
             continue
         seen.add(key)

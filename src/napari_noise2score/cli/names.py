@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,9 @@ class Names:
         if not tables and several and not is_ome_zarr(folder):
             in_folder = options.output.is_folder(files, several)
             tables = [folder / f'{NAME}{suffix}' for suffix in SUFFIXES if in_folder]
-        inputs = [*files, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
+        # of several files of one image, one stands for it: the others are inputs too
+        named = [path for path in options.images if os.path.isfile(path)]  # noqa: PTH113
+        inputs = [*files, *named, *other_inputs(options, 'dark', 'flat', 'model', 'init')]
         names = cls(files, wrong, inputs, goals, model_out, tables)
         check_names(names.outputs(options, range(len(files))), inputs)
         return names

@@ -58,7 +58,7 @@ class ResultInParts:
         from napari_noise2score.pipeline.results import Progress
 
         begin, task = time.perf_counter(), self.task
-        replaced = task.before.replaces and is_ome_zarr(path) and path.is_dir()
+        replaced = path in task.before.replaced and is_ome_zarr(path) and path.is_dir()
         unfinished = self.unfinished(path)
         try:
             if unfinished is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -117,7 +117,7 @@ class Results:
         task = self.tasks[number]
         for path, part in zip(task.targets, done.written, strict=True):
             if isinstance(part, Path):
-                self._write(path, partial(move, part), replaces=task.before.replaces)
+                self._write(path, partial(move, part), task.before.replaced)
             else:
                 self._lost(path, part)
         self._gains += done.gains
@@ -193,16 +193,16 @@ class Results:
             )
 
         clean, *maps = task.targets
-        replaces = task.before.replaces
+        replaced = task.before.replaced
         image: Any = result.image
         if isinstance(image, CleanImage):
             yield from self._in_parts(clean, task, result)
         else:
-            self._write(clean, lambda path: write(path, image), replaces=replaces)
+            self._write(clean, lambda path: write(path, image), replaced)
         for path in maps:
             with losing_one_output(partial(self._lost, path)):
                 change = yield from change_of(result, self.settings)
-                self._write(path, partial(write, values=change), replaces=replaces)
+                self._write(path, partial(write, values=change), replaced)
         self._record(result.number, result.report, self._pace.seconds)
 
     def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
@@ -258,12 +258,14 @@ class Results:
         now = time.perf_counter()
         self._due = now + _SELDOM * (now - begin)
 
-    def _write(self, path: Path, write: Callable[[Path], None], *, replaces: bool = False) -> None:
+    def _write(
+        self, path: Path, write: Callable[[Path], None], replaced: Collection[Path] = ()
+    ) -> None:
         """Write one file; if it cannot be written, the others still are.
 
-        An OME-Zarr that is there already is replaced only if ``replaces``.
+        An OME-Zarr that is there already is replaced only if it is one of ``replaced``.
         """
-        old = replaces and is_ome_zarr(path) and path.is_dir()
+        old = path in replaced and is_ome_zarr(path) and path.is_dir()
         aside = moved_aside(path) if old else nullcontext()
         with losing_one_output(partial(self._lost, path)), aside:
             write(path)

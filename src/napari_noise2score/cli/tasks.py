@@ -51,14 +51,14 @@ class Before:
         The outputs, as of `stamp`.
     crc32 : callable
         Reads the image; returns the checksum of its grey levels, empty if it cannot be read.
-    replaces : bool
-        Whether outputs that are there are replaced, also an OME-Zarr of this program.
+    replaced : frozenset of Path
+        Outputs that are replaced if they are there, also an OME-Zarr of this program.
     """
 
     origin: Origin
     stamp: Stamp
     crc32: Callable[[], str]
-    replaces: bool
+    replaced: frozenset[Path]
 
     def is_done(self, targets: Sequence[Path]) -> bool:
         """Whether the outputs are there, made from and with the same; see `origin.is_done`."""
@@ -143,10 +143,13 @@ class DoneBefore:
         named_file = targets[0] == self._output and not is_ome_zarr(targets[0])
         looks = not (self._again or named_file)
         crc32 = partial(self._origins.crc32, file)
-        before = Before(self._origins.of(file), stamp(targets), crc32, self._again or looks)
+        state = stamp(targets)
+        # not what others may put there meanwhile
+        there = {path for path, own in zip(targets, state, strict=True) if looks and own}
+        replaced = frozenset(targets if self._again else there)
+        before = Before(self._origins.of(file), state, crc32, replaced)
         self.known[file] = before
-        if before.replaces:
-            self.replaced.update(targets)
+        self.replaced |= replaced
         try:
             finished = looks and before.is_done(targets)
         except InputError as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_noise2score.errors import InputError
-from napari_noise2score.memory import give_back, keep_freed
+from napari_noise2score.memory import give_back, keeping_freed
 
 LOCAL = 'local:'
 """Begins the name of a cluster of the processor cores of this machine."""
@@ -288,10 +288,10 @@ def _work_on(
             f'a worker has {theirs}, but the process of the call {ours}; the same versions are '
             'needed for the same result'
         )
-    keep_freed()
     with _ONE, using(threads or distributed.get_worker().state.nthreads):
         try:
-            return work(shared, unit)
+            with keeping_freed():
+                return work(shared, unit)
         finally:
             give_back()
 

@@ -172,7 +172,7 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
     if inner is not None:
         return Scenes((file / str(_number(inner, list_scenes(file), file)),))
     numbers: Sequence[int] | None = None
-    begin: Sequence[Path] | None = None
+    begin: Sequence[tiff.Beginning] | None = None
     if is_zarr(path):
         series = ome_zarr.series_of(path)
         if len(series) < 2:
@@ -183,22 +183,22 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
         if wanted is None and _kind(file) == 'tiff':
             if begin is None:
                 return Scenes((whole,))
-            numbers = [number for number, first in enumerate(begin) if first == file]
+            numbers = [number for number, one in enumerate(begin) if one.file == file]
             if not numbers:
                 words = 'is part of an image that begins in another file'
-                return Scenes((), words, tuple(begin))
+                return Scenes((), words, tuple(one.file for one in begin if one.here))
         names = list(list_scenes(file))
         paths = [file / str(number) for number in range(len(names))]
     if begin is not None and len(begin) != len(names):
         begin = None  # of a set whose other files are not looked into
     chosen = None if wanted in (None, ALL) else _number(str(wanted), names, whole)
     if len(names) == 1:
-        return Scenes((whole,), begin=tuple(begin or ()))
+        return Scenes((whole,), begin=tuple(one.file for one in begin or ()))
     numbers = [chosen] if chosen is not None else numbers or range(len(names))
     return Scenes(
         tuple(paths[n] for n in numbers),
         _scenes_words(numbers, names, chosen),
-        tuple(begin[n] for n in numbers) if begin is not None else (),
+        tuple(begin[n].file for n in numbers) if begin is not None else (),
     )
 
 

@@ -50,6 +50,8 @@ _ALIKE, _OWN, _JUMPS = 0.8, 0.8, 0.5
 """Least shares in a plane of labels: of pixels that are equal to the next one (of an image whose
 pixels were repeated 4 times in each direction, 0.75 are); of the pixels of a value that have a
 neighbour of the same value; and of steps between neighbours that are more than one."""
+_PADDING = 0.05
+"""Share of the pixels from which a value may be that of padding, or the background of labels."""
 _ALIEN = 0.01
 """Share of surrounding pixels with the value of a place, below which those that touch it belong to
 it."""
@@ -144,6 +146,8 @@ def _even(plane: NDArray[np.generic]) -> Mask | None:
 def _has_labels(plane: NDArray[np.generic]) -> bool:
     """Whether a plane has the numbers of objects: many values, each with neighbours of its own.
 
+    Padding does not count: an enlarged image has equal neighbours too, but not as many.
+
     An image that is rounded to whole numbers, with hardly any noise, has these too; but there the
     steps between neighbours are single ones.
     """
@@ -161,7 +165,15 @@ def _has_labels(plane: NDArray[np.generic]) -> bool:
     values, code = np.unique(plane.ravel()[::step], return_inverse=True)
     if len(values) <= _MOST_VALUES:
         return False
-    share = np.bincount(code, with_own.ravel()[::step]) / np.bincount(code)
+    count = np.bincount(code)
+    other = ~np.isin(plane, values[count > _PADDING * count.sum()])
+    for same, both in (
+        (along, other[:, 1:] & other[:, :-1]),
+        (down, other[1:] & other[:-1]),
+    ):
+        if not same[both].mean() >= _ALIKE:  # nor if there are none
+            return False
+    share = np.bincount(code, with_own.ravel()[::step]) / count
     levels = plane.astype(np.float64)
     steps = np.abs(np.concatenate([np.diff(levels, axis=axis).ravel() for axis in (0, 1)]))
     return bool(share.mean() > _OWN and np.mean(steps[steps > 0] > 1) > _JUMPS)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.indexing import IndexedArray, places_of, without
+from napari_noise2score.memory import keeping_freed
 from napari_noise2score.pipeline.correct import ImageCorrection
 from napari_noise2score.pipeline.results import Corrected
 from napari_noise2score.progress import finish, relay
@@ -75,7 +76,8 @@ class CleanImage(IndexedArray):
 
     def values_at(self, wanted: Sequence[range]) -> NDArray[Any]:
         """Clean values at places along every axis."""
-        return finish(self._steps(wanted))
+        with keeping_freed():
+            return finish(self._steps(wanted))
 
     def read_steps(self, index: Any) -> Generator[float, None, NDArray[Any]]:
         """Clean values at ``index``; yields the completed share, plane by plane and tile by tile.

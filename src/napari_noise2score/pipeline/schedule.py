@@ -17,7 +17,7 @@ from typing import TypeVar
 from napari_noise2score.errors import InputError, TrainingError
 from napari_noise2score.images.footprint import check_footprint
 from napari_noise2score.images.source import ImageSource
-from napari_noise2score.memory import trim
+from napari_noise2score.memory import keeping_freed, trim
 from napari_noise2score.pipeline.divided_planes import divided
 from napari_noise2score.pipeline.large_planes import check_whole_planes
 from napari_noise2score.pipeline.pooling import TrainingGroup, parts_to_train_on, training_groups
@@ -135,13 +135,11 @@ class Work:
         batches = [range(count)] if self.together else [range(n, n + 1) for n in range(count)]
         if self.check_first:
             self._check_footprints(self.images)
-        try:
-            for number, batch in enumerate(batches):
-                one = Batch(self, (number, len(batches)), time.perf_counter())
+        for number, batch in enumerate(batches):
+            one = Batch(self, (number, len(batches)), time.perf_counter())
+            with keeping_freed():
                 if not (yield from one.steps(batch)):
                     return
-        finally:
-            trim()  # what networks needed
 
     def _computed_when_read(self, source: ImageSource) -> bool:
         return self.on_demand if isinstance(self.on_demand, bool) else self.on_demand(source)
@@ -177,6 +175,7 @@ class Work:
         if not self.constant_too:
             check_noisy([image])
         if self.applied and self._computed_when_read(source):
+            trim()  # what networks needed does not count
             check_whole_planes(image)
         checksum = source.checksum() if self.model is None and self.applied else None
         yield Estimated(number, image)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from napari_noise2score.images.blocks import Window
 from napari_noise2score.images.storage import allocate
-from napari_noise2score.memory import keep_freed
+from napari_noise2score.memory import keeping_freed
 from napari_noise2score.score.device import choose_devices, free_memory, out_of_memory
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.network.parts import Network
@@ -120,7 +120,6 @@ def predict_clean(
         If there is no such device.
     """
     devices = choose_devices(device)
-    keep_freed()
     reduced = False if exact else None
     views = [(first_view + number) % 8 for number in range(orientations)]
     only = range(planes.shape[0]) if only is None else only
@@ -142,39 +141,35 @@ def predict_clean(
             yield _Tile(place, order, index, number, reader.of(index, _read(cut)))
 
     done = 0
-    while done < count:
-        jobs = (one for place in range(done, count) for one in tiles_of(place))
-        averages: list[ViewAverage] = []
-        try:
-            averages += (
-                ViewAverage(
-                    each.denoiser([planes], where, precision or Precision(where, reduced=reduced)),
-                    planes,
-                    views,
-                    sigma_a,
-                )
-                for each, where in _copies(model, devices[: (count - done) * len(cuts)])
-            )
-            with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
-                for job, clean in finished:
-                    _put(result[job.place], job, clean, cuts[job.order][1], wanted)
-                    done = job.place + (job.order + 1 == len(cuts))
-                    parts = job.place * len(cuts) + job.order + 1
-                    yield PredictProgress(parts, count * len(cuts))
-        except RuntimeError as error:
-            on_cpu = devices[0].type == 'cpu'
-            if not out_of_memory(error) or (on_cpu and tile <= _LEAST_TILE):
-                raise
-            if tile > _LEAST_TILE:
-                tile = max(_LEAST_TILE, tile // 2)
-                cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
-                reader = TileInputs(planes, model.network, box)
-            else:
-                devices, precision = (torch.device('cpu'),), None
-            where = ', '.join(map(str, devices))
-            log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
-            averages.clear()
-            free_memory()
+    with keeping_freed():
+        while done < count:
+            jobs = (one for place in range(done, count) for one in tiles_of(place))
+            averages: list[ViewAverage] = []
+            try:
+                for each, on in _copies(model, devices[: (count - done) * len(cuts)]):
+                    used = precision or Precision(on, reduced=reduced)
+                    denoiser = each.denoiser([planes], on, used)
+                    averages.append(ViewAverage(denoiser, planes, views, sigma_a))
+                with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
+                    for job, clean in finished:
+                        _put(result[job.place], job, clean, cuts[job.order][1], wanted)
+                        done = job.place + (job.order + 1 == len(cuts))
+                        parts = job.place * len(cuts) + job.order + 1
+                        yield PredictProgress(parts, count * len(cuts))
+            except RuntimeError as error:
+                on_cpu = devices[0].type == 'cpu'
+                if not out_of_memory(error) or (on_cpu and tile <= _LEAST_TILE):
+                    raise
+                if tile > _LEAST_TILE:
+                    tile = max(_LEAST_TILE, tile // 2)
+                    cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
+                    reader = TileInputs(planes, model.network, box)
+                else:
+                    devices, precision = (torch.device('cpu'),), None
+                where = ', '.join(map(str, devices))
+                log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
+                averages.clear()
+                free_memory()
     return result
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 
 from napari_noise2score.errors import InputError, TrainingError
-from napari_noise2score.memory import keep_freed
+from napari_noise2score.memory import keeping_freed
 from napari_noise2score.score.device import choose_devices
 from napari_noise2score.score.distributed import team_of
 from napari_noise2score.score.loss import LOSSES
@@ -116,10 +116,13 @@ def train(
         return ScoreModel.restored(state.parts)
     step, seconds, restarts = 0, 0.0, 0
     devices = choose_devices(settings.device)[: settings.batch if settings.trains else 1]
-    keep_freed()
     precision = precision or Precision(devices[0])
     others = partial(follow, images, settings, start, precision.reduced)
-    with _threads(settings, devices) as tuner, team_of(devices, others) as team:
+    with (
+        keeping_freed(),
+        _threads(settings, devices) as tuner,
+        team_of(devices, others) as team,
+    ):
         run = TrainingRun(images, settings, start, precision, team)
         if state is None and start is not None:
             run.evaluate(0)

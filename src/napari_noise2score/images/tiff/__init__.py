@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_noise2score.images.tiff.reading import TiffImage, read_tiff
 from napari_noise2score.images.tiff.record import record_of
-from napari_noise2score.images.tiff.scenes import beginnings, tiff_scenes
+from napari_noise2score.images.tiff.scenes import Beginning, beginnings, tiff_scenes
 from napari_noise2score.images.tiff.writing import (
     SUFFIXES,
     check_writable_as,
@@ -14,6 +14,7 @@ from napari_noise2score.images.tiff.writing import (
 
 __all__ = [
     'SUFFIXES',
+    'Beginning',
     'TiffImage',
     'beginnings',
     'check_writable_as',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
@@ -35,7 +36,23 @@ def tiff_scenes(path: str | os.PathLike[str]) -> tuple[str, ...]:
         return tuple(str(series.name) for series in images_of(candidates, path))
 
 
-def beginnings(path: str | os.PathLike[str]) -> tuple[Path, ...] | None:
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where an image of an OME-TIFF begins, which may be in several files.
+
+    Attributes
+    ----------
+    file : Path
+        The file with its first plane.
+    here : bool
+        Whether the file that was asked has any of its planes.
+    """
+
+    file: Path
+    here: bool
+
+
+def beginnings(path: str | os.PathLike[str]) -> tuple[Beginning, ...] | None:
     """The file in which each image of an OME-TIFF begins, which may be another one of its set;
     None for a single image in a single file.
 
@@ -55,7 +72,7 @@ def beginnings(path: str | os.PathLike[str]) -> tuple[Path, ...] | None:
             if set(parts) <= {path}:
                 return None
             if path in parts:  # without opening all files of the set
-                return (parts[0],)
+                return (Beginning(parts[0], here=True),)
         _, candidates, _ = opened(path, stack)
         images = images_of(candidates, path)
         if any(image.kind not in _SETS for image in images):
@@ -75,8 +92,9 @@ def _parts_of_set(xml: str, path: Path) -> list[Path]:
     return [one for one in dict.fromkeys(parts) if one == path or one.is_file()]
 
 
-def _beginning(image: TiffPageSeries, path: Path) -> Path:
+def _beginning(image: TiffPageSeries, path: Path) -> Beginning:
     """The file of the first page of an image that is there; the path itself if it is that."""
-    first = next((page for page in image.pages if page is not None), image.keyframe)
-    file = Path(first.parent.filehandle.path)
-    return path if os.path.realpath(file) == os.path.realpath(path) else file
+    pages = [page for page in image.pages if page is not None] or [image.keyframe]
+    files = dict.fromkeys(str(page.parent.filehandle.path) for page in pages)
+    own = [os.path.realpath(file) == os.path.realpath(path) for file in files]
+    return Beginning(path if own[0] else Path(next(iter(files))), any(own))
