@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari_noise2score.cli.console import note
 from napari_noise2score.cli.tasks import Task
-from napari_noise2score.files import moved_aside
-from napari_noise2score.images.ome_zarr.location import is_ome_zarr, url_of
+from napari_noise2score.images.ome_zarr.location import url_of
 from napari_noise2score.images.unfinished import UnfinishedImage
 from napari_noise2score.progress import seconds_left
 from napari_noise2score.settings import DenoiseSettings
@@ -58,14 +57,13 @@ class ResultInParts:
         from napari_noise2score.pipeline.results import Progress
 
         begin, task = time.perf_counter(), self.task
-        replaced = path in task.before.replaced and is_ome_zarr(path) and path.is_dir()
         unfinished = self.unfinished(path)
         try:
             if unfinished is not None:
                 begin_parts(unfinished)
             held, known, start = 0, 0.0, begin
             # without parts that can be continued, the old one has to make room at once
-            aside = moved_aside(path) if replaced and unfinished is None else nullcontext()
+            aside = task.replacing(path) if unfinished is None else nullcontext()
             with aside:
                 for written in write_steps(
                     path,
@@ -83,7 +81,7 @@ class ResultInParts:
                     yield Progress('correct', share, left=seconds_left(start, new))
             self._record(begin)
             if unfinished is not None:
-                with moved_aside(path) if replaced else nullcontext():
+                with task.replacing(path):
                     unfinished.finish()
         finally:
             if unfinished is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,9 +20,8 @@ from napari_noise2score.cli.parts import ResultInParts
 from napari_noise2score.cli.progress import Pace, duration
 from napari_noise2score.cli.table import row_of
 from napari_noise2score.cli.tasks import Task, take
-from napari_noise2score.files import moved_aside
 from napari_noise2score.images.lost_outputs import losing_one_output
-from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
+from napari_noise2score.images.ome_zarr.location import named, url_of
 from napari_noise2score.report import PAGE
 from napari_noise2score.settings import DenoiseSettings, ModelPer
 
@@ -117,7 +116,7 @@ class Results:
         task = self.tasks[number]
         for path, part in zip(task.targets, done.written, strict=True):
             if isinstance(part, Path):
-                self._write(path, partial(move, part), task.before.replaced)
+                self._write(path, partial(move, part), task)
             else:
                 self._lost(path, part)
         self._gains += done.gains
@@ -193,16 +192,15 @@ class Results:
             )
 
         clean, *maps = task.targets
-        replaced = task.before.replaced
         image: Any = result.image
         if isinstance(image, CleanImage):
             yield from self._in_parts(clean, task, result)
         else:
-            self._write(clean, lambda path: write(path, image), replaced)
+            self._write(clean, lambda path: write(path, image), task)
         for path in maps:
             with losing_one_output(partial(self._lost, path)):
                 change = yield from change_of(result, self.settings)
-                self._write(path, partial(write, values=change), replaced)
+                self._write(path, partial(write, values=change), task)
         self._record(result.number, result.report, self._pace.seconds)
 
     def _record(self, number: int, report: dict[str, Any], seconds: float) -> None:
@@ -258,15 +256,11 @@ class Results:
         now = time.perf_counter()
         self._due = now + _SELDOM * (now - begin)
 
-    def _write(
-        self, path: Path, write: Callable[[Path], None], replaced: Collection[Path] = ()
-    ) -> None:
-        """Write one file; if it cannot be written, the others still are.
-
-        An OME-Zarr that is there already is replaced only if it is one of ``replaced``.
+    def _write(self, path: Path, write: Callable[[Path], None], task: Task | None = None) -> None:
+        """Write one file, an output of a ``task`` or another one; if it cannot be written, the
+        others still are.
         """
-        old = path in replaced and is_ome_zarr(path) and path.is_dir()
-        aside = moved_aside(path) if old else nullcontext()
+        aside = nullcontext() if task is None else task.replacing(path)
         with losing_one_output(partial(self._lost, path)), aside:
             write(path)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from napari_noise2score.cli.batch import Batch
 from napari_noise2score.cli.claims import Claims, TakenError, locked
 from napari_noise2score.cli.origin import Origin, Origins, is_done
 from napari_noise2score.errors import InputError
+from napari_noise2score.files import moved_aside
 from napari_noise2score.images.ome_zarr.location import is_ome_zarr, named, url_of
 from napari_noise2score.settings import DenoiseSettings
 
@@ -95,6 +96,13 @@ class Task:
     notes: tuple[str, ...]
     in_parts: bool = False
 
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[None]:
+        """While an output is written, an OME-Zarr that it replaces is moved aside."""
+        old = path in self.before.replaced and is_ome_zarr(path) and path.is_dir()
+        with moved_aside(path) if old else nullcontext():
+            yield
+
 
 class DoneBefore:
     """Which images are done already.
@@ -120,8 +128,6 @@ class DoneBefore:
     ----------
     known : dict of Path to Before
         The images and their outputs at the start.
-    replaced : set of Path
-        Outputs that are replaced if they are there.
     """
 
     def __init__(
@@ -134,9 +140,13 @@ class DoneBefore:
         again: bool,
     ) -> None:
         self.known: dict[Path, Before] = {}
-        self.replaced: set[Path] = set()
         self._output, self._again = options.output.path, again
         self._origins = Origins(options, settings, model, trains=trains)
+
+    @property
+    def replaced(self) -> frozenset[Path]:
+        """Outputs that are replaced if they are there."""
+        return frozenset().union(*(before.replaced for before in self.known.values()))
 
     def is_to_do(self, file: Path, targets: Sequence[Path], batch: Batch) -> bool:
         """Whether an image is to be denoised; otherwise the batch is told what becomes of it."""
@@ -149,7 +159,6 @@ class DoneBefore:
         replaced = frozenset(targets if self._again else there)
         before = Before(self._origins.of(file), state, crc32, replaced)
         self.known[file] = before
-        self.replaced |= replaced
         try:
             finished = looks and before.is_done(targets)
         except InputError as error:

@@ -179,8 +179,9 @@ def choose_scenes(path: str | os.PathLike[str], wanted: str | None = None) -> Sc
             return Scenes(tuple(series) or (whole,))
         paths, names = list(series), list(series.values())
     else:
-        begin = tiff.beginnings(file) if _kind(file) == 'tiff' else None
-        if wanted is None and _kind(file) == 'tiff':
+        is_tiff = _kind(file) == 'tiff'
+        begin = tiff.beginnings(file) if is_tiff else None
+        if wanted is None and is_tiff:
             if begin is None:
                 return Scenes((whole,))
             numbers = [number for number, one in enumerate(begin) if one.file == file]

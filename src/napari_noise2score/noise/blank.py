@@ -74,10 +74,11 @@ def blank(plane: NDArray[np.generic]) -> Mask | None:
     mask: Mask | None = ~np.isfinite(plane) if plane.dtype.kind == 'f' else None
     if mask is not None and not mask.any():
         mask = None
-    even = _even(plane)
+    alike = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
+    even = _even(*alike)
     if even is None:
         return mask
-    if _has_labels(plane):
+    if _has_labels(plane, *alike):
         return np.ones(plane.shape, bool)
     top = plane.max() if mask is None else plane[~mask].max()
     found = []
@@ -128,9 +129,11 @@ def single_valued(plane: NDArray[np.generic]) -> bool:
     return not plane.size or bool((plane == plane.flat[0]).all())
 
 
-def _even(plane: NDArray[np.generic]) -> Mask | None:
-    """Pixels of squares, or parts of rows or columns, of `_LEAST` pixels of one value."""
-    along, down = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
+def _even(along: Mask, down: Mask) -> Mask | None:
+    """Pixels of squares, or parts of rows or columns, of `_LEAST` pixels of one value.
+
+    ``along`` and ``down`` mark the pixels that are equal to the next one along a row and a column.
+    """
     five, column = _all(along, _SIDE - 1, 1), _all(down, _SIDE - 1, 0)
     square = _all(five, _SIDE, 0) & column[:, : five.shape[1]]
     mask = _covered(_covered(square, _SIDE, 0), _SIDE, 1) if square.any() else None
@@ -143,7 +146,7 @@ def _even(plane: NDArray[np.generic]) -> Mask | None:
     return mask
 
 
-def _has_labels(plane: NDArray[np.generic]) -> bool:
+def _has_labels(plane: NDArray[np.generic], along: Mask, down: Mask) -> bool:
     """Whether a plane has the numbers of objects: many values, each with neighbours of its own.
 
     Padding does not count: an enlarged image has equal neighbours too, but not as many.
@@ -151,28 +154,20 @@ def _has_labels(plane: NDArray[np.generic]) -> bool:
     An image that is rounded to whole numbers, with hardly any noise, has these too; but there the
     steps between neighbours are single ones.
     """
-    along, down = plane[:, 1:] == plane[:, :-1], plane[1:] == plane[:-1]
     if along.mean() < _ALIKE or down.mean() < _ALIKE:
         return False
-    with_own = np.zeros(plane.shape, bool)
-    for same, before, after in (
-        (along, np.s_[:, :-1], np.s_[:, 1:]),
-        (down, np.s_[:-1], np.s_[1:]),
-    ):
-        with_own[before] |= same
-        with_own[after] |= same
     step = max(1, plane.size // _LABELS_LOOKED_AT)
     values, code = np.unique(plane.ravel()[::step], return_inverse=True)
     if len(values) <= _MOST_VALUES:
         return False
     count = np.bincount(code)
     other = ~np.isin(plane, values[count > _PADDING * count.sum()])
-    for same, both in (
-        (along, other[:, 1:] & other[:, :-1]),
-        (down, other[1:] & other[:-1]),
-    ):
-        if not same[both].mean() >= _ALIKE:  # nor if there are none
+    with_own = np.zeros(plane.shape, bool)
+    for same, (before, after) in ((along, _shifted(0, 1)), (down, _shifted(1, 0))):
+        if not same[other[before] & other[after]].mean() >= _ALIKE:  # nor if there are none
             return False
+        with_own[before] |= same
+        with_own[after] |= same
     share = np.bincount(code, with_own.ravel()[::step]) / count
     levels = plane.astype(np.float64)
     steps = np.abs(np.concatenate([np.diff(levels, axis=axis).ravel() for axis in (0, 1)]))

@@ -19,6 +19,7 @@ from napari_noise2score.errors import InputError
 from napari_noise2score.files import PathLike
 from napari_noise2score.images.axes import suggested_axes
 from napari_noise2score.images.source import ImageSource
+from napari_noise2score.memory import keeping_freed
 from napari_noise2score.noise.arrays import check_array
 from napari_noise2score.noise.request import NoiseRequest
 from napari_noise2score.pipeline.array_kinds import ArrayKind
@@ -273,7 +274,8 @@ def score_image(
         foreign=foreign,
         context=Context(context),
     )
-    return finish(steps, on_progress)
+    with keeping_freed():  # over all planes
+        return finish(steps, on_progress)
 
 
 def denoise(

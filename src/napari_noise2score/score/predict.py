@@ -141,35 +141,35 @@ def predict_clean(
             yield _Tile(place, order, index, number, reader.of(index, _read(cut)))
 
     done = 0
-    with keeping_freed():
-        while done < count:
-            jobs = (one for place in range(done, count) for one in tiles_of(place))
-            averages: list[ViewAverage] = []
-            try:
-                for each, on in _copies(model, devices[: (count - done) * len(cuts)]):
-                    used = precision or Precision(on, reduced=reduced)
-                    denoiser = each.denoiser([planes], on, used)
-                    averages.append(ViewAverage(denoiser, planes, views, sigma_a))
-                with closing(shared(jobs, [partial(_clean, one) for one in averages])) as finished:
-                    for job, clean in finished:
-                        _put(result[job.place], job, clean, cuts[job.order][1], wanted)
-                        done = job.place + (job.order + 1 == len(cuts))
-                        parts = job.place * len(cuts) + job.order + 1
-                        yield PredictProgress(parts, count * len(cuts))
-            except RuntimeError as error:
-                on_cpu = devices[0].type == 'cpu'
-                if not out_of_memory(error) or (on_cpu and tile <= _LEAST_TILE):
-                    raise
-                if tile > _LEAST_TILE:
-                    tile = max(_LEAST_TILE, tile // 2)
-                    cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
-                    reader = TileInputs(planes, model.network, box)
-                else:
-                    devices, precision = (torch.device('cpu'),), None
-                where = ', '.join(map(str, devices))
-                log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
-                averages.clear()
-                free_memory()
+    while done < count:
+        jobs = (one for place in range(done, count) for one in tiles_of(place))
+        averages: list[ViewAverage] = []
+        try:
+            for each, on in _copies(model, devices[: (count - done) * len(cuts)]):
+                used = precision or Precision(on, reduced=reduced)
+                denoiser = each.denoiser([planes], on, used)
+                averages.append(ViewAverage(denoiser, planes, views, sigma_a))
+            work = shared(jobs, [partial(_clean, one) for one in averages])
+            with keeping_freed(), closing(work) as finished:
+                for job, clean in finished:
+                    _put(result[job.place], job, clean, cuts[job.order][1], wanted)
+                    done = job.place + (job.order + 1 == len(cuts))
+                    parts = job.place * len(cuts) + job.order + 1
+                    yield PredictProgress(parts, count * len(cuts))
+        except RuntimeError as error:
+            on_cpu = devices[0].type == 'cpu'
+            if not out_of_memory(error) or (on_cpu and tile <= _LEAST_TILE):
+                raise
+            if tile > _LEAST_TILE:
+                tile = max(_LEAST_TILE, tile // 2)
+                cuts, box = _near(plane_tiles(planes.shape, model.network, tile), wanted)
+                reader = TileInputs(planes, model.network, box)
+            else:
+                devices, precision = (torch.device('cpu'),), None
+            where = ', '.join(map(str, devices))
+            log.warning('out of memory; going on with tiles of %d pixels on %s', tile, where)
+            averages.clear()
+            free_memory()
     return result
 
 
