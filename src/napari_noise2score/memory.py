@@ -106,7 +106,8 @@ class _Users:
     """How many parts of the program use `keeping_freed` now."""
 
     def __init__(self) -> None:
-        self.count, self.lock = 0, threading.Lock()
+        # a generator that is collected meanwhile may end its use in the thread that holds it
+        self.count, self.lock = 0, threading.RLock()
 
 
 _USERS = _Users()
