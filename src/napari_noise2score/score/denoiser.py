@@ -73,10 +73,12 @@ class NoiseConditioning:
         place = (level.float() - self._start[image].view(wide)) * self._scale[image].view(wide)
         # a level that is NaN gets the first variance: the loss reports it
         place = torch.where(place.isnan(), 0.0, place).clamp(0, self._table.shape[1] - 1.001)
-        below = place.long()
+        below = place.int()
         share = place - below
-        row = image.view(wide).expand_as(below)
-        return torch.lerp(self._table[row, below], self._table[row, below + 1], share)
+        values = self._table.flatten()
+        at = (below + (image * self._table.shape[1]).int().view(wide)).flatten()
+        ends = (values.index_select(0, each).view(place.shape) for each in (at, at + 1))
+        return torch.lerp(*ends, share)
 
     def correlation(self, image: Tensor, orientation: Tensor) -> Tensor:
         """Correlation of adjacent pixels of the images (B,), rotated by the orientations (B,).

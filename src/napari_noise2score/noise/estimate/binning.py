@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import scipy
@@ -88,6 +87,12 @@ class Bins:
         number = np.searchsorted(self.edges, key, side='right') - 1
         return np.asarray(np.clip(number, 0, len(self) - 1))
 
+    def groups(self, key: Array, values: Array) -> list[Array]:
+        """The values of every bin, in their order."""
+        index = self.index(key).astype(np.uint16)  # sorted much faster than larger integers
+        limits = np.cumsum(np.bincount(index, minlength=len(self)))[:-1]
+        return np.split(values[np.argsort(index, kind='stable')], limits)
+
     def means(self, key: Array, *values: Array) -> tuple[Array, ...]:
         """Mean of each of the values by bin, and last the number of samples by bin."""
         index = self.index(key)
@@ -102,12 +107,8 @@ class Bins:
         single squares, it hardly depends on the shape of the distribution (Lugosi & Mendelson,
         2019).
         """
-        index = self.index(key)
-        order = np.argsort(index, kind='stable')
-        limits = np.searchsorted(index[order], np.arange(len(self) + 1))
         medians = np.full(len(self), np.nan)
-        for place, (start, stop) in enumerate(pairwise(limits)):
-            inside = values[order[start:stop]]
+        for place, inside in enumerate(self.groups(key, values)):
             groups = len(inside) // _GROUP
             if groups:
                 medians[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))

@@ -168,8 +168,8 @@ def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
         product, weight = _products(field, which.apart)
         power, total = power + product, total + weight
         # shifted parts have the same structure, and no common offset
-        moved = (_products(_moved(field, n, shifts), which.apart)[0] for n in range(shifts))
-        chance += max(float(np.mean([each**2 for each in moved])), which.scatter * weight)
+        moved = _products_of_shifted(field, which.apart, shifts)
+        chance += max(float(np.mean(moved**2)), which.scatter * weight)
     if total == 0:
         return _Variance(0.0, np.inf)
     return _Variance(power / total / which.expected, chance**0.5 / total / abs(which.expected))
@@ -177,21 +177,32 @@ def _measured(fields: Sequence[_Parts], which: _Product) -> _Variance:
 
 def _products(field: _Parts, apart: int) -> tuple[float, float]:
     """Sum of the products of parts that are not adjacent, and sum of their weights."""
-    place = np.arange(field.values.shape[1])
-    far = np.abs(place[:, None] - place) > 1
+    far = _far(field.values.shape[1])
     rows = len(field.values) - apart
     first, second = field.weights[:rows], field.weights[apart:]
     one, other = first * field.values[:rows], second * field.values[apart:]
     return float(((one @ far) * other).sum()), float(((first @ far) * second).sum())
 
 
-def _moved(field: _Parts, number: int, shifts: int) -> _Parts:
-    """Every part shifted down by another number of rows; ``number`` of ``shifts`` variants."""
+def _products_of_shifted(field: _Parts, apart: int, shifts: int) -> Array:
+    """The same sum, (shifts,), with every part shifted by another number of rows, cyclically.
+
+    They are all taken from the cyclic correlations of the parts with each other.
+    """
     rows, count = field.values.shape
-    step = (rows / (2 * count)) * (1 + (number + 0.5) / shifts)
-    by = np.round(step * np.arange(count)).astype(int)
-    origin = (np.arange(rows)[:, None] - by) % rows
-    return _Parts(*(np.take_along_axis(a, origin, axis=0) for a in field))
+    waves = fft.rfft(field.weights * field.values, axis=0)
+    products = fft.irfft(waves.conj()[:, :, None] * waves[:, None, :], rows, axis=0)
+    steps = (rows / (2 * count)) * (1 + (np.arange(shifts) + 0.5) / shifts)
+    by = np.round(steps[:, None] * np.arange(count)).astype(int)
+    distance = (apart + by[:, :, None] - by[:, None, :]) % rows
+    first, second = np.nonzero(_far(count))
+    return np.asarray(products[distance[:, first, second], first, second].sum(axis=1))
+
+
+def _far(count: int) -> NDArray[np.bool_]:
+    """Pairs of so many parts that are not adjacent, (B, B)."""
+    place = np.arange(count)
+    return np.asarray(np.abs(place[:, None] - place) > 1)
 
 
 def row_offsets(residual: Array, weight: Array, variance: float, smear: float) -> Array:
