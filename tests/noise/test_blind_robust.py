@@ -169,3 +169,38 @@ def test_a_clean_stack_is_not_accused():
     assert found.hot < 1e-5
     assert abs(found.bleaching) < 0.01
     assert fit.warnings == ()
+
+
+@pytest.mark.parametrize('size', [64, 96, 128])
+@pytest.mark.parametrize('photons', [0.02, 0.05, 0.3])
+def test_hardly_any_photons(photons, size):
+    """Levels of neighbours are few then; their rounding sorted the pixels by their own value."""
+    counts = PoissonGaussian(1.0, 0.0, 0.0)
+    light = scene('nuclei', size)
+    clean = np.stack([photons * (0.2 + 0.8 * light / light.mean())] * 4)
+    for seed in range(4):
+        noisy = counts.sample(clean, np.random.default_rng(seed)).astype(np.float32)
+        variance = estimate_noise(noisy).family.variance(photons)
+        assert float(variance) == pytest.approx(photons, rel=0.1)
+
+
+@pytest.mark.parametrize('size', [48, 64, 80])
+@pytest.mark.parametrize('name', ['nuclei', 'puncta'])
+def test_positions_of_a_stage_are_not_compared(name, size):
+    """Their differences have the correlation of structure, with white noise on top."""
+    fields = [SCENES[name]((size, size), np.random.default_rng([n, 0])) for n in range(1, 9)]
+    noisy, levels = frames(np.stack(fields), 30.0)
+    fit = estimate_noise(noisy)
+    assert fit.evidence.method == 'single frames'
+    assert not any(fit.pairs)
+    assert line_error(fit.family, levels) < 0.35
+
+
+@pytest.mark.parametrize('width', [0.7, 1.0, 1.5])
+def test_noise_that_is_correlated_over_a_few_pixels_is_not_structure(width):
+    noise = np.random.default_rng(0).normal(size=(6, 80, 80))
+    noise = ndimage.gaussian_filter(noise, (0, width, width), mode='wrap')
+    noisy = 100 * scene('nuclei', 80) + 10 * noise / noise.std()
+    fit = estimate_noise(noisy)
+    assert fit.evidence.method == 'frame differences'
+    assert float(fit.family.variance(50.0)) == pytest.approx(100, rel=0.15)

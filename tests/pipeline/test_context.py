@@ -32,7 +32,7 @@ from napari_noise2score.score.planes import PlanesInMemory
 from napari_noise2score.score.pretraining.weights import warm_start, warm_start_with_context
 from napari_noise2score.settings import Context
 
-SIGMA, SIZE, FRAMES = 10.0, 96, 16
+SIGMA, SIZE, FRAMES = 10.0, 64, 16
 GAUSSIAN = NoiseRequest.exactly(Gaussian(SIGMA))
 SETTINGS = DenoiseSettings(
     GAUSSIAN, training=TrainSettings(seconds=0, device='cpu'), context=Context.AUTO, orientations=1
@@ -111,13 +111,14 @@ def test_a_scene_that_changes_completely_is_no_worse_than_plane_by_plane():
 
 def test_bright_spots_that_move_are_not_noisier_than_plane_by_plane():
     """They stand out in every frame and miss nothing: only noise would be given back."""
-    rng, (y, x) = np.random.default_rng(7), np.mgrid[:SIZE, :SIZE]
+    size = 96
+    rng, (y, x) = np.random.default_rng(7), np.mgrid[:size, :size]
     places, steps, photons = (
-        rng.uniform(0, SIZE, (6, 2)),
+        rng.uniform(0, size, (6, 2)),
         rng.normal(0, 2.5, (6, 2)),
         rng.uniform(8, 40, 6),
     )
-    camera, clean = PoissonGaussian(10.0, 100.0, 12.0), np.full((12, SIZE, SIZE), 140.0)
+    camera, clean = PoissonGaussian(10.0, 100.0, 12.0), np.full((12, size, size), 140.0)
     for frame in range(12):
         for (row, column), high in zip(places + frame * steps, photons, strict=True):
             away = (y - row) ** 2 + (x - column) ** 2
@@ -289,11 +290,11 @@ def test_fewer_large_planes_are_averaged(monkeypatch, still):
 
 
 def test_a_part_of_a_channel_has_the_context_of_the_part(still):
-    channel, window = of_channel(noisy(still)), Window(slice(10, 50), slice(20, 70))
+    channel, window = of_channel(noisy(still)), Window(slice(10, 50), slice(14, 64))
     whole, part = channel.context(7), channel.part(window).context(7)
     assert part.shape == (len(NAMES), 40, 50)
     for number in range(len(NAMES)):
-        expected = whole[number][10:50, 20:70]
+        expected = whole[number][10:50, 14:64]
         found = part[number]
         if number == UNSTEADINESS:  # averaged over 5 x 5 pixels
             expected, found = expected[2:-2, 2:-2], found[2:-2, 2:-2]

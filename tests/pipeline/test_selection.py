@@ -26,7 +26,7 @@ NOISE = PoissonGaussian(4.0, 20.0, 2.0)
 
 @pytest.fixture(scope='module')
 def prepared() -> Prepared:
-    stack = synthetic_stack('nuclei', frames=4, size=128, photons=2.0, noise=NOISE, seed=1)
+    stack = synthetic_stack('nuclei', frames=4, size=96, photons=2.0, noise=NOISE, seed=1)
     return model_noise(ImageSource(stack.noisy, 'TYX'))
 
 
@@ -126,7 +126,7 @@ def test_the_risk_of_a_single_frame_of_few_photons_is_its_distance_from_the_trut
 
 def test_pixels_without_a_photon_do_not_make_a_wrong_form_the_best():
     """The paper's form blew them up, and the trials did not show it."""
-    truth = synthetic_stack('nuclei', frames=1, size=128, seed=3).truth
+    truth = synthetic_stack('nuclei', frames=1, size=96, seed=3).truth
     clean = 0.2 + 20 * (truth - truth.min()) / np.ptp(truth)
     noisy = np.random.default_rng(0).poisson(clean).astype(np.float32)
     settings = DenoiseSettings(

@@ -34,6 +34,12 @@ DETECTABLE = 0.04
 """Correlation between neighbours below which it counts as zero: fine texture of a single image may
 look like such a correlation."""
 
+_FAR = 5
+"""Distance in pixels that the correlation of a detector does not reach."""
+_REACHING = 0.04
+"""Root mean square of the correlations at that distance and beyond from which they reach it."""
+_PEAKED = 1.5
+"""Ratio of the first two steps of a correlation from which independent noise is on top of it."""
 _DOUBT = 4.0
 """Correlations below this many standard errors are set to zero."""
 
@@ -99,6 +105,22 @@ class Correlation:
     def relevant(self) -> Correlation:
         """The correlation itself if that of adjacent pixels is above `RELEVANT`, else white."""
         return self if self.neighbours > RELEVANT else Correlation.white()
+
+    @property
+    def of_structure(self) -> bool:
+        """Whether it is that of the structure of two scenes, with independent noise on top.
+
+        It reaches far, as no detector's does, and falls more steeply next to the centre than
+        farther away: noise that reaches far is smooth.
+        """
+        centre = len(self.kernel) // 2
+        if centre < _FAR:
+            return False
+        away = np.abs(np.arange(-centre, centre + 1))
+        far = np.maximum(away[:, None], away) >= _FAR
+        reach = float((self.kernel[far] ** 2).mean()) ** 0.5
+        one, two = (self.kernel[[centre, centre + n], [centre + n, centre]].mean() for n in (1, 2))
+        return bool(reach > _REACHING and 1 - one > _PEAKED * (one - two))
 
     @property
     def is_white(self) -> bool:

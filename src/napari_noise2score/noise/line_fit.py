@@ -118,6 +118,8 @@ class ParallelFit:
     ----------
     slope : float
         Slope of all; 0 if all points of each group have the same ``x``.
+    square : float
+        Weighted sum of the squared distances from the mean ``x`` of a group; 0 in that case.
     intercept : (G,) float64
         Each line at 0.
     fitted : (N,) float64
@@ -127,9 +129,15 @@ class ParallelFit:
     """
 
     slope: float
+    square: float
     intercept: Array
     fitted: Array
     chi_square: float
+
+    @property
+    def slope_error(self) -> float:
+        """Standard error of the slope, if weights are one over the variance of ``y``."""
+        return 1 / self.square**0.5 if self.square else float('inf')
 
 
 def fit_line(
@@ -173,12 +181,12 @@ def fit_parallel(x: Array, y: Array, weight: Array, group: NDArray[np.intp]) -> 
     centre, height = (np.bincount(group, weight * each) / total for each in (x, y))
     away = x - centre[group]
     square = float((weight * away**2).sum())
-    slope = 0.0
-    if square > float((total * (_ONE_LEVEL * centre) ** 2).sum()):
-        slope = float((weight * away * (y - height[group])).sum()) / square
+    if square <= float((total * (_ONE_LEVEL * centre) ** 2).sum()):
+        square = 0.0
+    slope = float((weight * away * (y - height[group])).sum()) / square if square else 0.0
     fitted = height[group] + slope * away
     chi_square = float((weight * (y - fitted) ** 2).sum())
-    return ParallelFit(slope, height - slope * centre, fitted, chi_square)
+    return ParallelFit(slope, square, height - slope * centre, fitted, chi_square)
 
 
 def reweighted(

@@ -77,8 +77,8 @@ class NoiseConditioning:
         share = place - below
         values = self._table.flatten()
         at = (below + (image * self._table.shape[1]).int().view(wide)).flatten()
-        ends = (values.index_select(0, each).view(place.shape) for each in (at, at + 1))
-        return torch.lerp(*ends, share)
+        first, second = (values.index_select(0, each).view(place.shape) for each in (at, at + 1))
+        return torch.lerp(first, second, share)
 
     def correlation(self, image: Tensor, orientation: Tensor) -> Tensor:
         """Correlation of adjacent pixels of the images (B,), rotated by the orientations (B,).

@@ -33,10 +33,12 @@ _THIRD_SCATTER: dict[Method, float] = {
     'single frames': 15 / float((SECOND_DIFFERENCE**3).sum()) ** 2,
 }
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
+_ROUNDING = 1e-9
+"""Difference of keys, relative to the largest one, below which they are equal."""
 _GROUP = 32
 """Number of samples in a mean of a median of means."""
 _SIGNIFICANT = 5.0
-"""Standard deviations by which a significant chi-square exceeds its mean."""
+"""Standard deviations by which a significant chi-square exceeds its mean, and a slope zero."""
 _ROUNDS = 6
 """Number of fits of the lines of all frames; the first one has no weights."""
 
@@ -75,9 +77,17 @@ class Bins:
 
     @classmethod
     def of(cls, key: Array, quantiles: Array = _QUANTILES) -> Bins:
-        """Bins for these keys."""
-        edges = np.unique(np.quantile(key, quantiles)) if key.size else np.array([0.0, 1.0])
-        return cls(edges)
+        """Bins for these keys.
+
+        Keys that differ by rounding alone are equal, as those of few photons are: the rounding
+        depends on the value of the pixel itself, and would sort the pixels by it.
+        """
+        if not key.size:
+            return cls(np.array([0.0, 1.0]))
+        edges = np.quantile(key, quantiles)
+        if (step := _ROUNDING * float(np.abs(key).max())) > 0:
+            edges = (np.round(edges / step) - 1) * step
+        return cls(np.unique(edges))
 
     def __len__(self) -> int:
         return max(len(self.edges) - 1, 1)
@@ -119,13 +129,15 @@ def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
     """Slope, intercept and minimum variance of an outlier-resistant photon-transfer line.
 
     A first approximation, used to detect outliers: a line of least absolute deviations through the
-    median of means of each bin. The minimum variance is that of the lowest bin.
+    median of means of each bin. The minimum variance is that of the lowest bin. If most groups of
+    a bin have no photon, its median is zero and tells nothing: its mean is used.
     """
     key, level, variance = (
         np.concatenate([getattr(s, name) for s in sample]) for name in ('key', 'level', 'variance')
     )
     bins = Bins.of(key)
     y, x = bins.median_of_means(key, variance), bins.median_of_means(key, level)
+    y = np.where(y == 0, bins.means(key, variance)[0], y)
     x, y = x[np.isfinite(y)], y[np.isfinite(y)]
     if len(x) == 0 or not y.max() > 0:
         return 0.0, 0.0, 0.0
@@ -150,8 +162,8 @@ def offsets(sample: Sequence[Sample]) -> Array:
 
     An analysis of covariance: one slope for all, an intercept for each. The intercepts give the
     distances between the lines of the frames along the level axis, which light, bleaching and
-    motion do not change. They must explain the points significantly better than a common
-    intercept.
+    motion do not change. The slope must be significant, and they must explain the points
+    significantly better than a common intercept.
     """
     nothing = np.zeros(len(sample))
     if len(sample) < 2 or min(s.key.size for s in sample) < 20 * _GROUP:
@@ -180,7 +192,8 @@ def offsets(sample: Sequence[Sample]) -> Array:
     freedom = len(sample) - 1
     spread = separate.chi_square
     gained = (common.chi_square - spread) / max(spread / (len(x) - freedom - 2), 1.0)
-    if separate.slope <= 0 or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
+    steep = separate.slope > _SIGNIFICANT * separate.slope_error
+    if not steep or gained < freedom + _SIGNIFICANT * (2 * freedom) ** 0.5:
         return nothing
     return np.asarray(-(separate.intercept - separate.intercept.mean()) / separate.slope)
 

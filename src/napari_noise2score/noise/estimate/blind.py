@@ -182,7 +182,8 @@ def _evidence(
     pairs of frames.
 
     Undetected motion adds to the variance of differences, and structure adds to that of single
-    frames. For independent pixels the lower of the two lines is therefore the better one.
+    frames. For independent pixels the lower of the two lines is therefore the better one. If the
+    differences are correlated as structure is, the frames show different scenes.
     """
     every = (f for field, count in zip(fields, counts, strict=True) for f in field[:count])
     single_frames = [frame for frame in every if not np.isnan(frame).all()]
@@ -199,6 +200,8 @@ def _evidence(
         single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
         return (_unsteady(single) if several else single), no_pairs
     measured = differences.correlation or Correlation.white()
+    if measured.of_structure:
+        return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
     correlated = not measured.relevant.is_white
     if correlated or differences.level.size < 3:
         return differences, pairs
