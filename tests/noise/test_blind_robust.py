@@ -184,6 +184,22 @@ def test_hardly_any_photons(photons, size):
         assert float(variance) == pytest.approx(photons, rel=0.1)
 
 
+@pytest.mark.parametrize('photons', [0.3, 0.5, 1.0])
+@pytest.mark.parametrize('name', ['nuclei', 'filaments'])
+def test_a_small_image_of_few_photons(name, photons):
+    """Samples are few: bins of the bright places must not be left out for it."""
+    light = scene(name, 64)
+    clean = photons * (0.1 + 0.9 * light / light.mean())
+    bright = np.quantile(clean, 0.95)
+    ratios = []
+    for seed in range(6):
+        noisy = np.random.default_rng(seed).poisson(clean).astype(np.uint16)
+        ratios.append(float(estimate_noise(noisy).family.variance(bright)) / bright)
+    assert np.median(ratios) == pytest.approx(1, abs=0.15)
+    assert min(ratios) > 0.6
+    assert max(ratios) < 1.7
+
+
 @pytest.mark.parametrize('size', [48, 64, 80])
 @pytest.mark.parametrize('name', ['nuclei', 'puncta'])
 def test_positions_of_a_stage_are_not_compared(name, size):

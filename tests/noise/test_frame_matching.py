@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_noise2score.images.synthetic import SCENES
+from napari_noise2score.noise.estimate.displacement import displaced
 from napari_noise2score.noise.estimate.frame_light import light_line
 from napari_noise2score.noise.estimate.frame_matching import compare, matched
 from napari_noise2score.noise.families import PoissonGaussian
@@ -133,3 +134,29 @@ def test_correlated_noise_is_not_taken_for_motion(light):
     found = [compare(n, n + 1, stack[n], stack[n + 1], np.inf) for n in range(7)]
     assert all(pair is not None for pair in found)
     assert np.mean([pair.moving for pair in found]) < 0.05
+
+
+@pytest.mark.parametrize('name', list(SCENES))
+@pytest.mark.parametrize('step', [3, 5, 9, 15])
+def test_a_scene_that_jumps_by_more_than_its_structure_is_wide_is_not_compared(name, step):
+    """Bright, so that noise does not matter: the difference looks like correlated noise."""
+    wide = 12 * SCENES[name]((SIZE, SIZE), np.random.default_rng([1, 0])) ** 2
+    cut = np.s_[16:112, 16:112]
+    clean = [
+        500 * np.roll(wide, (number * step, -number * step), (0, 1))[cut] for number in (0, 1)
+    ]
+    assert compare(0, 1, *frames(*clean), np.inf) is None
+    assert compare(0, 1, *frames(clean[0], clean[0]), np.inf) is not None
+
+
+@pytest.mark.parametrize('width', [0.0, 1.0, 2.0])
+@pytest.mark.parametrize('level', [0.5, 5.0, 50.0])
+def test_no_shift_is_found_in_noise(width, level):
+    light = level * SCENES['nuclei']((SIZE, SIZE), np.random.default_rng([1, 0]))
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(size=(2, SIZE, SIZE))
+        noise = ndimage.gaussian_filter(noise, (0, width, width), mode='wrap')
+        first, second = light + noise / noise.std()
+        for side in (48, SIZE):
+            part = np.s_[:side, :side]
+            assert not displaced(first[part], second[part], np.ones((side, side), bool))

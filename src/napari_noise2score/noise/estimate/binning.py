@@ -35,6 +35,9 @@ _THIRD_SCATTER: dict[Method, float] = {
 _QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 41), 1 - 0.5 ** np.arange(2, 12)]))
 _ROUNDING = 1e-9
 """Difference of keys, relative to the largest one, below which they are equal."""
+_FEWEST, _ENOUGH, _FEWEST_BINS = 8, 50, 10
+"""Minimum number of samples of a bin, in a small image and in others, and the number of bins that
+a small image has if that leaves enough samples for each."""
 _GROUP = 32
 """Number of samples in a mean of a median of means."""
 _SIGNIFICANT = 5.0
@@ -76,15 +79,15 @@ class Bins:
     edges: Array
 
     @classmethod
-    def of(cls, key: Array, quantiles: Array = _QUANTILES) -> Bins:
-        """Bins for these keys.
+    def of(cls, key: Array, quantiles: Array | None = None) -> Bins:
+        """Bins for these keys, by default as many as they are enough for.
 
         Keys that differ by rounding alone are equal, as those of few photons are: the rounding
         depends on the value of the pixel itself, and would sort the pixels by it.
         """
         if not key.size:
             return cls(np.array([0.0, 1.0]))
-        edges = np.quantile(key, quantiles)
+        edges = np.quantile(key, _apart(key.size) if quantiles is None else quantiles)
         if (step := _ROUNDING * float(np.abs(key).max())) > 0:
             edges = (np.round(edges / step) - 1) * step
         return cls(np.unique(edges))
@@ -123,6 +126,21 @@ class Bins:
             if groups:
                 medians[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))
         return medians
+
+
+def _apart(size: int) -> Array:
+    """Those of `_QUANTILES` between which there are enough of so many samples."""
+    apart = _least(size) / size
+    kept = [0.0]
+    for quantile in _QUANTILES:
+        if kept[-1] + apart <= quantile <= 1 - apart:
+            kept.append(float(quantile))
+    return np.array([*kept, 1.0])
+
+
+def _least(size: int) -> float:
+    """Minimum number of samples of a bin, given the number of all."""
+    return float(np.clip(size / _FEWEST_BINS, _FEWEST, _ENOUGH))
 
 
 def robust_line(sample: Sequence[Sample]) -> tuple[float, float, float]:
@@ -224,7 +242,7 @@ def binned(
         third = key, np.concatenate(own)
     skewness, thirds = bins.means(*third)
     skewness = np.where(thirds > 0, skewness, np.nan)
-    populated = count >= 50
+    populated = count >= _least(key.size) / 2
     if not populated.any():
         populated = count > 0
     scatter = _THIRD_SCATTER[method]

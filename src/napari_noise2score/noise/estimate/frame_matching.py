@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from napari_noise2score.noise.correlation import RELEVANT
 from napari_noise2score.noise.estimate.binning import Sample, neighbour_mean
+from napari_noise2score.noise.estimate.displacement import displaced
 from napari_noise2score.noise.estimate.frame_light import Line, light_line
 from napari_noise2score.noise.estimate.outliers import away_from, unclipped
 from napari_noise2score.noise.fill import filled
@@ -170,6 +171,8 @@ def compare(
         blocks, moving, motion = _still(level, mean, noisy, side)
         if moving > _MOST_MOVING or motion > _MOVING_OVERALL:
             return None
+    if displaced(first, second, mask):
+        return None
     still = StillBlocks(blocks, (first.shape[0], first.shape[1]))
     if not blocks.all():
         mask &= still.pixels
