@@ -227,10 +227,13 @@ def _stored(
     return tuple(fields)
 
 
-def lagged_products(field: Array) -> Array:
-    """Sums of products of a field with itself, shifted by up to `REACH` in each direction."""
-    shape = [scipy.fft.next_fast_len(side + REACH, real=True) for side in field.shape]
-    transformed = scipy.fft.rfft2(field, s=shape)
-    whole = scipy.fft.irfft2(np.abs(transformed) ** 2, s=shape)
-    place = np.arange(-REACH, REACH + 1)
+def lagged_products(field: Array, other: Array | None = None, reach: int = REACH) -> Array:
+    """Sums of products of a field with itself, or with another one, shifted by up to ``reach`` in
+    each direction.
+    """
+    shape = [scipy.fft.next_fast_len(side + reach, real=True) for side in field.shape]
+    first = scipy.fft.rfft2(field, s=shape)
+    second = first if other is None else scipy.fft.rfft2(other, s=shape)
+    whole = scipy.fft.irfft2(first.conj() * second, s=shape)
+    place = np.arange(-reach, reach + 1)
     return np.asarray(whole[np.ix_(place, place)])

@@ -100,11 +100,11 @@ class Bins:
         number = np.searchsorted(self.edges, key, side='right') - 1
         return np.asarray(np.clip(number, 0, len(self) - 1))
 
-    def groups(self, key: Array, values: Array) -> list[Array]:
-        """The values of every bin, in their order."""
-        index = self.index(key).astype(np.uint16)  # sorted much faster than larger integers
+    def groups(self, index: NDArray[np.intp], values: Array) -> list[Array]:
+        """The values of every bin, in their order, given the numbers of their bins."""
         limits = np.cumsum(np.bincount(index, minlength=len(self)))[:-1]
-        return np.split(values[np.argsort(index, kind='stable')], limits)
+        short = index.astype(np.uint16)  # sorted much faster
+        return np.split(values[np.argsort(short, kind='stable')], limits)
 
     def means(self, key: Array, *values: Array) -> tuple[Array, ...]:
         """Mean of each of the values by bin, and last the number of samples by bin."""
@@ -121,7 +121,7 @@ class Bins:
         2019).
         """
         medians = np.full(len(self), np.nan)
-        for place, inside in enumerate(self.groups(key, values)):
+        for place, inside in enumerate(self.groups(self.index(key), values)):
             groups = len(inside) // _GROUP
             if groups:
                 medians[place] = np.median(inside[: groups * _GROUP].reshape(-1, _GROUP).mean(1))

@@ -196,12 +196,16 @@ def _evidence(
         checked = pool.submit(from_single_frames, single_frames[::step], saturation)
         if several:
             differences, pairs = from_frames(fields, saturation, counts)
-    if differences is None:
+
+    def each_alone() -> PhotonTransfer:
         single = checked.result() if step == 1 else from_single_frames(single_frames, saturation)
-        return (_unsteady(single) if several else single), no_pairs
+        return _unsteady(single) if several else single
+
+    if differences is None:
+        return each_alone(), no_pairs
     measured = differences.correlation or Correlation.white()
     if measured.of_structure:
-        return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
+        return each_alone(), no_pairs
     correlated = not measured.relevant.is_white
     if correlated or differences.level.size < 3:
         return differences, pairs
@@ -211,7 +215,7 @@ def _evidence(
     of_differences, of_single = (robust_fit(points)[0].slope for points in (differences, single))
     if of_differences <= _HIDDEN_MOTION * max(of_single, 0.0):
         return differences, pairs
-    return _unsteady(from_single_frames(single_frames, saturation)), no_pairs
+    return each_alone(), no_pairs
 
 
 def _unsteady(single: PhotonTransfer) -> PhotonTransfer:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from napari_noise2score.noise.arrays import central
+from napari_noise2score.noise.correlation import lagged_products
 
 _LARGEST = 512
 """Height and width of the part of the frames that is compared, pixels."""
@@ -40,9 +40,7 @@ def displaced(
     reach = min(_FARTHEST, min(mask.shape) // 4)
     if power == 0 or reach < _NEAREST:
         return False
-    shape = [fft.next_fast_len(side + reach, real=True) for side in mask.shape]
-    product = fft.irfft2(fft.rfft2(one, shape).conj() * fft.rfft2(other, shape), shape) / power
-    shift = np.arange(-reach, reach + 1)
-    tested = np.maximum(np.abs(shift)[:, None], np.abs(shift)) >= _NEAREST
-    best = float(product[np.ix_(shift, shift)][tested].max())
-    return best > _ALIKE and best > product[0, 0] + _BETTER
+    alike = lagged_products(one, other, reach) / power
+    away = np.abs(np.arange(-reach, reach + 1))
+    best = float(alike[np.maximum(away[:, None], away) >= _NEAREST].max())
+    return best > _ALIKE and best > float(alike[reach, reach]) + _BETTER

@@ -126,9 +126,10 @@ def _ring(frame: Array) -> tuple[Array, Array]:
 def _flat(level: Array, roughness: Array, mask: Mask) -> Mask:
     """The flattest share of the pixels of every level."""
     bins = Bins.of(level[mask], np.linspace(0, 1, 65))
-    groups = bins.groups(level[mask], roughness[mask])
+    index = bins.index(level)
+    groups = bins.groups(index[mask], roughness[mask])
     limit = np.array([_quantile(g, _FLATTEST) if g.size else -np.inf for g in groups])
-    return np.asarray(mask & (roughness <= limit[bins.index(level)]))
+    return np.asarray(mask & (roughness <= limit[index]))
 
 
 def _quantile(values: Array, share: float) -> float:

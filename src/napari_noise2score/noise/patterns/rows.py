@@ -152,9 +152,10 @@ def _scale(values: Array) -> float:
 def _common(parts: Sequence[_Parts | None]) -> float:
     """Variance of the offsets that rows of some fields have in common; 0 if not significant."""
     fields = [each for each in parts if each is not None]
-    own, following = _measured(fields, _OWN), _measured(fields, _NEXT)
+    own = _measured(fields, _OWN)
     if own.value <= _SIGNIFICANT * own.error:
         return 0.0
+    following = _measured(fields, _NEXT)
     if following.value <= max(_SIGNIFICANT_NEXT * following.error, _WHITE * own.value):
         return 0.0
     return own.value
