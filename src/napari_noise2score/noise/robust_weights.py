@@ -44,6 +44,15 @@ def biweight(away: Array) -> Array:
     return np.asarray(np.maximum(1 - (away / BIWEIGHT) ** 2, 0.0) ** 2)
 
 
+def biweight_slope(away: Array) -> Array:
+    """Derivative of ``away * biweight(away)``, which has the mean 0.76 on Gaussian values. The
+    errors of a fit follow from it, and would be a fifth too small with the weight in its place
+    (Huber, "Robust Statistics", 1981, section 7.6); any shape.
+    """
+    square = (away / BIWEIGHT) ** 2
+    return np.where(square < 1, (1 - square) * (1 - 5 * square), 0.0)
+
+
 def biweight_loss(away: Array) -> Array:
     """Loss that `biweight` minimises, 0 at distance 0 and 1 from `BIWEIGHT` on; any shape."""
     return np.asarray(1 - np.maximum(1 - (away / BIWEIGHT) ** 2, 0.0) ** 3)

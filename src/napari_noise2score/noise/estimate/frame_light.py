@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from napari_noise2score.noise.line_fit import fit_line
-from napari_noise2score.noise.robust_weights import biweight, biweight_loss
+from napari_noise2score.noise.robust_weights import biweight, biweight_loss, biweight_slope
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -89,17 +90,12 @@ def light_line(difference: Array, mean: Array, mask: Mask) -> Line:
     fits = [cells.fit(line) for line in starts]
     scatter = np.minimum(*(cells.scatter(cells.rest(line)) for line in fits))
     best = min(fits, key=lambda line: float(biweight_loss(cells.rest(line) / scatter).sum()))
-    rest = cells.rest(best)
-    weight = biweight(rest / scatter) / scatter**2
-    centre = float(np.average(cells.x, weights=weight))
-    # sandwich estimate: the noise of a cell grows with its level
-    pull, lever = (weight * rest) ** 2, (cells.x - centre) ** 2
-    error = (pull * lever).sum() ** 0.5 / max(float((weight * lever).sum()), 1e-300)
-    if abs(best[1]) >= _SIGNIFICANT * error:
-        return Line(float(best[0]), float(best[1]), same_light=False)
+    weight = biweight(cells.rest(best) / scatter) / scatter**2
     base = float(np.average(cells.y, weights=weight))
-    error = float((weight**2 * (cells.y - base) ** 2).sum() ** 0.5 / weight.sum())
-    return Line(base, 0.0, same_light=abs(base) < _SIGNIFICANT * error)
+    base_error, slope_error = cells.errors(best, base, scatter)
+    if abs(best[1]) >= _SIGNIFICANT * slope_error:
+        return Line(float(best[0]), float(best[1]), same_light=False)
+    return Line(base, 0.0, same_light=abs(base) <= _SIGNIFICANT * base_error)
 
 
 class _Cells:
@@ -107,9 +103,9 @@ class _Cells:
 
     def __init__(self, x: Array, y: Array) -> None:
         self.x, self.y = x, y
-        count = min(_LEVELS, max(1, len(x) // (2 * _FEWEST)))
+        count = min(_LEVELS, max(1, min(2, len(x) // _FEWEST), len(x) // (2 * _FEWEST)))
         self._groups = np.array_split(np.argsort(x, kind='stable'), count)
-        self._centres = np.array([x[group].mean() for group in self._groups])
+        self._centres = np.array([np.median(x[group]) for group in self._groups])
 
     def rest(self, line: Array) -> Array:
         """Residual from a line with an intercept and a slope."""
@@ -126,7 +122,28 @@ class _Cells:
         """
         widths = np.array([1.4826 * np.median(np.abs(rest[group])) for group in self._groups])
         least = max(1e-3 * float(widths.max()), 1e-12 * float(np.abs(self.x).max()), 1e-300)
-        return np.asarray(np.interp(self.x, self._centres, np.maximum(widths, least)))
+        variances = np.maximum(widths, least) ** 2
+        rise = max(fit_line(self._centres, variances, variances**-2.0).slope, 0.0)
+        beyond = np.maximum(self.x - self._centres[-1], 0.0)  # a few bright cells, on their own
+        return np.asarray((np.interp(self.x, self._centres, variances) + rise * beyond) ** 0.5)
+
+    def errors(self, line: Array, base: float, scatter: Array) -> tuple[float, float]:
+        """Standard errors of a constant difference ``base`` and of the slope of ``line``.
+
+        They hold for noise that grows with the level ("sandwich" of Huber, with the residuals of
+        MacKinnon and White, which count what a cell contributes to its own line), and are widened
+        where cells are few, so that 4 of them are as improbable as of a Gaussian variable.
+        """
+        away = self.rest(line) / scatter
+        weight, bent = biweight(away) / scatter**2, biweight_slope(away) / scatter**2
+        lever = (self.x - np.average(self.x, weights=weight)) ** 2
+        height = weight / weight.sum()
+        tilt = weight * lever / max(float((weight * lever).sum()), 1e-300)
+        constant = _error(weight * (self.y - base), height, bent, weight)
+        slope = _error(
+            weight * self.rest(line) * lever**0.5, height + tilt, bent * lever, weight * lever
+        )
+        return constant * _widening(len(self.x) - 1), slope * _widening(len(self.x) - 2)
 
     def fit(self, line: Array) -> Array:
         """The line of the iteration that starts from another line."""
@@ -141,6 +158,21 @@ class _Cells:
             if np.abs(moved).max() < _CONVERGED * float(np.median(scatter)):
                 break
         return line
+
+
+def _error(pull: Array, own: Array, bent: Array, weight: Array) -> float:
+    """Standard error of a robust fit from the pull of its points.
+
+    ``own`` is the share of a point in its own fitted value, ``bent`` the second derivative of the
+    loss; if outliers make it nearly 0, at least a tenth of that of the weighted squares counts.
+    """
+    known = max(float(bent.sum()), 0.1 * float(weight.sum()), 1e-300)
+    return float(((pull / (1 - np.minimum(own, 0.99))) ** 2).sum() ** 0.5 / known)
+
+
+def _widening(degrees: int) -> float:
+    """Limit of Student's t that is as probable as `_SIGNIFICANT` Gaussian deviations, over it."""
+    return float(special.stdtrit(max(degrees, 1), special.ndtr(_SIGNIFICANT))) / _SIGNIFICANT
 
 
 def _cells(difference: Array, mean: Array, mask: Mask) -> _Cells | None:
