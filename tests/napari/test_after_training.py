@@ -140,8 +140,10 @@ def test_toggle_split_and_removed_noise(denoised, qtbot, idle):
     panel.compare.toggle.native.click()
     assert (source.visible, result.visible) == (False, True)
 
+    result.contrast_limits = 10, 200
     panel.compare.split.native.click()
     split = next(unwrapped(a) for a in viewer.layers if a.name == 'cells noisy | clean')
+    assert split.contrast_limits == [10, 200]
     assert not panel.compare.slider.isHidden()
     panel.compare.slider.setValue(250)
     shown = np.asarray(split.data)

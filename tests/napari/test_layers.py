@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from napari_noise2score._widget.control.target import Target
 from napari_noise2score._widget.layers import (
     METADATA,
+    ResultLayers,
     add_result,
     full_data,
     image_layers,
@@ -75,6 +76,58 @@ def test_result_has_every_property_of_its_source(transform):
     np.testing.assert_allclose(result.data_to_world(point), source.data_to_world(point))
     for name in LOOK:
         assert getattr(result, name) == getattr(source, name), name
+    assert result.contrast_limits_range == source.contrast_limits_range
+
+
+@pytest.mark.parametrize('levels', [False, True])
+def test_counts_that_are_black_from_0_to_255_have_a_result_that_can_be_seen(levels):
+    """napari shows 8-bit data from 0 to 255, and says so of no other type."""
+    viewer = ViewerModel()
+    counts = np.random.default_rng(0).poisson(0.3, (3, 12, 15)).astype(np.uint8)
+    clean = np.linspace(0.1, 0.5, counts.size, dtype=np.float32).reshape(counts.shape)
+    if levels:
+        source = viewer.add_image([counts, counts[:, ::2, ::2]], multiscale=True)
+        result = add_result(viewer, target(source), [clean, clean[:, ::2, ::2]], 'clean', {})
+        clean = clean[:, ::2, ::2]
+    else:
+        source = viewer.add_image(counts)
+        result = add_result(viewer, target(source), clean, 'clean', {})
+    assert source.contrast_limits == [0, 255]
+    limits = [clean.min(), clean.max()]
+    np.testing.assert_allclose(result.contrast_limits, limits, rtol=1e-3)
+    np.testing.assert_allclose(result.contrast_limits_range, limits, rtol=1e-3)
+
+
+def test_the_preview_of_black_counts_can_be_seen_and_keeps_limits_that_were_set():
+    viewer = ViewerModel()
+    counts = np.random.default_rng(0).poisson(0.3, (3, 12, 15)).astype(np.uint8)
+    clean = np.linspace(0.1, 0.5, counts.size, dtype=np.float32).reshape(counts.shape)
+    source = target(viewer.add_image(counts, name='counts'))
+    results = ResultLayers(viewer)
+    results.show_plane(source, (1, slice(12), slice(15)), clean[1])
+    preview = viewer.layers[-1]
+    np.testing.assert_allclose(
+        preview.contrast_limits, [clean[1].min(), clean[1].max()], rtol=1e-3
+    )
+    preview.contrast_limits = 0.2, 0.3
+    results.show_plane(source, (2, slice(12), slice(15)), clean[2])
+    results.add_result(source, clean, 'clean', {'region': ''})
+    assert viewer.layers[-1].contrast_limits == [0.2, 0.3]
+
+
+@pytest.mark.parametrize('why', ['chosen', 'bright', 'constant', 'colours', 'not computed'])
+def test_other_results_look_like_their_sources(why):
+    viewer = ViewerModel()
+    rng = np.random.default_rng(0)
+    noisy = rng.poisson(80 if why == 'bright' else 0.3, (12, 15, 3)).astype(np.uint8)
+    limits = {'contrast_limits': (0, 254)} if why == 'chosen' else {}
+    source = viewer.add_image(noisy, rgb=why == 'colours', **limits)
+    clean = np.full(noisy.shape, 0.3, np.float32)
+    if why != 'constant':
+        clean[0] = 0.4
+    image = da.from_array(clean) if why == 'not computed' else clean
+    result = add_result(viewer, target(source), image, 'clean', {})
+    assert result.contrast_limits == source.contrast_limits
     assert result.contrast_limits_range == source.contrast_limits_range
 
 

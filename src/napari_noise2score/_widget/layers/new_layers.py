@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.layers.contrast import own_limits, show_apart, show_like, show_with
 from napari_noise2score._widget.layers.overlay import Overlay
 from napari_noise2score._widget.layers.targets import (
     COLOURS,
@@ -43,6 +44,9 @@ def add_result(
 ) -> Image:
     """Add a clean image directly above its source, with all its properties.
 
+    A source that is black with contrast limits that nobody has chosen has a result with limits of
+    its own (`own_limits`).
+
     The result of a colour layer has the data type of the layer, because napari displays colours as
     ``uint8``, ``uint16`` or as 0 to 1; values of an integer type are rounded and clipped to its
     range. Other results are not converted. The intensity units are those of the source.
@@ -69,9 +73,11 @@ def add_result(
     layer = target.layer
     data, properties, _ = layer_data(target, image, name, report)
     result = Image(data, **properties)
-    if not layer.rgb:
-        result.contrast_limits_range = layer.contrast_limits_range
-        result.contrast_limits = layer.contrast_limits
+    limits = tuple(properties['contrast_limits'])
+    if limits != tuple(layer.contrast_limits):
+        show_with(result, limits)
+    else:
+        show_like(result, layer)
     _insert_above(viewer, layer, above, result)
     return result
 
@@ -84,6 +90,9 @@ def layer_data(target: Target, image: Any, name: str, report: dict[str, Any]) ->
     properties = {key: value for key, value in state.items() if key not in apart}
     properties |= {'name': name, 'metadata': _metadata(target, report), 'rgb': bool(layer.rgb)}
     properties |= {'multiscale': isinstance(image, list), **_placed(target)}
+    limits = own_limits(target, image)
+    if limits is not None:
+        properties['contrast_limits'] = limits
     fresh = isinstance(image, np.ndarray)  # otherwise it already has the colours of the layer
     data = _colours(target, image) if layer.rgb and fresh else image
     return data, properties, kind
@@ -130,6 +139,7 @@ def turn_into_result(
     preview.data = _colours(target, image) if target.layer.rgb else image
     for key, value in _placed(target).items():
         setattr(preview, key, value)
+    show_apart(preview, target, image)
     preview.name = name
     preview.metadata = _metadata(target, report)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_noise2score._widget.control.messages import preview_name
 from napari_noise2score._widget.control.target import Target
+from napari_noise2score._widget.layers.contrast import show_apart
 from napari_noise2score._widget.layers.new_layers import (
     add_map,
     add_preview,
@@ -137,6 +138,7 @@ class ResultLayers:
             return
         if self._preview_of(target) is None:
             self._add_preview(target)
+            show_apart(self._previews[target.layer], target, values)
         put_plane(self._previews[target.layer], index, values)
 
     def preview_was_removed(self, layer: Any) -> bool:

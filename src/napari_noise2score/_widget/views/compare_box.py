@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QSlider, QWidget
 
 from napari_noise2score._widget.control.messages import split_name
-from napari_noise2score._widget.layers import Pair, add_result
+from napari_noise2score._widget.layers import Pair, add_result, show_like
 
 _TOGGLE_TIP = 'Switch between the noisy layers and the clean ones.'
 _SPLIT_TIP = (
@@ -120,6 +120,7 @@ class CompareBox(QWidget):
         pair, split_view = pairs[0], pairs[0].split_view()
         name = split_name(pair.target.source.name)
         self._split = add_result(self._viewer, pair.target, split_view, name, {}, pair.result)
+        show_like(self._split, pair.result)
         self._slide(self.slider.value())
 
     def _slide(self, value: int) -> None:
