@@ -191,3 +191,24 @@ def test_the_estimate_tells_row_noise_and_the_other_noise_without_it(frames, sha
     if frames > 1:
         assert fit.family.read_noise == pytest.approx(6.0, abs=0.6)
     assert any('Row noise' in words for words in fit.warnings) == (share > 0)
+
+
+@pytest.mark.parametrize('columns', [False, True])
+@pytest.mark.parametrize(
+    ('frames', 'light', 'within'), [(12, 0.3, 0.2), (12, 3.0, 0.1), (5, 3.0, 0.25)]
+)
+def test_strong_row_noise_leaves_the_gain_of_a_dim_movie(frames, light, within, columns):
+    """The level of a pixel holds the offset of its row. It made lines flatter: gains of a half."""
+    gains = []
+    for seed in range(4):
+        rng = np.random.default_rng([seed, frames])
+        image = SCENES['filaments']((128, 128), rng)
+        clean = CAMERA.offset + CAMERA.gain * light * (0.3 + 0.7 * image / image.mean())
+        camera = PoissonGaussian(CAMERA.gain, CAMERA.offset, 1.0)
+        noisy = camera.sample(np.repeat(clean[None], frames, 0), rng)
+        noise = float(camera.variance(clean).mean())
+        noisy += 0.5 * noise**0.5 * rng.normal(size=(frames, 128, 1))
+        found = estimate_noise(noisy.swapaxes(1, 2) if columns else noisy)
+        assert found.evidence.method == 'frame differences'
+        gains.append(found.family.gain / camera.gain)
+    assert np.mean(gains) == pytest.approx(1, abs=within)

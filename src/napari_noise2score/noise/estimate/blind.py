@@ -215,6 +215,11 @@ def _evidence(
     of_differences, of_single = (robust_fit(points)[0].slope for points in (differences, single))
     if of_differences <= _HIDDEN_MOTION * max(of_single, 0.0):
         return differences, pairs
+    # offsets of rows make levels uncertain, and the line of single frames flatter
+    if differences.rows.detected and (
+        differences.mean_variance <= _HIDDEN_MOTION * single.mean_variance
+    ):
+        return differences, pairs
     return each_alone(), no_pairs
 
 

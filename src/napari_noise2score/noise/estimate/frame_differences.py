@@ -42,6 +42,8 @@ Mask = NDArray[np.bool_]
 
 _SIGNIFICANT = 4.0
 """Standard errors from which a surplus of variance is significant."""
+_LARGEST = 2.0
+"""Variance of row offsets over that of the row noise above which they are something else."""
 # Variance of a mean of filtered squares over that of a mean of squares of as many white values.
 _FILTER_COST = float(
     (ndimage.convolve(np.pad(SECOND_DIFFERENCE, 4), SECOND_DIFFERENCE, mode='constant') ** 2).sum()
@@ -209,7 +211,9 @@ def _subtract_row_noise(
     rows = shared_noise(fields, weights, [pair.level for pair in pairs], evidence.mean_variance)
     if rows.detected:
         for pair, field, weight in zip(pairs, fields, weights, strict=True):
-            pair.difference -= 2**0.5 * offsets_of(field, weight, rows).plane
+            half = offsets_of(field, weight, rows)
+            pair.difference -= 2**0.5 * half.plane
+            pair.shared = replace(half, rows=2**0.5 * half.rows, columns=2**0.5 * half.columns)
     return rows
 
 
@@ -233,12 +237,37 @@ def _with_fixed_offsets(
 
 
 def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
-    """Subtract waves from the levels: a wrong level in the binning would change the slope."""
+    """Subtract row noise from the levels: a wrong level in the binning would change the slope."""
+    for run in _runs(pairs):
+        _level_rows(run, rows)
     if rows.waves:
         weights = [evidence.weight(pair.level, pair.mask) for pair in pairs]
         means = without_waves([pair.mean for pair in pairs], weights, rows.waves)
         for pair, mean in zip(pairs, means, strict=True):
             pair.level_at(mean)
+
+
+def _level_rows(run: Sequence[Compared], noise: RowNoise) -> None:
+    """Subtract from the levels how far the rows and columns of a frame are from their mean over a
+    chain of pairs.
+
+    The differences of the frames tell it. What all of them have in common they do not tell, and of
+    two frames nothing. If the offsets are larger than row noise, the scene has changed.
+    """
+    steps = [pair.shared for pair in run if pair.shared is not None]
+    if len(steps) < len(run) or len(run) < 2:
+        return
+    levels = []
+    for of_pairs, variance in (
+        ([step.rows for step in steps], noise.rows),
+        ([step.columns for step in steps], noise.columns),
+    ):
+        from_first = np.cumsum([np.zeros_like(of_pairs[0]), *of_pairs], axis=0)
+        away = from_first.mean(axis=0) - from_first
+        likely = float((away**2).mean()) <= _LARGEST * variance
+        levels.append((away[1:] + away[:-1]) / 2 if likely else np.zeros_like(of_pairs))
+    for pair, down, across in zip(run, *levels, strict=True):
+        pair.level_at(pair.mean - down[:, None] - across)
 
 
 def _correlation(

@@ -21,6 +21,7 @@ from napari_noise2score.noise.estimate.outliers import away_from, unclipped
 from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.pairs import FramePair, StillBlocks
 from napari_noise2score.noise.patterns.offsets import offsets_of, shared_noise
+from napari_noise2score.noise.patterns.shared import Offsets
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -72,6 +73,9 @@ class Compared:
         Change of light and offset.
     moving : float
         Share of the blocks with noise that were excluded.
+    shared : Offsets or None
+        Offsets of rows and columns of the first frame minus those of the second; None if they
+        have none. They are not in ``difference``.
     """
 
     pair: FramePair
@@ -82,6 +86,7 @@ class Compared:
     mask: Mask
     line: Line
     moving: float
+    shared: Offsets | None = None
     _level: Array | None = None
 
     @property
