@@ -212,3 +212,21 @@ def test_strong_row_noise_leaves_the_gain_of_a_dim_movie(frames, light, within, 
         assert found.evidence.method == 'frame differences'
         gains.append(found.family.gain / camera.gain)
     assert np.mean(gains) == pytest.approx(1, abs=within)
+
+
+def test_row_noise_of_movies_of_other_lengths_and_sizes_is_found_together():
+    """A chain of frames ends with its movie, if another one has a frame of the next number too."""
+    fields = []
+    for frames, side in ((4, 96), (9, 128)):
+        rng = np.random.default_rng(frames)
+        image = SCENES['filaments']((side, side), rng)
+        clean = CAMERA.offset + CAMERA.gain * 3 * (0.3 + 0.7 * image / image.mean())
+        noisy = CAMERA.sample(np.repeat(clean[None], frames, 0), rng)
+        noisy += (
+            0.5 * float(CAMERA.variance(clean).mean()) ** 0.5 * rng.normal(size=(frames, side, 1))
+        )
+        fields.append(noisy)
+    found = estimate_noise(fields)
+    assert found.evidence.method == 'frame differences'
+    assert found.evidence.rows.rows > 0
+    assert found.family.gain == pytest.approx(CAMERA.gain, rel=0.2)

@@ -34,7 +34,7 @@ from napari_noise2score.noise.patterns.offsets import (
     with_fixed_part,
     without_waves,
 )
-from napari_noise2score.noise.patterns.shared import RowNoise
+from napari_noise2score.noise.patterns.shared import Offsets, RowNoise
 from napari_noise2score.noise.photon_transfer import Disturbances, PhotonTransfer
 
 Array = NDArray[np.float64]
@@ -119,7 +119,9 @@ def from_frames(
     rows = _subtract_row_noise(evidence, compared, shifts)
     rows = _with_fixed_offsets(rows, evidence, stacks)
     if rows.detected:
-        _level_means(rows, evidence, compared)
+        for run in (run for each in stacks for run in _runs(each.compared)):
+            _level_rows(run, rows)
+        _level_waves(rows, evidence, compared)
         raw = [
             pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
             for pair, by in zip(compared, shifts, strict=True)
@@ -213,7 +215,7 @@ def _subtract_row_noise(
         for pair, field, weight in zip(pairs, fields, weights, strict=True):
             half = offsets_of(field, weight, rows)
             pair.difference -= 2**0.5 * half.plane
-            pair.shared = replace(half, rows=2**0.5 * half.rows, columns=2**0.5 * half.columns)
+            pair.shared = Offsets(2**0.5 * half.rows, 2**0.5 * half.columns)
     return rows
 
 
@@ -236,10 +238,8 @@ def _with_fixed_offsets(
     return with_fixed_part(means, weights, rows, float(np.mean([len(run) for run in runs])))
 
 
-def _level_means(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
-    """Subtract row noise from the levels: a wrong level in the binning would change the slope."""
-    for run in _runs(pairs):
-        _level_rows(run, rows)
+def _level_waves(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
+    """Subtract waves from the levels: a wrong level in the binning would change the slope."""
     if rows.waves:
         weights = [evidence.weight(pair.level, pair.mask) for pair in pairs]
         means = without_waves([pair.mean for pair in pairs], weights, rows.waves)
