@@ -2,6 +2,7 @@
 
     python benchmarks/quality/peers.py FOLDER --seconds 60
     python benchmarks/quality/peers.py FOLDER --without n2v,bm3d
+    python benchmarks/quality/peers.py FOLDER --captures 1
 
 FOLDER holds NAME.tif (T, Y, X) beside NAME_gt.tif (Y, X), 8 bit. Everyone sees the noisy stack
 and nothing else; ours and Noise2Void train on it for the same time. BM3D, non-local means and
@@ -147,6 +148,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument('folder', type=Path)
     parser.add_argument('--types', default='all', help='comma-separated names, or all')
+    parser.add_argument('--captures', type=int, help='first captures of a stack (default: all)')
     parser.add_argument(
         '--without', default='', help=f'comma-separated, to leave out: {", ".join(PEERS)}'
     )
@@ -163,7 +165,8 @@ def main() -> None:
     options = parse()
     training = train_settings(options)
     results = Results(render, settings_of(options), options.device, options.output)
-    for name, noisy, truth in stacks(options.folder, options.types):
+    for name, captures, truth in stacks(options.folder, options.types):
+        noisy = captures[: options.captures]
         noisy_scores = {'psnr': psnr(noisy, truth), 'ssim': ssim(noisy, truth)}
         results.add({'stack': name, 'method': 'noisy', **noisy_scores})
         for key, peer in PEERS.items():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_noise2score.noise.families import Gaussian, Poisson, PoissonGaussian
 from napari_noise2score.pipeline.residual_check import ResidualCheck, ResidualSums
@@ -53,6 +54,25 @@ def test_light_is_told_though_it_is_little_beside_the_noise():
     # and it is chance in a small image
     small = replace(found, mean_error=0.02)
     assert small.warnings == ()
+
+
+def test_correlated_noise_that_was_taken_for_independent_is_told():
+    """Only what differs from pixel to pixel was removed: there is still noise, but no structure is
+    missing.
+    """
+    noise = np.random.default_rng(0).normal(size=SHAPE)
+    noisy = 100 + 3 * ndimage.gaussian_filter(noise, 0.7, mode='wrap')
+    sums = ResidualSums()
+    fine = ndimage.convolve(noisy, np.outer([1, -2, 1], [1, -2, 1]))
+    sums.add(ResidualSums.of_plane(noisy, noisy - 0.3 * fine, Gaussian(1.0)))
+    (sentence,) = sums.check().warnings
+    assert 'Only ' in sentence
+    assert 'probably correlated' in sentence
+    # and of independent noise only a part that is not otherwise special
+    half = ResidualSums()
+    half.add(ResidualSums.of_plane(100 + noise, 100 + 0.5 * noise, Gaussian(1.0)))
+    (sentence,) = half.check().warnings
+    assert 'noise parameters are too large' in sentence
 
 
 def test_a_mean_is_told_where_no_level_without_light_is_known():

@@ -71,7 +71,16 @@ class ResidualCheck:
     def warnings(self) -> tuple[str, ...]:
         """Warnings for the user, in plain sentences."""
         sentences = [*self._about_light()]
-        if abs(self.correlation - self.noise_correlation) > STRUCTURE:
+        alike = self.correlation - self.noise_correlation
+        if self.variance < 0.5 and alike < -STRUCTURE:
+            sentences.append(
+                f'Only {100 * self.variance:.0f} % of the expected noise was removed, and that '
+                'which differs from pixel to pixel: the noise is probably correlated between '
+                'neighbouring pixels, which a small or finely structured image does not show. '
+                'Give a larger image, or several frames of the scene.'
+            )
+            return tuple(sentences)
+        if abs(alike) > STRUCTURE:
             sentences.append(
                 'The removed noise is correlated between neighbouring pixels '
                 f'({self.correlation:.2f}): check whether the residual shows structure.'

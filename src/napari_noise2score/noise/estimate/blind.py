@@ -18,7 +18,10 @@ from napari_noise2score.noise.estimate.frame_differences import from_frames
 from napari_noise2score.noise.estimate.intensity_unit import IntensityUnit
 from napari_noise2score.noise.estimate.noise_fit import NoiseFit
 from napari_noise2score.noise.estimate.photon_transfer_fit import photon_transfer_line, robust_fit
-from napari_noise2score.noise.estimate.single_frames import from_single_frames
+from napari_noise2score.noise.estimate.single_frames import (
+    from_single_frames,
+    with_correlation,
+)
 from napari_noise2score.noise.estimate.usable_frames import (
     UsableFrames,
     ValueRange,
@@ -133,6 +136,8 @@ def estimate_noise(image: ArrayLike | Sequence[ArrayLike]) -> NoiseFit:
         lit = [frames.without(values.bottom) for frames in usable]
         if enough_pixels(frame for one, n in zip(lit, counts, strict=True) for frame in one[:n]):
             other, of_other = _evidence(lit, counts, saturation)
+            if other.correlation is None and evidence.correlation is not None:
+                other = with_correlation(other, evidence.correlation)  # few patches are left
             if other.level.size >= _FEWEST_LEVELS:
                 lit_line = photon_transfer_line(other)
                 if is_clipped_below(line, lit_line, values.bottom):

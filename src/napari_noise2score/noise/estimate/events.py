@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from napari_noise2score.noise.estimate.binning import neighbour_mean
 from napari_noise2score.noise.fill import filled
@@ -185,10 +185,10 @@ class _Limits:
         """Those for so many pairs at each pixel."""
         kinds, which = np.unique(counts, return_inverse=True)
         # neighbouring differences are correlated by -1/2, so their squares by 1/4
-        independent = stats.chi2(np.maximum(kinds, 1) / 1.5)
+        independent = np.maximum(kinds, 1) / 1.5
         median, most = (
-            values[which.reshape(counts.shape)]
-            for values in (independent.median(), independent.isf(_CHANCE))
+            special.chdtri(independent, chance)[which.reshape(counts.shape)]
+            for chance in (0.5, _CHANCE)
         )
         return cls(counts >= _FEWEST, median, most)
 

@@ -28,6 +28,8 @@ SIDE = 16
 
 _REACH = 4
 """Largest distance in pixels at which noise may be correlated."""
+_OVERLAPPING = 0.5
+"""A patch that overlaps each of its neighbours by half counts as so many independent ones."""
 _DEGREE = 2
 _FEWEST = 24
 """Minimum number of patches of the same power to measure a correlation."""
@@ -53,9 +55,12 @@ def from_flat_patches(
     """
     if evidence.level.size == 0:
         return None
-    rest = [_residuals(f, m, evidence) for f, m in zip(frames, masks, strict=True)]
-    patches = np.concatenate(rest)
-    if len(patches) < _FEWEST / _MIDDLE:
+    patches = _residuals(frames, masks, evidence, SIDE)
+    independent = float(len(patches))
+    if independent < _FEWEST / _MIDDLE:
+        patches = _residuals(frames, masks, evidence, SIDE // 2)
+        independent = _OVERLAPPING * len(patches)
+    if independent < _FEWEST / _MIDDLE:
         return None
     project = _projection()
     power = (patches**2).sum(axis=1) / np.trace(project)
@@ -69,7 +74,7 @@ def from_flat_patches(
         kernel = _unprojected(_by_distance(flat.T @ flat / len(flat)))
         kernel /= kernel[_REACH, _REACH]
     # scatter of the lower quantile of so many patches, from its density
-    doubt = 2 * (2 / freedom / len(patches)) ** 0.5 / low
+    doubt = 2 * (2 / freedom / independent) ** 0.5 / low
     if common > lowest * (_ALIKE + 3 * doubt):
         return None
     correlation = Correlation(kernel)
@@ -102,17 +107,21 @@ def response(correlation: Correlation) -> float:
     return float((near * own).sum())
 
 
-def _residuals(frame: Array, mask: Mask, evidence: PhotonTransfer) -> Array:
+def _residuals(
+    frames: Sequence[Array], masks: Sequence[Mask], evidence: PhotonTransfer, step: int
+) -> Array:
     """Residuals of each complete patch from a polynomial, noise standard deviations, (P,
-    SIDE^2).
+    SIDE^2). A patch begins every ``step`` pixels.
     """
-    rows, columns = (side // SIDE for side in frame.shape)
 
     def tiles(image: NDArray[np.generic]) -> NDArray[np.generic]:
-        cut = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
-        return cut.swapaxes(1, 2).reshape(rows * columns, SIDE**2)
+        if min(image.shape) < SIDE:
+            return np.empty((0, SIDE**2), image.dtype)
+        every = np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE))
+        return every[::step, ::step].reshape(-1, SIDE**2)
 
-    values = tiles(frame)[tiles(mask).all(axis=1)].astype(np.float64)
+    pairs = zip(frames, masks, strict=True)
+    values = np.concatenate([tiles(frame)[tiles(mask).all(axis=1)] for frame, mask in pairs])
     level = values.mean(axis=1)
     variance = np.interp(level, evidence.level, evidence.variance)
     usable = variance > 0.02 * np.median(evidence.variance)

@@ -81,6 +81,20 @@ class _Field:
             scenes.append(joined)
         return [np.array(sorted(scene.items())).T for scene in scenes]
 
+    def runs(self) -> list[list[Compared]]:
+        """Chains of the pairs on which the noise is measured: each pair begins with the frame
+        with which the previous one ends.
+        """
+        runs: list[list[Compared]] = []
+        for pair in self.compared:
+            for run in runs:
+                if run[-1].pair.second == pair.pair.first:
+                    run.append(pair)
+                    break
+            else:
+                runs.append([pair])
+        return runs
+
 
 def from_frames(
     fields: Sequence[Sequence[Array]], saturation: float, counts: Sequence[int]
@@ -109,17 +123,18 @@ def from_frames(
     compared = [pair for each in stacks for pair in each.compared]
     if not compared:
         return None, pairs
+    runs = [run for each in stacks for run in each.runs()]
     hot = _exclude_hot(compared)
     shifts = offsets([pair.sample(pair.difference**2 / 2, pair.mask) for pair in compared])
     raw = [
         pair.sample(pair.difference**2 / 2, pair.mask).lowered(by)
         for pair, by in zip(compared, shifts, strict=True)
     ]
-    evidence = binned(raw, 'frame differences', _third_cumulants(stacks))
+    evidence = binned(raw, 'frame differences', _third_cumulants(runs))
     rows = _subtract_row_noise(evidence, compared, shifts)
-    rows = _with_fixed_offsets(rows, evidence, stacks)
+    rows = _with_fixed_offsets(rows, evidence, runs)
     if rows.detected:
-        for run in (run for each in stacks for run in _runs(each.compared)):
+        for run in runs:
             _level_rows(run, rows)
         _level_waves(rows, evidence, compared)
         raw = [
@@ -220,22 +235,22 @@ def _subtract_row_noise(
 
 
 def _with_fixed_offsets(
-    rows: RowNoise, evidence: PhotonTransfer, fields: Sequence[_Field]
+    rows: RowNoise, evidence: PhotonTransfer, runs: Iterable[Sequence[Compared]]
 ) -> RowNoise:
     """Row noise with the part that is the same in every frame, measured in means of frames."""
-    runs: list[list[Array]] = []
+    stacks: list[list[Array]] = []
     means: list[Array] = []
     weights: list[Array] = []
-    for run in (run for each in fields for run in _runs(each.compared)):
+    for run in runs:
         mask = np.logical_and.reduce([pair.mask for pair in run])
         if mask.any():
-            runs.append([run[0].first, *(pair.second for pair in run)])
-            means.append(np.mean(runs[-1], axis=0))
+            stacks.append(_frames_of(run))
+            means.append(np.mean(stacks[-1], axis=0))
             weights.append(evidence.weight(neighbour_mean(means[-1]), mask))
-    if not runs:
+    if not stacks:
         return rows
-    rows = waves_of_single_frames(rows, runs, weights)
-    return with_fixed_part(means, weights, rows, float(np.mean([len(run) for run in runs])))
+    rows = waves_of_single_frames(rows, stacks, weights)
+    return with_fixed_part(means, weights, rows, float(np.mean([len(one) for one in stacks])))
 
 
 def _level_waves(rows: RowNoise, evidence: PhotonTransfer, pairs: Sequence[Compared]) -> None:
@@ -321,24 +336,20 @@ def _without_smooth_surplus(
     )
 
 
-def _third_cumulants(fields: Sequence[_Field]) -> tuple[Array, Array] | None:
+def _third_cumulants(runs: Iterable[Sequence[Compared]]) -> tuple[Array, Array] | None:
     """(key, third cumulant) over three or more consecutive frames, at the pixels that are valid in
     all pairs.
     """
     keys: list[Array] = []
     thirds: list[Array] = []
-    for each in fields:
-        for run in _runs(each.compared):
-            frames = [run[0].first, *(pair.second for pair in run)]
-            count = len(frames)
-            if count < 3:
-                continue
-            mask = np.logical_and.reduce([pair.mask for pair in run])
-            mean = np.mean(frames, axis=0)
-            if not mask.any():
-                continue
-            keys.append(neighbour_mean(mean)[mask])
-            thirds.append(_third_cumulant(frames, mean, mask)[mask])
+    for run in runs:
+        frames = _frames_of(run)
+        mask = np.logical_and.reduce([pair.mask for pair in run])
+        if len(frames) < 3 or not mask.any():
+            continue
+        mean = np.mean(frames, axis=0)
+        keys.append(neighbour_mean(mean)[mask])
+        thirds.append(_third_cumulant(frames, mean, mask)[mask])
     return (np.concatenate(keys), np.concatenate(thirds)) if keys else None
 
 
@@ -369,14 +380,6 @@ def _third_cumulant(frames: Sequence[Array], mean: Array, mask: Mask) -> Array:
     return cubes / sensitivity
 
 
-def _runs(compared: Sequence[Compared]) -> list[list[Compared]]:
-    """Chains of pairs: each pair begins with the frame with which the previous one ends."""
-    runs: list[list[Compared]] = []
-    for pair in compared:
-        for run in runs:
-            if run[-1].pair.second == pair.pair.first:
-                run.append(pair)
-                break
-        else:
-            runs.append([pair])
-    return runs
+def _frames_of(run: Sequence[Compared]) -> list[Array]:
+    """The frames (Y, X) of a chain of pairs."""
+    return [run[0].first, *(pair.second for pair in run)]

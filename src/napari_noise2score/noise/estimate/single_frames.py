@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_noise2score.noise.coordinates import Anscombe
+from napari_noise2score.noise.correlation import Correlation
 from napari_noise2score.noise.estimate.binning import (
     SECOND_DIFFERENCE,
     Bins,
@@ -50,6 +51,12 @@ def from_single_frames(frames: Sequence[Array], saturation: float) -> PhotonTran
     return _from_single_frames(frames, saturation, ())
 
 
+def with_correlation(evidence: PhotonTransfer, correlation: Correlation) -> PhotonTransfer:
+    """Evidence from single frames whose noise has this correlation and was taken for white."""
+    variance = evidence.variance / response(correlation)
+    return replace(evidence, variance=variance, correlation=correlation)
+
+
 def _from_single_frames(
     frames: Sequence[Array], saturation: float, known: tuple[Wave, ...]
 ) -> PhotonTransfer:
@@ -74,8 +81,7 @@ def _from_single_frames(
     levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
     correlation = from_flat_patches(levelled, masks, evidence)
     if correlation is not None:
-        passed = response(correlation)
-        evidence = replace(evidence, variance=evidence.variance / passed, correlation=correlation)
+        evidence = with_correlation(evidence, correlation)
     if not evidence.level.size:
         return evidence
     # the filter removes offsets of rows and columns: the variances are without them
