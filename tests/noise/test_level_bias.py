@@ -137,6 +137,17 @@ def test_saturated_pixels_take_no_light():
     np.testing.assert_array_equal(everything, truth[:64])
 
 
+def test_the_few_pixels_far_from_the_saturation_level_do_not_tell_the_mean():
+    """They are those which their own noise made dark: their residual has no mean of zero."""
+    family, truth = Gaussian(20.0), np.full((128, 128), 190.0)
+    noisy = np.minimum(family.sample(truth, np.random.default_rng(8)), 255)
+    estimate = truth + 0.3 * (noisy - truth)
+    assert 0 < (estimate < 255 - 4 * 20).mean() < 0.02
+    clean, lacked = with_matched_mean(noisy, estimate, family, rail=255.0)
+    assert lacked == 0
+    np.testing.assert_array_equal(clean, estimate)
+
+
 def test_estimates_without_bounds_do_not_take_the_light_of_the_others():
     rng = np.random.default_rng(7)
     truth = scene(rng)

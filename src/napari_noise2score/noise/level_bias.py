@@ -44,6 +44,9 @@ _LEAST_SHARE = 1e-3
 _FAR = 20.0
 """Noise standard deviations, and multiples of the scale of the tail, that noise never reaches."""
 
+_LEAST_COUNTED = 0.5
+"""Minimum share of the pixels whose residual has the mean zero, to correct the mean."""
+
 _NEAR_THE_RAIL = 4.0
 """Distance from the saturation level at which values may be clipped, noise standard deviations."""
 
@@ -130,7 +133,9 @@ class MeanShift:
         """The correction of a plane.
 
         Pixels do not count if their noise reaches the saturation level of the detector, or if
-        noise does not explain their residual (hot pixels).
+        noise does not explain their residual (hot pixels). If these are most of the pixels that
+        are not saturated there is no correction: the others are those whose own noise made them
+        dark.
 
         Parameters
         ----------
@@ -146,14 +151,17 @@ class MeanShift:
         least = _LEAST_SHARE * mean
         least = least if least > 0 else 1.0
         mean = _mean(np.maximum(family.variance(clean), least) for _, clean in parts())
-        lack, whole, count = 0.0, 0.0, 0
+        lack, whole, count, known = 0.0, 0.0, 0, 0
         for noisy, clean in parts():
             counted = _of_noise(noisy, clean, family, rail, least, mean)
+            known += int((noisy < rail).sum())
             if counted.any():
                 lack += float((noisy - clean)[counted].sum())
                 whole += float(family.response(clean)[counted].sum())
                 count += int(counted.sum())
-        return cls(lack / whole, lack / count) if whole > 0 else cls()
+        if not whole > 0 or count < _LEAST_COUNTED * known:
+            return cls()
+        return cls(lack / whole, lack / count)
 
     def applied(self, clean: Array, family: NoiseFamily) -> Array:
         """Estimates with that mean; any shape, grey levels."""

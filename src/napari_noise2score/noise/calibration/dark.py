@@ -15,6 +15,7 @@ from napari_noise2score.noise.calibration_frames import (
 )
 from napari_noise2score.noise.correlation import Correlation, correlation_of
 from napari_noise2score.noise.estimate.flat_patches import from_flat_patches, response
+from napari_noise2score.noise.fill import filled
 from napari_noise2score.noise.photon_transfer import PhotonTransfer
 
 Array = NDArray[np.float64]
@@ -155,7 +156,7 @@ def _of_patches(frame: Array, valid: Mask, variance: float, level: float) -> Cor
         np.array([float(valid.sum())]),
         'single frames',
     )
-    return from_flat_patches([frame], [valid], flat)
+    return from_flat_patches([filled(np.where(valid, frame, np.nan))], [valid], flat)
 
 
 def _note_hot(share: float, notes: list[str]) -> None:

@@ -30,6 +30,8 @@ _REACH = 4
 """Largest distance in pixels at which noise may be correlated."""
 _OVERLAPPING = 0.5
 """A patch that overlaps each of its neighbours by half counts as so many independent ones."""
+_USABLE = 0.9
+"""Minimum share of usable pixels in a patch."""
 _DEGREE = 2
 _FEWEST = 24
 """Minimum number of patches of the same power to measure a correlation."""
@@ -47,9 +49,9 @@ def from_flat_patches(
     Parameters
     ----------
     frames : sequence of (Y, X) float64
-        Grey levels.
+        Grey levels; also where pixels are not usable, values like those around them.
     masks : sequence of (Y, X) bool
-        Usable pixels.
+        Usable pixels. A patch may have a few others.
     evidence : PhotonTransfer
         Variance by level, up to a common factor.
     """
@@ -110,7 +112,7 @@ def response(correlation: Correlation) -> float:
 def _residuals(
     frames: Sequence[Array], masks: Sequence[Mask], evidence: PhotonTransfer, step: int
 ) -> Array:
-    """Residuals of each complete patch from a polynomial, noise standard deviations, (P,
+    """Residuals of each usable patch from a polynomial, noise standard deviations, (P,
     SIDE^2). A patch begins every ``step`` pixels.
     """
 
@@ -121,7 +123,9 @@ def _residuals(
         return every[::step, ::step].reshape(-1, SIDE**2)
 
     pairs = zip(frames, masks, strict=True)
-    values = np.concatenate([tiles(frame)[tiles(mask).all(axis=1)] for frame, mask in pairs])
+    values = np.concatenate(
+        [tiles(frame)[tiles(mask).mean(axis=1) >= _USABLE] for frame, mask in pairs]
+    )
     level = values.mean(axis=1)
     variance = np.interp(level, evidence.level, evidence.variance)
     usable = variance > 0.02 * np.median(evidence.variance)

@@ -66,20 +66,24 @@ def _from_single_frames(
     masks = [_inner(f, blank, saturation) for f, blank in zip(frames, blanks, strict=True)]
     sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
     slope, intercept, least = robust_line(sample)
-    hot = 0.0
+    share, hot_pixels = 0.0, [np.zeros_like(blank) for blank in blanks]
     if least > 0:
         unit = Anscombe(slope, intercept if slope > 0 else least, least)
         hot_pixels = [isolated(frame, unit) for frame in frames]
-        hot = float(np.mean([places.mean() for places in hot_pixels]))
-        reached = [ndimage.binary_dilation(places, np.ones((7, 7))) for places in hot_pixels]
-        masks = [mask & ~near for mask, near in zip(masks, reached, strict=True)]
+        share = float(np.mean([hot.mean() for hot in hot_pixels]))
+        masks = [mask & ~_around(hot, 7) for mask, hot in zip(masks, hot_pixels, strict=True)]
         sample = [_sample(frame, mask) for frame, mask in zip(frames, masks, strict=True)]
     shifts = offsets(sample)
     sample = [s.lowered(by) for s, by in zip(sample, shifts, strict=True)]
-    disturbances = Disturbances(offset_range=float(np.ptp(shifts)), hot=hot)
+    disturbances = Disturbances(offset_range=float(np.ptp(shifts)), hot=share)
     evidence = replace(binned(sample, 'single frames'), disturbances=disturbances)
     levelled = [frame - by for frame, by in zip(frames, shifts, strict=True)]
-    correlation = from_flat_patches(levelled, masks, evidence)
+    whole = [_with_filled(frame, hot) for frame, hot in zip(levelled, hot_pixels, strict=True)]
+    usable = [
+        _usable(frame, blank | hot, saturation)
+        for frame, blank, hot in zip(frames, blanks, hot_pixels, strict=True)
+    ]
+    correlation = from_flat_patches(whole, usable, evidence)
     if correlation is not None:
         evidence = with_correlation(evidence, correlation)
     if not evidence.level.size:
@@ -101,10 +105,28 @@ def _from_single_frames(
 
 
 def _inner(frame: Array, blank: Mask, saturation: float) -> Mask:
-    mask = unclipped(frame, saturation) & away_from(blank)
+    return _without_border(unclipped(frame, saturation) & away_from(blank))
+
+
+def _usable(frame: Array, other: Mask, saturation: float) -> Mask:
+    """Pixels that count in a patch, where no filter mixes them with their neighbours."""
+    return _without_border((frame < saturation) & ~_around(other, 3))
+
+
+def _without_border(mask: Mask) -> Mask:
     mask[:3] = mask[-3:] = False
     mask[:, :3] = mask[:, -3:] = False
     return mask
+
+
+def _around(places: Mask, side: int) -> Mask:
+    """Squares around places."""
+    return np.asarray(ndimage.binary_dilation(places, np.ones((side, side))))
+
+
+def _with_filled(frame: Array, places: Mask) -> Array:
+    """The frame with values from beside in 3 x 3 pixels around places."""
+    return filled(np.where(_around(places, 3), np.nan, frame)) if places.any() else frame
 
 
 def _sample(frame: Array, mask: Mask) -> Sample:
