@@ -59,9 +59,9 @@ def test_the_gain_allows_for_the_correlation(name, photons, sigma):
 
 @pytest.mark.parametrize(('name', 'photons'), [('puncta', 30.0), ('filaments', 5.0)])
 def test_patches_of_a_small_image_overlap(name, photons):
-    fit = estimate_noise(image(name, photons, 0.7, size=144))
+    fit = estimate_noise(image(name, photons, 0.7, size=128))
     assert fit.correlation.neighbours == pytest.approx(neighbours(0.7), rel=0.15)
-    level = CAMERA.offset + CAMERA.gain * photons * scene(name, 144)
+    level = CAMERA.offset + CAMERA.gain * photons * scene(name, 128)
     true = float(CAMERA.variance(level).mean())
     assert fit.family.variance(level).mean() == pytest.approx(true, rel=0.3)
 

@@ -28,15 +28,17 @@ SIDE = 16
 
 _REACH = 4
 """Largest distance in pixels at which noise may be correlated."""
-_OVERLAPPING = 0.5
-"""A patch that overlaps each of its neighbours by half counts as so many independent ones."""
-_USABLE = 0.9
-"""Minimum share of usable pixels in a patch."""
+_CHOICES = ((1.0, SIDE, 1.0), (1.0, SIDE // 2, 0.5), (0.9, SIDE, 1.0), (0.9, SIDE // 2, 0.5))
+"""Minimum share of usable pixels in a patch, distance of patches in pixels, and number of
+independent patches that each counts for, since they may overlap. The first choice that gives
+enough patches is taken."""
 _DEGREE = 2
-_FEWEST = 24
+_FEWEST = 20
 """Minimum number of patches of the same power to measure a correlation."""
 _ALIKE = 1.15
 """Ratio of powers of flat patches that slight structure may cause."""
+_VAGUE = 0.3
+"""Error of that ratio from which it tells nothing."""
 _LOW, _MIDDLE = 0.05, 0.25
 """Quantiles of the power of the patches that are compared."""
 
@@ -51,18 +53,18 @@ def from_flat_patches(
     frames : sequence of (Y, X) float64
         Grey levels; also where pixels are not usable, values like those around them.
     masks : sequence of (Y, X) bool
-        Usable pixels. A patch may have a few others.
+        Usable pixels. If there are too few patches of them alone, a tenth may be others.
     evidence : PhotonTransfer
         Variance by level, up to a common factor.
     """
     if evidence.level.size == 0:
         return None
-    patches = _residuals(frames, masks, evidence, SIDE)
-    independent = float(len(patches))
-    if independent < _FEWEST / _MIDDLE:
-        patches = _residuals(frames, masks, evidence, SIDE // 2)
-        independent = _OVERLAPPING * len(patches)
-    if independent < _FEWEST / _MIDDLE:
+    for usable, step, worth in _CHOICES:
+        patches = _residuals(frames, masks, evidence, usable, step)
+        independent = worth * len(patches)
+        if independent >= _FEWEST / _MIDDLE:
+            break
+    else:
         return None
     project = _projection()
     power = (patches**2).sum(axis=1) / np.trace(project)
@@ -77,7 +79,7 @@ def from_flat_patches(
         kernel /= kernel[_REACH, _REACH]
     # scatter of the lower quantile of so many patches, from its density
     doubt = 2 * (2 / freedom / independent) ** 0.5 / low
-    if common > lowest * (_ALIKE + 3 * doubt):
+    if 3 * doubt > _VAGUE or common > lowest * (_ALIKE + 3 * doubt):
         return None
     correlation = Correlation(kernel)
     return correlation if is_smoothed(correlation) else Correlation.white()
@@ -110,10 +112,15 @@ def response(correlation: Correlation) -> float:
 
 
 def _residuals(
-    frames: Sequence[Array], masks: Sequence[Mask], evidence: PhotonTransfer, step: int
+    frames: Sequence[Array],
+    masks: Sequence[Mask],
+    evidence: PhotonTransfer,
+    share: float,
+    step: int,
 ) -> Array:
-    """Residuals of each usable patch from a polynomial, noise standard deviations, (P,
-    SIDE^2). A patch begins every ``step`` pixels.
+    """Residuals of each patch from a polynomial, noise standard deviations, (P, SIDE^2).
+
+    A patch begins every ``step`` pixels and counts if this share of it is usable.
     """
 
     def tiles(image: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -124,7 +131,7 @@ def _residuals(
 
     pairs = zip(frames, masks, strict=True)
     values = np.concatenate(
-        [tiles(frame)[tiles(mask).mean(axis=1) >= _USABLE] for frame, mask in pairs]
+        [tiles(frame)[tiles(mask).mean(axis=1) >= share] for frame, mask in pairs]
     )
     level = values.mean(axis=1)
     variance = np.interp(level, evidence.level, evidence.variance)
