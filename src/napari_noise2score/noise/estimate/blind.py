@@ -52,6 +52,8 @@ _MOST_FRAMES = 24
 _MOST_PIXELS = 4_000_000
 _HIDDEN_MOTION = 1.2
 """Ratio of the slopes of frame differences and single frames above which there is motion."""
+_SIGNIFICANT = 3.0
+"""Standard errors by which it must be above that ratio."""
 _MOST_CHECKED = 4
 """Maximum number of single frames that are compared with the frame differences."""
 
@@ -217,8 +219,8 @@ def _evidence(
     single = checked.result()
     if single.level.size < 3:
         return differences, pairs
-    of_differences, of_single = (robust_fit(points)[0].slope for points in (differences, single))
-    if of_differences <= _HIDDEN_MOTION * max(of_single, 0.0):
+    differences = _with_third_cumulants(differences, single)
+    if not _is_steeper(differences, single):
         return differences, pairs
     # offsets of rows make levels uncertain, and the line of single frames flatter
     if differences.rows.detected and (
@@ -226,6 +228,30 @@ def _evidence(
     ):
         return differences, pairs
     return each_alone(), no_pairs
+
+
+def _is_steeper(differences: PhotonTransfer, single: PhotonTransfer) -> bool:
+    """Whether the line of frame differences is so much steeper that motion must be the reason."""
+    (line, covariance), (other, of_other) = robust_fit(differences), robust_fit(single)
+    surplus = line.slope - _HIDDEN_MOTION * max(other.slope, 0.0)
+    error = (covariance[0, 0] + _HIDDEN_MOTION**2 * of_other[0, 0]) ** 0.5
+    return bool(surplus > _SIGNIFICANT * error)
+
+
+def _with_third_cumulants(differences: PhotonTransfer, single: PhotonTransfer) -> PhotonTransfer:
+    """Frame differences with the third cumulants of single frames, if they have none.
+
+    The difference of two frames is symmetric: only three of them tell the third cumulant.
+    """
+    known = np.isfinite(single.third)
+    if np.isfinite(differences.third).any() or not known.any():
+        return differences
+    fewer = float(differences.count.sum() / single.count[known].sum())
+    return replace(
+        differences,
+        third=np.interp(differences.level, single.level[known], single.third[known]),
+        third_scatter=single.third_scatter * fewer,
+    )
 
 
 def _unsteady(single: PhotonTransfer) -> PhotonTransfer:

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from napari_noise2score.noise.line_fit import LineFit, fit_line, reweighted
 from napari_noise2score.noise.photon_transfer import (
@@ -31,6 +32,10 @@ _ONE_LEVEL = 1e-9
 """Standard deviation of the levels, as a share of their mean, below which they count as a single
 level."""
 _ROUNDS = 12
+_TOLD = 4.0
+"""Standard errors of the offset within its possible range from which it is told."""
+_CHANCE = 1e-9
+"""Probability below which a measured offset is outside of its possible range."""
 
 
 def photon_transfer_line(evidence: PhotonTransfer) -> PhotonTransferLine:
@@ -100,7 +105,9 @@ def _offset(
     """Offset and its standard error; its distance from the zero of the line is due to read noise.
 
     With read noise the line crosses zero below the offset, at ``offset - read_noise^2 / gain``.
-    Each level gives the offset as ``level - third cumulant / gain^2``.
+    Each level gives the offset as ``level - third cumulant / gain^2``. Read noise must be
+    significant, except where the third cumulants tell hardly anything: neither none of it nor as
+    much as possible is likely then.
     """
     usable = np.isfinite(evidence.third)
     if not usable.any():
@@ -112,6 +119,17 @@ def _offset(
     each = level - third / gain**2
     offset = float(np.average(each, weights=weight))
     doubt = float(weight.sum() ** -0.5)
-    if offset - line_offset < 2 * doubt:
-        return line_offset, doubt
-    return min(offset, float(level.min())), doubt
+    darkest = float(level.min())
+    if darkest - line_offset > _TOLD * doubt:
+        return (min(offset, darkest) if offset - line_offset >= 2 * doubt else line_offset), doubt
+    return _mean_between(line_offset, max(darkest, line_offset), offset, doubt), doubt
+
+
+def _mean_between(low: float, high: float, value: float, error: float) -> float:
+    """Mean of a quantity that is between two bounds and was measured with a Gaussian error."""
+    ends = (np.array([low, high]) - value) / error
+    below, up_to = special.ndtr(ends)
+    if up_to - below < _CHANCE:
+        return float(np.clip(value, low, high))
+    first, last = np.exp(-(ends**2) / 2) / (2 * np.pi) ** 0.5
+    return float(np.clip(value + error * (first - last) / (up_to - below), low, high))
