@@ -263,6 +263,8 @@ def test_pages_of_layers_with_one_name_are_two_files(monkeypatch, tmp_path):
     monkeypatch.setattr(f'{views}.ask_folder', lambda *asked: tmp_path)
     pages = ask_pages(None, ['a b', 'a/b', 'c'])
     assert [page.name for page in pages] == ['a_b.html', 'a_b-2.html', 'c.html']
+    names = [page.name for page in ask_pages(None, ['a b', 'a_b', 'a_b-2', 'Cell', 'cell'])]
+    assert len({name.lower() for name in names}) == 5
 
 
 def test_what_training_changed_needs_a_result_of_these_values(denoised, idle, monkeypatch):

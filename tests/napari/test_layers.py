@@ -17,6 +17,7 @@ from napari_noise2score._widget.layers import (
     likely_axes,
     target_of,
 )
+from napari_noise2score._widget.layers.live_view import view_of
 from napari_noise2score.errors import InputError
 from napari_noise2score.images.region import Region
 
@@ -263,3 +264,28 @@ def test_the_region_of_colours_takes_its_alpha_along():
     np.testing.assert_array_equal(result.data[..., 3], data[2:5, 3:9, 3])
     np.testing.assert_array_equal(result.data[..., 0], 7)
     np.testing.assert_array_equal(result.translate, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ('shape', 'corner'),
+    [((2000, 2000), (1800, 1750)), ((500, 4000), (400, 1000)), ((2000, 2000), (0, 900))],
+)
+def test_the_window_of_a_large_plane_is_what_is_seen(shape, corner):
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros(shape, np.uint16))
+    layer.corner_pixels = np.array([corner, np.add(corner, 99)])
+    window = view_of(viewer, target_of(layer, 'YX')).window.ranges
+    for letter, first in zip('YX', corner, strict=True):
+        start, stop = window[letter]
+        assert abs(start - first) <= 1
+        assert abs(stop - (first + 99)) <= 1
+
+
+def test_the_window_at_the_end_of_a_plane_is_not_narrower():
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((2000, 2000), np.uint16))
+    layer.corner_pixels = np.array([[1990, 1990], [1999, 1999]])
+    assert view_of(viewer, target_of(layer, 'YX')).window.ranges == {
+        'Y': (1968, 2000),
+        'X': (1968, 2000),
+    }

@@ -315,6 +315,17 @@ def test_lights_are_measured_from_frame_to_frame_and_combined():
     assert lights.from_to(series, 1, 1).same
 
 
+@pytest.mark.parametrize('lost', [0.0, np.nan])
+def test_a_lost_frame_does_not_hide_a_change_of_light(still, lost):
+    light = np.array([1.0, 1.0, 1.0, 0.5, 0.5])
+    data = noisy(100 + (still[:5] - 100) * light[:, None, None] + 300)
+    data[2] = lost
+    lights = Lights(of_channel(data))
+    found = lights.from_to(range(5), 1, 3)
+    assert found.light == pytest.approx(0.5, rel=0.05)
+    assert lights.from_to(range(5), 3, 1).light == pytest.approx(2, rel=0.05)
+
+
 def test_lights_follow_each_other():
     one, other = Light(5.0, 2.0), Light(-3.0, 0.5)
     assert one.then(other) == Light(-0.5, 1.0)

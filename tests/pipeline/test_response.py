@@ -69,6 +69,11 @@ def test_a_width_beyond_the_measured_planes_is_not_known():
     assert response.to_dict() == {'own': 0.2, 'beside': [0.2, 0.15], 'width': None}
 
 
+@pytest.mark.parametrize('own', [0.0, -0.01])
+def test_a_plane_that_shows_nothing_of_its_own_has_no_width(own):
+    assert Response(own, (0.2, 0.1)).to_dict()['width'] is None
+
+
 def record(place: dict[str, int], axis: str = 'T', **responses: Response) -> dict:
     response = {name: one.to_dict() for name, one in responses.items()}
     return {'place': place, 'context': {'axis': axis, 'response': response}}

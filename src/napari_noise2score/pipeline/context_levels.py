@@ -54,8 +54,8 @@ def clean_levels(
 
     With a ``window``, only its rows and columns are predicted.
 
-    If its noise was equalised, each view uses another realisation, and there are at least four
-    views: the result is the mean over the possible values of the noisy pixels.
+    If its noise was equalised, each view uses another realisation of the plane itself, and there
+    are at least four views: the result is the mean over the possible values of its noisy pixels.
     """
     if channel.even is None:
         return (

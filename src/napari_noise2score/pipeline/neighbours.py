@@ -101,17 +101,19 @@ class Lights:
         sides = ((full, min(full, _COMPARED)) for full in channel.shape[1:])
         window = (slice((full - side) // 2, (full + side) // 2) for full, side in sides)
         self._window = Window(*window)
-        self._known: dict[tuple[int, int], Light] = {}
+        self._known: dict[tuple[int, int], Light | None] = {}
 
     def from_to(self, series: Sequence[int], first: int, last: int) -> Light:
         """Light of the frame at place ``last`` of a series relative to that at ``first``."""
         low, high = sorted((first, last))
-        light = Light()
-        for at in range(low, high):
-            light = light.then(self._step(series[at], series[at + 1]))
+        light, before = Light(), low
+        for at in range(low + 1, high + 1):
+            step = self._step(series[before], series[at])
+            if step is not None:  # otherwise the frame is stepped over
+                light, before = light.then(step), at
         return light if first <= last else light.reversed
 
-    def _step(self, first: int, second: int) -> Light:
+    def _step(self, first: int, second: int) -> Light | None:
         if (first, second) not in self._known:
             self._known[first, second] = _light(self._grey(first), self._grey(second))
         return self._known[first, second]
@@ -121,10 +123,11 @@ class Lights:
         return centre.coordinate.inverse(centre.plane(index)) - centre.table.base
 
 
-def _light(first: NDArray[np.float64], second: NDArray[np.float64]) -> Light:
+def _light(first: NDArray[np.float64], second: NDArray[np.float64]) -> Light | None:
+    """Light of the second frame relative to the first; None if no pixel has image in both."""
     there = np.isfinite(first) & np.isfinite(second)
     if not there.any():
-        return Light()
+        return None
     one, other = (np.where(there, frame, 0.0) for frame in (first, second))
     line = light_line(one - other, (one + other) / 2, there)
     return Light() if line.same_light or line.light <= 0 else Light(line.offset, line.light)

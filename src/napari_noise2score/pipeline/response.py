@@ -63,7 +63,9 @@ class Response:
     @property
     def width(self) -> float:
         """Full width at half of the maximum, planes; infinite if it is not reached."""
-        parts = np.array([self.own, *self.beside]) / max(self.own, 1e-9)
+        if self.own <= 0:
+            return float('inf')
+        parts = np.array([self.own, *self.beside]) / self.own
         below = np.flatnonzero(parts < 0.5)
         if not len(below):
             return float('inf')

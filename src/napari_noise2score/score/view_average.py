@@ -16,6 +16,9 @@ from napari_noise2score.score.precision import Precision
 from napari_noise2score.score.slabs import central_plane
 from napari_noise2score.score.threads import quickest_threads
 
+_TILES, _VIEWS = 2654435769, 2246822507
+"""Large odd numbers that keep the seeds of planes, tiles and views apart."""
+
 
 class ViewAverage:
     """A denoiser of one channel, averaged over rotated and mirrored views of its planes."""
@@ -30,8 +33,13 @@ class ViewAverage:
         self._generator = torch.Generator()
 
     def begin(self, plane: int, tile: int) -> None:
-        """A tile of a plane is next; its perturbation does not depend on those before it."""
-        self._generator.manual_seed((tile << 32) + plane)
+        """A tile of a plane is next; its perturbation does not depend on those before it.
+
+        Views that are predicted apart have perturbations of their own.
+        """
+        # PyTorch uses 32 bits on the CPU
+        seed = plane + tile * _TILES + self._views[0] * _VIEWS
+        self._generator.manual_seed(seed % 2**32)
 
     @torch.no_grad()
     def clean(self, slab: Tensor, there: Tensor | None = None) -> Tensor:

@@ -52,9 +52,9 @@ def view_of(viewer: Any, target: Target) -> View:
     for letter, side in sides.items():
         low, high = corners[:, letters.index(letter)]
         centre, half = (low + high) / 2, min(high - low, most) / 2
-        start = round(min(max(centre - half, 0), side - min(side, most)))
-        stop = min(side, start + max(_LEAST_SIDE, round(2 * half)))
-        window[letter] = start, stop
+        length = min(side, max(_LEAST_SIDE, round(2 * half)))
+        start = round(min(max(centre - length / 2, 0), side - length))
+        window[letter] = start, start + length
     return View(place, Region(window))
 
 

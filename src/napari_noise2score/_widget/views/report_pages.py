@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from qtpy.QtCore import QUrl
@@ -36,12 +37,13 @@ def ask_pages(parent: QWidget, names: Sequence[str]) -> list[Path]:
     folder = ask_folder(parent, 'Folder for the reports', Path.home()) if files else None
     if folder is None:
         return []
-    taken: dict[str, int] = {}
+    taken: set[str] = set()  # in lower case, as some file systems take them
     pages = []
-    for file in files:
-        count = taken[file] = taken.get(file, 0) + 1
-        stem = file.removesuffix('.html')
-        pages.append(folder / (file if count == 1 else f'{stem}-{count}.html'))
+    for stem in stems:
+        own = (stem if number == 1 else f'{stem}-{number}' for number in count(1))
+        free = next(name for name in own if name.lower() not in taken)
+        taken.add(free.lower())
+        pages.append(folder / f'{free}.html')
     return pages
 
 
