@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 _Float = TypeVar('_Float', np.float32, np.float64)
 
@@ -21,7 +21,9 @@ def filled(plane: NDArray[_Float]) -> NDArray[_Float]:
     missing = np.isnan(plane)
     if not missing.any() or missing.all():
         return plane
-    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(
+        missing, return_distances=False, return_indices=True
+    )
     place = np.nonzero(missing)
     mirrored = tuple(
         _within(2 * edge[place] - at, side)
