@@ -71,21 +71,21 @@ class ResidualCheck:
     def warnings(self) -> tuple[str, ...]:
         """Warnings for the user, in plain sentences."""
         sentences = [*self._about_light()]
-        alike = self.correlation - self.noise_correlation
-        if self.variance < 0.5 and alike < -STRUCTURE:
+        surplus = self.correlation - self.noise_correlation
+        finest = self.variance < 0.5 and surplus < -STRUCTURE
+        if abs(surplus) > STRUCTURE and not finest:
+            sentences.append(
+                'The removed noise is correlated between neighbouring pixels '
+                f'({self.correlation:.2f}): check whether the residual shows structure.'
+            )
+        if finest:
             sentences.append(
                 f'Only {100 * self.variance:.0f} % of the expected noise was removed, and that '
                 'which differs from pixel to pixel: the noise is probably correlated between '
                 'neighbouring pixels, which a small or finely structured image does not show. '
                 'Give a larger image, or several frames of the scene.'
             )
-            return tuple(sentences)
-        if abs(alike) > STRUCTURE:
-            sentences.append(
-                'The removed noise is correlated between neighbouring pixels '
-                f'({self.correlation:.2f}): check whether the residual shows structure.'
-            )
-        if self.variance < 0.5:
+        elif self.variance < 0.5:
             sentences.append(
                 f'Only {100 * self.variance:.0f} % of the expected noise was removed; '
                 'the result is still noisy or the noise parameters are too large.'

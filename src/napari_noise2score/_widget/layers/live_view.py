@@ -51,9 +51,8 @@ def view_of(viewer: Any, target: Target) -> View:
     window, most = {}, round(MOST_PIXELS**0.5)
     for letter, side in sides.items():
         low, high = corners[:, letters.index(letter)]
-        centre, half = (low + high) / 2, min(high - low, most) / 2
-        length = min(side, max(_LEAST_SIDE, round(2 * half)))
-        start = round(min(max(centre - length / 2, 0), side - length))
+        length = min(side, max(_LEAST_SIDE, round(min(high - low, most))))
+        start = round(min(max((low + high - length) / 2, 0), side - length))
         window[letter] = start, start + length
     return View(place, Region(window))
 

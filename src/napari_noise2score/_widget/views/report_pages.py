@@ -30,11 +30,11 @@ def ask_pages(parent: QWidget, names: Sequence[str]) -> list[Path]:
         A page for each layer; empty if the dialog is cancelled.
     """
     stems = [re.sub(r'[^-\w.]+', '_', name).strip('_') or 'report' for name in names]
-    files = [f'{stem}.html' for stem in stems]
-    if len(files) == 1:
-        page = ask_save(parent, 'Write the report', Path.home() / files[0], 'Page (*.html)')
+    if len(stems) == 1:
+        proposed = Path.home() / f'{stems[0]}.html'
+        page = ask_save(parent, 'Write the report', proposed, 'Page (*.html)')
         return [] if page is None else [page]
-    folder = ask_folder(parent, 'Folder for the reports', Path.home()) if files else None
+    folder = ask_folder(parent, 'Folder for the reports', Path.home()) if stems else None
     if folder is None:
         return []
     taken: set[str] = set()  # in lower case, as some file systems take them

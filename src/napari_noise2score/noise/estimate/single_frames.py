@@ -121,12 +121,14 @@ def _without_border(mask: Mask) -> Mask:
 
 def _around(places: Mask, side: int) -> Mask:
     """Squares around places."""
+    if not places.any():
+        return places
     return np.asarray(ndimage.binary_dilation(places, np.ones((side, side))))
 
 
 def _with_filled(frame: Array, places: Mask) -> Array:
     """The frame with values from beside in 3 x 3 pixels around places."""
-    return filled(np.where(_around(places, 3), np.nan, frame)) if places.any() else frame
+    return filled(np.where(_around(places, 3), np.nan, frame))
 
 
 def _sample(frame: Array, mask: Mask) -> Sample:
