@@ -4,11 +4,13 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 
 from napari_noise2score import NoiseRequest, prepare, score_image
 from napari_noise2score.errors import CheckpointError
 from napari_noise2score.images.synthetic import SCENES
 from napari_noise2score.noise.families import Gaussian
+from napari_noise2score.score.device import has_fast_bfloat16
 from napari_noise2score.score.model import ScoreModel
 from napari_noise2score.score.pretraining import weights
 from napari_noise2score.score.pretraining.weights import (
@@ -76,7 +78,8 @@ def test_they_can_be_applied_to_an_image_of_any_level(level):
         )
         for zero in (0.0, level)
     )
-    np.testing.assert_allclose(high.clean[0], low.clean[0] + level, atol=0.01)
+    rounding = 0.1 if has_fast_bfloat16(torch.device('cpu')) else 0.01
+    np.testing.assert_allclose(high.clean[0], low.clean[0] + level, atol=rounding)
     assert float(warm_start().network.centre) == 0
 
 
