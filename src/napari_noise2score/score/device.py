@@ -17,7 +17,7 @@ from napari_noise2score.score.threads import using
 from napari_noise2score.settings.devices import ALL_GPUS, device_names
 
 _CLEARLY = 0.8
-"""The part of the time in float32 that is between bfloat16 with units for it and without."""
+"""This part of the time in float32 lies between bfloat16 with units for it and without them."""
 _FEWEST_ROUNDS, _TRIAL = 4, 0.02
 """How often both are computed at least, and for how long, s."""
 
@@ -118,7 +118,7 @@ def _cpu_is_slower() -> bool:
 
 
 def slower_in_bfloat16(work: Callable[[], object], clock: Callable[[], float]) -> bool:
-    """Whether some work on the CPU takes longer in bfloat16 than in float32.
+    """Whether some work on the CPU is not clearly faster in bfloat16 than in float32.
 
     With units for it, it takes half as long or less, without them as long or longer. Other
     work on the machine can double the time of either for a while, also that of a single thread
